@@ -1,0 +1,109 @@
+// The model of clusters and their endpoints (Envoy: config.cluster.v3, config.endpoint.v3, extensions.upstreams.http.v3).
+
+import type { AddressModel, MetadataModel, SocketOptionModel, TcpKeepaliveModel } from './model.ts';
+import type { HeaderCase } from './model-http.ts';
+
+export interface ClusterModel {
+  readonly name: string;
+  /** `alt_stat_name`, or the name; what stands in `cluster.<statName>.`. */
+  readonly statName: string;
+  readonly discovery: DiscoveryModel;
+  readonly lbPolicy: LbPolicyModel;
+  readonly localities: readonly LocalityModel[];
+  /** 0 to 100; below this share of healthy hosts all are used. */
+  readonly healthyPanicThreshold: number;
+  readonly connectTimeoutMs: number;
+  readonly perConnectionBufferLimitBytes: number;
+  readonly breakers: { readonly default: BreakerModel; readonly high: BreakerModel };
+  /** Index of this cluster's cells in the shared breaker table; set by the control thread when a model is published. */
+  readonly breakerBase: number;
+  readonly maxRequestsPerConnection: number;
+  /** Upstream HTTP connection without streams; default one hour, 0 = never. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxResponseHeadersBytes: number;
+  readonly maxResponseHeadersCount: number;
+  readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
+  readonly http1: Http1ClientModel;
+  readonly bind: {
+    readonly address: string;
+    readonly port: number;
+    readonly freebind: boolean;
+    readonly socketOptions: readonly SocketOptionModel[];
+  } | null;
+  readonly tcpKeepalive: TcpKeepaliveModel | null;
+  readonly ignoreHealthOnHostRemoval: boolean;
+  readonly closeConnectionsOnHostHealthFailure: boolean;
+  readonly connectionPoolPerDownstreamConnection: boolean;
+  /** Added to stats `upstream_rq_time` and friends: nothing, budgets or sizes. */
+  readonly trackTimeoutBudgets: boolean;
+  readonly trackRequestResponseSizes: boolean;
+  readonly trackRemaining: boolean;
+  readonly metadata: MetadataModel;
+}
+
+export type DiscoveryModel =
+  | { readonly kind: 'static' }
+  | {
+      readonly kind: 'strict_dns' | 'logical_dns';
+      readonly refreshMs: number;
+      readonly failureRefreshBaseMs: number;
+      readonly failureRefreshMaxMs: number;
+      readonly respectTtl: boolean;
+      readonly jitterMs: number;
+      readonly family: 'auto' | 'v4_only' | 'v6_only' | 'v4_preferred' | 'all';
+      readonly waitForWarm: boolean;
+      /** `host:port` of resolvers; empty = the system's. */
+      readonly resolvers: readonly string[];
+    }
+  | { readonly kind: 'eds'; readonly serviceName: string }
+  | {
+      readonly kind: 'original_dst';
+      readonly useHttpHeader: boolean;
+      readonly headerName: string;
+      readonly portOverride: number;
+      readonly cleanupIntervalMs: number;
+    };
+
+export type LbPolicyModel =
+  | { readonly kind: 'round_robin' }
+  | { readonly kind: 'random' }
+  | { readonly kind: 'least_request'; readonly choiceCount: number; readonly activeRequestBias: number }
+  | { readonly kind: 'cluster_provided' };
+
+export interface LocalityModel {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  readonly priority: number;
+  /** 0 = not weighted. */
+  readonly weight: number;
+  readonly endpoints: readonly EndpointModel[];
+}
+
+export interface EndpointModel {
+  readonly address: AddressModel;
+  readonly additionalAddresses: readonly AddressModel[];
+  /** Configured name, for DNS clusters and `auto_host_rewrite`; empty = none. */
+  readonly hostname: string;
+  readonly health: 'healthy' | 'unhealthy' | 'degraded' | 'draining' | 'timeout' | 'unknown';
+  /** At least 1. */
+  readonly weight: number;
+  readonly metadata: MetadataModel;
+}
+
+export interface BreakerModel {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  readonly maxConnectionPools: number;
+  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | null;
+}
+
+export interface Http1ClientModel {
+  readonly headerCase: HeaderCase;
+  readonly enableTrailers: boolean;
+  readonly allowChunkedLength: boolean;
+  readonly acceptHttp10: boolean;
+}

@@ -1,0 +1,327 @@
+// The model of the HTTP connection manager and of routes
+// (Envoy: extensions.filters.network.http_connection_manager.v3, config.route.v3).
+
+import type { CidrModel, FractionModel, JsonObject, MetadataModel, StringMatchModel } from './model.ts';
+import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access-log.ts';
+
+export interface HttpConnectionManagerModel {
+  readonly statPrefix: string;
+  readonly codec: 'auto' | 'http1' | 'http2';
+  /** Inline configuration, or the name of an RDS resource. */
+  readonly routes:
+    | { readonly kind: 'inline'; readonly config: RouteConfigModel }
+    | { readonly kind: 'rds'; readonly name: string };
+  /** The last one is the router. */
+  readonly httpFilters: readonly HttpFilterModel[];
+  readonly accessLogs: readonly AccessLogModel[];
+  readonly flushAccessLogOnNewRequest: boolean;
+  readonly accessLogFlushIntervalMs: number;
+
+  // Downstream protocol
+  readonly http1: Http1ServerModel;
+  readonly maxRequestHeadersBytes: number;
+  readonly maxHeadersCount: number;
+  readonly headersWithUnderscores: 'allow' | 'reject_request' | 'drop_header';
+  readonly maxRequestsPerConnection: number;
+  /** Downstream connection without streams; default one hour, 0 = never. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxStreamDurationMs: number;
+  readonly streamIdleTimeoutMs: number;
+  readonly streamFlushTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly delayedCloseTimeoutMs: number;
+  /** `stream_error_on_invalid_http_message` for HTTP/1: keep the connection after a 400. */
+  readonly streamErrorOnInvalidHttpMessage: boolean;
+  readonly proxy100Continue: boolean;
+  /** Lower-case upgrade types switched on for the manager (routes may override). */
+  readonly upgrades: readonly UpgradeModel[];
+
+  // Identity of the sender, and what the upstream is told
+  readonly serverName: string;
+  readonly serverHeader: 'overwrite' | 'append_if_absent' | 'pass_through';
+  readonly schemeToOverwrite: '' | 'http' | 'https';
+  readonly matchUpstreamScheme: boolean;
+  readonly via: string;
+  readonly useRemoteAddress: boolean;
+  readonly xffNumTrustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly appendXForwardedPort: boolean;
+  readonly representIpv4AsIpv4MappedIpv6: boolean;
+  readonly internalAddresses: { readonly unixSockets: boolean; readonly cidrs: readonly CidrModel[] };
+  readonly addUserAgent: boolean;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly alwaysSetRequestIdInResponse: boolean;
+  readonly packTraceReason: boolean;
+  readonly useRequestIdForTraceSampling: boolean;
+  readonly appendLocalOverload: boolean;
+  readonly forwardClientCert: 'sanitize' | 'forward_only' | 'append_forward' | 'sanitize_set' | 'always_forward_only';
+  readonly setCurrentClientCert: {
+    readonly subject: boolean;
+    readonly cert: boolean;
+    readonly chain: boolean;
+    readonly dns: boolean;
+    readonly uri: boolean;
+  };
+
+  // Path and host
+  readonly normalizePath: boolean;
+  readonly mergeSlashes: boolean;
+  readonly escapedSlashes: 'keep' | 'reject' | 'unescape_and_redirect' | 'unescape_and_forward';
+  readonly stripHostPort: 'no' | 'matching' | 'any';
+  readonly stripTrailingHostDot: boolean;
+
+  readonly localReply: LocalReplyModel;
+  readonly proxyStatus: ProxyStatusModel | null;
+}
+
+export interface Http1ServerModel {
+  readonly acceptHttp10: boolean;
+  readonly defaultHostForHttp10: string;
+  readonly enableTrailers: boolean;
+  readonly allowAbsoluteUrl: boolean;
+  readonly allowChunkedLength: boolean;
+  /** How response header names are written. */
+  readonly headerCase: HeaderCase;
+  readonly sendFullyQualifiedUrl: boolean;
+  readonly allowCustomMethods: boolean;
+  /** Upgrade tokens that are taken out of a request instead of refused. */
+  readonly ignoreHttp11Upgrade: readonly StringMatchModel[];
+}
+
+/** `lower` = Envoy's default; `proper` = `Proper-Case-Words`; `preserve` = as the peer wrote it. */
+export type HeaderCase = 'lower' | 'proper' | 'preserve';
+
+export interface UpgradeModel {
+  readonly type: string;
+  readonly enabled: boolean;
+}
+
+export interface ProxyStatusModel {
+  readonly removeDetails: boolean;
+  readonly removeConnectionTerminationDetails: boolean;
+  readonly removeResponseFlags: boolean;
+  readonly setRecommendedResponseCode: boolean;
+  readonly proxyName: string;
+}
+
+export interface LocalReplyModel {
+  readonly mappers: readonly {
+    readonly filter: LogFilterModel;
+    /** 0 = keep. */
+    readonly statusCode: number;
+    /** `null` = keep. */
+    readonly body: string | null;
+    readonly bodyFormat: BodyFormatModel | null;
+    readonly headersToAdd: readonly HeaderAddModel[];
+  }[];
+  readonly bodyFormat: BodyFormatModel | null;
+}
+
+export interface BodyFormatModel {
+  readonly format: FormatModel;
+  /** Empty = by format kind (`text/plain` or `application/json`). */
+  readonly contentType: string;
+}
+
+export type HttpFilterModel =
+  | { readonly kind: 'router'; readonly config: RouterModel }
+  /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
+  | { readonly kind: 'inert'; readonly name: string; readonly typeUrl: string };
+
+export interface RouterModel {
+  readonly dynamicStats: boolean;
+  readonly suppressEnvoyHeaders: boolean;
+  readonly respectExpectedRqTimeout: boolean;
+  readonly suppressGrpcRequestFailureCodeStats: boolean;
+  readonly strictCheckHeaders: readonly string[];
+  readonly upstreamLogs: readonly AccessLogModel[];
+}
+
+// === Routes ===
+
+export interface RouteConfigModel {
+  readonly name: string;
+  readonly virtualHosts: readonly VirtualHostModel[];
+  readonly headers: HeaderMutationsModel;
+  readonly internalOnlyHeaders: readonly string[];
+  readonly mostSpecificHeaderMutationsWins: boolean;
+  readonly ignorePortInHostMatching: boolean;
+  /** Empty = `:authority`. */
+  readonly vhostHeader: string;
+  readonly ignorePathParametersInPathMatching: boolean;
+  readonly maxDirectResponseBodySizeBytes: number;
+  readonly metadata: MetadataModel;
+}
+
+export interface VirtualHostModel {
+  readonly name: string;
+  /** As configured: exact, `*.suffix`, `prefix.*` or `*`; lower case. */
+  readonly domains: readonly string[];
+  readonly requireTls: 'none' | 'external_only' | 'all';
+  readonly routes: readonly RouteModel[];
+  readonly virtualClusters: readonly { readonly name: string; readonly headers: readonly HeaderMatchModel[] }[];
+  readonly headers: HeaderMutationsModel;
+  readonly includeRequestAttemptCount: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
+  readonly metadata: MetadataModel;
+}
+
+export interface RouteModel {
+  readonly name: string;
+  readonly match: RouteMatchModel;
+  readonly action: RouteActionModel | RedirectModel | DirectResponseModel | { readonly kind: 'non_forwarding' };
+  readonly headers: HeaderMutationsModel;
+  /** `decorator.operation`; empty = none. */
+  readonly decoratorOperation: string;
+  readonly decoratorPropagate: boolean;
+  readonly metadata: MetadataModel;
+  /** 0 = the connection's limit. */
+  readonly requestBodyBufferLimitBytes: number;
+  readonly statPrefix: string;
+}
+
+export interface RouteMatchModel {
+  readonly path:
+    | { readonly kind: 'prefix' | 'exact' | 'path_separated_prefix' | 'regex'; readonly value: string }
+    | { readonly kind: 'connect' };
+  readonly caseSensitive: boolean;
+  readonly headers: readonly HeaderMatchModel[];
+  readonly queryParameters: readonly QueryMatchModel[];
+  readonly cookies: readonly { readonly name: string; readonly match: StringMatchModel; readonly invert: boolean }[];
+  readonly grpcOnly: boolean;
+  readonly runtimeFraction: FractionModel | null;
+  readonly tlsContext: { readonly presented: boolean | null; readonly validated: boolean | null } | null;
+}
+
+export interface HeaderMatchModel {
+  /** Lower case; `:method`, `:path`, `:authority`, `:scheme` allowed. */
+  readonly name: string;
+  readonly match:
+    | { readonly kind: 'present'; readonly present: boolean }
+    /** Half-open: start <= value < end, decimal integers only. */
+    | { readonly kind: 'range'; readonly start: number; readonly end: number }
+    | { readonly kind: 'string'; readonly string: StringMatchModel };
+  readonly invert: boolean;
+  readonly treatMissingAsEmpty: boolean;
+}
+
+export interface QueryMatchModel {
+  readonly name: string;
+  readonly match:
+    | { readonly kind: 'present'; readonly present: boolean }
+    | { readonly kind: 'string'; readonly string: StringMatchModel };
+}
+
+export interface RegexRewriteModel {
+  readonly pattern: string;
+  /** RE2 substitution with `\1`. */
+  readonly substitution: string;
+}
+
+export interface RouteActionModel {
+  readonly kind: 'route';
+  readonly cluster:
+    | { readonly kind: 'cluster'; readonly name: string }
+    | { readonly kind: 'cluster_header'; readonly header: string }
+    | {
+        readonly kind: 'weighted';
+        readonly clusters: readonly WeightedClusterModel[];
+        readonly totalWeight: number;
+        readonly headerName: string;
+        readonly runtimeKeyPrefix: string;
+      };
+  readonly clusterNotFoundCode: 503 | 404 | 500;
+  readonly prefixRewrite: string;
+  readonly regexRewrite: RegexRewriteModel | null;
+  readonly hostRewrite:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'literal'; readonly value: string }
+    | { readonly kind: 'auto' }
+    | { readonly kind: 'header'; readonly header: string }
+    | { readonly kind: 'path_regex'; readonly rewrite: RegexRewriteModel };
+  readonly appendXForwardedHost: boolean;
+  /** Default 15,000; 0 = off. */
+  readonly timeoutMs: number;
+  /** −1 = not set (the connection manager's value holds), 0 = off. */
+  readonly idleTimeoutMs: number;
+  /** −1 = not set. */
+  readonly maxStreamDurationMs: number;
+  readonly flushTimeoutMs: number;
+  readonly priority: 'default' | 'high';
+  readonly retry: RetryPolicyModel | null;
+  readonly upgrades: readonly UpgradeModel[];
+  readonly metadataMatch: JsonObject | null;
+  readonly includeVirtualHostRateLimits: boolean;
+}
+
+export interface WeightedClusterModel {
+  readonly name: string;
+  readonly clusterHeader: string;
+  readonly weight: number;
+  readonly headers: HeaderMutationsModel;
+  readonly hostRewriteLiteral: string;
+  readonly metadataMatch: JsonObject | null;
+}
+
+export interface RetryPolicyModel {
+  /** Known tokens only, e.g. `5xx`, `connect-failure`, `unavailable`. */
+  readonly retryOn: readonly string[];
+  readonly numRetries: number;
+  /** 0 = none. */
+  readonly perTryTimeoutMs: number;
+  readonly perTryIdleTimeoutMs: number;
+  readonly retriableStatusCodes: readonly number[];
+  readonly retriableHeaders: readonly HeaderMatchModel[];
+  readonly retriableRequestHeaders: readonly HeaderMatchModel[];
+  readonly backOffBaseMs: number;
+  readonly backOffMaxMs: number;
+  readonly hostSelectionRetryMaxAttempts: number;
+  readonly previousHosts: boolean;
+}
+
+export interface RedirectModel {
+  readonly kind: 'redirect';
+  readonly scheme:
+    | { readonly kind: 'keep' }
+    | { readonly kind: 'https' }
+    | { readonly kind: 'literal'; readonly value: string };
+  readonly host: string;
+  /** 0 = keep. */
+  readonly port: number;
+  readonly path:
+    | { readonly kind: 'keep' }
+    | { readonly kind: 'literal'; readonly value: string }
+    | { readonly kind: 'prefix'; readonly value: string }
+    | { readonly kind: 'regex'; readonly rewrite: RegexRewriteModel };
+  readonly code: 301 | 302 | 303 | 307 | 308;
+  readonly stripQuery: boolean;
+}
+
+export interface DirectResponseModel {
+  readonly kind: 'direct_response';
+  readonly status: number;
+  /** latin1 image of the body's bytes; read from its file, if it has one, by `lower`. */
+  readonly body: string;
+  readonly bodyFormat: BodyFormatModel | null;
+}
+
+export interface HeaderMutationsModel {
+  readonly requestAdd: readonly HeaderAddModel[];
+  readonly requestRemove: readonly string[];
+  readonly responseAdd: readonly HeaderAddModel[];
+  readonly responseRemove: readonly string[];
+}
+
+export interface HeaderAddModel {
+  /** Lower case. */
+  readonly name: string;
+  /** A substitution format string. */
+  readonly value: string;
+  readonly action: 'append_if_exists_or_add' | 'add_if_absent' | 'overwrite_if_exists_or_add' | 'overwrite_if_exists';
+  readonly keepEmptyValue: boolean;
+}

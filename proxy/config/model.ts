@@ -1,0 +1,201 @@
+// The configuration model: what `lower` makes of Envoy's messages and all that the data plane ever sees.
+//
+// Rule 1: plain structured-cloneable data; no functions, classes or protobuf messages.
+// Rule 2: nothing optional is left undecided. Defaults are applied in `lower`; absence is `null`, never `undefined`.
+// Rule 3: durations are milliseconds (0 = disabled unless said otherwise), sizes are bytes, one-ofs are tagged unions.
+// Rule 4: strings that are compared with or written to the wire are latin1 images of their UTF-8 bytes
+//         (heads are read as latin1).
+
+import type { AccessLogModel } from './model-access-log.ts';
+import type { ClusterModel } from './model-cluster.ts';
+import type { HttpConnectionManagerModel } from './model-http.ts';
+
+/** `envoy.config.core.v3.Address`: a TCP or UDP socket, a Unix socket path (`@name` = abstract) or an internal listener. */
+export type AddressModel =
+  | {
+      readonly kind: 'socket';
+      readonly protocol: 'tcp' | 'udp';
+      /** Literal IP, or a host name where DNS clusters allow one. */
+      readonly address: string;
+      readonly port: number;
+      /** `ipv4_compat`: an IPv6 socket also takes IPv4. */
+      readonly ipv4Compat: boolean;
+    }
+  | { readonly kind: 'pipe'; readonly path: string /** 0 = leave as created. */; readonly mode: number }
+  | { readonly kind: 'internal'; readonly listenerName: string; readonly endpointId: string };
+
+/** An address range; `address` is a literal IP. */
+export interface CidrModel {
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** `core.v3.Metadata.filter_metadata`: namespace → struct as JSON. */
+export type MetadataModel = { readonly [namespace: string]: JsonObject };
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
+export type JsonObject = { readonly [key: string]: JsonValue };
+
+/** `type.v3.FractionalPercent` under an optional runtime key; `numerator / denominator` is the share. */
+export interface FractionModel {
+  readonly numerator: number;
+  readonly denominator: 100 | 10_000 | 1_000_000;
+  /** Empty when not runtime-controlled. */
+  readonly runtimeKey: string;
+}
+
+export interface TcpKeepaliveModel {
+  /** Unanswered probes before the connection is dropped; 0 = the kernel's default. */
+  readonly probes: number;
+  /** Idle time before the first probe, seconds; 0 = the kernel's default. */
+  readonly timeSeconds: number;
+  /** Between probes, seconds; 0 = the kernel's default. */
+  readonly intervalSeconds: number;
+}
+
+export interface SocketOptionModel {
+  readonly description: string;
+  readonly level: number;
+  readonly name: number;
+  /** Base64 when `buffer`, otherwise an integer. */
+  readonly value:
+    | { readonly kind: 'int'; readonly value: number }
+    | { readonly kind: 'bytes'; readonly base64: string };
+  readonly state: 'prebind' | 'bound' | 'listening';
+}
+
+// === Listener ===
+
+export interface ListenerModel {
+  /** Never empty: an unnamed listener is given its address, as Envoy's stats and dumps do. */
+  readonly name: string;
+  readonly address: AddressModel;
+  readonly additionalAddresses: readonly {
+    readonly address: AddressModel;
+    readonly socketOptions: readonly SocketOptionModel[];
+  }[];
+  /** Overrides the address part of `listener.<address>.` stats; empty = the address. */
+  readonly statPrefix: string;
+  readonly bindToPort: boolean;
+  readonly enableReusePort: boolean;
+  readonly exactBalance: boolean;
+  /** 0 = the kernel's maximum (`net.core.somaxconn`). */
+  readonly tcpBacklogSize: number;
+  /** Per-listener runtime limit `envoy.resource_limits.listener.<name>.connection_limit`; 0 = none. */
+  readonly maxConnections: number;
+  readonly perConnectionBufferLimitBytes: number;
+  readonly trafficDirection: 'unspecified' | 'inbound' | 'outbound';
+  readonly useOriginalDst: boolean;
+  readonly transparent: boolean;
+  readonly freebind: boolean;
+  readonly socketOptions: readonly SocketOptionModel[];
+  readonly tcpKeepalive: TcpKeepaliveModel | null;
+  readonly drainModifyOnly: boolean;
+  readonly ignoreGlobalConnLimit: boolean;
+  readonly listenerFiltersTimeoutMs: number;
+  readonly continueOnListenerFiltersTimeout: boolean;
+  readonly maxConnectionsPerSocketEvent: number;
+  readonly filterChains: readonly FilterChainModel[];
+  readonly defaultFilterChain: FilterChainModel | null;
+  readonly accessLogs: readonly AccessLogModel[];
+  readonly metadata: MetadataModel;
+}
+
+/** `listener.v3.FilterChainMatch`; an empty list or `null` means the criterion is not set. */
+export interface FilterChainMatchModel {
+  readonly destinationPort: number | null;
+  readonly prefixRanges: readonly CidrModel[];
+  /** Lower case; `*.suffix` allowed. */
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: string;
+  readonly applicationProtocols: readonly string[];
+  readonly directSourcePrefixRanges: readonly CidrModel[];
+  readonly sourceType: 'any' | 'same_ip_or_loopback' | 'external';
+  readonly sourcePrefixRanges: readonly CidrModel[];
+  readonly sourcePorts: readonly number[];
+}
+
+export interface FilterChainModel {
+  readonly name: string;
+  readonly match: FilterChainMatchModel;
+  readonly transportSocketConnectTimeoutMs: number;
+  readonly metadata: MetadataModel;
+  /** The last one is terminal: `lower` refuses anything else. */
+  readonly filters: readonly NetworkFilterModel[];
+}
+
+export type NetworkFilterModel =
+  | { readonly kind: 'http_connection_manager'; readonly config: HttpConnectionManagerModel }
+  | { readonly kind: 'tcp_proxy'; readonly config: TcpProxyModel };
+
+export interface TcpProxyModel {
+  readonly statPrefix: string;
+  readonly cluster: string;
+  /** 0 = never. Default one hour. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectAttempts: number;
+  readonly maxDownstreamConnectionDurationMs: number;
+  readonly accessLogs: readonly AccessLogModel[];
+}
+
+// === Whole configuration ===
+
+export interface NodeModel {
+  readonly id: string;
+  readonly cluster: string;
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  readonly metadata: JsonObject;
+}
+
+export interface AdminModel {
+  readonly address: AddressModel;
+  readonly accessLogs: readonly AccessLogModel[];
+  readonly ignoreGlobalConnLimit: boolean;
+}
+
+export interface StatsTagModel {
+  readonly name: string;
+  /** One of: an RE2 pattern (group 1 removed from the name, group 2 or 1 is the value), or a fixed value. */
+  readonly rule:
+    | { readonly kind: 'regex'; readonly pattern: string }
+    | { readonly kind: 'fixed'; readonly value: string };
+}
+
+export interface StatsConfigModel {
+  readonly useAllDefaultTags: boolean;
+  readonly tags: readonly StatsTagModel[];
+  /** Which names are kept. */
+  readonly matcher:
+    | { readonly kind: 'all' }
+    | { readonly kind: 'none' }
+    | { readonly kind: 'include' | 'exclude'; readonly patterns: readonly StringMatchModel[] };
+  readonly histogramBuckets: readonly { readonly match: StringMatchModel; readonly buckets: readonly number[] }[];
+}
+
+/** `type.matcher.v3.StringMatcher`. With `ignoreCase`, `value` is already lower case. A regex matches in full (RE2 meaning). */
+export interface StringMatchModel {
+  readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains' | 'regex';
+  readonly value: string;
+  readonly ignoreCase: boolean;
+}
+
+/** The whole of a static configuration, or the state after the last accepted dynamic update. */
+export interface Model {
+  readonly node: NodeModel;
+  readonly admin: AdminModel | null;
+  readonly stats: StatsConfigModel;
+  readonly statsFlushIntervalMs: number;
+  /** Static runtime layers merged, later layers winning: dotted key → value. */
+  readonly runtime: { readonly [key: string]: string | number | boolean };
+  readonly runtimeLayers: readonly {
+    readonly name: string;
+    readonly values: { readonly [key: string]: string | number | boolean };
+  }[];
+  /** Process-wide limit on downstream connections; 0 = none. */
+  readonly maxDownstreamConnections: number;
+  /** e.g. `x-envoy`. */
+  readonly headerPrefix: string;
+  readonly listeners: readonly ListenerModel[];
+  readonly clusters: readonly ClusterModel[];
+  /** Cluster-manager defaults: local cluster's name, empty when none. */
+  readonly localClusterName: string;
+}

@@ -1,0 +1,183 @@
+// One request and its answer: everything that filters, router, access log and formatters may read.
+// One shape; every field is set in the constructor; times are `performance.now()` milliseconds, −1 = did not happen.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { JsonObject } from '../config/model.ts';
+
+/** The downstream connection's facts, shared by its streams. */
+export interface ConnectionInfo {
+  readonly id: number;
+  /** `ip:port`, `[ip6]:port` or a pipe's path, as `%DOWNSTREAM_LOCAL_ADDRESS%` prints it. */
+  readonly localAddress: string;
+  /** The peer of the socket, `%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%`. */
+  readonly directRemoteAddress: string;
+  /** Bare IPs (no port); empty for pipes. */
+  readonly localIp: string;
+  readonly localPort: number;
+  readonly directRemoteIp: string;
+  readonly directRemotePort: number;
+  readonly tls: DownstreamTlsInfo | null;
+  /** SNI seen by an inspector or TLS; empty. */
+  requestedServerName: string;
+  terminationDetails: string;
+  transportFailureReason: string;
+  readonly listenerName: string;
+  readonly filterChainName: string;
+  readonly startedMs: number;
+}
+
+/** Filled by the TLS issue; `null` on clear-text connections. */
+export interface DownstreamTlsInfo {
+  readonly version: string;
+  readonly cipher: string;
+  readonly sessionId: string;
+  readonly peerSubject: string;
+  readonly localSubject: string;
+  readonly peerUriSans: readonly string[];
+  readonly localUriSans: readonly string[];
+  readonly peerFingerprint256: string;
+}
+
+/** The host an attempt went to. */
+export interface UpstreamHostInfo {
+  /** `ip:port` or a pipe's path. */
+  readonly address: string;
+  /** Configured or DNS name; empty. */
+  readonly hostname: string;
+}
+
+/** What formatters, log filters and header mutations read; the connection manager and the TCP proxy fill it. */
+export class StreamInfo {
+  readonly connection: ConnectionInfo;
+  /** Wall clock of the start, milliseconds since the epoch with a fraction. */
+  readonly startTimeMs: number;
+  /** Monotonic marks. */
+  readonly startMs: number;
+  requestRxEndMs: number;
+  upstreamConnectStartMs: number;
+  upstreamConnectEndMs: number;
+  upstreamTxStartMs: number;
+  upstreamTxEndMs: number;
+  upstreamRxStartMs: number;
+  upstreamRxEndMs: number;
+  downstreamTxStartMs: number;
+  downstreamTxEndMs: number;
+  endMs: number;
+
+  /** `HTTP/1.0`, `HTTP/1.1`, `HTTP/2`, or empty on TCP. */
+  protocol: string;
+  // Request head; pseudo-headers are fields
+  method: string;
+  scheme: string;
+  authority: string;
+  path: string;
+  /** `null` before a head was decoded and on TCP. */
+  requestHeaders: HeaderMap | null;
+  requestTrailers: HeaderMap | null;
+  // Response head
+  /** 0 before a response head went (or would have gone) downstream. */
+  status: number;
+  responseHeaders: HeaderMap | null;
+  responseTrailers: HeaderMap | null;
+  /** `%RESPONSE_CODE_DETAILS%`; empty = not set. */
+  details: string;
+  /** Bits of `observe/flags.ts`. */
+  flags: number;
+
+  requestBodyBytes: number;
+  responseBodyBytes: number;
+  requestHeaderBytes: number;
+  responseHeaderBytes: number;
+  upstreamWireBytesSent: number;
+  upstreamWireBytesReceived: number;
+  upstreamHeaderBytesSent: number;
+  upstreamHeaderBytesReceived: number;
+  downstreamWireBytesSent: number;
+  downstreamWireBytesReceived: number;
+
+  /** `%DOWNSTREAM_REMOTE_ADDRESS%`: the trusted client address (after XFF), as `ip:port` (`ip:0` from XFF). */
+  remoteAddress: string;
+  internal: boolean;
+  routeName: string;
+  virtualHostName: string;
+  virtualClusterName: string;
+  /** Observability name of the cluster; empty. */
+  upstreamCluster: string;
+  upstreamHost: UpstreamHostInfo | null;
+  upstreamLocalAddress: string;
+  upstreamRemoteAddress: string;
+  upstreamProtocol: string;
+  upstreamConnectionId: number;
+  upstreamTransportFailureReason: string;
+  attemptCount: number;
+  /** Namespace → struct; `null` until someone writes. */
+  dynamicMetadata: { [namespace: string]: JsonObject } | null;
+  filterState: Map<string, string> | null;
+  routeMetadata: JsonObject | null;
+  clusterMetadata: JsonObject | null;
+  /** Empty until generated; the request id as sent. */
+  requestId: string;
+  traceSampled: boolean;
+  healthCheck: boolean;
+  /** UUID for `%STREAM_ID%`; empty until asked for. */
+  streamId: string;
+
+  constructor(connection: ConnectionInfo, startTimeMs: number, startMs: number) {
+    this.connection = connection;
+    this.startTimeMs = startTimeMs;
+    this.startMs = startMs;
+    this.requestRxEndMs = -1;
+    this.upstreamConnectStartMs = -1;
+    this.upstreamConnectEndMs = -1;
+    this.upstreamTxStartMs = -1;
+    this.upstreamTxEndMs = -1;
+    this.upstreamRxStartMs = -1;
+    this.upstreamRxEndMs = -1;
+    this.downstreamTxStartMs = -1;
+    this.downstreamTxEndMs = -1;
+    this.endMs = -1;
+    this.protocol = '';
+    this.method = '';
+    this.scheme = '';
+    this.authority = '';
+    this.path = '';
+    this.requestHeaders = null;
+    this.requestTrailers = null;
+    this.status = 0;
+    this.responseHeaders = null;
+    this.responseTrailers = null;
+    this.details = '';
+    this.flags = 0;
+    this.requestBodyBytes = 0;
+    this.responseBodyBytes = 0;
+    this.requestHeaderBytes = 0;
+    this.responseHeaderBytes = 0;
+    this.upstreamWireBytesSent = 0;
+    this.upstreamWireBytesReceived = 0;
+    this.upstreamHeaderBytesSent = 0;
+    this.upstreamHeaderBytesReceived = 0;
+    this.downstreamWireBytesSent = 0;
+    this.downstreamWireBytesReceived = 0;
+    this.remoteAddress = '';
+    this.internal = false;
+    this.routeName = '';
+    this.virtualHostName = '';
+    this.virtualClusterName = '';
+    this.upstreamCluster = '';
+    this.upstreamHost = null;
+    this.upstreamLocalAddress = '';
+    this.upstreamRemoteAddress = '';
+    this.upstreamProtocol = '';
+    this.upstreamConnectionId = 0;
+    this.upstreamTransportFailureReason = '';
+    this.attemptCount = 0;
+    this.dynamicMetadata = null;
+    this.filterState = null;
+    this.routeMetadata = null;
+    this.clusterMetadata = null;
+    this.requestId = '';
+    this.traceSampled = false;
+    this.healthCheck = false;
+    this.streamId = '';
+  }
+}

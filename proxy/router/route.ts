@@ -1,0 +1,72 @@
+// SEAM: what route matching gives the router. Everything is decided at compile time; a request gets one of these objects.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type {
+  DirectResponseModel,
+  RedirectModel,
+  RetryPolicyModel,
+  RouteModel,
+  VirtualHostModel,
+} from '../config/model-http.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type { ClusterRef } from '../upstream/upstream.ts';
+
+/** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
+export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
+
+/** A route compiled for one worker. One shape for all kinds. */
+export interface CompiledRoute {
+  readonly model: RouteModel;
+  readonly virtualHost: VirtualHostModel;
+  readonly virtualHostName: string;
+  readonly name: string;
+  readonly kind: 'route' | 'redirect' | 'direct_response' | 'non_forwarding';
+  /** Picks the target; `null` when the cluster header is absent. Draws randomness for weights. */
+  readonly target: ((info: StreamInfo) => CompiledTarget | null) | null;
+  /** Rewrites `info.path` (setting `x-envoy-original-path`) and `info.authority` before the request goes up; `null` = nothing to do. `hostname` is the picked host's, for `auto`. */
+  readonly rewrite: ((info: StreamInfo, headers: HeaderMap) => void) | null;
+  readonly autoHostRewrite: boolean;
+  readonly redirect: ((info: StreamInfo) => { readonly status: number; readonly location: string }) | null;
+  readonly redirectModel: RedirectModel | null;
+  readonly directResponse: DirectResponseModel | null;
+  readonly timeoutMs: number;
+  /** −1 = the manager's. */
+  readonly idleTimeoutMs: number;
+  readonly maxStreamDurationMs: number;
+  readonly retry: RetryPolicyModel | null;
+  readonly priority: 'default' | 'high';
+  readonly includeAttemptCount: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  readonly clusterNotFoundCode: number;
+  /** Upgrade overrides of the route: lower-case type → enabled. */
+  readonly upgrades: ReadonlyMap<string, boolean> | null;
+}
+
+/** The cluster of one request with the mutations that hold for it (weighted cluster → route → virtual host → configuration, in Envoy's order). */
+export interface CompiledTarget {
+  readonly cluster: ClusterRef;
+  readonly mutateRequest: Mutate | null;
+  readonly mutateResponse: Mutate | null;
+  readonly hostRewriteLiteral: string;
+}
+
+export type RouteResult =
+  | CompiledRoute
+  /** No virtual host or no route. */
+  | null;
+
+/** A compiled route configuration. */
+export interface RouteTable {
+  readonly name: string;
+  /**
+   * First matching route of the best virtual host.
+   * @param info `authority`, `path`, `method`, `scheme` set
+   * @param random 32-bit unsigned value for runtime fractions and weights of this request
+   */
+  match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult;
+  /** `require_tls` of the matched virtual host says this plain request must be redirected; `null` = no. */
+  tlsRedirect(info: StreamInfo, headers: HeaderMap): string | null;
+  /** Response mutations for answers that had no target (direct responses, redirects): route, virtual host, configuration. */
+  mutateLocalResponse(route: CompiledRoute): Mutate | null;
+  virtualCluster(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): string;
+}

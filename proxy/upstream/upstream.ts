@@ -1,0 +1,93 @@
+// SEAM: what the router (and the TCP proxy) asks of the upstream side, and what it is told.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { ClusterModel } from '../config/model-cluster.ts';
+import type { StreamInfo, UpstreamHostInfo } from '../observe/stream-info.ts';
+
+/** Why an attempt found no connection. */
+export type PoolFailure = 'no_healthy_host' | 'overflow' | 'connect_failure' | 'connect_timeout';
+
+/** Why a running upstream stream ended early. */
+export type ResetReason =
+  /** The peer closed or reset the connection (Envoy: UC, "connection termination"). */
+  | 'connection_termination'
+  /** The peer's bytes are no HTTP (Envoy: UPE, "protocol error"). */
+  | 'protocol_error'
+  | 'remote_reset'
+  | 'overflow'
+  | 'local_reset';
+
+/** Told to whoever started an upstream HTTP stream. Calls come in wire order; after a reset or an end none follows. */
+export interface UpstreamStreamHandler {
+  /** The stream is bound to a connection: send the head now. May be called from inside `startStream`. */
+  onReady(stream: UpstreamStream): void;
+  onPoolFailure(reason: PoolFailure, transportFailureReason: string, host: UpstreamHostInfo | null): void;
+  onInformational(status: number, headers: HeaderMap): void;
+  onHead(status: number, headers: HeaderMap, endStream: boolean): void;
+  /** `chunk` is valid during the call only, unless it is written at once or copied. */
+  onData(chunk: Uint8Array, endStream: boolean): void;
+  onTrailers(trailers: HeaderMap): void;
+  /** `reused`: the connection had carried a request before, so a close before any byte may be replayed. */
+  onReset(reason: ResetReason, transportFailureReason: string, reused: boolean): void;
+  /** The upstream socket has drained below its low watermark after `sendData` returned false. */
+  onDrain(): void;
+}
+
+/** A request on an upstream connection; one shape per protocol. */
+export interface UpstreamStream {
+  readonly host: UpstreamHostInfo;
+  /** `HTTP/1.1` and so on. */
+  readonly protocol: string;
+  readonly localAddress: string;
+  readonly connectionId: number;
+  /** Milliseconds this stream's connection took to be established, and marks; −1 when it was an idle one. */
+  readonly connectStartMs: number;
+  readonly connectEndMs: number;
+  sendHead(method: string, path: string, authority: string, headers: HeaderMap, endStream: boolean): void;
+  /** Returns false when the upstream's send buffer is above its high watermark. */
+  sendData(chunk: Uint8Array, endStream: boolean): boolean;
+  sendTrailers(trailers: HeaderMap): void;
+  /** Ends the stream without notice to its handler; the connection is closed unless it can be reused safely. */
+  reset(): void;
+  /** Counted: stop and resume reading response bytes. */
+  hold(): void;
+  release(): void;
+  readonly wireBytesSent: number;
+  readonly wireBytesReceived: number;
+}
+
+/** Facts a balancer may use; the stream info and the request head come through it. */
+export interface PickContext {
+  readonly info: StreamInfo | null;
+  readonly priority: 'default' | 'high';
+  /** Returns true when a host was tried already and should be skipped (retry host predicate). */
+  readonly avoidHost: ((host: UpstreamHostInfo) => boolean) | null;
+  readonly avoidHostMaxAttempts: number;
+}
+
+/** Cancels a pending wait for a connection; a no-op once ready or failed. */
+export interface PendingStream {
+  cancel(): void;
+}
+
+/** One cluster as a worker runs it. */
+export interface Cluster {
+  readonly model: ClusterModel;
+  /** Block of the `cluster` catalogue (`observe/catalogues.ts`). */
+  readonly stats: Float64Array;
+  /** Starts an HTTP stream. `null` when the handler was already told (ready or failed). */
+  startStream(context: PickContext, handler: UpstreamStreamHandler): PendingStream | null;
+  /** Retry breaker: takes a place among `max_retries` (or the budget); false = full. */
+  tryRetry(priority: 'default' | 'high'): boolean;
+  endRetry(priority: 'default' | 'high'): void;
+}
+
+/** All clusters of a worker; looked up by name once per route compile, not per request, wherever the name is fixed. */
+export interface ClusterManager {
+  /** A stable reference whose `current` changes when the cluster is replaced or removed (`null`). */
+  ref(name: string): ClusterRef;
+}
+export interface ClusterRef {
+  readonly name: string;
+  current: Cluster | null;
+}
