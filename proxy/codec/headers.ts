@@ -32,7 +32,7 @@ export class HeaderMap {
     let at = names.indexOf(name);
     if (at < 0) return null;
     let joined = values[at] as string;
-    while ((at = names.indexOf(name, at + 1)) >= 0) joined += `,${values[at]}`;
+    for (at = names.indexOf(name, at + 1); at >= 0; at = names.indexOf(name, at + 1)) joined += `,${values[at]}`;
     return joined;
   }
 
