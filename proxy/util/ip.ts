@@ -1,0 +1,106 @@
+// IP addresses and ranges: parsing, printing beside a port, and longest-prefix lookup.
+//
+// Rule 1: an address is a Buffer of 4 or 16 bytes once parsed; text is only for people and keys.
+// Rule 2: an IPv4-mapped IPv6 address is the IPv4 address, as Envoy sees connections of a dual-stack socket.
+
+import { isIPv4, isIPv6 } from 'node:net';
+
+const MAPPED_PREFIX = '::ffff:';
+
+/** Bytes of a literal address: 4 for IPv4 (and IPv4-mapped IPv6), 16 for IPv6; `null` when the text is none. */
+export function parseIp(text: string): Buffer | null {
+  const plain = unmapIpv4(text);
+  if (isIPv4(plain)) return Buffer.from(plain.split('.').map(Number));
+  return isIPv6(plain) ? parseIpv6(plain) : null;
+}
+
+/** `::ffff:1.2.3.4` → `1.2.3.4`; everything else unchanged. */
+export function unmapIpv4(text: string): string {
+  if (!text.startsWith(MAPPED_PREFIX)) return text;
+  const tail = text.slice(MAPPED_PREFIX.length);
+  return isIPv4(tail) ? tail : text;
+}
+
+function parseIpv6(text: string): Buffer {
+  const zone = text.indexOf('%');
+  const bare = zone < 0 ? text : text.slice(0, zone);
+  const out = Buffer.alloc(16);
+  const gap = bare.indexOf('::');
+  const head = groups(gap < 0 ? bare : bare.slice(0, gap));
+  const tail = gap < 0 ? [] : groups(bare.slice(gap + 2));
+  head.forEach((value, i) => {
+    out.writeUInt16BE(value, i * 2);
+  });
+  tail.forEach((value, i) => {
+    out.writeUInt16BE(value, 16 - (tail.length - i) * 2);
+  });
+  return out;
+}
+
+/** 16-bit groups of one side of `::`; a dotted IPv4 tail counts as two. */
+function groups(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (!group.includes('.')) return [Number.parseInt(group, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
+    return [a * 256 + b, c * 256 + d];
+  });
+}
+
+/** `1.2.3.4:80` or `[::1]:80`. */
+export function joinHostPort(ip: string, port: number): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
+/** Exactly `127.0.0.1` or `::1`: Envoy counts no other address of 127/8 as loopback. */
+export function isLoopback(ip: string): boolean {
+  return ip === '127.0.0.1' || ip === '::1';
+}
+
+/** Values under address ranges; a lookup finds the value of the longest range that holds the address. */
+export class CidrMap<T> {
+  /** Per family (4, 16 bytes): prefix lengths in use, longest first, each with its masked-address table. */
+  private readonly tables: { readonly v4: PrefixTable<T>[]; readonly v6: PrefixTable<T>[] } = { v4: [], v6: [] };
+
+  /** The value at exactly this range, made by `create` when there is none. */
+  at(address: Buffer, prefixLength: number, create: () => T): T {
+    const list = address.length === 4 ? this.tables.v4 : this.tables.v6;
+    let table = list.find((t) => t.prefixLength === prefixLength);
+    if (table === undefined) {
+      table = { prefixLength, values: new Map() };
+      list.push(table);
+      list.sort((a, b) => b.prefixLength - a.prefixLength);
+    }
+    const key = maskedKey(address, prefixLength);
+    let value = table.values.get(key);
+    if (value === undefined) {
+      value = create();
+      table.values.set(key, value);
+    }
+    return value;
+  }
+
+  /** One lookup per prefix length in use. */
+  find(address: Buffer): T | null {
+    const list = address.length === 4 ? this.tables.v4 : this.tables.v6;
+    for (const table of list) {
+      const value = table.values.get(maskedKey(address, table.prefixLength));
+      if (value !== undefined) return value;
+    }
+    return null;
+  }
+}
+
+interface PrefixTable<T> {
+  readonly prefixLength: number;
+  readonly values: Map<string, T>;
+}
+
+/** The first `bits` bits as a latin1 string, the rest zero. */
+function maskedKey(address: Buffer, bits: number): string {
+  const whole = bits >> 3;
+  const rest = bits & 7;
+  if (rest === 0) return address.toString('latin1', 0, whole);
+  const last = (address[whole] ?? 0) & (0xff << (8 - rest));
+  return address.toString('latin1', 0, whole) + String.fromCharCode(last & 0xff);
+}
