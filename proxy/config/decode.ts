@@ -1,0 +1,409 @@
+// JSON (or YAML already read into JSON values) → messages, by the rules of proto3 JSON as Envoy applies them:
+// both `snake_case` and `lowerCamel` names, enum names in any case, numbers as strings, `Any` by `@type`.
+// Every error names the full field path. A reader is compiled per message type when first needed.
+
+import {
+  create,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type DescOneof,
+  fromJson,
+  type JsonValue,
+  ScalarType,
+} from '@bufbuild/protobuf';
+import { isWrapperDesc } from '@bufbuild/protobuf/wkt';
+import { ConfigError } from '../util/error.ts';
+import { DecodedAny, isTypedStruct } from './decoded-any.ts';
+import { type Msg, str, struct } from './message.ts';
+import { didYouMean } from './nearest.ts';
+import { loadRegistry, messageDesc, typeNameOf } from './registry.ts';
+import { type ScalarParser, scalarParser, shown } from './scalar.ts';
+
+export interface DecodeOptions {
+  /** Unknown fields and enum names are warnings (`--allow-unknown-static-fields`). */
+  readonly allowUnknown: boolean;
+  /** Receives those warnings, each with its path. */
+  readonly warnings: string[];
+}
+
+/** Messages nested deeper than this are refused, as protobuf does. */
+const DEPTH_MAX = 100;
+
+/**
+ * Decodes one JSON document.
+ * @param path where the document stands, for error texts; empty for a whole file
+ * @throws ConfigError naming the field path
+ */
+export function decodeJson(typeName: string, json: unknown, options: DecodeOptions, path = ''): Msg {
+  const walk = new Walk(options, path);
+  return readerOf(messageDesc(typeName)).read(json, walk);
+}
+
+/** What a `TypedStruct` message names, decoded; `null` when it names nothing. */
+export function decodeTypedStruct(message: Msg, path: string, options?: DecodeOptions): DecodedAny['inner'] {
+  const walk = new Walk(options ?? { allowUnknown: false, warnings: [] }, path);
+  return readTypedStruct(message, walk);
+}
+
+export function unknownTypeError(typeUrl: string, path: string): ConfigError {
+  const wanted = typeNameOf(typeUrl);
+  if (wanted === '') {
+    return new ConfigError(`invalid type URL ${shown(typeUrl)}: expected type.googleapis.com/<message name>`, path);
+  }
+  return new ConfigError(`unknown type URL ${shown(typeUrl)}${didYouMean(wanted, configTypeNames())}`, path);
+}
+
+function* configTypeNames(): Iterable<string> {
+  for (const type of loadRegistry()) if (type.kind === 'message') yield type.typeName;
+}
+
+// === The walk ===
+
+/** The state of one decode: the path that led here, and where warnings go. */
+class Walk {
+  readonly options: DecodeOptions;
+  readonly #prefix: string;
+  readonly #segments: (string | number)[] = [];
+
+  constructor(options: DecodeOptions, prefix: string) {
+    this.options = options;
+    this.#prefix = prefix;
+  }
+
+  /** A field name, a list index (number) or a map key (`["key"]`). */
+  push(segment: string | number): void {
+    if (this.#segments.length >= DEPTH_MAX * 2) throw this.error(`nested deeper than ${DEPTH_MAX} messages`);
+    this.#segments.push(segment);
+  }
+
+  pop(): void {
+    this.#segments.pop();
+  }
+
+  path(): string {
+    let path = this.#prefix;
+    for (const segment of this.#segments) {
+      if (typeof segment === 'number') path += `[${segment}]`;
+      else if (path === '' || segment.startsWith('[')) path += segment;
+      else path += `.${segment}`;
+    }
+    return path;
+  }
+
+  error(text: string): ConfigError {
+    return new ConfigError(text, this.path());
+  }
+
+  /** An unknown name: refused, or a warning when that is allowed. */
+  unknown(text: string): void {
+    if (!this.options.allowUnknown) throw this.error(text);
+    this.options.warnings.push(`${this.path()}: ${text}`);
+  }
+}
+
+type Target = Record<string, unknown>;
+type ValueReader = (json: unknown, walk: Walk) => unknown;
+
+/** `read` returned this for an unknown enum name that is tolerated: the field stays unset. */
+const IGNORED = Symbol('ignored');
+
+interface FieldEntry {
+  readonly name: string;
+  readonly oneof: string;
+  readonly set: (target: Target, json: unknown, walk: Walk) => void;
+}
+
+class MessageReader {
+  readonly #desc: DescMessage;
+  readonly #fields = new Map<string, FieldEntry>();
+  readonly #special: ValueReader | null;
+
+  constructor(desc: DescMessage) {
+    this.#desc = desc;
+    this.#special = specialReader(desc);
+  }
+
+  /** Apart from the constructor, because message types refer to themselves. */
+  compile(): void {
+    for (const field of this.#desc.fields) {
+      const entry = compileField(field);
+      this.#fields.set(field.name, entry);
+      this.#fields.set(field.jsonName, entry);
+    }
+  }
+
+  read(json: unknown, walk: Walk): Msg {
+    if (this.#special !== null) return this.#special(json, walk) as Msg;
+    return this.readFields(json, walk, '');
+  }
+
+  /** Reads an object's members as fields; `skip` is a member that is not one (`@type`). */
+  readFields(json: unknown, walk: Walk, skip: string): Msg {
+    if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+      throw walk.error(`expected an object (${this.#desc.typeName}), got ${shown(json)}`);
+    }
+    const message = create(this.#desc);
+    const target = message as unknown as Target;
+    for (const key in json) {
+      if (key === skip) continue;
+      const field = this.#fields.get(key);
+      const value = (json as Target)[key];
+      if (field === undefined) {
+        walk.push(key);
+        walk.unknown(`unknown field${didYouMean(key, this.#names())}`);
+        walk.pop();
+        continue;
+      }
+      walk.push(field.name);
+      if (field.oneof !== '' && value !== null) this.#refuseSecondCase(target, field, walk);
+      field.set(target, value, walk);
+      walk.pop();
+    }
+    return message;
+  }
+
+  /** Whether this type's JSON form is not an object of its fields (in an Any it then stands under `value`). */
+  get isSpecial(): boolean {
+    return this.#special !== null;
+  }
+
+  #refuseSecondCase(target: Target, field: FieldEntry, walk: Walk): void {
+    const set = (target[field.oneof] as { case?: string }).case;
+    if (set === undefined) return;
+    const other = this.#desc.fields.find((candidate) => candidate.localName === set)?.name ?? set;
+    if (other !== field.name) throw walk.error(`only one of ${other} and ${field.name} may be set`);
+  }
+
+  #names(): string[] {
+    return this.#desc.fields.map((field) => field.name);
+  }
+}
+
+const readers = new Map<DescMessage, MessageReader>();
+
+function readerOf(desc: DescMessage): MessageReader {
+  let reader = readers.get(desc);
+  if (reader === undefined) {
+    reader = new MessageReader(desc);
+    readers.set(desc, reader);
+    reader.compile();
+  }
+  return reader;
+}
+
+// === Fields ===
+
+function compileField(field: DescField): FieldEntry {
+  return { name: field.name, oneof: field.oneof?.localName ?? '', set: compileSetter(field) };
+}
+
+function compileSetter(field: DescField): FieldEntry['set'] {
+  const name = field.localName;
+  switch (field.fieldKind) {
+    case 'list':
+      return listSetter(name, itemReader(field));
+    case 'map':
+      return mapSetter(name, scalarParser(field.mapKey), itemReader(field));
+    default: {
+      const read = itemReader(field);
+      const keepsNull = isValueField(field);
+      return field.oneof === undefined
+        ? plainSetter(name, read, keepsNull)
+        : oneofSetter(field.oneof, name, read, keepsNull);
+    }
+  }
+}
+
+function plainSetter(name: string, read: ValueReader, keepsNull: boolean): FieldEntry['set'] {
+  return (target, json, walk) => {
+    if (json === null && !keepsNull) return;
+    const value = read(json, walk);
+    if (value !== IGNORED) target[name] = value;
+  };
+}
+
+function oneofSetter(group: DescOneof, name: string, read: ValueReader, keepsNull: boolean): FieldEntry['set'] {
+  const groupName = group.localName;
+  return (target, json, walk) => {
+    if (json === null && !keepsNull) return;
+    const value = read(json, walk);
+    if (value !== IGNORED) target[groupName] = { case: name, value };
+  };
+}
+
+function listSetter(name: string, read: ValueReader): FieldEntry['set'] {
+  return (target, json, walk) => {
+    if (json === null) return;
+    if (!Array.isArray(json)) throw walk.error(`expected a list, got ${shown(json)}`);
+    const items: unknown[] = [];
+    for (let i = 0; i < json.length; i++) {
+      walk.push(i);
+      const value = read(json[i], walk);
+      if (value !== IGNORED) items.push(value);
+      walk.pop();
+    }
+    target[name] = items;
+  };
+}
+
+function mapSetter(name: string, parseKey: ScalarParser, read: ValueReader): FieldEntry['set'] {
+  return (target, json, walk) => {
+    if (json === null) return;
+    if (typeof json !== 'object' || Array.isArray(json)) throw walk.error(`expected a map, got ${shown(json)}`);
+    const map: Target = {};
+    for (const [key, item] of Object.entries(json)) {
+      walk.push(`[${JSON.stringify(key)}]`);
+      const value = read(item, walk);
+      if (value !== IGNORED) defineOwn(map, String(orFail(parseKey(key), walk)), value);
+      walk.pop();
+    }
+    target[name] = map;
+  };
+}
+
+/** Assignment that also holds for a key called `__proto__`. */
+function defineOwn(target: Target, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(target, key, { value, enumerable: true, writable: true });
+  else target[key] = value;
+}
+
+/** `scalar.ts` returns its complaint as an Error, so that it need not know where it stands. */
+function orFail(value: unknown, walk: Walk): unknown {
+  if (value instanceof Error) throw walk.error(value.message);
+  return value;
+}
+
+/** Reads one value of a field: the field itself, a list item or a map value. */
+function itemReader(field: DescField): ValueReader {
+  const inner = field as unknown as { scalar?: ScalarType; enum?: DescEnum; message?: DescMessage };
+  if (inner.message !== undefined) return messageReader(field, inner.message);
+  if (inner.enum !== undefined) return enumReader(inner.enum);
+  const parse = scalarParser(inner.scalar ?? ScalarType.STRING);
+  return (json, walk) => {
+    const value = parse(json);
+    if (value instanceof Error) throw walk.error(value.message);
+    return value;
+  };
+}
+
+/** Mirrors how protobuf-es stores message fields: singular wrappers unwrapped, `Struct` as JSON. */
+function messageReader(field: DescField, desc: DescMessage): ValueReader {
+  if (field.fieldKind === 'message' && field.oneof === undefined && isWrapperDesc(desc)) {
+    const parse = scalarParser(desc.fields[0]?.scalar ?? ScalarType.STRING);
+    return (json, walk) => orFail(parse(json), walk);
+  }
+  if (desc.typeName === 'google.protobuf.Struct' && field.parent.typeName !== 'google.protobuf.Value') {
+    return (json, walk) => {
+      if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json;
+      throw walk.error(`expected an object, got ${shown(json)}`);
+    };
+  }
+  let reader: MessageReader | null = null;
+  return (json, walk) => {
+    reader ??= readerOf(desc);
+    return reader.read(json, walk);
+  };
+}
+
+function isValueField(field: DescField): boolean {
+  return field.fieldKind === 'message' && field.message.typeName === 'google.protobuf.Value';
+}
+
+function enumReader(desc: DescEnum): ValueReader {
+  const numbers = new Map<string, number>();
+  for (const value of desc.values) numbers.set(value.name.toUpperCase(), value.number);
+  return (json, walk) => {
+    if (typeof json === 'number' && Number.isInteger(json)) return json;
+    if (typeof json !== 'string') throw walk.error(`expected a name of ${desc.typeName}, got ${shown(json)}`);
+    const number = numbers.get(json) ?? numbers.get(json.toUpperCase());
+    if (number !== undefined) return number;
+    const names = desc.values.map((value) => value.name);
+    walk.unknown(`unknown enum value ${shown(json)}${didYouMean(json, names) || ` (known: ${names.join(', ')})`}`);
+    return IGNORED;
+  };
+}
+
+// === Well-known types with a JSON form of their own ===
+
+const LIBRARY_READ = new Set([
+  'google.protobuf.Timestamp',
+  'google.protobuf.FieldMask',
+  'google.protobuf.Struct',
+  'google.protobuf.Value',
+  'google.protobuf.ListValue',
+]);
+
+function specialReader(desc: DescMessage): ValueReader | null {
+  if (!desc.typeName.startsWith('google.protobuf.')) return null;
+  if (desc.typeName === 'google.protobuf.Any') return readAny;
+  if (desc.typeName === 'google.protobuf.Duration') return durationReader(desc);
+  if (isWrapperDesc(desc)) {
+    const parse = scalarParser(desc.fields[0]?.scalar ?? ScalarType.STRING);
+    return (json, walk) => {
+      const message = create(desc);
+      (message as unknown as Target)['value'] = orFail(parse(json), walk);
+      return message;
+    };
+  }
+  if (!LIBRARY_READ.has(desc.typeName)) return null;
+  return (json, walk) => {
+    try {
+      return fromJson(desc, json as JsonValue);
+    } catch {
+      throw walk.error(`not a ${desc.typeName}: ${shown(json)}`);
+    }
+  };
+}
+
+/** Seconds with up to nine decimals and an `s`; the range is protobuf's 10,000 years. */
+const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
+const DURATION_SECONDS_MAX = 315_576_000_000;
+
+function durationReader(desc: DescMessage): ValueReader {
+  return (json, walk) => {
+    const parts = typeof json === 'string' ? DURATION.exec(json) : null;
+    if (parts === null) throw walk.error(`expected a duration such as "1.5s", got ${shown(json)}`);
+    const sign = parts[1] === '-' ? -1 : 1;
+    const seconds = Number(parts[2]);
+    if (seconds > DURATION_SECONDS_MAX) throw walk.error(`duration ${json} is out of range`);
+    const nanos = Number((parts[3] ?? '').padEnd(9, '0'));
+    const message = create(desc) as unknown as { seconds: bigint; nanos: number };
+    message.seconds = BigInt(sign * seconds);
+    message.nanos = nanos === 0 ? 0 : sign * nanos;
+    return message;
+  };
+}
+
+const NO_VALUE = Symbol('no value');
+
+function readAny(json: unknown, walk: Walk): DecodedAny | Msg {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw walk.error(`expected an object with @type, got ${shown(json)}`);
+  }
+  const typeUrl = (json as Target)['@type'];
+  if (typeof typeUrl !== 'string' || typeUrl === '') {
+    for (const _ in json) throw walk.error('@type is missing: an extension configuration must name its type');
+    return create(messageDesc('google.protobuf.Any'));
+  }
+  const desc = loadRegistry().getMessage(typeNameOf(typeUrl));
+  if (desc === undefined) throw unknownTypeError(typeUrl, walk.path());
+  const reader = readerOf(desc);
+  if (reader.isSpecial) {
+    const value = Object.hasOwn(json, 'value') ? (json as Target)['value'] : NO_VALUE;
+    return new DecodedAny(typeUrl, value === NO_VALUE ? create(desc) : reader.read(value, walk), null);
+  }
+  const message = reader.readFields(json, walk, '@type');
+  return new DecodedAny(typeUrl, message, isTypedStruct(desc.typeName) ? readTypedStruct(message, walk) : null);
+}
+
+function readTypedStruct(message: Msg, walk: Walk): DecodedAny['inner'] {
+  const typeUrl = str(message, 'typeUrl');
+  if (typeUrl === '') return null;
+  const desc = loadRegistry().getMessage(typeNameOf(typeUrl));
+  if (desc === undefined) throw unknownTypeError(typeUrl, walk.path());
+  walk.push('value');
+  const inner = readerOf(desc).read(struct(message, 'value') ?? {}, walk);
+  walk.pop();
+  return { typeUrl, message: inner };
+}

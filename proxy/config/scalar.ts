@@ -1,0 +1,98 @@
+// Scalar values of proto3 JSON. A parser returns the value or an `Error` that says what is wrong with it; where it
+// stands is the caller's knowledge.
+
+import { ScalarType } from '@bufbuild/protobuf';
+
+export type ScalarParser = (json: unknown) => unknown;
+
+/** A JSON value in an error text, shortened. */
+export function shown(json: unknown): string {
+  if (Array.isArray(json)) return 'a list';
+  if (typeof json === 'object' && json !== null) return 'an object';
+  const text = typeof json === 'string' ? `'${json}'` : String(json);
+  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+}
+
+export function scalarParser(type: ScalarType): ScalarParser {
+  switch (type) {
+    case ScalarType.STRING:
+      return parseString;
+    case ScalarType.BOOL:
+      return parseBool;
+    case ScalarType.BYTES:
+      return parseBytes;
+    case ScalarType.DOUBLE:
+    case ScalarType.FLOAT:
+      return parseFloating;
+    case ScalarType.UINT32:
+    case ScalarType.FIXED32:
+      return (json) => parseInteger(json, 0, 0xffff_ffff, 'uint32');
+    case ScalarType.INT32:
+    case ScalarType.SINT32:
+    case ScalarType.SFIXED32:
+      return (json) => parseInteger(json, -0x8000_0000, 0x7fff_ffff, 'int32');
+    case ScalarType.UINT64:
+    case ScalarType.FIXED64:
+      return (json) => parseLong(json, 0n, 0xffff_ffff_ffff_ffffn, 'uint64');
+    default:
+      return (json) => parseLong(json, -0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn, 'int64');
+  }
+}
+
+function parseString(json: unknown): unknown {
+  if (typeof json === 'string') return json;
+  const hint = typeof json === 'number' || typeof json === 'boolean' ? ' (quote it)' : '';
+  return new Error(`expected a string, got ${shown(json)}${hint}`);
+}
+
+function parseBool(json: unknown): unknown {
+  if (typeof json === 'boolean') return json;
+  if (json === 'true') return true;
+  if (json === 'false') return false;
+  return new Error(`expected true or false, got ${shown(json)}`);
+}
+
+/** Standard or URL-safe base64, padded or not. */
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+
+function parseBytes(json: unknown): unknown {
+  if (typeof json !== 'string' || !BASE64.test(json)) return new Error(`expected base64, got ${shown(json)}`);
+  return new Uint8Array(Buffer.from(json, 'base64'));
+}
+
+function parseFloating(json: unknown): unknown {
+  if (typeof json === 'number') return json;
+  if (json === 'NaN') return Number.NaN;
+  if (json === 'Infinity') return Number.POSITIVE_INFINITY;
+  if (json === '-Infinity') return Number.NEGATIVE_INFINITY;
+  const value = typeof json === 'string' ? decimal(json) : Number.NaN;
+  return Number.isNaN(value) ? new Error(`expected a number, got ${shown(json)}`) : value;
+}
+
+const DECIMAL = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+function decimal(text: string): number {
+  return DECIMAL.test(text) ? Number(text) : Number.NaN;
+}
+
+function parseInteger(json: unknown, min: number, max: number, type: string): unknown {
+  const value = typeof json === 'string' ? decimal(json) : json;
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    return new Error(`expected an integer, got ${shown(json)}`);
+  if (value < min || value > max) return new Error(`${shown(json)} is out of range for ${type}`);
+  return value;
+}
+
+function parseLong(json: unknown, min: bigint, max: bigint, type: string): unknown {
+  let value: bigint;
+  if (typeof json === 'string' && /^-?\d+$/.test(json)) value = BigInt(json);
+  else {
+    const number = typeof json === 'string' ? decimal(json) : json;
+    if (typeof number !== 'number' || !Number.isInteger(number)) {
+      return new Error(`expected an integer, got ${shown(json)}`);
+    }
+    value = BigInt(number);
+  }
+  if (value < min || value > max) return new Error(`${shown(json)} is out of range for ${type}`);
+  return value;
+}
