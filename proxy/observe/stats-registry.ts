@@ -1,0 +1,478 @@
+// All stats of the process, read where the workers write them.
+//
+// The main thread owns the one registry. It learns what slots mean from announcements (stats-store.ts) and sums over
+// threads when asked. A *group* is a catalogue under a prefix, or one single stat (its prefix is then the whole name).
+// Nothing is kept per stat until a Prometheus scrape needs its tags: a mesh has a hundred thousand of them.
+
+import type { StatsConfigModel, StringMatchModel } from '../config/model.ts';
+import {
+  addCounts,
+  BIN_COUNT,
+  DEFAULT_BUCKETS,
+  difference,
+  type HistogramCounts,
+  NO_COUNTS,
+  sparse,
+} from './histogram.ts';
+import type { Catalogue, StatKind } from './stats.ts';
+import { slotCount } from './stats-catalogue.ts';
+import { stringMatcher } from './stats-match.ts';
+import {
+  binsOfPage,
+  firstBin,
+  ownership,
+  type StatsAnnouncement,
+  type StatsEntry,
+  WorkerStats,
+} from './stats-store.ts';
+import { TagExtractor, type Tagged } from './tags.ts';
+
+/** The main thread's own place among the writers; workers are 0 and up. */
+export const MAIN_THREAD = -1;
+
+/** Catalogues that `/stats` does not print: hosts are shown by `/clusters`. */
+const HIDDEN_CATALOGUES: ReadonlySet<string> = new Set(['host']);
+
+/** Cluster facts that every worker writes the same; they are not summed but the largest one counts. */
+const SHARED_FACTS =
+  /^(?:membership_\w+|max_host_weight|update_\w+|version|warming_state|assignment_\w+|circuit_breakers\..*|remaining_\w+)$/;
+const SHARED_CATALOGUES: ReadonlySet<string> = new Set(['cluster', 'cluster_remaining']);
+
+/** One counter or gauge as it stands. */
+export interface StatValue {
+  readonly name: string;
+  readonly kind: 'c' | 'g';
+  readonly value: number;
+  /** It was written at least once. */
+  readonly used: boolean;
+  /** Where its tags are kept; for `tagsOf`. */
+  readonly group: StatGroup;
+  readonly index: number;
+}
+
+/** One histogram as it stands. */
+export interface HistogramValue {
+  readonly name: string;
+  readonly cumulative: HistogramCounts;
+  /** Samples of the last flush interval. */
+  readonly interval: HistogramCounts;
+  /** Upper bounds for bucket counts. */
+  readonly buckets: readonly number[];
+}
+
+/** A catalogue under a prefix with everybody's slots. */
+export interface StatGroup {
+  readonly catalogue: Catalogue;
+  readonly prefix: string;
+  readonly sources: Map<number, Float64Array>;
+  /** Printed without traffic, and kept when its writers go. */
+  declared: boolean;
+  /** Counts of threads that are gone. */
+  retained: Float64Array | null;
+  /** Counter values at the last reset. */
+  baseline: Float64Array | null;
+  /** Which names the stats matcher keeps; `null` = all. */
+  readonly kept: readonly boolean[] | null;
+  tagged: Tagged[] | null;
+}
+
+interface HistogramGroup {
+  readonly name: string;
+  readonly sources: Map<number, { readonly bin: number; readonly slots: Float64Array }[]>;
+  declared: boolean;
+  retained: HistogramCounts;
+  /** Cumulative counts at the last flush, and what the interval before it brought. */
+  flushed: HistogramCounts;
+  interval: HistogramCounts;
+  buckets: readonly number[] | null;
+  tagged: Tagged | null;
+}
+
+const CELLS: { readonly c: Catalogue; readonly g: Catalogue } = {
+  c: { key: 'cell', names: [''], kinds: ['c'] },
+  g: { key: 'cell', names: [''], kinds: ['g'] },
+};
+
+export class StatsRegistry {
+  /** The main thread's own stats. */
+  readonly local: WorkerStats;
+  readonly #config: StatsConfigModel;
+  readonly #extractor: TagExtractor;
+  readonly #keeps: (name: string) => boolean;
+  readonly #bucketRules: readonly { matches: (name: string) => boolean; buckets: readonly number[] }[];
+  readonly #groups = new Map<string, StatGroup>();
+  readonly #histograms = new Map<string, HistogramGroup>();
+  readonly #textReadouts = new Map<string, string>();
+  readonly #threads = new Map<number, { segments: SharedArrayBuffer[]; catalogues: Map<string, Catalogue> }>();
+  readonly #refreshers: (() => void)[] = [];
+  #families: readonly (readonly StatGroup[])[] | null = null;
+
+  constructor(config: StatsConfigModel) {
+    this.#config = config;
+    this.#extractor = new TagExtractor(config);
+    this.#keeps = matcher(config);
+    this.#bucketRules = config.histogramBuckets.map((rule) => ({
+      matches: stringMatcher(rule.match),
+      buckets: rule.buckets,
+    }));
+    this.local = new WorkerStats((message) => this.apply(MAIN_THREAD, message));
+  }
+
+  /** Takes a worker's announcement; in the order they were sent. */
+  apply(thread: number, message: StatsAnnouncement): void {
+    let known = this.#threads.get(thread);
+    if (known === undefined) {
+      known = { segments: [], catalogues: new Map() };
+      this.#threads.set(thread, known);
+    }
+    for (const { id, buffer } of message.segments) known.segments[id] = buffer;
+    for (const catalogue of message.catalogues) known.catalogues.set(catalogue.key, catalogue);
+    for (const entry of message.entries) this.#applyEntry(thread, known, entry);
+  }
+
+  /** A worker is gone: what it counted stays, its gauges count as zero. */
+  threadGone(thread: number): void {
+    this.#threads.delete(thread);
+    for (const group of this.#groups.values()) {
+      const slots = group.sources.get(thread);
+      if (slots === undefined) continue;
+      group.sources.delete(thread);
+      const retained = group.retained ?? new Float64Array(slots.length).fill(-0);
+      group.retained = retained;
+      slots.forEach((value, i) => {
+        const add = group.catalogue.kinds[i] === 'c' ? value : value * 0;
+        retained[i] = combine(group, i, retained[i] as number, add);
+      });
+    }
+    for (const histogram of this.#histograms.values()) {
+      if (!histogram.sources.has(thread)) continue;
+      const dense = new Float64Array(BIN_COUNT);
+      addCounts(dense, histogram.retained, 1);
+      addPages(dense, histogram.sources.get(thread) ?? []);
+      histogram.sources.delete(thread);
+      histogram.retained = sparse(dense);
+    }
+  }
+
+  /** Makes a catalogue's stats known, so that they are printed with zeros before anybody counts. */
+  declare(catalogue: Catalogue, prefix: string): void {
+    this.#group(catalogue, prefix).declared = true;
+    for (let i = slotCount(catalogue); i < catalogue.names.length; i++) {
+      this.#histogram(prefix + catalogue.names[i]).declared = true;
+    }
+  }
+
+  /** Drops all stats under a prefix (a removed cluster or listener), whoever wrote them. */
+  forget(prefix: string): void {
+    this.local.forget(prefix);
+    this.local.flush();
+    this.#forget(prefix, null);
+  }
+
+  /** Sets a text stat, e.g. `control_plane.identifier`. */
+  setText(name: string, value: string): void {
+    this.#textReadouts.set(name, value);
+  }
+
+  /** Registers a function that brings the main thread's gauges (uptime, memory) up to date before they are read. */
+  onRead(refresh: () => void): void {
+    this.#refreshers.push(refresh);
+  }
+
+  /** Sets all counters to zero. Slots belong to their writers, so the registry remembers where zero is. */
+  resetCounters(): void {
+    for (const group of this.#groups.values()) {
+      const baseline = new Float64Array(slotCount(group.catalogue));
+      for (let i = 0; i < baseline.length; i++) {
+        if (group.catalogue.kinds[i] === 'c') baseline[i] = rawValue(group, i);
+      }
+      group.baseline = baseline;
+    }
+  }
+
+  /** Ends a flush interval: what histograms took since the last call becomes their interval. */
+  flushInterval(): void {
+    for (const histogram of this.#histograms.values()) {
+      const now = cumulative(histogram);
+      histogram.interval = difference(now, histogram.flushed);
+      histogram.flushed = now;
+    }
+  }
+
+  /** Brings gauges up to date; call once before reading. */
+  refresh(): void {
+    for (const refresh of this.#refreshers) refresh();
+    this.local.flush();
+  }
+
+  /** A counter's or gauge's value by full name, `undefined` when there is none. For tests and small checks. */
+  valueOf(name: string): number | undefined {
+    this.local.flush();
+    for (const group of this.#groups.values()) {
+      if (!name.startsWith(group.prefix)) continue;
+      const index = group.catalogue.names.indexOf(name.slice(group.prefix.length));
+      if (index >= 0 && group.catalogue.kinds[index] !== 'h') return valueAt(group, index);
+    }
+    return undefined;
+  }
+
+  /** Values of a catalogue's counters and gauges under a prefix, summed over threads; zeros when unknown. */
+  valuesOf(catalogue: Catalogue, prefix: string): number[] {
+    const group = this.#groups.get(groupKey(catalogue, prefix));
+    return Array.from({ length: slotCount(catalogue) }, (_, i) => (group === undefined ? 0 : valueAt(group, i)));
+  }
+
+  /**
+   * All counters and gauges by name, in families: runs of stats with a common prefix that sort after every earlier
+   * family. Callers may pause between families.
+   */
+  *families(): Generator<StatValue[]> {
+    this.#families ??= intoFamilies([...this.#groups.values()].filter((g) => !HIDDEN_CATALOGUES.has(g.catalogue.key)));
+    for (const family of this.#families) {
+      const values: StatValue[] = [];
+      for (const group of family) addValues(group, values);
+      values.sort(byName);
+      yield values;
+    }
+  }
+
+  /** All histograms by name. */
+  histograms(): HistogramValue[] {
+    const values: HistogramValue[] = [];
+    for (const histogram of this.#histograms.values()) {
+      if (!this.#keeps(histogram.name)) continue;
+      histogram.buckets ??= this.#bucketsFor(histogram.name);
+      values.push({
+        name: histogram.name,
+        cumulative: cumulative(histogram),
+        interval: histogram.interval,
+        buckets: histogram.buckets,
+      });
+    }
+    return values.sort(byName);
+  }
+
+  textReadouts(): { readonly name: string; readonly value: string }[] {
+    return [...this.#textReadouts].map(([name, value]) => ({ name, value })).sort(byName);
+  }
+
+  /** The tags of a counter or gauge. */
+  tagsOf(stat: StatValue): Tagged {
+    const { group, index } = stat;
+    group.tagged ??= [];
+    let tagged = group.tagged[index];
+    if (tagged === undefined) {
+      tagged = this.#extractor.extract(stat.name);
+      group.tagged[index] = tagged;
+    }
+    return tagged;
+  }
+
+  /** The tags of a histogram or text readout. */
+  tagsOfName(name: string): Tagged {
+    const histogram = this.#histograms.get(name);
+    if (histogram === undefined) return this.#extractor.extract(name);
+    histogram.tagged ??= this.#extractor.extract(name);
+    return histogram.tagged;
+  }
+
+  #applyEntry(
+    thread: number,
+    known: { segments: SharedArrayBuffer[]; catalogues: Map<string, Catalogue> },
+    entry: StatsEntry,
+  ): void {
+    switch (entry.type) {
+      case 'block': {
+        const catalogue = known.catalogues.get(entry.catalogue) as Catalogue;
+        const slots = view(known.segments, entry.run, slotCount(catalogue));
+        this.#group(catalogue, entry.prefix).sources.set(thread, slots);
+        for (let i = slotCount(catalogue); i < catalogue.names.length; i++) {
+          this.#histogram(entry.prefix + catalogue.names[i]);
+        }
+        break;
+      }
+      case 'cell':
+        this.#group(CELLS[entry.kind], entry.name).sources.set(thread, view(known.segments, entry.run, 1));
+        break;
+      case 'histogram':
+        this.#histogram(entry.name);
+        break;
+      case 'bins': {
+        const slots = view(known.segments, entry.run, binsOfPage(entry.decade));
+        const { sources } = this.#histogram(entry.name);
+        const pages = sources.get(thread);
+        if (pages === undefined) sources.set(thread, [{ bin: firstBin(entry.decade), slots }]);
+        else pages.push({ bin: firstBin(entry.decade), slots });
+        break;
+      }
+      case 'forget':
+        this.#forget(entry.prefix, thread);
+        break;
+    }
+  }
+
+  #group(catalogue: Catalogue, prefix: string): StatGroup {
+    const key = groupKey(catalogue, prefix);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      const keepsAll = this.#config.matcher.kind === 'all';
+      group = {
+        catalogue,
+        prefix,
+        sources: new Map(),
+        declared: false,
+        retained: null,
+        baseline: null,
+        kept: keepsAll ? null : catalogue.names.map((name) => this.#keeps(prefix + name)),
+        tagged: null,
+      };
+      this.#groups.set(key, group);
+      this.#families = null;
+    }
+    return group;
+  }
+
+  #histogram(name: string): HistogramGroup {
+    let histogram = this.#histograms.get(name);
+    if (histogram === undefined) {
+      histogram = {
+        name,
+        sources: new Map(),
+        declared: false,
+        retained: NO_COUNTS,
+        flushed: NO_COUNTS,
+        interval: NO_COUNTS,
+        buckets: null,
+        tagged: null,
+      };
+      this.#histograms.set(name, histogram);
+    }
+    return histogram;
+  }
+
+  /** Drops what one thread has under a prefix (and the stats nobody else knows of), or all of it. */
+  #forget(prefix: string, thread: number | null): void {
+    const blocks = [...this.#groups.values()]
+      .filter((group) => group.catalogue.key !== 'cell')
+      .map((group) => ({ catalogue: group.catalogue.key, prefix: group.prefix }));
+    const belongs = ownership(prefix, blocks);
+    for (const [key, group] of this.#groups) {
+      if (!belongs(group.prefix)) continue;
+      if (thread === null) group.sources.clear();
+      else group.sources.delete(thread);
+      if (thread === null || (group.sources.size === 0 && !group.declared)) this.#groups.delete(key);
+    }
+    for (const [name, histogram] of this.#histograms) {
+      if (!belongs(name)) continue;
+      if (thread === null) histogram.sources.clear();
+      else histogram.sources.delete(thread);
+      if (thread === null || (histogram.sources.size === 0 && !histogram.declared)) this.#histograms.delete(name);
+    }
+    this.#families = null;
+  }
+
+  #bucketsFor(name: string): readonly number[] {
+    return this.#bucketRules.find((rule) => rule.matches(name))?.buckets ?? DEFAULT_BUCKETS;
+  }
+}
+
+function groupKey(catalogue: Catalogue, prefix: string): string {
+  return `${catalogue.key} ${prefix}`;
+}
+
+function view(
+  segments: readonly SharedArrayBuffer[],
+  run: { readonly segment: number; readonly offset: number },
+  length: number,
+): Float64Array {
+  return new Float64Array(
+    segments[run.segment] as SharedArrayBuffer,
+    run.offset * Float64Array.BYTES_PER_ELEMENT,
+    length,
+  );
+}
+
+/** Adds one thread's value to the others'; −0 means "never written" and survives only among its like. */
+function combine(group: StatGroup, index: number, a: number, b: number): number {
+  if (SHARED_CATALOGUES.has(group.catalogue.key) && SHARED_FACTS.test(group.catalogue.names[index] as string)) {
+    return Math.max(a, b);
+  }
+  return a + b;
+}
+
+function rawValue(group: StatGroup, index: number): number {
+  let value = group.retained === null ? -0 : (group.retained[index] as number);
+  for (const slots of group.sources.values()) value = combine(group, index, value, slots[index] as number);
+  return value;
+}
+
+function valueAt(group: StatGroup, index: number): number {
+  return rawValue(group, index) - (group.baseline === null ? 0 : (group.baseline[index] as number));
+}
+
+function addValues(group: StatGroup, into: StatValue[]): void {
+  const { catalogue, prefix, baseline } = group;
+  const slots = slotCount(catalogue);
+  for (let index = 0; index < slots; index++) {
+    if (group.kept !== null && !group.kept[index]) continue;
+    const raw = rawValue(group, index);
+    into.push({
+      name: prefix + catalogue.names[index],
+      kind: catalogue.kinds[index] as Exclude<StatKind, 'h'>,
+      value: raw - (baseline === null ? 0 : (baseline[index] as number)),
+      used: !Object.is(raw, -0),
+      group,
+      index,
+    });
+  }
+}
+
+function cumulative(histogram: HistogramGroup): HistogramCounts {
+  if (histogram.sources.size === 0) return histogram.retained;
+  const dense = new Float64Array(BIN_COUNT);
+  addCounts(dense, histogram.retained, 1);
+  for (const pages of histogram.sources.values()) addPages(dense, pages);
+  return sparse(dense);
+}
+
+function addPages(dense: Float64Array, pages: readonly { readonly bin: number; readonly slots: Float64Array }[]): void {
+  for (const { bin, slots } of pages) {
+    slots.forEach((count, i) => {
+      dense[bin + i] = (dense[bin + i] as number) + count;
+    });
+  }
+}
+
+/** Groups whose names can interleave: those below the same shortest prefix. */
+function intoFamilies(groups: StatGroup[]): StatGroup[][] {
+  groups.sort((a, b) => (a.prefix < b.prefix ? -1 : a.prefix > b.prefix ? 1 : 0));
+  const families: StatGroup[][] = [];
+  let root: string | null = null;
+  for (const group of groups) {
+    if (root !== null && group.prefix.startsWith(root)) (families.at(-1) as StatGroup[]).push(group);
+    else {
+      families.push([group]);
+      root = group.prefix;
+    }
+  }
+  return families;
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+function matcher(config: StatsConfigModel): (name: string) => boolean {
+  const { matcher: rule } = config;
+  switch (rule.kind) {
+    case 'all':
+      return () => true;
+    case 'none':
+      return () => false;
+    default: {
+      const tests = rule.patterns.map((pattern: StringMatchModel) => stringMatcher(pattern));
+      const wanted = rule.kind === 'include';
+      return (name) => tests.some((test) => test(name)) === wanted;
+    }
+  }
+}
