@@ -15,6 +15,7 @@ import {
 import { isWrapperDesc } from '@bufbuild/protobuf/wkt';
 import { ConfigError } from '../util/error.ts';
 import { DecodedAny, isTypedStruct } from './decoded-any.ts';
+import { FieldPath, keySegment } from './field-path.ts';
 import { type Msg, str, struct } from './message.ts';
 import { didYouMean } from './nearest.ts';
 import { loadRegistry, messageDesc, typeNameOf } from './registry.ts';
@@ -26,9 +27,6 @@ export interface DecodeOptions {
   /** Receives those warnings, each with its path. */
   readonly warnings: string[];
 }
-
-/** Messages nested deeper than this are refused, as protobuf does. */
-const DEPTH_MAX = 100;
 
 /**
  * Decodes one JSON document.
@@ -63,32 +61,23 @@ function* configTypeNames(): Iterable<string> {
 /** The state of one decode: the path that led here, and where warnings go. */
 class Walk {
   readonly options: DecodeOptions;
-  readonly #prefix: string;
-  readonly #segments: (string | number)[] = [];
+  readonly #path: FieldPath;
 
   constructor(options: DecodeOptions, prefix: string) {
     this.options = options;
-    this.#prefix = prefix;
+    this.#path = new FieldPath(prefix);
   }
 
-  /** A field name, a list index (number) or a map key (`["key"]`). */
   push(segment: string | number): void {
-    if (this.#segments.length >= DEPTH_MAX * 2) throw this.error(`nested deeper than ${DEPTH_MAX} messages`);
-    this.#segments.push(segment);
+    if (!this.#path.push(segment)) throw this.error('nested too deep');
   }
 
   pop(): void {
-    this.#segments.pop();
+    this.#path.pop();
   }
 
   path(): string {
-    let path = this.#prefix;
-    for (const segment of this.#segments) {
-      if (typeof segment === 'number') path += `[${segment}]`;
-      else if (path === '' || segment.startsWith('[')) path += segment;
-      else path += `.${segment}`;
-    }
-    return path;
+    return this.#path.toString();
   }
 
   error(text: string): ConfigError {
@@ -253,7 +242,7 @@ function mapSetter(name: string, parseKey: ScalarParser, read: ValueReader): Fie
     if (typeof json !== 'object' || Array.isArray(json)) throw walk.error(`expected a map, got ${shown(json)}`);
     const map: Target = {};
     for (const [key, item] of Object.entries(json)) {
-      walk.push(`[${JSON.stringify(key)}]`);
+      walk.push(keySegment(key));
       const value = read(item, walk);
       if (value !== IGNORED) defineOwn(map, String(orFail(parseKey(key), walk)), value);
       walk.pop();
