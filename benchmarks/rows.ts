@@ -1,0 +1,348 @@
+// The rows of the benchmark: what is set up, what is driven through it, what is read off.
+
+import { execFile, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findPeer, ROOT } from '../scripts/peers.ts';
+import type { LoadResult } from './load.ts';
+import { canPin, cpuSeconds, rssBytes, sleep } from './process.ts';
+import type { Measure, RowResult, Series } from './report.ts';
+import { type Job, type RivalName, type Subject, startRival, whyAbsent } from './rivals.ts';
+import { CONNECTIONS, IDLE_CONNECTIONS, LOAD_CORE, OPEN_RATE, SLOW_READER_BYTES_PER_S } from './settings.ts';
+
+const run = promisify(execFile);
+
+export interface Plan {
+  readonly rivals: readonly RivalName[];
+  readonly rounds: number;
+  /** Seconds a round of load lasts; 0 = the row's own default. */
+  readonly durationS: number;
+  readonly warmupS: number;
+  readonly bodyBytes: number;
+  readonly originPort: number;
+  readonly dir: string;
+  readonly say: (line: string) => void;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly title: string;
+  readonly run: (row: Row, plan: Plan) => Promise<RowResult>;
+}
+
+const HTTP: Job = { kind: 'http', accessLog: false, mesh: false };
+const MESH: Job = { ...HTTP, mesh: true };
+const CLOSED_LOOP_S = 10;
+const OPEN_LOOP_S = 30;
+const LOAD_GRACE_S = 15;
+const RSS_SAMPLE_MS = 250;
+const IDLE_TIMEOUT_MS = 120_000;
+const MIB = 1_048_576;
+
+export const ROWS: readonly Row[] = [
+  { name: 'http1', title: 'HTTP/1.1 keep-alive, 32 connections, 100 B', run: closedLoopRow([HTTP]) },
+  {
+    name: 'http1-log',
+    title: 'the same with JSON access log, request id and stats',
+    run: closedLoopRow([{ ...HTTP, accessLog: true }]),
+  },
+  { name: 'tcp', title: 'TCP proxy, same traffic', run: closedLoopRow([{ ...HTTP, kind: 'tcp' }]) },
+  {
+    name: 'http1-mesh',
+    title: 'CPU with the mesh file (1,000 clusters × 10 hosts, 1,000 virtual hosts) beside the bare one',
+    run: closedLoopRow([HTTP, MESH]),
+  },
+  { name: 'latency', title: `open loop, ${OPEN_RATE} requests/s`, run: latencyRow },
+  { name: 'start', title: 'start and memory, bare and with the mesh file', run: startRow },
+  { name: 'body', title: 'one big body through a reader of 50 MB/s', run: bodyRow },
+  { name: 'idle', title: `${IDLE_CONNECTIONS} idle connections`, run: idleRow },
+];
+
+// === Setting up ===
+
+async function startAll(plan: Plan, jobs: readonly Job[], notes: string[]): Promise<Subject[]> {
+  const subjects: Subject[] = [];
+  for (const rival of plan.rivals) {
+    for (const job of jobs) {
+      const absent = whyAbsent(rival, job);
+      if (absent !== null) {
+        notes.push(`${rival}${job.mesh ? ', mesh file' : ''}: left out, ${absent}`);
+        continue;
+      }
+      try {
+        subjects.push(await startRival(rival, job, plan.originPort, plan.dir));
+      } catch (error) {
+        notes.push(`${rival}: FAILED, ${(error as Error).message}`);
+      }
+    }
+  }
+  return subjects;
+}
+
+/** Runs `each` for every subject in every round, the order turning so that nobody is always first. */
+async function interleave(
+  plan: Plan,
+  subjects: readonly Subject[],
+  each: (subject: Subject, round: number) => Promise<void>,
+): Promise<void> {
+  for (let round = 0; round < plan.rounds; round++) {
+    for (let i = 0; i < subjects.length; i++) await each(subjects[(i + round) % subjects.length] as Subject, round);
+  }
+}
+
+async function stopAll(subjects: readonly Subject[]): Promise<void> {
+  for (const subject of subjects) await subject.running.stop();
+}
+
+/** The values of one quantity by subject, filled round by round. */
+class Table {
+  private readonly byLabel = new Map<string, number[]>();
+
+  add(label: string, value: number): void {
+    const values = this.byLabel.get(label);
+    if (values === undefined) this.byLabel.set(label, [value]);
+    else values.push(value);
+  }
+
+  measure(name: string, unit: string, digits: number, against: string): Measure {
+    const series: Series[] = [];
+    for (const [label, values] of this.byLabel) series.push({ label, values });
+    return { name, unit, digits, against, series };
+  }
+}
+
+// === Load ===
+
+async function load(args: readonly string[], seconds: number): Promise<string> {
+  const program = [process.execPath, join(ROOT, 'benchmarks/load.ts'), ...args];
+  const { stdout } = await pinned(program, seconds);
+  return stdout;
+}
+
+function pinned(program: readonly string[], seconds: number): Promise<{ stdout: string }> {
+  const taskset = canPin ? findPeer('taskset') : null;
+  const all = taskset === null ? program : [taskset, '-c', String(LOAD_CORE), ...program];
+  return run(all[0] as string, all.slice(1), { timeout: Math.ceil((seconds + LOAD_GRACE_S) * 1_000) });
+}
+
+/** Closed loop of 32 connections; the requests answered with 200. */
+async function closedLoop(port: number, seconds: number): Promise<number> {
+  const wrk = findPeer('wrk');
+  if (wrk === null) {
+    const result = JSON.parse(
+      await load(['closed', String(port), String(seconds), String(CONNECTIONS)], seconds),
+    ) as LoadResult;
+    if (result.errors > 0) throw new Error(`${result.errors} requests failed under load`);
+    return result.requests;
+  }
+  const url = `http://127.0.0.1:${port}/`;
+  const { stdout } = await pinned([wrk, '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, url], seconds);
+  const requests = /(\d+) requests in/.exec(stdout);
+  if (requests === null || /Socket errors|Non-2xx/.test(stdout)) throw new Error(`wrk reports:\n${stdout}`);
+  return Number(requests[1]);
+}
+
+function closedLoopRow(jobs: readonly Job[]): Row['run'] {
+  return async (row, plan) => {
+    const notes: string[] = [findPeer('wrk') === null ? 'load: own generator (wrk is absent)' : 'load: wrk'];
+    const comparable = jobs.length > 1 ? plan.rivals.filter((rival) => whyAbsent(rival, MESH) === null) : plan.rivals;
+    const subjects = await startAll({ ...plan, rivals: comparable }, jobs, notes);
+    const seconds = plan.durationS || CLOSED_LOOP_S;
+    const cpu = new Table();
+    const rate = new Table();
+    const rss = new Table();
+    try {
+      for (const subject of subjects) await closedLoop(subject.port, plan.warmupS);
+      await interleave(plan, subjects, async (subject, round) => {
+        const before = cpuSeconds(subject.running.pid);
+        const requests = await closedLoop(subject.port, seconds);
+        const used = cpuSeconds(subject.running.pid) - before;
+        const perRequest = (used / requests) * 1e6;
+        cpu.add(subject.label, perRequest);
+        rate.add(subject.label, requests / seconds);
+        rss.add(subject.label, rssBytes(subject.running.pid) / MIB);
+        plan.say(
+          `${row.name} round ${round + 1}: ${subject.label} ${perRequest.toFixed(1)} µs, ${(requests / seconds).toFixed(0)}/s`,
+        );
+      });
+    } finally {
+      await stopAll(subjects);
+    }
+    const measures = [
+      cpu.measure('CPU per request', 'µs', 1, 'envoy'),
+      rate.measure('requests a second', '/s', 0, 'envoy'),
+      rss.measure('resident memory after the round', 'MiB', 1, 'envoy'),
+    ];
+    if (jobs.length > 1) measures.push(meshOverBare(cpu));
+    return { row: row.name, title: row.title, measures, notes };
+  };
+}
+
+/** Each rival's CPU with the mesh file over its own with the bare file, round by round. */
+function meshOverBare(cpu: Table): Measure {
+  const ratios = new Table();
+  const { series } = cpu.measure('', '', 0, '');
+  for (const { label, values } of series) {
+    const mesh = series.find((other) => other.label === `${label}, mesh file`);
+    if (mesh === undefined) continue;
+    for (const [i, value] of values.entries()) ratios.add(label, (mesh.values[i] ?? Number.NaN) / value);
+  }
+  return ratios.measure('CPU with the mesh file over the bare one', 'ratio', 2, 'envoy');
+}
+
+async function latencyRow(row: Row, plan: Plan): Promise<RowResult> {
+  const notes: string[] = [];
+  const subjects = await startAll(plan, [HTTP], notes);
+  const seconds = plan.durationS || OPEN_LOOP_S;
+  const tables = { p50Ms: new Table(), p90Ms: new Table(), p99Ms: new Table(), p999Ms: new Table() };
+  const cpu = new Table();
+  const lag = new Table();
+  try {
+    // Compilation of the hot path needs as many requests as a closed loop gives in its warm-up.
+    for (const subject of subjects) await closedLoop(subject.port, plan.warmupS);
+    await interleave(plan, subjects, async (subject, round) => {
+      const before = cpuSeconds(subject.running.pid);
+      const text = await load(['open', String(subject.port), String(seconds), String(OPEN_RATE)], seconds);
+      const result = JSON.parse(text) as LoadResult;
+      if (result.errors > 0) notes.push(`${subject.label} round ${round + 1}: ${result.errors} requests FAILED`);
+      const used = cpuSeconds(subject.running.pid) - before;
+      for (const key of ['p50Ms', 'p90Ms', 'p99Ms', 'p999Ms'] as const) tables[key].add(subject.label, result[key]);
+      cpu.add(subject.label, (used / result.requests) * 1e6);
+      lag.add(subject.label, result.lagMs);
+      plan.say(
+        `${row.name} round ${round + 1}: ${subject.label} p50 ${result.p50Ms.toFixed(2)} p99 ${result.p99Ms.toFixed(2)} ms`,
+      );
+    });
+  } finally {
+    await stopAll(subjects);
+  }
+  const measures = [
+    tables.p50Ms.measure('p50', 'ms', 3, 'envoy'),
+    tables.p90Ms.measure('p90', 'ms', 3, 'envoy'),
+    tables.p99Ms.measure('p99', 'ms', 3, 'envoy'),
+    tables.p999Ms.measure('p99.9', 'ms', 3, 'envoy'),
+    cpu.measure('CPU per request', 'µs', 1, 'envoy'),
+    lag.measure("p99 of the generator's own lateness (not part of the above)", 'ms', 3, 'envoy'),
+  ];
+  return { row: row.name, title: row.title, measures, notes };
+}
+
+// === Memory and start ===
+
+async function startRow(row: Row, plan: Plan): Promise<RowResult> {
+  const notes: string[] = ['start: from spawning the process to the first answered request'];
+  const kinds = [
+    { job: HTTP, name: 'bare', ready: new Table(), memory: new Table() },
+    { job: MESH, name: 'mesh file', ready: new Table(), memory: new Table() },
+  ];
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const { job, name, ready, memory } of kinds) {
+      const here: string[] = [];
+      for (let i = 0; i < plan.rivals.length; i++) {
+        const rival = plan.rivals[(i + round) % plan.rivals.length] as RivalName;
+        const subjects = await startAll({ ...plan, rivals: [rival] }, [job], here);
+        for (const subject of subjects) {
+          // Memory is read a second later: what a start leaves behind for a moment is not what a pod pays.
+          await sleep(1_000);
+          ready.add(rival, subject.readyMs);
+          memory.add(rival, rssBytes(subject.running.pid) / MIB);
+          plan.say(`${row.name} round ${round + 1}: ${rival} ${name} ${subject.readyMs.toFixed(0)} ms`);
+        }
+        await stopAll(subjects);
+      }
+      if (round === 0) notes.push(...here);
+    }
+  }
+  const measures = kinds.flatMap(({ name, ready, memory }) => [
+    ready.measure(`start to first answer, ${name}`, 'ms', 0, 'envoy'),
+    memory.measure(`resident memory after start, ${name}`, 'MiB', 1, 'envoy'),
+  ]);
+  return { row: row.name, title: row.title, measures, notes };
+}
+
+async function bodyRow(row: Row, plan: Plan): Promise<RowResult> {
+  const notes: string[] = [`${(plan.bodyBytes / (1_024 * MIB)).toFixed(2)} GiB, one round`];
+  const subjects = await startAll(plan, [HTTP], notes);
+  const growth = new Table();
+  const steady = new Table();
+  const cpu = new Table();
+  const seconds = plan.bodyBytes / SLOW_READER_BYTES_PER_S;
+  try {
+    for (const subject of subjects) {
+      const start = rssBytes(subject.running.pid);
+      await load(['slow', String(subject.port), String(64 * MIB), String(SLOW_READER_BYTES_PER_S)], seconds);
+      const base = rssBytes(subject.running.pid);
+      const before = cpuSeconds(subject.running.pid);
+      let peak = base;
+      const sampler = setInterval(() => {
+        peak = Math.max(peak, rssBytes(subject.running.pid));
+      }, RSS_SAMPLE_MS);
+      try {
+        await load(['slow', String(subject.port), String(plan.bodyBytes), String(SLOW_READER_BYTES_PER_S)], seconds);
+      } finally {
+        clearInterval(sampler);
+      }
+      growth.add(subject.label, (peak - start) / MIB);
+      steady.add(subject.label, (peak - base) / MIB);
+      cpu.add(subject.label, ((cpuSeconds(subject.running.pid) - before) / (plan.bodyBytes / MIB)) * 1e6);
+      plan.say(`${row.name}: ${subject.label} grew ${((peak - start) / MIB).toFixed(1)} MiB`);
+    }
+  } finally {
+    await stopAll(subjects);
+  }
+  const measures = [
+    growth.measure('growth of resident memory since start', 'MiB', 1, 'envoy'),
+    steady.measure('growth after the first 64 MiB', 'MiB', 1, 'envoy'),
+    cpu.measure('CPU per MiB', 'µs', 1, 'envoy'),
+  ];
+  return { row: row.name, title: row.title, measures, notes };
+}
+
+async function idleRow(row: Row, plan: Plan): Promise<RowResult> {
+  const notes: string[] = ['each connection made one request before it fell silent'];
+  const perConnection = new Table();
+  for (const rival of plan.rivals) {
+    const subjects = await startAll({ ...plan, rivals: [rival] }, [HTTP], notes);
+    for (const subject of subjects) {
+      const before = rssBytes(subject.running.pid);
+      const held = await holdIdle(subject.port, IDLE_CONNECTIONS, () => rssBytes(subject.running.pid));
+      const ended = subject.running.exited();
+      if (ended !== null) notes.push(`${subject.label}: FAILED, ended: ${ended}`);
+      if (held.answered < IDLE_CONNECTIONS) notes.push(`${subject.label}: only ${held.answered} connections answered`);
+      perConnection.add(subject.label, (held.rss - before) / held.answered / 1_024);
+      plan.say(
+        `${row.name}: ${subject.label} ${((held.rss - before) / held.answered / 1_024).toFixed(1)} KiB a connection`,
+      );
+    }
+    await stopAll(subjects);
+  }
+  return {
+    row: row.name,
+    title: row.title,
+    measures: [perConnection.measure('memory per connection', 'KiB', 1, 'envoy')],
+    notes,
+  };
+}
+
+/** Opens the connections, reads memory while they are open, closes them. */
+function holdIdle(port: number, count: number, rss: () => number): Promise<{ answered: number; rss: number }> {
+  return new Promise((resolve, reject) => {
+    const program = [join(ROOT, 'benchmarks/load.ts'), 'idle', String(port), String(count)];
+    const child = spawn(process.execPath, program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    let text = '';
+    let held: { answered: number; rss: number } | null = null;
+    const timer = setTimeout(() => child.kill('SIGKILL'), IDLE_TIMEOUT_MS);
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      const ready = /ready (\d+)/.exec(text);
+      if (ready === null || held !== null) return;
+      held = { answered: Number(ready[1]), rss: rss() };
+      child.stdin.end();
+    });
+    child.on('exit', () => {
+      clearTimeout(timer);
+      if (held === null) reject(new Error(`the idle client ended before ${count} connections were answered`));
+      else resolve(held);
+    });
+  });
+}
