@@ -31,3 +31,74 @@ export const FLAG_DF = 1 << 26; // DNS resolution failure
 export const FLAG_DO = 1 << 27; // drop overload
 export const FLAG_DR = 1 << 28; // downstream remote reset
 export const FLAG_UDO = 1 << 29; // unconditional drop overload
+
+/** Short and long names by bit position. */
+const NAMES: readonly (readonly [short: string, long: string])[] = [
+  ['LH', 'FailedLocalHealthCheck'],
+  ['UH', 'NoHealthyUpstream'],
+  ['UT', 'UpstreamRequestTimeout'],
+  ['LR', 'LocalReset'],
+  ['UR', 'UpstreamRemoteReset'],
+  ['UF', 'UpstreamConnectionFailure'],
+  ['UC', 'UpstreamConnectionTermination'],
+  ['UO', 'UpstreamOverflow'],
+  ['NR', 'NoRouteFound'],
+  ['DI', 'DelayInjected'],
+  ['FI', 'FaultInjected'],
+  ['RL', 'RateLimited'],
+  ['UAEX', 'UnauthorizedExternalService'],
+  ['RLSE', 'RateLimitServiceError'],
+  ['DC', 'DownstreamConnectionTermination'],
+  ['URX', 'UpstreamRetryLimitExceeded'],
+  ['SI', 'StreamIdleTimeout'],
+  ['IH', 'InvalidEnvoyRequestHeaders'],
+  ['DPE', 'DownstreamProtocolError'],
+  ['UMSDR', 'UpstreamMaxStreamDurationReached'],
+  ['RFCF', 'ResponseFromCacheFilter'],
+  ['NFCF', 'NoFilterConfigFound'],
+  ['DT', 'DurationTimeout'],
+  ['UPE', 'UpstreamProtocolError'],
+  ['NC', 'NoClusterFound'],
+  ['OM', 'OverloadManagerTerminated'],
+  ['DF', 'DnsResolutionFailed'],
+  ['DO', 'DropOverload'],
+  ['DR', 'DownstreamRemoteReset'],
+  ['UDO', 'UnconditionalDropOverload'],
+];
+
+const shortTexts = new Map<number, string>();
+const longTexts = new Map<number, string>();
+
+function join(flags: number, which: 0 | 1, kept: Map<number, string>): string {
+  let text = kept.get(flags);
+  if (text === undefined) {
+    text = NAMES.filter((_, bit) => (flags & (1 << bit)) !== 0)
+      .map((names) => names[which])
+      .join(',');
+    if (kept.size < KEPT_TEXTS_MAX) kept.set(flags, text);
+  }
+  return text;
+}
+/** Combinations of flags whose text is kept; few occur in practice. */
+const KEPT_TEXTS_MAX = 1024;
+
+/** `UF,URX`; `-` when no flag is set. */
+export function flagsText(flags: number): string {
+  return flags === 0 ? '-' : join(flags, 0, shortTexts);
+}
+
+/** `UpstreamConnectionFailure,UpstreamRetryLimitExceeded`; `-` when no flag is set. */
+export function flagsLongText(flags: number): string {
+  return flags === 0 ? '-' : join(flags, 1, longTexts);
+}
+
+/** Bit of a short flag name; 0 when there is no such flag. */
+export function flagOf(shortName: string): number {
+  const bit = NAMES.findIndex((names) => names[0] === shortName);
+  return bit < 0 ? 0 : 1 << bit;
+}
+
+/** Short names of all flags, for messages and validation. */
+export function flagNames(): readonly string[] {
+  return NAMES.map((names) => names[0]);
+}

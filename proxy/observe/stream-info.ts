@@ -2,7 +2,7 @@
 // One shape; every field is set in the constructor; times are `performance.now()` milliseconds, −1 = did not happen.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonObject } from '../config/model.ts';
+import type { JsonObject, MetadataModel } from '../config/model.ts';
 
 /** The downstream connection's facts, shared by its streams. */
 export interface ConnectionInfo {
@@ -24,19 +24,58 @@ export interface ConnectionInfo {
   readonly listenerName: string;
   readonly filterChainName: string;
   readonly startedMs: number;
+  /** The socket's own address, when the original destination was restored into `localAddress`. */
+  readonly directLocalAddress?: string;
+  readonly listenerMetadata?: MetadataModel;
+  readonly filterChainMetadata?: MetadataModel;
+  /** When the TLS handshake was done. */
+  handshakeEndMs?: number;
+  /** `%DOWNSTREAM_DETECTED_CLOSE_TYPE%`: `Normal`, `LocalReset` or `RemoteReset`. */
+  detectedCloseType?: string;
+  localCloseReason?: string;
 }
 
-/** Filled by the TLS issue; `null` on clear-text connections. */
-export interface DownstreamTlsInfo {
-  readonly version: string;
-  readonly cipher: string;
-  readonly sessionId: string;
-  readonly peerSubject: string;
-  readonly localSubject: string;
-  readonly peerUriSans: readonly string[];
-  readonly localUriSans: readonly string[];
-  readonly peerFingerprint256: string;
+/** What one side presented in its certificate; strings are latin1 images, lists in certificate order. */
+export interface CertificateInfo {
+  /** RFC 2253 text; empty. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Lower-case hex. */
+  readonly serial: string;
+  readonly uriSans: readonly string[];
+  readonly dnsSans: readonly string[];
+  readonly ipSans: readonly string[];
+  readonly emailSans: readonly string[];
+  readonly otherNameSans: readonly string[];
+  /** Lower-case hex digests of the DER form. */
+  readonly fingerprint256: string;
+  readonly fingerprint1: string;
+  /** URL-encoded PEM. */
+  readonly pem: string;
+  /** Validity, milliseconds since the epoch; NaN = unknown. */
+  readonly validFromMs: number;
+  readonly validToMs: number;
 }
+
+/** One TLS connection; `null` stands for clear text. */
+export interface TlsInfo {
+  /** `TLSv1.2`, `TLSv1.3`. */
+  readonly version: string;
+  /** OpenSSL's name of the suite. */
+  readonly cipher: string;
+  /** Lower-case hex; empty. */
+  readonly sessionId: string;
+  /** Key-exchange group; empty where it cannot be known. */
+  readonly group: string;
+  /** Server name sent (upstream); empty. */
+  readonly serverName: string;
+  readonly peer: CertificateInfo | null;
+  readonly local: CertificateInfo | null;
+  /** Leaf first. */
+  readonly peerChain: readonly CertificateInfo[];
+}
+/** Filled by `net/tls.ts`; `null` on clear-text connections. */
+export type DownstreamTlsInfo = TlsInfo;
 
 /** The host an attempt went to. */
 export interface UpstreamHostInfo {
@@ -103,24 +142,46 @@ export class StreamInfo {
   virtualClusterName: string;
   /** Observability name of the cluster; empty. */
   upstreamCluster: string;
+  /** Name of the cluster where it differs from `upstreamCluster`; empty. */
+  upstreamClusterRaw: string;
   upstreamHost: UpstreamHostInfo | null;
   upstreamLocalAddress: string;
   upstreamRemoteAddress: string;
   upstreamProtocol: string;
   upstreamConnectionId: number;
   upstreamTransportFailureReason: string;
+  /** A connection of the pool was given to the (last) attempt. */
+  upstreamPoolReadyMs: number;
+  upstreamHandshakeEndMs: number;
+  upstreamTls: TlsInfo | null;
+  upstreamDetectedCloseType: string;
+  upstreamLocalCloseReason: string;
+  /** Hosts and connections of every attempt, in order; `null` = only `upstreamHost`. */
+  upstreamHostsAttempted: UpstreamHostInfo[] | null;
+  upstreamConnectionIdsAttempted: number[] | null;
   attemptCount: number;
   /** Namespace → struct; `null` until someone writes. */
   dynamicMetadata: { [namespace: string]: JsonObject } | null;
   filterState: Map<string, string> | null;
   routeMetadata: JsonObject | null;
   clusterMetadata: JsonObject | null;
+  virtualHostMetadata: JsonObject | null;
+  upstreamHostMetadata: JsonObject | null;
   /** Empty until generated; the request id as sent. */
   requestId: string;
   traceSampled: boolean;
   healthCheck: boolean;
   /** UUID for `%STREAM_ID%`; empty until asked for. */
   streamId: string;
+  /** Of the active span, lower-case hex; empty. */
+  traceId: string;
+  spanId: string;
+  /** Set by whoever logs (`createAccessLogger`): `DownstreamEnd` and so on. */
+  accessLogType: string;
+  /** Comma-joined flags of `%CUSTOM_FLAGS%`; empty. */
+  customFlags: string;
+  /** Body of the local reply while it is rendered; empty. */
+  localReplyBody: string;
 
   constructor(connection: ConnectionInfo, startTimeMs: number, startMs: number) {
     this.connection = connection;
@@ -164,20 +225,35 @@ export class StreamInfo {
     this.virtualHostName = '';
     this.virtualClusterName = '';
     this.upstreamCluster = '';
+    this.upstreamClusterRaw = '';
     this.upstreamHost = null;
     this.upstreamLocalAddress = '';
     this.upstreamRemoteAddress = '';
     this.upstreamProtocol = '';
     this.upstreamConnectionId = 0;
     this.upstreamTransportFailureReason = '';
+    this.upstreamPoolReadyMs = -1;
+    this.upstreamHandshakeEndMs = -1;
+    this.upstreamTls = null;
+    this.upstreamDetectedCloseType = '';
+    this.upstreamLocalCloseReason = '';
+    this.upstreamHostsAttempted = null;
+    this.upstreamConnectionIdsAttempted = null;
     this.attemptCount = 0;
     this.dynamicMetadata = null;
     this.filterState = null;
     this.routeMetadata = null;
     this.clusterMetadata = null;
+    this.virtualHostMetadata = null;
+    this.upstreamHostMetadata = null;
     this.requestId = '';
     this.traceSampled = false;
     this.healthCheck = false;
     this.streamId = '';
+    this.traceId = '';
+    this.spanId = '';
+    this.accessLogType = 'NotSet';
+    this.customFlags = '';
+    this.localReplyBody = '';
   }
 }

@@ -1,0 +1,255 @@
+// Operators over the message heads: `%REQ(a?b):n%`, `%RESP()%`, `%TRAILER()%`, paths, query parameters, gRPC status.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import { ConfigError } from '../util/error.ts';
+import {
+  cut,
+  numberOperator,
+  type Operator,
+  type OperatorFactory,
+  plain,
+  requireArgument,
+  stringOperator,
+} from './format-operator.ts';
+import type { StreamInfo } from './stream-info.ts';
+
+type HeaderRead = (info: StreamInfo) => string | null;
+
+const orNull = (value: string): string | null => (value === '' ? null : value);
+
+/** Reads a request header; pseudo-headers come from the fields of the stream. */
+function requestHeader(name: string): HeaderRead {
+  switch (name) {
+    case ':method':
+      return (info) => orNull(info.method);
+    case ':path':
+      return (info) => orNull(info.path);
+    case ':authority':
+    case 'host':
+      return (info) => orNull(info.authority);
+    case ':scheme':
+      return (info) => orNull(info.scheme);
+    default:
+      return (info) => first(info.requestHeaders, name);
+  }
+}
+
+function responseHeader(name: string): HeaderRead {
+  if (name === ':status') return (info) => (info.status === 0 ? null : `${info.status}`);
+  return (info) => first(info.responseHeaders, name);
+}
+
+function first(headers: HeaderMap | null, name: string): string | null {
+  return headers === null ? null : headers.get(name);
+}
+
+/** Splits `main?alternative`, lower case; an absent alternative is empty. */
+function headerNames(argument: string): { readonly main: string; readonly alternative: string } {
+  if (!/^[!-9;-~]*$|^[!-~]*$/.test(argument) || /[()<>@,;\\"/[\]={}\s]/.test(argument)) {
+    throw new ConfigError('Invalid header configuration. Format string contains invalid characters.');
+  }
+  const names = argument.toLowerCase().split('?');
+  if (names.length > 2) throw new ConfigError(`More than 1 alternative header specified in token: ${argument}`);
+  return { main: names[0] as string, alternative: names[1] ?? '' };
+}
+
+function headerOperator(read: (name: string) => HeaderRead): OperatorFactory {
+  return (argument, max, name) => {
+    requireArgument(argument, name);
+    const { main, alternative } = headerNames(argument);
+    const readMain = read(main);
+    if (alternative === '' && max < 0) return stringOperator(readMain);
+    const readAlternative = alternative === '' ? null : read(alternative);
+    return stringOperator((info) => {
+      const value = readMain(info) ?? (readAlternative === null ? null : readAlternative(info));
+      return value === null ? null : cut(value, max);
+    });
+  };
+}
+
+/** `%REQ_WITHOUT_QUERY(a?b):n%`. */
+const withoutQuery: OperatorFactory = (argument, max, name) => {
+  const inner = headerOperator(requestHeader)(argument, -1, name);
+  return stringOperator((info) => {
+    const value = inner.text(info);
+    return value === null ? null : cut(stripQuery(value), max);
+  });
+};
+
+function stripQuery(path: string): string {
+  const at = path.search(/[?#]/);
+  return at < 0 ? path : path.slice(0, at);
+}
+
+/** `%PATH(WQ|NQ:ORIG|PATH|ORIG_OR_PATH):n%`. */
+const path: OperatorFactory = (argument, max) => {
+  const [query = '', source = ''] = argument.split(':', 2);
+  if (!['', 'WQ', 'NQ'].includes(query)) {
+    throw new ConfigError(`Invalid PATH option: '${query}', only 'WQ'/'NQ' are allowed`);
+  }
+  if (!['', 'ORIG', 'PATH', 'ORIG_OR_PATH'].includes(source)) {
+    throw new ConfigError(`Invalid PATH option: '${source}', only 'ORIG'/'PATH'/'ORIG_OR_PATH' are allowed`);
+  }
+  const original: HeaderRead = (info) => first(info.requestHeaders, 'x-envoy-original-path');
+  const read: HeaderRead =
+    source === 'ORIG'
+      ? original
+      : source === 'PATH'
+        ? (info) => orNull(info.path)
+        : (info) => original(info) ?? orNull(info.path);
+  return stringOperator((info) => {
+    const value = read(info);
+    return value === null ? null : cut(query === 'NQ' ? stripQuery(value) : value, max);
+  });
+};
+
+function queryOf(info: StreamInfo): string | null {
+  const at = info.path.indexOf('?');
+  if (at < 0) return null;
+  const end = info.path.indexOf('#', at);
+  return info.path.slice(at + 1, end < 0 ? undefined : end);
+}
+
+/** `%QUERY_PARAM(key):n%`: the first value of the key, as it was sent. */
+const queryParam: OperatorFactory = (argument, max, name) => {
+  requireArgument(argument, name);
+  return stringOperator((info) => {
+    const query = queryOf(info);
+    if (query === null) return null;
+    for (const pair of query.split('&')) {
+      const at = pair.indexOf('=');
+      if ((at < 0 ? pair : pair.slice(0, at)) === argument) return cut(at < 0 ? '' : pair.slice(at + 1), max);
+    }
+    return null;
+  });
+};
+
+/** `%QUERY_PARAMS(ORIG|DECODED):n%`. */
+const queryParams: OperatorFactory = (argument, max) => {
+  if (!['', 'ORIG', 'DECODED'].includes(argument)) {
+    throw new ConfigError(`Invalid QUERY_PARAMS option: '${argument}', only 'ORIG'/'DECODED' are allowed`);
+  }
+  return stringOperator((info) => {
+    const query = queryOf(info);
+    if (query === null) return null;
+    return cut(argument === 'DECODED' ? percentDecode(query) : query, max);
+  });
+};
+
+function percentDecode(text: string): string {
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+// === gRPC ===
+
+const GRPC_CAMEL = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];
+const GRPC_SNAKE = GRPC_CAMEL.map((name) =>
+  name === 'OK' ? name : name === 'Canceled' ? 'CANCELLED' : name.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase(),
+);
+
+/** gRPC status of an HTTP status (gRPC's http-grpc-status-mapping). */
+function grpcFromHttp(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
+
+/** Status of a gRPC exchange: trailers, then head, then the HTTP status; `null` = none, −1 = present but no number. */
+export function grpcStatus(info: StreamInfo): number | null {
+  const text = first(info.responseTrailers, 'grpc-status') ?? first(info.responseHeaders, 'grpc-status');
+  if (text !== null) return /^[0-9]{1,10}$/.test(text) ? Number(text) : -1;
+  return info.status === 0 ? null : grpcFromHttp(info.status);
+}
+
+function isGrpc(info: StreamInfo): boolean {
+  const type = first(info.requestHeaders, 'content-type');
+  return type !== null && /^application\/grpc(?:\+|$)/.test(type);
+}
+
+const grpcNumber: Operator = numberOperator((info) => (isGrpc(info) ? grpcStatus(info) : null));
+
+const grpcText: OperatorFactory = (argument) => {
+  if (argument === 'NUMBER') return grpcNumber;
+  const names =
+    argument === '' || argument === 'CAMEL_STRING' ? GRPC_CAMEL : argument === 'SNAKE_STRING' ? GRPC_SNAKE : null;
+  if (names === null) {
+    throw new ConfigError(`GrpcStatusFormatter only supports CAMEL_STRING, SNAKE_STRING or NUMBER. Got: ${argument}`);
+  }
+  return stringOperator((info) => {
+    const status = isGrpc(info) ? grpcStatus(info) : null;
+    if (status === null) return null;
+    return status < 0 ? 'Invalid' : (names[status] ?? `${status}`);
+  });
+};
+
+// === sizes ===
+
+/** Bytes of a head as Envoy counts them: names and values, pseudo-headers included. */
+function requestHeadBytes(info: StreamInfo): number {
+  if (info.requestHeaders === null) return 0;
+  let bytes = info.requestHeaders.byteSize();
+  if (info.method !== '') bytes += 7 + info.method.length;
+  if (info.path !== '') bytes += 5 + info.path.length;
+  if (info.authority !== '') bytes += 10 + info.authority.length;
+  if (info.scheme !== '') bytes += 7 + info.scheme.length;
+  return bytes;
+}
+
+/** Operators over the message heads. */
+export const HEADER_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<string, OperatorFactory>([
+  ['REQ', headerOperator(requestHeader)],
+  ['REQUEST_HEADER', headerOperator(requestHeader)],
+  ['STREAM_INFO_REQ', headerOperator(requestHeader)],
+  ['RESP', headerOperator(responseHeader)],
+  ['RESPONSE_HEADER', headerOperator(responseHeader)],
+  ['TRAILER', headerOperator((name) => (info) => first(info.responseTrailers, name))],
+  ['RESPONSE_TRAILER', headerOperator((name) => (info) => first(info.responseTrailers, name))],
+  ['REQ_WITHOUT_QUERY', withoutQuery],
+  ['PATH', path],
+  ['QUERY_PARAM', queryParam],
+  ['QUERY_PARAMS', queryParams],
+  ['GRPC_STATUS', grpcText],
+  ['GRPC_STATUS_NUMBER', plain(grpcNumber)],
+  ['REQUEST_HEADERS_BYTES', plain(numberOperator(requestHeadBytes))],
+  [
+    'RESPONSE_HEADERS_BYTES',
+    plain(
+      numberOperator((info) =>
+        info.responseHeaders === null ? 0 : info.responseHeaders.byteSize() + 7 + `${info.status}`.length,
+      ),
+    ),
+  ],
+  ['RESPONSE_TRAILERS_BYTES', plain(numberOperator((info) => info.responseTrailers?.byteSize() ?? 0))],
+]);

@@ -1,0 +1,262 @@
+// Time stamps of `%START_TIME(fmt)%` and its relatives: strftime in the C locale, with Envoy's and Abseil's extensions
+// (`%f`, `%3f`, `%s`, `%E3S`, `%Ez`, …). Everything coarser than a second is rendered once per second and kept.
+
+/** Renders milliseconds since the epoch (with a fraction). */
+export type TimeFormatter = (epochMs: number) => string;
+
+/** Calendar fields of one second. */
+interface Civil {
+  readonly year: number;
+  /** 0 to 11. */
+  readonly month: number;
+  readonly day: number;
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+  /** 0 = Sunday. */
+  readonly weekday: number;
+  /** 0-based. */
+  readonly yearDay: number;
+  readonly offsetMinutes: number;
+  readonly zone: string;
+  readonly epochSeconds: number;
+}
+
+type Piece = (civil: Civil) => string;
+
+/** A run of the format: text that changes at most once a second, then digits of the fraction (−1 = all that are set). */
+interface Segment {
+  readonly pieces: readonly Piece[];
+  readonly fractionDigits: number;
+  /** `%E*S`: the point is written only when a digit follows. */
+  readonly optionalPoint: boolean;
+}
+
+const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const MONTHS = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
+const NO_FRACTION = 0;
+const ALL_DIGITS = -1;
+const NANOSECOND_DIGITS = 9;
+
+const two = (n: number): string => (n < 10 ? `0${n}` : `${n}`);
+const spaced = (n: number): string => (n < 10 ? ` ${n}` : `${n}`);
+const three = (n: number): string => (n < 10 ? `00${n}` : n < 100 ? `0${n}` : `${n}`);
+const twelve = (hour: number): number => (hour % 12 === 0 ? 12 : hour % 12);
+
+function offset(civil: Civil, separator: string): string {
+  const minutes = Math.abs(civil.offsetMinutes);
+  return `${civil.offsetMinutes < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}${separator}${two(minutes % 60)}`;
+}
+
+/** Week of the ISO 8601 calendar and the year it belongs to. */
+function isoWeek(c: Civil): { readonly year: number; readonly week: number } {
+  const weekday = (c.weekday + 6) % 7;
+  const week = Math.floor((c.yearDay - weekday + 10) / 7);
+  if (week < 1) return { year: c.year - 1, week: weeksIn(c.year - 1) };
+  if (week > weeksIn(c.year)) return { year: c.year + 1, week: 1 };
+  return { year: c.year, week };
+}
+
+function weeksIn(year: number): number {
+  const firstDay = new Date(Date.UTC(year, 0, 1)).getUTCDay();
+  const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  return firstDay === 4 || (leap && firstDay === 3) ? 53 : 52;
+}
+
+const day = (c: Civil): string => (DAYS[c.weekday] as string).slice(0, 3);
+const month = (c: Civil): string => (MONTHS[c.month] as string).slice(0, 3);
+const clock = (c: Civil): string => `${two(c.hour)}:${two(c.minute)}:${two(c.second)}`;
+const american = (c: Civil): string => `${two(c.month + 1)}/${two(c.day)}/${two(c.year % 100)}`;
+
+/** Specifiers of strftime(3) in the C locale. */
+const PIECES: ReadonlyMap<string, Piece> = new Map<string, Piece>([
+  ['a', day],
+  ['A', (c) => DAYS[c.weekday] as string],
+  ['b', month],
+  ['h', month],
+  ['B', (c) => MONTHS[c.month] as string],
+  ['c', (c) => `${day(c)} ${month(c)} ${spaced(c.day)} ${clock(c)} ${c.year}`],
+  ['C', (c) => two(Math.floor(c.year / 100))],
+  ['d', (c) => two(c.day)],
+  ['D', american],
+  ['e', (c) => spaced(c.day)],
+  ['F', (c) => `${c.year}-${two(c.month + 1)}-${two(c.day)}`],
+  ['g', (c) => two(isoWeek(c).year % 100)],
+  ['G', (c) => `${isoWeek(c).year}`],
+  ['H', (c) => two(c.hour)],
+  ['I', (c) => two(twelve(c.hour))],
+  ['j', (c) => three(c.yearDay + 1)],
+  ['k', (c) => spaced(c.hour)],
+  ['l', (c) => spaced(twelve(c.hour))],
+  ['m', (c) => two(c.month + 1)],
+  ['M', (c) => two(c.minute)],
+  ['n', () => '\n'],
+  ['p', (c) => (c.hour < 12 ? 'AM' : 'PM')],
+  ['P', (c) => (c.hour < 12 ? 'am' : 'pm')],
+  ['r', (c) => `${two(twelve(c.hour))}:${two(c.minute)}:${two(c.second)} ${c.hour < 12 ? 'AM' : 'PM'}`],
+  ['R', (c) => `${two(c.hour)}:${two(c.minute)}`],
+  ['s', (c) => `${c.epochSeconds}`],
+  ['S', (c) => two(c.second)],
+  ['t', () => '\t'],
+  ['T', clock],
+  ['u', (c) => `${c.weekday === 0 ? 7 : c.weekday}`],
+  ['U', (c) => two(Math.floor((c.yearDay + 7 - c.weekday) / 7))],
+  ['V', (c) => two(isoWeek(c).week)],
+  ['w', (c) => `${c.weekday}`],
+  ['W', (c) => two(Math.floor((c.yearDay + 7 - ((c.weekday + 6) % 7)) / 7))],
+  ['x', american],
+  ['X', clock],
+  ['y', (c) => two(c.year % 100)],
+  ['Y', (c) => `${c.year}`],
+  ['z', (c) => offset(c, '')],
+  ['Z', (c) => c.zone],
+  ['%', () => '%'],
+  ['Ez', (c) => offset(c, ':')],
+  ['E*z', (c) => `${offset(c, ':')}:00`],
+  ['E4Y', (c) => `${c.year}`.padStart(4, '0')],
+  ['ET', () => 'T'],
+]);
+
+/** One specifier: an optional E modifier, an optional width, a letter; or a lone `%` that stands for itself. */
+const SPECIFIER = /%(E(?:\*|[0-9]{1,2})?[A-Za-z]|[0-9]f|[A-Za-z%])/y;
+const FRACTION = /^(?:E(\*|[0-9]{1,2})([Sf])|([0-9])?f)$/;
+
+function split(format: string): Segment[] {
+  const segments: Segment[] = [];
+  let pieces: Piece[] = [];
+  let literal = '';
+  const flushLiteral = (): void => {
+    if (literal === '') return;
+    const text = literal;
+    pieces.push(() => text);
+    literal = '';
+  };
+  for (let at = 0; at < format.length; ) {
+    SPECIFIER.lastIndex = at;
+    const found = SPECIFIER.exec(format);
+    if (found === null) {
+      literal += format[at++];
+      continue;
+    }
+    at += found[0].length;
+    const name = found[1] as string;
+    const fraction = FRACTION.exec(name);
+    if (fraction !== null) {
+      const digits = fraction[1] ?? fraction[3] ?? `${NANOSECOND_DIGITS}`;
+      const count = digits === '*' ? ALL_DIGITS : Number(digits);
+      flushLiteral();
+      if (fraction[2] === 'S') pieces.push((c) => two(c.second));
+      if (fraction[2] === 'S' && count > 0) pieces.push(() => '.');
+      segments.push({
+        pieces,
+        fractionDigits: count,
+        optionalPoint: fraction[2] === 'S' && count === ALL_DIGITS,
+      });
+      pieces = [];
+      continue;
+    }
+    const piece = PIECES.get(name);
+    if (piece === undefined) {
+      // An unknown specifier is written as it stands, as strftime of glibc does.
+      literal += found[0];
+      continue;
+    }
+    flushLiteral();
+    pieces.push(piece);
+  }
+  flushLiteral();
+  if (pieces.length > 0) segments.push({ pieces, fractionDigits: NO_FRACTION, optionalPoint: false });
+  return segments;
+}
+
+function civilOf(epochSeconds: number, local: boolean): Civil {
+  const date = new Date(epochSeconds * 1000);
+  const offsetMinutes = local ? -date.getTimezoneOffset() : 0;
+  const shifted = local ? new Date((epochSeconds + offsetMinutes * 60) * 1000) : date;
+  const year = shifted.getUTCFullYear();
+  const dayMs = 86_400_000;
+  return {
+    year,
+    month: shifted.getUTCMonth(),
+    day: shifted.getUTCDate(),
+    hour: shifted.getUTCHours(),
+    minute: shifted.getUTCMinutes(),
+    second: shifted.getUTCSeconds(),
+    weekday: shifted.getUTCDay(),
+    yearDay: Math.floor((shifted.getTime() - Date.UTC(year, 0, 1)) / dayMs),
+    offsetMinutes,
+    zone: local ? localZone(date) : 'UTC',
+    epochSeconds,
+  };
+}
+
+function localZone(date: Date): string {
+  const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date);
+  return parts.find((part) => part.type === 'timeZoneName')?.value ?? '';
+}
+
+function fraction(epochMs: number, seconds: number, segment: Segment): string {
+  const nanos = Math.min(999_999_999, Math.max(0, Math.floor((epochMs - seconds * 1000) * 1e6)));
+  const all = `${nanos}`.padStart(NANOSECOND_DIGITS, '0');
+  if (segment.fractionDigits !== ALL_DIGITS)
+    return all.slice(0, segment.fractionDigits).padEnd(segment.fractionDigits, '0');
+  const trimmed = all.replace(/0+$/, '');
+  return segment.optionalPoint && trimmed !== '' ? `.${trimmed}` : trimmed;
+}
+
+/**
+ * Compiles a strftime format.
+ * @param format as in `%START_TIME(format)%`; empty = `%Y-%m-%dT%H:%M:%E3SZ`
+ * @param local the process's time zone instead of UTC
+ */
+export function compileTime(format: string, local: boolean): TimeFormatter {
+  if (format === '' && !local) return formatIsoMs;
+  const segments = split(format === '' ? '%Y-%m-%dT%H:%M:%E3SZ' : format);
+  const rendered: string[] = segments.map(() => '');
+  let current = Number.NaN;
+  return (epochMs) => {
+    const seconds = Math.floor(epochMs / 1000);
+    if (seconds !== current) {
+      current = seconds;
+      const civil = civilOf(seconds, local);
+      for (let i = 0; i < segments.length; i++) {
+        let text = '';
+        for (const piece of (segments[i] as Segment).pieces) text += piece(civil);
+        rendered[i] = text;
+      }
+    }
+    let out = '';
+    for (let i = 0; i < segments.length; i++) {
+      const segment = segments[i] as Segment;
+      out += rendered[i];
+      if (segment.fractionDigits !== NO_FRACTION) out += fraction(epochMs, seconds, segment);
+    }
+    return out;
+  };
+}
+
+let isoSecond = Number.NaN;
+let isoText = '';
+
+/** `2026-01-02T03:04:05.678Z`, Envoy's default time stamp; the part up to the second is kept between calls. */
+export function formatIsoMs(epochMs: number): string {
+  const seconds = Math.floor(epochMs / 1000);
+  if (seconds !== isoSecond) {
+    isoSecond = seconds;
+    isoText = new Date(seconds * 1000).toISOString().slice(0, 20);
+  }
+  return `${isoText}${three(Math.floor(epochMs) - seconds * 1000)}Z`;
+}
