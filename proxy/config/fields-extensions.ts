@@ -1,0 +1,103 @@
+// Answers for extension types: what happens when a configuration names this type in a `typed_config`.
+// A type that is not listed is refused, as Envoy refuses an extension that was not compiled in.
+
+import { ConfigError } from '../util/error.ts';
+
+export type ExtensionAnswer =
+  /** Understood: its fields have their own answers. */
+  | { readonly kind: 'used' }
+  /** Does nothing unless one of its fields is set, and those have their own answers. */
+  | { readonly kind: 'inert' }
+  /** Left out with a warning: neither security nor routing depends on it. */
+  | { readonly kind: 'left_out'; readonly text: string };
+
+const USED: ExtensionAnswer = { kind: 'used' };
+const INERT: ExtensionAnswer = { kind: 'inert' };
+
+function leftOut(text: string): ExtensionAnswer {
+  return { kind: 'left_out', text };
+}
+
+export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
+  // Network filters
+  ['envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', USED],
+  ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', USED],
+  ['envoy.tcp.metadataexchange.config.MetadataExchange', leftOut('TCP peer metadata is not exchanged')],
+  // HTTP filters, and their configuration per route
+  ['envoy.extensions.filters.http.router.v3.Router', USED],
+  ['envoy.config.route.v3.FilterConfig', USED],
+  ['envoy.extensions.filters.http.cors.v3.Cors', INERT],
+  ['envoy.extensions.filters.http.cors.v3.CorsPolicy', INERT],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', INERT],
+  ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', leftOut('gRPC messages are not counted')],
+  [
+    'envoy.extensions.filters.http.compressor.v3.Compressor',
+    leftOut('bodies are sent uncompressed, which a client must accept'),
+  ],
+  [
+    'envoy.extensions.filters.http.compressor.v3.CompressorPerRoute',
+    leftOut('bodies are sent uncompressed, which a client must accept'),
+  ],
+  ['io.istio.http.peer_metadata.Config', leftOut('peer metadata is neither discovered nor propagated')],
+  ['stats.PluginConfig', leftOut('Istio metrics are not produced')],
+  [
+    'istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
+    leftOut('it changes the ALPN of upstream TLS, and there is none'),
+  ],
+  // Access logs
+  ['envoy.extensions.access_loggers.file.v3.FileAccessLog', USED],
+  ['envoy.extensions.access_loggers.stream.v3.StdoutAccessLog', USED],
+  ['envoy.extensions.access_loggers.stream.v3.StderrAccessLog', USED],
+  ['envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery', USED],
+  ['envoy.extensions.formatter.metadata.v3.Metadata', USED],
+  // Parts of the connection manager and of routes
+  ['envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', USED],
+  ['envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig', USED],
+  ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', USED],
+  // Transport sockets
+  ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', USED],
+  // Clusters
+  ['envoy.extensions.upstreams.http.v3.HttpProtocolOptions', USED],
+  ['envoy.extensions.clusters.dns.v3.DnsCluster', USED],
+  ['envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig', USED],
+  ['envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig', USED],
+  ['envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin', USED],
+  ['envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', USED],
+  ['envoy.extensions.load_balancing_policies.random.v3.Random', USED],
+  ['envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided', USED],
+  // Bootstrap
+  ['envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig', USED],
+  [
+    'envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+    leftOut('internal listeners are refused where they are configured'),
+  ],
+]);
+
+/** Whether a filter of this type can stand in a chain without doing anything. */
+export function isLeftOut(typeName: string, skipTypes: ReadonlySet<string>): boolean {
+  return EXTENSION_ANSWERS.get(typeName)?.kind === 'left_out' || isSkipped(typeName, skipTypes);
+}
+
+/** Whether the operator said that extensions of this type may be left out. */
+export function isSkipped(typeName: string, skipTypes: ReadonlySet<string>): boolean {
+  return skipTypes.has(typeName) || skipTypes.has(`type.googleapis.com/${typeName}`);
+}
+
+const ISTIO_FACTORIES: ReadonlyMap<string, string> = new Map([
+  ['stats.PluginConfig', 'istio.stats'],
+  ['istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig', 'istio.alpn'],
+  ['io.istio.http.peer_metadata.Config', 'envoy.filters.http.peer_metadata'],
+  ['envoy.tcp.metadataexchange.config.MetadataExchange', 'envoy.filters.network.metadata_exchange'],
+]);
+
+/** Envoy's name of the factory behind a type: `envoy.extensions.filters.http.cors.v3.Cors` → `envoy.filters.http.cors`. */
+export function factoryName(typeName: string): string {
+  const istio = ISTIO_FACTORIES.get(typeName);
+  if (istio !== undefined) return istio;
+  return typeName.replace('.extensions.', '.').replace(/\.v\d\w*\.\w+$/, '');
+}
+
+/** Envoy's words for an extension that is not there. */
+export function missingImplementation(name: string, typeName: string, path: string): ConfigError {
+  return new ConfigError(`Didn't find a registered implementation for '${name}' with type URL: '${typeName}'`, path);
+}

@@ -1,0 +1,61 @@
+// Lowers lists of header additions and removals; their format strings are compiled once for the verdict.
+
+import { compileText } from '../observe/format.ts';
+import { ConfigError } from '../util/error.ts';
+import { asciiLower, lowerHeaderAdd, wireString } from './lower-common.ts';
+import { has, list, type Msg, num, strings } from './message.ts';
+import type { HeaderAddModel, HeaderMutationsModel } from './model-http.ts';
+
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** The four lists that route configurations, virtual hosts, routes and weighted clusters have in common. */
+export function lowerHeaderMutations(message: Msg, path: string): HeaderMutationsModel {
+  return {
+    requestAdd: lowerHeaderAdds(list(message, 'requestHeadersToAdd'), `${path}.request_headers_to_add`),
+    requestRemove: lowerHeaderRemoves(strings(message, 'requestHeadersToRemove'), `${path}.request_headers_to_remove`),
+    responseAdd: lowerHeaderAdds(list(message, 'responseHeadersToAdd'), `${path}.response_headers_to_add`),
+    responseRemove: lowerHeaderRemoves(
+      strings(message, 'responseHeadersToRemove'),
+      `${path}.response_headers_to_remove`,
+    ),
+  };
+}
+
+export function lowerHeaderAdds(options: readonly Msg[], path: string): readonly HeaderAddModel[] {
+  return options.map((option, index) => {
+    const at = `${path}[${index}]`;
+    if (has(option, 'append') && num(option, 'appendAction') !== 0) {
+      throw new ConfigError("Both append and append_action are set and it's not allowed", at);
+    }
+    const model = lowerHeaderAdd(option, at);
+    requireHeaderName(model.name, `${at}.header.key`);
+    checkValue(model.value, `${at}.header.value`);
+    return model;
+  });
+}
+
+function lowerHeaderRemoves(names: readonly string[], path: string): readonly string[] {
+  return names.map((name, index) => {
+    const lower = asciiLower(wireString(name));
+    if (lower.startsWith(':') || lower === 'host') {
+      throw new ConfigError(':-prefixed or host headers may not be removed', `${path}[${index}]`);
+    }
+    requireHeaderName(lower, `${path}[${index}]`);
+    return lower;
+  });
+}
+
+/** Envoy takes any text without control characters; a name that is no token would break the message on the wire. */
+export function requireHeaderName(name: string, path: string): void {
+  if (!HEADER_NAME.test(name)) throw new ConfigError(`invalid header name ${JSON.stringify(name)}`, path);
+}
+
+function checkValue(value: string, path: string): void {
+  if (!value.includes('%')) return;
+  try {
+    compileText(value, true);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigError(error.message, path);
+    throw error;
+  }
+}

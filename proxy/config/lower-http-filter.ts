@@ -1,0 +1,61 @@
+// Lowers the HTTP filter chain. The last filter is the router; filters that do nothing by their configuration stay as
+// inert entries, and what would act but is not supported is refused by name.
+
+import { ConfigError } from '../util/error.ts';
+import { unpackAny } from './any.ts';
+import { EXTENSION_ANSWERS, factoryName, isLeftOut, missingImplementation } from './fields-extensions.ts';
+import { lowerAccessLogs } from './lower-access-log.ts';
+import type { LowerContext } from './lower-common.ts';
+import { bool, list, type Msg, oneofCase, str, strings } from './message.ts';
+import type { HttpFilterModel, RouterModel } from './model-http.ts';
+
+const ROUTER = 'envoy.extensions.filters.http.router.v3.Router';
+
+export function lowerHttpFilters(filters: readonly Msg[], ctx: LowerContext, path: string): readonly HttpFilterModel[] {
+  const models: HttpFilterModel[] = [];
+  for (const [index, filter] of filters.entries()) {
+    const at = `${path}[${index}]`;
+    const model = ctx.attempt(() => lowerHttpFilter(filter, index === filters.length - 1, ctx, at));
+    if (model !== null) models.push(model);
+  }
+  return models;
+}
+
+function lowerHttpFilter(message: Msg, last: boolean, ctx: LowerContext, path: string): HttpFilterModel {
+  const name = str(message, 'name');
+  const any = oneofCase(message, 'configType', 'typedConfig');
+  if (any === null) throw missingImplementation(name, '', path);
+  const { typeUrl, message: config } = unpackAny(any, `${path}.typed_config`);
+  const typeName = config.$typeName;
+  const terminal = typeName === ROUTER;
+  const disabled = bool(message, 'disabled');
+  if (terminal !== last) {
+    const which = `${terminal ? 'terminal' : 'non-terminal'} filter named ${name} of type ${factoryName(typeName)}`;
+    const what = terminal ? 'must be the last filter' : 'is the last filter';
+    throw new ConfigError(`Error: ${which} ${what} in a http filter chain.`, path);
+  }
+  if (terminal) {
+    if (disabled) {
+      throw new ConfigError(
+        `Error: the last (terminal) filter (${name}) in the chain cannot be disabled by default.`,
+        path,
+      );
+    }
+    return { kind: 'router', config: lowerRouter(config, ctx, `${path}.typed_config`) };
+  }
+  if (disabled || isLeftOut(typeName, ctx.options.skipTypes) || EXTENSION_ANSWERS.get(typeName)?.kind === 'inert') {
+    return { kind: 'inert', name, typeUrl };
+  }
+  throw missingImplementation(name, typeName, path);
+}
+
+function lowerRouter(message: Msg, ctx: LowerContext, path: string): RouterModel {
+  return {
+    dynamicStats: bool(message, 'dynamicStats', true),
+    suppressEnvoyHeaders: bool(message, 'suppressEnvoyHeaders'),
+    respectExpectedRqTimeout: bool(message, 'respectExpectedRqTimeout'),
+    suppressGrpcRequestFailureCodeStats: bool(message, 'suppressGrpcRequestFailureCodeStats'),
+    strictCheckHeaders: strings(message, 'strictCheckHeaders').map((header) => header.toLowerCase()),
+    upstreamLogs: lowerAccessLogs(list(message, 'upstreamLog'), ctx, `${path}.upstream_log`),
+  };
+}

@@ -1,0 +1,229 @@
+// Lowers listeners and their filter chains (Envoy: config.listener.v3).
+
+import { ConfigError } from '../util/error.ts';
+import { unpackAny } from './any.ts';
+import { factoryName, isLeftOut, missingImplementation } from './fields-extensions.ts';
+import { lowerAccessLogs } from './lower-access-log.ts';
+import { checkChainMatches, lowerChainMatch } from './lower-chain-match.ts';
+import {
+  addressText,
+  type LowerContext,
+  lowerAddress,
+  lowerMetadata,
+  lowerSocketOption,
+  lowerTcpKeepalive,
+  requireIp,
+} from './lower-common.ts';
+import { wholeMs } from './lower-duration.ts';
+import { lowerHttpConnectionManager } from './lower-hcm.ts';
+import { lowerTcpProxy } from './lower-tcp-proxy.ts';
+import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
+import type { AddressModel, FilterChainModel, ListenerModel, NetworkFilterModel, SocketOptionModel } from './model.ts';
+
+const TRAFFIC_DIRECTIONS = ['unspecified', 'inbound', 'outbound'] as const;
+
+/** Envoy's defaults. */
+const LISTENER_FILTERS_TIMEOUT_MS = 15_000;
+const CONNECTION_BUFFER_BYTES = 1024 * 1024;
+/** Of a Unix socket's path, bytes with the closing zero. */
+const PIPE_PATH_BYTES_MAX = 108;
+
+const HTTP_CONNECTION_MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
+const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+
+/** `Listener`. */
+export function lowerListener(message: Msg, ctx: LowerContext, path: string): ListenerModel {
+  const address = lowerListenAddress(message, path);
+  const addressName = addressText(address);
+  const chains = lowerChains(message, ctx, path);
+  if (chains.filterChains.length === 0 && chains.defaultFilterChain === null && ctx.refusals === null) {
+    throw new ConfigError(`error adding listener '${addressName}': no filter chains specified`, path);
+  }
+  checkChainMatches(chains.filterChains, addressName, path);
+  return {
+    name: str(message, 'name') || addressName,
+    address,
+    additionalAddresses: lowerAdditionalAddresses(message, path),
+    statPrefix: str(message, 'statPrefix'),
+    ...chains,
+    ...lowerSocket(message),
+    maxConnections: 0,
+    perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', CONNECTION_BUFFER_BYTES),
+    trafficDirection: TRAFFIC_DIRECTIONS[num(message, 'trafficDirection')] ?? 'unspecified',
+    useOriginalDst: bool(message, 'useOriginalDst'),
+    drainModifyOnly: num(message, 'drainType') === 1,
+    ignoreGlobalConnLimit: bool(message, 'ignoreGlobalConnLimit'),
+    listenerFiltersTimeoutMs: wholeMs(message, 'listenerFiltersTimeout', LISTENER_FILTERS_TIMEOUT_MS, path),
+    continueOnListenerFiltersTimeout: bool(message, 'continueOnListenerFiltersTimeout'),
+    maxConnectionsPerSocketEvent: num(message, 'maxConnectionsToAcceptPerSocketEvent'),
+    accessLogs: lowerAccessLogs(list(message, 'accessLog'), ctx, `${path}.access_log`),
+    metadata: lowerMetadata(sub(message, 'metadata')),
+  };
+}
+
+// === Addresses and sockets ===
+
+function lowerListenAddress(message: Msg, path: string): AddressModel {
+  const at = `${path}.address`;
+  const address = sub(message, 'address');
+  if (address === null) {
+    throw new ConfigError(`error adding listener named '${str(message, 'name')}': address is necessary`, path);
+  }
+  return checkListenAddress(lowerAddress(address, at), at);
+}
+
+/** What a server socket can be bound to. */
+export function checkListenAddress(address: AddressModel, path: string): AddressModel {
+  switch (address.kind) {
+    case 'pipe':
+      checkPipe(address, path);
+      break;
+    case 'internal':
+      throw new ConfigError('internal listeners are not supported; listen on a socket or pipe', path);
+    default:
+      requireIp(address, `${path}.socket_address.address`);
+      if (address.protocol === 'udp') {
+        throw new ConfigError('UDP listeners are not supported; use protocol TCP', `${path}.socket_address.protocol`);
+      }
+      checkCompat(address, path);
+  }
+  return address;
+}
+
+function checkPipe(address: AddressModel & { kind: 'pipe' }, path: string): void {
+  if (address.path.startsWith('@') && address.mode !== 0) {
+    throw new ConfigError('Cannot set mode for Abstract AF_UNIX sockets', `${path}.pipe.mode`);
+  }
+  if (Buffer.byteLength(address.path) >= PIPE_PATH_BYTES_MAX) {
+    throw new ConfigError(
+      `Path "${address.path}" exceeds maximum UNIX domain socket path size of ${PIPE_PATH_BYTES_MAX}.`,
+      `${path}.pipe.path`,
+    );
+  }
+}
+
+function checkCompat(address: AddressModel & { kind: 'socket' }, path: string): void {
+  if (!address.ipv4Compat) return;
+  const lower = address.address.toLowerCase();
+  if (lower === '::' || lower.startsWith('::ffff:')) return;
+  throw new ConfigError(
+    `Only IPv6 address '::' or valid IPv4-mapped IPv6 address can set ipv4_compat: ${addressText(address)}`,
+    `${path}.socket_address.ipv4_compat`,
+  );
+}
+
+function lowerAdditionalAddresses(message: Msg, path: string): ListenerModel['additionalAddresses'] {
+  const own = lowerSocketOptions(message);
+  return list(message, 'additionalAddresses').map((entry, index) => {
+    const at = `${path}.additional_addresses[${index}].address`;
+    const address = sub(entry, 'address');
+    if (address === null) throw new ConfigError('address is necessary', at);
+    const override = sub(entry, 'socketOptions');
+    return {
+      address: checkListenAddress(lowerAddress(address, at), at),
+      socketOptions: override === null ? own : lowerSocketOptions(override),
+    };
+  });
+}
+
+function lowerSocketOptions(message: Msg): readonly SocketOptionModel[] {
+  return list(message, 'socketOptions').map(lowerSocketOption);
+}
+
+type SocketPart = Pick<
+  ListenerModel,
+  | 'bindToPort'
+  | 'enableReusePort'
+  | 'exactBalance'
+  | 'tcpBacklogSize'
+  | 'transparent'
+  | 'freebind'
+  | 'socketOptions'
+  | 'tcpKeepalive'
+>;
+
+function lowerSocket(message: Msg): SocketPart {
+  const balance = sub(message, 'connectionBalanceConfig');
+  const old = sub(message, 'deprecatedV1');
+  return {
+    bindToPort: bool(message, 'bindToPort', true) && (old === null || bool(old, 'bindToPort', true)),
+    enableReusePort: bool(message, 'enableReusePort', true),
+    exactBalance: balance !== null && oneof(balance, 'balanceType')?.case === 'exactBalance',
+    tcpBacklogSize: num(message, 'tcpBacklogSize'),
+    transparent: bool(message, 'transparent'),
+    freebind: bool(message, 'freebind'),
+    socketOptions: lowerSocketOptions(message),
+    tcpKeepalive: lowerTcpKeepalive(sub(message, 'tcpKeepalive')),
+  };
+}
+
+// === Filter chains ===
+
+function lowerChains(
+  message: Msg,
+  ctx: LowerContext,
+  path: string,
+): Pick<ListenerModel, 'filterChains' | 'defaultFilterChain'> {
+  const filterChains: FilterChainModel[] = [];
+  for (const [index, chain] of list(message, 'filterChains').entries()) {
+    const model = ctx.attempt(() => lowerChain(chain, ctx, `${path}.filter_chains[${index}]`));
+    if (model !== null) filterChains.push(model);
+  }
+  const fallback = sub(message, 'defaultFilterChain');
+  return {
+    filterChains,
+    defaultFilterChain:
+      fallback === null ? null : ctx.attempt(() => lowerChain(fallback, ctx, `${path}.default_filter_chain`)),
+  };
+}
+
+/** `FilterChain`. */
+export function lowerChain(message: Msg, ctx: LowerContext, path: string): FilterChainModel {
+  requireRawBuffer(sub(message, 'transportSocket'), `${path}.transport_socket`);
+  const filters: NetworkFilterModel[] = [];
+  const messages = list(message, 'filters');
+  for (const [index, filter] of messages.entries()) {
+    const at = `${path}.filters[${index}]`;
+    const model = ctx.attempt(() => lowerNetworkFilter(filter, index === messages.length - 1, ctx, at));
+    if (model !== null) filters.push(model);
+  }
+  return {
+    name: str(message, 'name'),
+    match: lowerChainMatch(sub(message, 'filterChainMatch'), `${path}.filter_chain_match`),
+    transportSocketConnectTimeoutMs: wholeMs(message, 'transportSocketConnectTimeout', 0, path),
+    metadata: lowerMetadata(sub(message, 'metadata')),
+    filters,
+  };
+}
+
+function requireRawBuffer(socket: Msg | null, path: string): void {
+  if (socket === null) return;
+  const any = oneofCase(socket, 'configType', 'typedConfig');
+  const typeName = any === null ? '' : unpackAny(any, `${path}.typed_config`).message.$typeName;
+  if (typeName !== RAW_BUFFER) throw missingImplementation(str(socket, 'name'), typeName, path);
+}
+
+/** `null` for a filter that is left out. */
+function lowerNetworkFilter(message: Msg, last: boolean, ctx: LowerContext, path: string): NetworkFilterModel | null {
+  const name = str(message, 'name');
+  const any = oneofCase(message, 'configType', 'typedConfig');
+  if (any === null) throw missingImplementation(name, '', path);
+  const at = `${path}.typed_config`;
+  const config = unpackAny(any, at).message;
+  const terminal = config.$typeName === HTTP_CONNECTION_MANAGER || config.$typeName === TCP_PROXY;
+  if (terminal !== last) {
+    const which = `${terminal ? 'terminal' : 'non-terminal'} filter named ${name} of type ${factoryName(config.$typeName)}`;
+    const what = terminal ? 'must be the last filter' : 'is the last filter';
+    throw new ConfigError(`Error: ${which} ${what} in a network filter chain.`, path);
+  }
+  switch (config.$typeName) {
+    case HTTP_CONNECTION_MANAGER:
+      return { kind: 'http_connection_manager', config: lowerHttpConnectionManager(config, ctx, at) };
+    case TCP_PROXY:
+      return { kind: 'tcp_proxy', config: lowerTcpProxy(config, ctx, at) };
+    default:
+      if (isLeftOut(config.$typeName, ctx.options.skipTypes)) return null;
+      throw missingImplementation(name, config.$typeName, path);
+  }
+}

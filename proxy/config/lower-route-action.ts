@@ -1,0 +1,260 @@
+// Lowers the forwarding action of a route (Envoy: config.route.v3.{RouteAction,WeightedCluster,RetryPolicy}).
+
+import { ConfigError } from '../util/error.ts';
+import { unpackAny } from './any.ts';
+import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lower-common.ts';
+import { wholeMs } from './lower-duration.ts';
+import { lowerHeaderMatch } from './lower-header-match.ts';
+import { lowerHeaderMutations } from './lower-header-mutations.ts';
+import { lowerRegexRewrite } from './lower-route-reply.ts';
+import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
+import type { JsonObject } from './model.ts';
+import type { RetryPolicyModel, RouteActionModel, UpgradeModel, WeightedClusterModel } from './model-http.ts';
+
+const CLUSTER_NOT_FOUND_CODES = [503, 404, 500] as const;
+const PRIORITIES = ['default', 'high'] as const;
+
+/** Envoy's route timeout when none is given, ms. */
+const ROUTE_TIMEOUT_MS_DEFAULT = 15_000;
+/** Envoy's first back-off between retries, ms; the largest is ten times the first. */
+const RETRY_BACK_OFF_MS_DEFAULT = 25;
+const RETRY_BACK_OFF_MAX_FACTOR = 10;
+
+const PREVIOUS_HOSTS = 'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate';
+
+/** Everything that `retry_on` may name; Envoy skips what it does not know. */
+const RETRY_CONDITIONS: ReadonlySet<string> = new Set([
+  '5xx',
+  'gateway-error',
+  'connect-failure',
+  'envoy-ratelimited',
+  'retriable-4xx',
+  'refused-stream',
+  'retriable-status-codes',
+  'retriable-headers',
+  'reset',
+  'reset-before-request',
+  'http3-post-connect-failure',
+  'cancelled',
+  'deadline-exceeded',
+  'resource-exhausted',
+  'internal',
+  'unavailable',
+]);
+
+/** What a route inherits from the places around it. */
+export interface RouteScope {
+  readonly ctx: LowerContext;
+  readonly retry: RetryPolicyModel | null;
+  /** The virtual host's limit; 0 = the connection's. */
+  readonly requestBodyBufferLimitBytes: number;
+  readonly directResponseBytesMax: number;
+  /** Clusters that may be named; `null` = any. */
+  readonly clusterNames: ReadonlySet<string> | null;
+}
+
+export function lowerRouteAction(message: Msg, scope: RouteScope, path: string): RouteActionModel {
+  const retry = sub(message, 'retryPolicy');
+  const maxStream = sub(message, 'maxStreamDuration');
+  const metadataMatch = sub(message, 'metadataMatch');
+  const regexRewrite = sub(message, 'regexRewrite');
+  const prefixRewrite = wireString(str(message, 'prefixRewrite'));
+  if (prefixRewrite !== '' && regexRewrite !== null) {
+    throw new ConfigError('Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy', path);
+  }
+  return {
+    kind: 'route',
+    cluster: lowerTarget(message, scope, path),
+    clusterNotFoundCode: CLUSTER_NOT_FOUND_CODES[num(message, 'clusterNotFoundResponseCode')] ?? 503,
+    prefixRewrite,
+    regexRewrite: regexRewrite === null ? null : lowerRegexRewrite(regexRewrite, `${path}.regex_rewrite`),
+    hostRewrite: lowerHostRewrite(message, path),
+    appendXForwardedHost: bool(message, 'appendXForwardedHost'),
+    timeoutMs: wholeMs(message, 'timeout', ROUTE_TIMEOUT_MS_DEFAULT, path),
+    idleTimeoutMs: wholeMs(message, 'idleTimeout', -1, path),
+    maxStreamDurationMs:
+      maxStream === null ? -1 : wholeMs(maxStream, 'maxStreamDuration', -1, `${path}.max_stream_duration`),
+    flushTimeoutMs: wholeMs(message, 'flushTimeout', -1, path),
+    priority: PRIORITIES[num(message, 'priority')] ?? 'default',
+    retry: retry === null ? scope.retry : lowerRetryPolicy(retry, `${path}.retry_policy`),
+    upgrades: lowerUpgrades(list(message, 'upgradeConfigs'), path),
+    metadataMatch: lbMetadata(metadataMatch),
+    includeVirtualHostRateLimits: bool(message, 'includeVhRateLimits'),
+  };
+}
+
+/** Only the balancer's own namespace selects endpoints. */
+function lbMetadata(message: Msg | null): JsonObject | null {
+  return lowerMetadata(message)['envoy.lb'] ?? null;
+}
+
+function lowerTarget(message: Msg, scope: RouteScope, path: string): RouteActionModel['cluster'] {
+  const specifier = oneof(message, 'clusterSpecifier');
+  switch (specifier?.case) {
+    case 'cluster': {
+      const name = specifier.value as string;
+      if (scope.clusterNames !== null && !scope.clusterNames.has(name)) {
+        throw new ConfigError(`route: unknown cluster '${name}'`, `${path}.cluster`);
+      }
+      return { kind: 'cluster', name };
+    }
+    case 'clusterHeader':
+      return { kind: 'cluster_header', header: asciiLower(wireString(specifier.value as string)) };
+    case 'weightedClusters':
+      return lowerWeighted(specifier.value as Msg, scope, `${path}.weighted_clusters`);
+    case undefined:
+      throw new ConfigError('cluster_specifier is required', path);
+    default:
+      throw new ConfigError(
+        'cluster specifier plugins are not supported; use cluster, cluster_header or weighted_clusters',
+        path,
+      );
+  }
+}
+
+function lowerWeighted(message: Msg, scope: RouteScope, path: string): RouteActionModel['cluster'] {
+  const clusters = list(message, 'clusters').map((cluster, index) =>
+    lowerClusterWeight(cluster, scope, `${path}.clusters[${index}]`),
+  );
+  const totalWeight = clusters.reduce((sum, cluster) => sum + cluster.weight, 0);
+  if (totalWeight === 0) {
+    throw new ConfigError('Sum of weights in the weighted_cluster must be greater than 0.', path);
+  }
+  if (totalWeight > 0xffff_ffff) {
+    throw new ConfigError(`The sum of weights of all weighted clusters of a route exceeds 4294967295`, path);
+  }
+  return {
+    kind: 'weighted',
+    clusters,
+    totalWeight,
+    headerName: asciiLower(wireString(oneofCase<string>(message, 'randomValueSpecifier', 'headerName') ?? '')),
+    runtimeKeyPrefix: str(message, 'runtimeKeyPrefix'),
+  };
+}
+
+function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): WeightedClusterModel {
+  const name = str(message, 'name');
+  const clusterHeader = asciiLower(wireString(str(message, 'clusterHeader')));
+  if (name !== '' && clusterHeader !== '') {
+    throw new ConfigError('Only one of name or cluster_header can be specified', path);
+  }
+  if (name === '' && clusterHeader === '') {
+    throw new ConfigError('At least one of name or cluster_header need to be specified', path);
+  }
+  if (name !== '' && scope.clusterNames !== null && !scope.clusterNames.has(name)) {
+    throw new ConfigError(`route: unknown weighted cluster '${name}'`, `${path}.name`);
+  }
+  const weight = num(message, 'weight', -1);
+  if (weight < 0) throw new ConfigError("Field 'weight' is missing", path);
+  return {
+    name,
+    clusterHeader,
+    weight,
+    headers: lowerHeaderMutations(message, path),
+    hostRewriteLiteral: wireString(oneofCase<string>(message, 'hostRewriteSpecifier', 'hostRewriteLiteral') ?? ''),
+    metadataMatch: lbMetadata(sub(message, 'metadataMatch')),
+  };
+}
+
+function lowerHostRewrite(message: Msg, path: string): RouteActionModel['hostRewrite'] {
+  const specifier = oneof(message, 'hostRewriteSpecifier');
+  switch (specifier?.case) {
+    case undefined:
+      return { kind: 'none' };
+    case 'hostRewriteLiteral':
+      return specifier.value === ''
+        ? { kind: 'none' }
+        : { kind: 'literal', value: wireString(specifier.value as string) };
+    case 'autoHostRewrite':
+      return { kind: specifier.value === true ? 'auto' : 'none' };
+    case 'hostRewriteHeader':
+      return specifier.value === ''
+        ? { kind: 'none' }
+        : { kind: 'header', header: asciiLower(wireString(specifier.value as string)) };
+    case 'hostRewritePathRegex':
+      return {
+        kind: 'path_regex',
+        rewrite: lowerRegexRewrite(specifier.value as Msg, `${path}.host_rewrite_path_regex`),
+      };
+    default:
+      throw new ConfigError(
+        'host formats are not supported; use host_rewrite_literal, host_rewrite_header or host_rewrite_path_regex',
+        `${path}.host_rewrite`,
+      );
+  }
+}
+
+function lowerUpgrades(configs: readonly Msg[], path: string): readonly UpgradeModel[] {
+  const seen = new Set<string>();
+  return configs.map((config, index) => {
+    const at = `${path}.upgrade_configs[${index}]`;
+    const written = str(config, 'upgradeType');
+    const type = asciiLower(written);
+    if (seen.has(type)) throw new ConfigError(`Duplicate upgrade ${written}`, at);
+    seen.add(type);
+    if (sub(config, 'connectConfig') !== null && type !== 'connect') {
+      throw new ConfigError(`Non-CONNECT upgrade type ${written} has ConnectConfig`, at);
+    }
+    return { type, enabled: bool(config, 'enabled', true) };
+  });
+}
+
+// === Retries ===
+
+/** `config.route.v3.RetryPolicy`. */
+export function lowerRetryPolicy(message: Msg, path: string): RetryPolicyModel {
+  const backOff = lowerBackOff(sub(message, 'retryBackOff'), `${path}.retry_back_off`);
+  return {
+    retryOn: lowerRetryOn(str(message, 'retryOn')),
+    numRetries: num(message, 'numRetries', 1),
+    perTryTimeoutMs: wholeMs(message, 'perTryTimeout', 0, path),
+    perTryIdleTimeoutMs: wholeMs(message, 'perTryIdleTimeout', 0, path),
+    retriableStatusCodes: numbers(message, 'retriableStatusCodes'),
+    retriableHeaders: list(message, 'retriableHeaders').map((header, index) =>
+      lowerHeaderMatch(header, `${path}.retriable_headers[${index}]`),
+    ),
+    retriableRequestHeaders: list(message, 'retriableRequestHeaders').map((header, index) =>
+      lowerHeaderMatch(header, `${path}.retriable_request_headers[${index}]`),
+    ),
+    backOffBaseMs: backOff.baseMs,
+    backOffMaxMs: backOff.maxMs,
+    hostSelectionRetryMaxAttempts: Math.max(1, num(message, 'hostSelectionRetryMaxAttempts')),
+    previousHosts: list(message, 'retryHostPredicate').some((predicate, index) =>
+      isPreviousHosts(predicate, `${path}.retry_host_predicate[${index}]`),
+    ),
+  };
+}
+
+/** The conditions of a comma-separated list, in its order, each once. */
+export function lowerRetryOn(text: string): readonly string[] {
+  const known = text
+    .split(',')
+    .map((token) => token.trim())
+    .filter((token) => RETRY_CONDITIONS.has(token));
+  return [...new Set(known)];
+}
+
+function lowerBackOff(message: Msg | null, path: string): { readonly baseMs: number; readonly maxMs: number } {
+  if (message === null) {
+    return {
+      baseMs: RETRY_BACK_OFF_MS_DEFAULT,
+      maxMs: RETRY_BACK_OFF_MS_DEFAULT * RETRY_BACK_OFF_MAX_FACTOR,
+    };
+  }
+  const baseMs = Math.max(1, wholeMs(message, 'baseInterval', RETRY_BACK_OFF_MS_DEFAULT, path));
+  const maxMs = Math.max(1, wholeMs(message, 'maxInterval', baseMs * RETRY_BACK_OFF_MAX_FACTOR, path));
+  if (maxMs < baseMs) {
+    throw new ConfigError('retry_policy.max_interval must greater than or equal to the base_interval', path);
+  }
+  return { baseMs, maxMs };
+}
+
+function isPreviousHosts(message: Msg, path: string): boolean {
+  const any = oneofCase(message, 'configType', 'typedConfig');
+  const typeName = any === null ? '' : unpackAny(any, `${path}.typed_config`).message.$typeName;
+  if (typeName === PREVIOUS_HOSTS) return true;
+  throw new ConfigError(
+    `Didn't find a registered implementation for '${str(message, 'name')}' with type URL: '${typeName}'`,
+    path,
+  );
+}

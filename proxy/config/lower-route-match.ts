@@ -1,0 +1,52 @@
+// Lowers `config.route.v3.RouteMatch`.
+
+import { ConfigError } from '../util/error.ts';
+import { lowerRegex, lowerRuntimeFraction, wireString } from './lower-common.ts';
+import { lowerCookieMatch, lowerHeaderMatch, lowerQueryMatch } from './lower-header-match.ts';
+import { bool, has, list, type Msg, oneof, sub } from './message.ts';
+import type { RouteMatchModel } from './model-http.ts';
+
+export function lowerRouteMatch(message: Msg, path: string): RouteMatchModel {
+  const fraction = sub(message, 'runtimeFraction');
+  const tls = sub(message, 'tlsContext');
+  return {
+    path: lowerPath(message, path),
+    caseSensitive: bool(message, 'caseSensitive', true),
+    headers: list(message, 'headers').map((header, index) => lowerHeaderMatch(header, `${path}.headers[${index}]`)),
+    queryParameters: list(message, 'queryParameters').map((query, index) =>
+      lowerQueryMatch(query, `${path}.query_parameters[${index}]`),
+    ),
+    cookies: list(message, 'cookies').map((cookie, index) => lowerCookieMatch(cookie, `${path}.cookies[${index}]`)),
+    grpcOnly: has(message, 'grpc'),
+    runtimeFraction: fraction === null ? null : lowerRuntimeFraction(fraction),
+    tlsContext:
+      tls === null ? null : { presented: optionalBool(tls, 'presented'), validated: optionalBool(tls, 'validated') },
+  };
+}
+
+function optionalBool(message: Msg, field: string): boolean | null {
+  return has(message, field) ? bool(message, field) : null;
+}
+
+function lowerPath(message: Msg, path: string): RouteMatchModel['path'] {
+  const specifier = oneof(message, 'pathSpecifier');
+  switch (specifier?.case) {
+    case 'prefix':
+      return { kind: 'prefix', value: wireString(specifier.value as string) };
+    case 'path':
+      return { kind: 'exact', value: wireString(specifier.value as string) };
+    case 'pathSeparatedPrefix':
+      return { kind: 'path_separated_prefix', value: wireString(specifier.value as string) };
+    case 'safeRegex':
+      return { kind: 'regex', value: lowerRegex(specifier.value as Msg, `${path}.safe_regex`) };
+    case 'connectMatcher':
+      return { kind: 'connect' };
+    case undefined:
+      throw new ConfigError('path_specifier is required', path);
+    default:
+      throw new ConfigError(
+        'path match policies are not supported; use prefix, path, path_separated_prefix or safe_regex',
+        `${path}.path_match_policy`,
+      );
+  }
+}

@@ -1,0 +1,77 @@
+// Lowers the route actions that answer without an upstream (Envoy: config.route.v3.{RedirectAction,DirectResponseAction}).
+
+import { ConfigError } from '../util/error.ts';
+import { lowerBodyFormat } from './lower-access-log.ts';
+import { type LowerContext, lowerRegex, readDataSource, wireString } from './lower-common.ts';
+import { bool, type Msg, num, oneof, str, sub } from './message.ts';
+import type { DirectResponseModel, RedirectModel, RegexRewriteModel } from './model-http.ts';
+
+const REDIRECT_CODES = [301, 302, 303, 307, 308] as const;
+
+export function lowerRedirect(message: Msg, path: string): RedirectModel {
+  return {
+    kind: 'redirect',
+    scheme: lowerRedirectScheme(message),
+    host: wireString(str(message, 'hostRedirect')),
+    port: num(message, 'portRedirect'),
+    path: lowerRedirectPath(message, path),
+    code: REDIRECT_CODES[num(message, 'responseCode')] ?? 301,
+    stripQuery: bool(message, 'stripQuery'),
+  };
+}
+
+function lowerRedirectScheme(message: Msg): RedirectModel['scheme'] {
+  const scheme = oneof(message, 'schemeRewriteSpecifier');
+  if (scheme === null) return { kind: 'keep' };
+  if (scheme.case === 'httpsRedirect') return { kind: scheme.value === true ? 'https' : 'keep' };
+  return scheme.value === '' ? { kind: 'keep' } : { kind: 'literal', value: wireString(scheme.value as string) };
+}
+
+function lowerRedirectPath(message: Msg, path: string): RedirectModel['path'] {
+  const rewrite = oneof(message, 'pathRewriteSpecifier');
+  switch (rewrite?.case) {
+    case undefined:
+      return { kind: 'keep' };
+    case 'pathRedirect':
+      return rewrite.value === '' ? { kind: 'keep' } : { kind: 'literal', value: wireString(rewrite.value as string) };
+    case 'prefixRewrite':
+      return { kind: 'prefix', value: wireString(rewrite.value as string) };
+    case 'regexRewrite':
+      return { kind: 'regex', rewrite: lowerRegexRewrite(rewrite.value as Msg, `${path}.regex_rewrite`) };
+    default:
+      throw new ConfigError(
+        'path formats are not supported; use path_redirect, prefix_rewrite or regex_rewrite',
+        `${path}.path_rewrite`,
+      );
+  }
+}
+
+/** `type.matcher.v3.RegexMatchAndSubstitute`. */
+export function lowerRegexRewrite(message: Msg, path: string): RegexRewriteModel {
+  const pattern = sub(message, 'pattern');
+  if (pattern === null) throw new ConfigError('pattern is required', path);
+  return {
+    pattern: lowerRegex(pattern, `${path}.pattern`),
+    substitution: wireString(str(message, 'substitution')),
+  };
+}
+
+export function lowerDirectResponse(
+  message: Msg,
+  ctx: LowerContext,
+  bytesMax: number,
+  path: string,
+): DirectResponseModel {
+  const source = sub(message, 'body');
+  const body = source === null ? '' : readDataSource(source, ctx, `${path}.body`).toString('latin1');
+  if (body.length > bytesMax) {
+    throw new ConfigError(`response body size is ${body.length} bytes; maximum is ${bytesMax}`, `${path}.body`);
+  }
+  const format = sub(message, 'bodyFormat');
+  return {
+    kind: 'direct_response',
+    status: num(message, 'status'),
+    body,
+    bodyFormat: format === null ? null : lowerBodyFormat(format, ctx, `${path}.body_format`),
+  };
+}
