@@ -133,14 +133,12 @@ export function quantiles(counts: HistogramCounts, wanted: readonly number[]): n
   });
 }
 
-/** Samples at or below each bound: a bin counts when it ends at or below the bound (libcircllhist's rule). */
+/** Samples at or below each bound; a bin that begins at the bound counts whole, as in libcircllhist. */
 export function cumulativeCounts(counts: HistogramCounts, bounds: readonly number[]): number[] {
   let index = 0;
   let below = 0;
   return bounds.map((bound) => {
-    while (index < counts.bins.length) {
-      const bin = counts.bins[index] as number;
-      if (binLower(bin) + binWidth(bin) > bound) break;
+    while (index < counts.bins.length && binLower(counts.bins[index] as number) <= bound) {
       below += counts.counts[index] as number;
       index++;
     }
