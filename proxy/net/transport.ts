@@ -1,5 +1,9 @@
 // A byte stream over a connected socket: coalesced writes, counted holds, one handler.
 // The only place of the data path that knows `node:net` sockets.
+//
+// Turns: every socket event opens one. Heads written during a turn, on whichever transport, are held until body bytes
+// follow or the turn ends, so that a head and a small body leave in one system call. Outside a turn (timers) a head
+// leaves at once.
 
 import type { Socket } from 'node:net';
 
@@ -18,7 +22,22 @@ export interface TransportHandler {
 /** Bodies up to this size are copied behind their head so that both leave in one system call. */
 const COALESCE_BYTES_MAX = 16_384;
 
-/** See `TransportHandler`. All methods are safe to call after the end; they then do nothing. */
+let turnDepth = 0;
+const dirty: Transport[] = [];
+
+/** Opens a turn; each needs its `leaveTurn`. Only needed where no socket event is under way. */
+export function enterTurn(): void {
+  turnDepth++;
+}
+
+/** Ends a turn; the outermost one sends what was held. */
+export function leaveTurn(): void {
+  if (--turnDepth > 0 || dirty.length === 0) return;
+  for (let i = 0; i < dirty.length; i++) (dirty[i] as Transport).flush();
+  dirty.length = 0;
+}
+
+/** See the head of this file. All methods are safe to call after the end; they then do nothing. */
 export class Transport {
   readonly socket: Socket;
   handler: TransportHandler;
@@ -26,9 +45,9 @@ export class Transport {
   bytesRead: number;
   bytesWritten: number;
   private holds: number;
-  private pendingHead: string;
-  private batches: number;
+  private heldHead: string;
   private ended: boolean;
+  private error: NodeJS.ErrnoException | null;
 
   constructor(socket: Socket, handler: TransportHandler) {
     this.socket = socket;
@@ -37,45 +56,60 @@ export class Transport {
     this.bytesRead = 0;
     this.bytesWritten = 0;
     this.holds = 0;
-    this.pendingHead = '';
-    this.batches = 0;
+    this.heldHead = '';
     this.ended = false;
-    let error: NodeJS.ErrnoException | null = null;
+    this.error = null;
     socket.on('data', (chunk: Buffer) => {
       this.bytesRead += chunk.length;
+      turnDepth++;
       this.handler.onData(chunk);
+      leaveTurn();
     });
-    socket.on('end', () => this.handler.onEnd());
-    socket.on('drain', () => this.handler.onDrain());
-    socket.on('error', (e: NodeJS.ErrnoException) => {
-      error = e;
+    socket.on('end', () => {
+      turnDepth++;
+      this.handler.onEnd();
+      leaveTurn();
+    });
+    socket.on('drain', () => {
+      turnDepth++;
+      this.handler.onDrain();
+      leaveTurn();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.error = error;
     });
     socket.on('close', () => {
       if (this.closed) return;
       this.closed = true;
-      this.handler.onClose(error);
+      turnDepth++;
+      this.handler.onClose(this.error);
+      leaveTurn();
     });
   }
 
-  /** Holds text back until the next `write`, `flush` or end of a batch, so that head and body leave together. */
+  /** Sends text, held until body bytes follow or the turn ends. */
   writeHead(latin1: string): void {
-    this.pendingHead += latin1;
-    if (this.batches === 0) this.flush();
+    if (this.ended || this.closed) return;
+    if (this.heldHead === '') {
+      this.heldHead = latin1;
+      if (turnDepth === 0) this.flush();
+      else dirty.push(this);
+    } else this.heldHead += latin1;
   }
 
   /**
-   * Sends body bytes (behind a held head). The bytes are copied or handed to the kernel before the call returns, or
-   * kept by the socket: a caller must not reuse the buffer.
-   * @returns false when the send buffer is above its high watermark: wait for `onDrain`.
+   * Sends bytes, behind a held head. They are copied or handed to the socket, which may keep them: a caller must not
+   * reuse the buffer.
+   * @returns false when the send buffer is above its high watermark: wait for `onDrain`
    */
   write(chunk: Uint8Array): boolean {
     if (this.ended || this.closed) return true;
-    const head = this.pendingHead;
+    const head = this.heldHead;
     if (head === '') {
       this.bytesWritten += chunk.length;
       return this.socket.write(chunk);
     }
-    this.pendingHead = '';
+    this.heldHead = '';
     this.bytesWritten += head.length + chunk.length;
     if (chunk.length <= COALESCE_BYTES_MAX) {
       const joined = Buffer.allocUnsafe(head.length + chunk.length);
@@ -90,20 +124,36 @@ export class Transport {
     return more;
   }
 
-  /** Opens a batch: heads written inside leave at its end or with the first body bytes. */
-  batch(): void {
-    this.batches++;
+  /**
+   * Sends bytes between two texts (a chunk's size line and its end), behind a held head, in one system call.
+   * @returns as `write`
+   */
+  writeFramed(prefix: string, chunk: Uint8Array, suffix: string): boolean {
+    if (this.ended || this.closed) return true;
+    const head = this.heldHead + prefix;
+    this.heldHead = '';
+    const length = head.length + chunk.length + suffix.length;
+    this.bytesWritten += length;
+    if (chunk.length <= COALESCE_BYTES_MAX) {
+      const joined = Buffer.allocUnsafe(length);
+      joined.write(head, 0, 'latin1');
+      joined.set(chunk, head.length);
+      joined.write(suffix, head.length + chunk.length, 'latin1');
+      return this.socket.write(joined);
+    }
+    this.socket.cork();
+    this.socket.write(head, 'latin1');
+    this.socket.write(chunk);
+    const more = this.socket.write(suffix, 'latin1');
+    this.socket.uncork();
+    return more;
   }
 
-  /** Closes a batch and sends what is held. */
-  endBatch(): void {
-    if (--this.batches === 0) this.flush();
-  }
-
+  /** Sends what is held. */
   flush(): void {
-    const head = this.pendingHead;
+    const head = this.heldHead;
     if (head === '') return;
-    this.pendingHead = '';
+    this.heldHead = '';
     if (this.ended || this.closed) return;
     this.bytesWritten += head.length;
     this.socket.write(head, 'latin1');
@@ -111,7 +161,19 @@ export class Transport {
 
   /** Bytes accepted but not yet with the kernel. */
   get bufferedBytes(): number {
-    return this.socket.writableLength + this.pendingHead.length;
+    return this.socket.writableLength + this.heldHead.length;
+  }
+
+  /** Above the high watermark: a `drain` will follow. */
+  get congested(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  /** The socket's own end as `ip:port`, `[ip6]:port`, or empty (Unix sockets, or closed). */
+  get localAddress(): string {
+    const { localAddress, localPort } = this.socket;
+    if (localAddress === undefined) return '';
+    return localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
   }
 
   /** Counted: reading stops at the first hold and goes on when all are released. */

@@ -1,15 +1,10 @@
 // SEAM: what route matching gives the router. Everything is decided at compile time; a request gets one of these objects.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type {
-  DirectResponseModel,
-  RedirectModel,
-  RetryPolicyModel,
-  RouteModel,
-  VirtualHostModel,
-} from '../config/model-http.ts';
+import type { DirectResponseModel, RedirectModel, RouteModel, VirtualHostModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
+import type { RetryPolicy } from './retry.ts';
 
 /** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
 export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
@@ -21,8 +16,8 @@ export interface CompiledRoute {
   readonly virtualHostName: string;
   readonly name: string;
   readonly kind: 'route' | 'redirect' | 'direct_response' | 'non_forwarding';
-  /** Picks the target; `null` when the cluster header is absent. Draws randomness for weights. */
-  readonly target: ((info: StreamInfo) => CompiledTarget | null) | null;
+  /** Picks the target; `null` when the cluster header is absent. `random`: 32 bits of the request, for weights. */
+  readonly target: ((info: StreamInfo, headers: HeaderMap, random: number) => CompiledTarget | null) | null;
   /** Rewrites `info.path` (setting `x-envoy-original-path`) and `info.authority` before the request goes up; `null` = nothing to do. `hostname` is the picked host's, for `auto`. */
   readonly rewrite: ((info: StreamInfo, headers: HeaderMap) => void) | null;
   readonly autoHostRewrite: boolean;
@@ -33,13 +28,16 @@ export interface CompiledRoute {
   /** −1 = the manager's. */
   readonly idleTimeoutMs: number;
   readonly maxStreamDurationMs: number;
-  readonly retry: RetryPolicyModel | null;
   readonly priority: 'default' | 'high';
   readonly includeAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly clusterNotFoundCode: number;
   /** Upgrade overrides of the route: lower-case type → enabled. */
   readonly upgrades: ReadonlyMap<string, boolean> | null;
+  /** Response mutations for answers without a target (direct responses, redirects): route, virtual host, configuration. */
+  readonly mutateLocalResponse: Mutate | null;
+  /** `retry` compiled; `null` = none. */
+  readonly retryPolicy: RetryPolicy | null;
 }
 
 /** The cluster of one request with the mutations that hold for it (weighted cluster → route → virtual host → configuration, in Envoy's order). */
@@ -66,7 +64,5 @@ export interface RouteTable {
   match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult;
   /** `require_tls` of the matched virtual host says this plain request must be redirected; `null` = no. */
   tlsRedirect(info: StreamInfo, headers: HeaderMap): string | null;
-  /** Response mutations for answers that had no target (direct responses, redirects): route, virtual host, configuration. */
-  mutateLocalResponse(route: CompiledRoute): Mutate | null;
   virtualCluster(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): string;
 }

@@ -1,0 +1,383 @@
+// A downstream HTTP/1 connection: feeds the decoder, lends its timers to one stream at a time, frames responses,
+// and decides when the connection ends.
+//
+// States: idle (no stream) → exchange → idle …; `closing` once a response carried `connection: close`.
+
+import type { Socket } from 'node:net';
+import type { HeaderMap } from '../codec/headers.ts';
+import { FRAMING_CHUNKED, type Framing, type H1Error, type RequestHead, type RequestSink } from '../codec/http1.ts';
+import { RequestDecoder } from '../codec/http1-request.ts';
+import {
+  CHUNK_END,
+  chunkHead,
+  LAST_CHUNK,
+  responseFraming,
+  writeResponseHead,
+  writeTrailers,
+} from '../codec/http1-write.ts';
+import { Transport, type TransportHandler } from '../net/transport.ts';
+import {
+  HTTP_DOWNSTREAM_CX_ACTIVE,
+  HTTP_DOWNSTREAM_CX_DELAYED_CLOSE_TIMEOUT,
+  HTTP_DOWNSTREAM_CX_DESTROY,
+  HTTP_DOWNSTREAM_CX_DESTROY_ACTIVE_RQ,
+  HTTP_DOWNSTREAM_CX_DESTROY_LOCAL,
+  HTTP_DOWNSTREAM_CX_DESTROY_LOCAL_ACTIVE_RQ,
+  HTTP_DOWNSTREAM_CX_DESTROY_REMOTE,
+  HTTP_DOWNSTREAM_CX_DESTROY_REMOTE_ACTIVE_RQ,
+  HTTP_DOWNSTREAM_CX_DRAIN_CLOSE,
+  HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE,
+  HTTP_DOWNSTREAM_CX_HTTP1_TOTAL,
+  HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT,
+  HTTP_DOWNSTREAM_CX_MAX_DURATION_REACHED,
+  HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED,
+  HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR,
+  HTTP_DOWNSTREAM_CX_RX_BYTES_TOTAL,
+  HTTP_DOWNSTREAM_CX_TOTAL,
+  HTTP_DOWNSTREAM_CX_TX_BYTES_TOTAL,
+  HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
+  HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
+  HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL,
+  HTTP1_DROPPED_HEADERS_WITH_UNDERSCORES,
+  HTTP1_REQUESTS_REJECTED_WITH_UNDERSCORES_IN_HEADERS,
+} from '../observe/catalogue-http.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
+import { Deadline } from '../util/deadline.ts';
+import type { WheelTimer } from '../util/timer-wheel.ts';
+import type { HttpManager } from './manager.ts';
+import type { ResponseWriter } from './response-writer.ts';
+import { HttpStream } from './stream.ts';
+import { StreamTimers } from './timers.ts';
+
+/** See the head of this file. */
+export class Http1Connection implements TransportHandler, RequestSink, ResponseWriter {
+  private readonly manager: HttpManager;
+  private readonly info: ConnectionInfo;
+  private readonly transport: Transport;
+  private readonly decoder: RequestDecoder;
+  private readonly timers: StreamTimers;
+  private readonly onGone: (connection: Http1Connection) => void;
+  private readonly idleTimer: WheelTimer | null;
+  private readonly durationTimer: Deadline | null;
+  private closeTimer: Deadline | null;
+  private stream: HttpStream | null;
+  private framing: Framing;
+  private requests: number;
+  private draining: boolean;
+  /** The last response said `connection: close`. */
+  private closing: boolean;
+  private feeding: boolean;
+  private nextDue: boolean;
+  private closedByUs: boolean;
+  private countedRead: number;
+  private countedWritten: number;
+
+  constructor(
+    manager: HttpManager,
+    socket: Socket,
+    info: ConnectionInfo,
+    onGone: (connection: Http1Connection) => void,
+  ) {
+    const { model } = manager;
+    this.manager = manager;
+    this.info = info;
+    this.onGone = onGone;
+    this.decoder = new RequestDecoder(manager.codecOptions, this);
+    this.timers = new StreamTimers(manager.runtime, manager.wheel);
+    this.closeTimer = null;
+    this.stream = null;
+    this.framing = 0;
+    this.requests = 0;
+    this.draining = false;
+    this.closing = false;
+    this.feeding = false;
+    this.nextDue = false;
+    this.closedByUs = false;
+    this.countedRead = 0;
+    this.countedWritten = 0;
+    this.idleTimer = model.idleTimeoutMs > 0 ? manager.wheel.add(model.idleTimeoutMs, () => this.onIdle()) : null;
+    this.durationTimer =
+      model.maxConnectionDurationMs > 0
+        ? new Deadline(manager.runtime, manager.wheel, () => this.onMaxDuration())
+        : null;
+    this.durationTimer?.arm(model.maxConnectionDurationMs);
+    manager.count(HTTP_DOWNSTREAM_CX_TOTAL);
+    manager.count(HTTP_DOWNSTREAM_CX_ACTIVE);
+    manager.count(HTTP_DOWNSTREAM_CX_HTTP1_TOTAL);
+    manager.count(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
+    this.transport = new Transport(socket, this);
+  }
+
+  /** Ends an idle connection; a busy one says `connection: close` in its present response. */
+  drain(): void {
+    this.draining = true;
+    if (this.stream === null) this.close();
+  }
+
+  destroy(): void {
+    this.closedByUs = true;
+    this.transport.destroy();
+  }
+
+  // === From the socket ===
+
+  onData(chunk: Buffer): void {
+    if (this.closing) return;
+    this.feeding = true;
+    let error = this.decoder.feed(chunk);
+    error = this.runDue(error);
+    this.feeding = false;
+    if (error !== null) this.onCodecError(error);
+    else if (this.stream === null && this.decoder.bufferedBytes > 0 && !this.closing) this.beginStream().onHeadBegun();
+    this.countBytes();
+  }
+
+  onEnd(): void {
+    const error = this.closing ? null : this.decoder.eof();
+    if (error !== null && this.stream === null) {
+      this.onCodecError(error);
+      return;
+    }
+    // The peer may only have finished sending (`shutdown(SHUT_WR)`); as Envoy without half-close support, that ends it.
+    this.transport.destroy();
+  }
+
+  onDrain(): void {
+    if (this.stream !== null) this.stream.onWritable();
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    const { manager, stream } = this;
+    this.idleTimer?.cancel();
+    this.durationTimer?.cancel();
+    this.closeTimer?.cancel();
+    this.countBytes();
+    if (error !== null && this.info.terminationDetails === '') this.info.transportFailureReason = '';
+    manager.uncount(HTTP_DOWNSTREAM_CX_ACTIVE);
+    manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
+    manager.count(HTTP_DOWNSTREAM_CX_DESTROY);
+    manager.count(this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE);
+    manager.cxLength.record(Math.floor(manager.runtime.nowMs() - this.info.startedMs));
+    if (stream !== null) {
+      manager.count(HTTP_DOWNSTREAM_CX_DESTROY_ACTIVE_RQ);
+      manager.count(
+        this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL_ACTIVE_RQ : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE_ACTIVE_RQ,
+      );
+      stream.onPeerGone(this.closedByUs ? 'downstream_local_disconnect' : 'downstream_remote_disconnect');
+    }
+    this.onGone(this);
+  }
+
+  // === From the decoder ===
+
+  onRequestHead(head: RequestHead, endStream: boolean): void {
+    const { manager } = this;
+    this.requests++;
+    manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
+    if (head.droppedHeaders > 0) {
+      const at = HTTP1_DROPPED_HEADERS_WITH_UNDERSCORES;
+      manager.codecStats[at] = (manager.codecStats[at] as number) + head.droppedHeaders;
+    }
+    const stream = this.stream ?? this.beginStream();
+    const max = manager.model.maxRequestsPerConnection;
+    if (max > 0 && this.requests >= max && !this.draining) {
+      this.draining = true;
+      manager.count(HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED);
+    }
+    this.expectContinue(head);
+    stream.onHead(head, endStream);
+  }
+
+  onRequestData(chunk: Buffer, endStream: boolean): void {
+    if (this.stream !== null) this.stream.onData(chunk, endStream);
+  }
+
+  onRequestTrailers(trailers: HeaderMap | null): void {
+    if (this.stream !== null) this.stream.onTrailers(trailers);
+  }
+
+  // === From the stream ===
+
+  writeInformational(status: number, headers: HeaderMap): void {
+    this.transport.writeHead(writeResponseHead(status, headers, 1, 0, this.manager.model.http1.headerCase));
+  }
+
+  writeHead(status: number, headers: HeaderMap, endStream: boolean): void {
+    const stream = this.stream;
+    if (stream === null) return;
+    const { manager } = this;
+    const minor = stream.protocol === 'HTTP/1.0' ? 0 : 1;
+    const framing = responseFraming(stream.method, status, headers, minor, endStream);
+    this.framing = framing;
+    if (!this.closing) this.decideClose(stream, headers, minor, endStream);
+    if (stream.upgrade === '' || status >= 300) {
+      if (this.closing) headers.set('connection', 'close');
+      else if (minor === 0) headers.set('connection', 'keep-alive');
+    }
+    const text = writeResponseHead(status, headers, minor, framing, manager.model.http1.headerCase);
+    stream.responseHeaderBytes = text.length;
+    this.transport.writeHead(text);
+  }
+
+  writeData(chunk: Uint8Array, endStream: boolean): boolean {
+    const { transport } = this;
+    if (this.framing !== FRAMING_CHUNKED) return chunk.length === 0 ? true : transport.write(chunk);
+    if (chunk.length > 0) {
+      transport.writeHead(chunkHead(chunk.length));
+      transport.write(chunk);
+      transport.writeHead(endStream ? CHUNK_END + LAST_CHUNK : CHUNK_END);
+    } else if (endStream) transport.writeHead(LAST_CHUNK);
+    return !transport.congested;
+  }
+
+  writeTrailers(trailers: HeaderMap): void {
+    if (this.framing !== FRAMING_CHUNKED) return;
+    const { http1 } = this.manager.model;
+    this.transport.writeHead(http1.enableTrailers ? writeTrailers(trailers, http1.headerCase) : LAST_CHUNK);
+  }
+
+  abort(): void {
+    this.closeAfterFlush();
+  }
+
+  hold(): void {
+    this.manager.count(HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL);
+    this.decoder.hold();
+    this.transport.hold();
+  }
+
+  release(): void {
+    this.manager.count(HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL);
+    this.transport.release();
+    const error = this.decoder.release();
+    if (error !== null) this.onCodecError(error);
+  }
+
+  onStreamOver(): void {
+    const { stream } = this;
+    if (stream === null) return;
+    this.stream = null;
+    this.countBytes();
+    if (this.transport.closed) return;
+    if (this.closing) {
+      // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read.
+      if (stream.requestComplete && stream.wantsClose && stream.responseComplete) this.close();
+      else this.closeAfterFlush();
+      return;
+    }
+    this.idleTimer?.start(this.manager.model.idleTimeoutMs);
+    if (this.feeding) this.nextDue = true;
+    else {
+      this.feeding = true;
+      const error = this.runDue(this.decoder.nextRequest());
+      this.feeding = false;
+      if (error !== null) this.onCodecError(error);
+    }
+  }
+
+  // === Inside ===
+
+  private beginStream(): HttpStream {
+    this.idleTimer?.cancel();
+    const stream = new HttpStream(this.manager, this.info, this, this.timers);
+    this.stream = stream;
+    return stream;
+  }
+
+  /** Decodes the next pipelined requests, one at a time, after the exchange before has ended. */
+  private runDue(first: H1Error | null): H1Error | null {
+    let error = first;
+    while (this.nextDue && error === null && !this.closing) {
+      this.nextDue = false;
+      error = this.decoder.nextRequest();
+    }
+    this.nextDue = false;
+    return error;
+  }
+
+  private decideClose(stream: HttpStream, headers: HeaderMap, minor: number, endStream: boolean): void {
+    const { manager } = this;
+    if (!this.draining && manager.drainClose()) {
+      this.draining = true;
+      manager.count(HTTP_DOWNSTREAM_CX_DRAIN_CLOSE);
+    }
+    this.closing =
+      this.draining ||
+      stream.wantsClose ||
+      (minor === 0 && !endStream && this.framing === 0 && !headers.has('content-length'));
+    if (this.closing && minor === 0) stream.wantsClose = true;
+  }
+
+  /** Without `proxy_100_continue` the proxy itself says to go on. */
+  private expectContinue(head: RequestHead): void {
+    const { headers } = head;
+    const { proxy100Continue } = this.manager.model;
+    if (proxy100Continue || headers.get('expect')?.toLowerCase() !== '100-continue') return;
+    headers.remove('expect');
+    this.transport.writeHead('HTTP/1.1 100 Continue\r\n\r\n');
+    this.transport.flush();
+  }
+
+  private onCodecError(error: H1Error): void {
+    const { manager } = this;
+    if (error.stat !== '') {
+      const at = HTTP1_REQUESTS_REJECTED_WITH_UNDERSCORES_IN_HEADERS;
+      manager.codecStats[at] = (manager.codecStats[at] as number) + 1;
+    }
+    manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
+    const stream = this.stream ?? this.beginStream();
+    stream.onProtocolError(error.status, error.details);
+    if (!this.closing) {
+      this.closing = true;
+      this.closeAfterFlush();
+    }
+  }
+
+  private onIdle(): void {
+    if (this.stream !== null) return;
+    this.manager.count(HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT);
+    this.close();
+  }
+
+  private onMaxDuration(): void {
+    this.manager.count(HTTP_DOWNSTREAM_CX_MAX_DURATION_REACHED);
+    this.drain();
+  }
+
+  /** Sends what is written, then closes both ways. */
+  private close(): void {
+    this.closing = true;
+    this.closedByUs = true;
+    this.transport.end();
+    this.transport.socket.destroySoon();
+  }
+
+  /** Gives the peer `delayed_close_timeout` to read the answer and close first. */
+  private closeAfterFlush(): void {
+    const delayMs = this.manager.model.delayedCloseTimeoutMs;
+    this.closing = true;
+    this.closedByUs = true;
+    if (delayMs === 0) {
+      this.close();
+      return;
+    }
+    if (this.closeTimer !== null) return;
+    this.transport.flush();
+    this.closeTimer = new Deadline(this.manager.runtime, this.manager.wheel, () => {
+      this.manager.count(HTTP_DOWNSTREAM_CX_DELAYED_CLOSE_TIMEOUT);
+      this.transport.destroy();
+    });
+    this.closeTimer.arm(delayMs);
+  }
+
+  private countBytes(): void {
+    const { stats } = this.manager;
+    const { bytesRead, bytesWritten } = this.transport;
+    const rx = HTTP_DOWNSTREAM_CX_RX_BYTES_TOTAL;
+    const tx = HTTP_DOWNSTREAM_CX_TX_BYTES_TOTAL;
+    stats[rx] = (stats[rx] as number) + bytesRead - this.countedRead;
+    stats[tx] = (stats[tx] as number) + bytesWritten - this.countedWritten;
+    this.countedRead = bytesRead;
+    this.countedWritten = bytesWritten;
+  }
+}

@@ -1,0 +1,121 @@
+// Answers of our own: Envoy's shape, rewritten by `local_reply_config`, turned into gRPC where the client speaks it
+// (Envoy: docs configuration/http/http_conn_man/local_reply).
+
+import { HeaderMap } from '../codec/headers.ts';
+import type { BodyFormatModel, LocalReplyModel } from '../config/model-http.ts';
+import { compileLogFilter } from '../observe/access-log-filter.ts';
+import { compileFormat, type Formatter } from '../observe/format.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type { ReplyHeaders } from '../router/downstream.ts';
+import { compileMutations } from '../router/mutations.ts';
+import type { HttpStream } from './stream.ts';
+
+/** A finished answer; `body` is a latin1 image. */
+export interface LocalReply {
+  status: number;
+  body: string;
+  readonly headers: HeaderMap;
+}
+
+/** Changes status, body and content type of an answer before it is framed. */
+export type ReplyRewrite = (info: StreamInfo, reply: LocalReply) => string;
+
+/** HTTP status → gRPC status of a local reply (Envoy: grpc/status.cc). */
+const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
+  [400, 13],
+  [401, 16],
+  [403, 7],
+  [404, 12],
+  [429, 14],
+  [502, 14],
+  [503, 14],
+  [504, 14],
+]);
+const GRPC_UNKNOWN = 2;
+
+/** Builds an answer; sets `info.status` and `info.localReplyBody` for mappers and formatters. */
+export function buildLocalReply(stream: HttpStream, status: number, body: string, add: ReplyHeaders): LocalReply {
+  const headers = new HeaderMap();
+  const reply: LocalReply = { status, body, headers };
+  stream.status = status;
+  if (add !== null) add(headers);
+  const custom = headers.get('content-type');
+  const { localReply } = stream.manager;
+  let contentType = custom ?? 'text/plain';
+  if (localReply !== null) {
+    stream.localReplyBody = body;
+    stream.responseHeaders = headers;
+    const rewritten = localReply(stream, reply);
+    if (rewritten !== '') contentType = rewritten;
+  }
+  if (stream.isGrpc) return asGrpc(stream, reply);
+  if (reply.body !== '') {
+    const own = new HeaderMap();
+    own.add('content-length', `${reply.body.length}`);
+    own.add('content-type', contentType);
+    for (let i = 0; i < headers.names.length; i++) {
+      const name = headers.names[i] as string;
+      if (name !== 'content-type' && name !== 'content-length') own.add(name, headers.values[i] as string);
+    }
+    return { status: reply.status, body: reply.body, headers: own };
+  }
+  headers.remove('content-type');
+  return reply;
+}
+
+function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {
+  const { headers } = reply;
+  headers.remove('content-length');
+  headers.set('content-type', 'application/grpc');
+  headers.set('grpc-status', `${GRPC_STATUS.get(reply.status) ?? GRPC_UNKNOWN}`);
+  if (reply.body !== '' && stream.method !== 'HEAD') headers.set('grpc-message', percentEncode(reply.body));
+  return { status: 200, body: '', headers };
+}
+
+/** gRPC's percent encoding: printable ASCII but `%` stands as it is. */
+function percentEncode(latin1: string): string {
+  return latin1.replace(
+    /[^\x20-\x24\x26-\x7e]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+}
+
+/** Compiles `local_reply_config`; `null` when it changes nothing. */
+export function compileLocalReply(model: LocalReplyModel): ReplyRewrite | null {
+  if (model.mappers.length === 0 && model.bodyFormat === null) return null;
+  const mappers = model.mappers.map((mapper) => ({
+    holds: compileLogFilter(mapper.filter),
+    status: mapper.statusCode,
+    body: mapper.body,
+    format: mapper.bodyFormat === null ? null : compileBody(mapper.bodyFormat),
+    mutate: compileMutations(mapper.headersToAdd, []),
+  }));
+  const fallback = model.bodyFormat === null ? null : compileBody(model.bodyFormat);
+  return (info, reply) => {
+    for (const mapper of mappers) {
+      if (!mapper.holds(info)) continue;
+      if (mapper.status !== 0) {
+        reply.status = mapper.status;
+        info.status = mapper.status;
+      }
+      if (mapper.body !== null) {
+        reply.body = mapper.body;
+        info.localReplyBody = mapper.body;
+      }
+      if (mapper.mutate !== null) mapper.mutate(reply.headers, info);
+      if (mapper.format !== null) return mapper.format(info, reply);
+      break;
+    }
+    return fallback === null ? '' : fallback(info, reply);
+  };
+}
+
+function compileBody(model: BodyFormatModel): ReplyRewrite {
+  const format: Formatter = compileFormat(model.format);
+  const contentType =
+    model.contentType !== '' ? model.contentType : model.format.kind === 'json' ? 'application/json' : 'text/plain';
+  return (info, reply) => {
+    reply.body = format(info);
+    return contentType;
+  };
+}

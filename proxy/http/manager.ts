@@ -1,0 +1,222 @@
+// An HTTP connection manager as one worker runs it: its model compiled, its stats, its routes, its connections.
+
+import type { Socket } from 'node:net';
+import type { HeaderMap } from '../codec/headers.ts';
+import type { H1Options } from '../codec/http1.ts';
+import type { AccessLogModel } from '../config/model-access-log.ts';
+import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
+import {
+  HTTP,
+  HTTP_DOWNSTREAM_RQ_1XX,
+  HTTP_DOWNSTREAM_RQ_2XX,
+  HTTP_DOWNSTREAM_RQ_ACTIVE,
+  HTTP_DOWNSTREAM_RQ_COMPLETED,
+  HTTP1_CODEC,
+  LISTENER_HTTP,
+  LISTENER_HTTP_DOWNSTREAM_RQ_1XX,
+  LISTENER_HTTP_DOWNSTREAM_RQ_COMPLETED,
+} from '../observe/catalogue-http.ts';
+import type { Histogram, StatsStore } from '../observe/stats.ts';
+import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import { compileStringMatch } from '../router/match.ts';
+import type { CompiledRoute, RouteTable } from '../router/route.ts';
+import { compileRouteTable } from '../router/route-table.ts';
+import { Router } from '../router/router.ts';
+import type { ClusterManager } from '../upstream/upstream.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel } from '../util/timer-wheel.ts';
+import { compileInternal } from './forwarded.ts';
+import { HttpDate } from './http-date.ts';
+import { Http1Connection } from './http1-connection.ts';
+import { compileLocalReply, type ReplyRewrite } from './local-reply.ts';
+import { touchesPath } from './prepare-path.ts';
+import { compileForwardedIp } from './prepare-request.ts';
+
+/** What a worker lends to its connection managers. */
+export interface HttpEnv {
+  readonly stats: StatsStore;
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  readonly clusters: ClusterManager;
+  /** Compiles access logs into one call; `null` when there are none. */
+  accessLogger(models: readonly AccessLogModel[]): ((info: StreamInfo) => void) | null;
+  /** A configured value of the runtime layers, percent of requests out of 100 for fractions; `null` = not set. */
+  runtimeValue(key: string): string | number | boolean | null;
+  /** True while responses should tell their connections to close (listener drain, failed health check). */
+  drainClose(direction: 'unspecified' | 'inbound' | 'outbound'): boolean;
+  /** This host's address, for `x-forwarded-for` of loopback peers. */
+  readonly localIp: string;
+  readonly node: { readonly id: string; readonly cluster: string };
+}
+
+/** What a connection manager must know of its listener. */
+export interface HttpListenerInfo {
+  /** e.g. `listener.0.0.0.0_15006.` */
+  readonly statPrefix: string;
+  readonly trafficDirection: 'unspecified' | 'inbound' | 'outbound';
+  readonly perConnectionBufferLimitBytes: number;
+}
+
+/** See the head of this file. */
+export class HttpManager {
+  readonly model: HttpConnectionManagerModel;
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  readonly stats: Float64Array;
+  readonly codecStats: Float64Array;
+  readonly codecOptions: H1Options;
+  readonly clock: HttpDate;
+  readonly router: Router;
+  routes: RouteTable;
+  readonly bufferLimitBytes: number;
+  readonly touchesPath: boolean;
+  readonly isInternal: (ip: string) => boolean;
+  readonly forwardedIp: (directRemoteIp: string) => string;
+  readonly localReply: ReplyRewrite | null;
+  readonly internalOnlyHeaders: readonly string[];
+  readonly cxLength: Histogram;
+  private readonly listenerStats: Float64Array;
+  private readonly rqTime: Histogram;
+  private readonly log: ((info: StreamInfo) => void) | null;
+  private readonly env: HttpEnv;
+  private readonly listener: HttpListenerInfo;
+  private readonly upgrades: ReadonlyMap<string, boolean>;
+  private readonly connections: Set<Http1Connection>;
+
+  constructor(model: HttpConnectionManagerModel, env: HttpEnv, listener: HttpListenerInfo) {
+    const prefix = `http.${model.statPrefix}.`;
+    this.model = model;
+    this.env = env;
+    this.listener = listener;
+    this.runtime = env.runtime;
+    this.wheel = env.wheel;
+    this.clock = new HttpDate();
+    this.stats = env.stats.block(HTTP, prefix);
+    this.codecStats = env.stats.block(HTTP1_CODEC, 'http1.');
+    this.listenerStats = env.stats.block(LISTENER_HTTP, `${listener.statPrefix}${prefix}`);
+    this.rqTime = env.stats.histogram(`${prefix}downstream_rq_time`);
+    this.cxLength = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
+    this.codecOptions = codecOptions(model);
+    this.log = env.accessLogger(model.accessLogs);
+    this.bufferLimitBytes = listener.perConnectionBufferLimitBytes;
+    this.touchesPath = touchesPath(model);
+    this.isInternal = compileInternal(model.internalAddresses);
+    this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);
+    this.localReply = compileLocalReply(model.localReply);
+    this.upgrades = new Map(model.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled]));
+    const filter = model.httpFilters[model.httpFilters.length - 1];
+    if (filter === undefined || filter.kind !== 'router') throw new Error('the last HTTP filter is not the router');
+    this.router = new Router(filter.config, env.runtime, env.stats, prefix);
+    const routeConfig = model.routes.kind === 'inline' ? model.routes.config : emptyRoutes(model.routes.name);
+    this.internalOnlyHeaders = routeConfig.internalOnlyHeaders;
+    this.routes = compileRouteTable(routeConfig, env.clusters, env);
+    this.connections = new Set();
+  }
+
+  /** Serves a connection. @param onClosed called once when the socket is gone */
+  accept(socket: Socket, info: ConnectionInfo, onClosed: () => void): void {
+    const connection = new Http1Connection(this, socket, info, (closed) => {
+      this.connections.delete(closed);
+      onClosed();
+    });
+    this.connections.add(connection);
+  }
+
+  get activeConnections(): number {
+    return this.connections.size;
+  }
+
+  /** Idle connections close now, busy ones after their present exchange. */
+  drain(): void {
+    for (const connection of this.connections) connection.drain();
+  }
+
+  /** Ends what is left, at once. */
+  destroy(): void {
+    for (const connection of this.connections) connection.destroy();
+  }
+
+  /** Asked once per response. */
+  drainClose(): boolean {
+    return this.env.drainClose(this.listener.trafficDirection);
+  }
+
+  count(index: number): void {
+    this.stats[index] = (this.stats[index] as number) + 1;
+  }
+
+  uncount(index: number): void {
+    this.stats[index] = (this.stats[index] as number) - 1;
+  }
+
+  chargeStatus(status: number): void {
+    const { stats, listenerStats } = this;
+    stats[HTTP_DOWNSTREAM_RQ_COMPLETED] = (stats[HTTP_DOWNSTREAM_RQ_COMPLETED] as number) + 1;
+    listenerStats[LISTENER_HTTP_DOWNSTREAM_RQ_COMPLETED] =
+      (listenerStats[LISTENER_HTTP_DOWNSTREAM_RQ_COMPLETED] as number) + 1;
+    const group = (status / 100) | 0;
+    if (group < 1 || group > 5) return;
+    const at = HTTP_DOWNSTREAM_RQ_2XX - 2 + group;
+    stats[at] = (stats[at] as number) + 1;
+    const listenerAt = LISTENER_HTTP_DOWNSTREAM_RQ_1XX - 1 + group;
+    listenerStats[listenerAt] = (listenerStats[listenerAt] as number) + 1;
+  }
+
+  recordRequestTime(ms: number): void {
+    this.rqTime.record(Math.floor(ms));
+  }
+
+  /** The stream's last word. */
+  onStreamOver(info: StreamInfo): void {
+    this.uncount(HTTP_DOWNSTREAM_RQ_ACTIVE);
+    if (this.log !== null) this.log(info);
+  }
+
+  allowsUpgrade(token: string, route: CompiledRoute): boolean {
+    return route.upgrades?.get(token) ?? this.upgrades.get(token) ?? false;
+  }
+
+  /** `add_user_agent`: who this proxy is, where the request does not say. */
+  identifySelf(headers: HeaderMap): void {
+    const { node } = this.env;
+    headers.addIfAbsent('user-agent', node.cluster);
+    headers.set('x-envoy-downstream-service-cluster', node.cluster);
+    if (node.id !== '') headers.set('x-envoy-downstream-service-node', node.id);
+  }
+}
+
+/** `HTTP_DOWNSTREAM_RQ_1XX` stands right before 2XX, which `chargeStatus` relies on. */
+if (HTTP_DOWNSTREAM_RQ_1XX + 1 !== HTTP_DOWNSTREAM_RQ_2XX) throw new Error('catalogue order of response classes');
+
+function codecOptions(model: HttpConnectionManagerModel): H1Options {
+  const { http1 } = model;
+  const ignored = http1.ignoreHttp11Upgrade.map((match) => compileStringMatch(match));
+  return {
+    limits: { headBytesMax: model.maxRequestHeadersBytes, headersMax: model.maxHeadersCount },
+    allowChunkedLength: http1.allowChunkedLength,
+    enableTrailers: http1.enableTrailers,
+    acceptHttp10: http1.acceptHttp10,
+    defaultHostForHttp10: http1.defaultHostForHttp10,
+    allowAbsoluteUrl: http1.allowAbsoluteUrl,
+    allowCustomMethods: http1.allowCustomMethods,
+    preserveCase: http1.headerCase === 'preserve',
+    underscores: model.headersWithUnderscores,
+    ignoreUpgrade: ignored.length === 0 ? null : (token) => ignored.some((match) => match(token)),
+  };
+}
+
+/** Until its RDS resource comes, a manager routes nothing. */
+function emptyRoutes(name: string): RouteConfigModel {
+  return {
+    name,
+    virtualHosts: [],
+    headers: { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] },
+    internalOnlyHeaders: [],
+    mostSpecificHeaderMutationsWins: false,
+    ignorePortInHostMatching: false,
+    vhostHeader: '',
+    ignorePathParametersInPathMatching: false,
+    maxDirectResponseBodySizeBytes: 4096,
+    metadata: {},
+  };
+}

@@ -1,0 +1,26 @@
+// What the connection manager does to a response's headers on their way down, in Envoy's order
+// (Envoy: docs configuration/http/http_conn_man/headers; source of the order: observed on Envoy 1.40).
+
+import type { HeaderMap } from '../codec/headers.ts';
+import { removeNominated } from './hop-by-hop.ts';
+import { appendVia } from './prepare-request.ts';
+import type { HttpStream } from './stream.ts';
+
+/** Prepares the headers in place; decides whether the connection ends with this response. */
+export function prepareResponse(stream: HttpStream, headers: HeaderMap): void {
+  const { manager } = stream;
+  const { model } = manager;
+  if (headers.has('connection')) {
+    removeNominated(headers);
+    if (stream.upgrade === '') headers.remove('connection');
+  }
+  headers.remove('transfer-encoding');
+  headers.remove('keep-alive');
+  headers.remove('proxy-connection');
+  if (stream.upgrade === '' && stream.status === 101) headers.remove('upgrade');
+  if (model.via !== '') appendVia(headers, model.via);
+  if (model.alwaysSetRequestIdInResponse && stream.requestId !== '') headers.set('x-request-id', stream.requestId);
+  if (!headers.has('date')) headers.add('date', manager.clock.httpDate());
+  if (model.serverHeader === 'overwrite') headers.set('server', model.serverName);
+  else if (model.serverHeader === 'append_if_absent') headers.addIfAbsent('server', model.serverName);
+}

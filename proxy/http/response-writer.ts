@@ -1,0 +1,19 @@
+// The way back to the peer, one shape per downstream protocol.
+
+import type { HeaderMap } from '../codec/headers.ts';
+
+/** Writes one stream's response. Calls come in message order. */
+export interface ResponseWriter {
+  writeInformational(status: number, headers: HeaderMap): void;
+  writeHead(status: number, headers: HeaderMap, endStream: boolean): void;
+  /** @returns false when the peer reads too slowly: `HttpStream.onWritable` follows */
+  writeData(chunk: Uint8Array, endStream: boolean): boolean;
+  writeTrailers(trailers: HeaderMap): void;
+  /** The response cannot be finished: makes the peer see that. */
+  abort(): void;
+  /** Counted: stop and go on reading the request's body. */
+  hold(): void;
+  release(): void;
+  /** Both directions are over, or the stream was given up. */
+  onStreamOver(): void;
+}

@@ -1,0 +1,384 @@
+// One HTTP request and its answer, from the first byte of the head to the last byte of the response.
+// It owns the order of things: checks, request preparation, route, router, response preparation, end.
+// Protocol-neutral: bytes are the writer's and the decoder's business.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { RequestHead } from '../codec/http1.ts';
+import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
+import {
+  HTTP_DOWNSTREAM_RQ_ACTIVE,
+  HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION,
+  HTTP_DOWNSTREAM_RQ_HEADER_TIMEOUT,
+  HTTP_DOWNSTREAM_RQ_IDLE_TIMEOUT,
+  HTTP_DOWNSTREAM_RQ_MAX_DURATION_REACHED,
+  HTTP_DOWNSTREAM_RQ_NON_RELATIVE_PATH,
+  HTTP_DOWNSTREAM_RQ_REDIRECTED_WITH_NORMALIZED_PATH,
+  HTTP_DOWNSTREAM_RQ_RESPONSE_BEFORE_RQ_COMPLETE,
+  HTTP_DOWNSTREAM_RQ_RX_RESET,
+  HTTP_DOWNSTREAM_RQ_TIMEOUT,
+  HTTP_DOWNSTREAM_RQ_TOTAL,
+  HTTP_DOWNSTREAM_RQ_TX_RESET,
+  HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE,
+} from '../observe/catalogue-http.ts';
+import { FLAG_DC, FLAG_DPE, FLAG_DT, FLAG_SI } from '../observe/flags.ts';
+import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
+import type { RouterRequest } from '../router/request.ts';
+import type { CompiledRoute } from '../router/route.ts';
+import type { Deadline } from '../util/deadline.ts';
+import { buildLocalReply } from './local-reply.ts';
+import type { HttpManager } from './manager.ts';
+import { type PathVerdict, preparePath } from './prepare-path.ts';
+import { prepareRequest } from './prepare-request.ts';
+import { prepareResponse } from './prepare-response.ts';
+import type { ResponseWriter } from './response-writer.ts';
+import type { StreamTimers } from './timers.ts';
+
+/** See the head of this file. */
+export class HttpStream extends StreamInfo implements Downstream {
+  readonly manager: HttpManager;
+  readonly writer: ResponseWriter;
+  readonly timers: StreamTimers;
+  random: number;
+  route: CompiledRoute | null;
+  request: RouterRequest | null;
+  isGrpc: boolean;
+  hasEnvoyHeaders: boolean;
+  requestComplete: boolean;
+  responseStarted: boolean;
+  responseComplete: boolean;
+  /** The peer asked for the connection to end after this exchange. */
+  wantsClose: boolean;
+  /** An upgrade token, lower case, or `connect`; empty. */
+  upgrade: string;
+  over: boolean;
+  private idleMs: number;
+
+  constructor(manager: HttpManager, connection: ConnectionInfo, writer: ResponseWriter, timers: StreamTimers) {
+    super(connection, Date.now(), manager.runtime.nowMs());
+    this.manager = manager;
+    this.writer = writer;
+    this.timers = timers;
+    this.random = 0;
+    this.route = null;
+    this.request = null;
+    this.isGrpc = false;
+    this.hasEnvoyHeaders = false;
+    this.requestComplete = false;
+    this.responseStarted = false;
+    this.responseComplete = false;
+    this.wantsClose = false;
+    this.upgrade = '';
+    this.over = false;
+    this.idleMs = manager.model.streamIdleTimeoutMs;
+    this.remoteAddress = connection.directRemoteAddress;
+    timers.owner = this;
+    manager.count(HTTP_DOWNSTREAM_RQ_TOTAL);
+    manager.count(HTTP_DOWNSTREAM_RQ_ACTIVE);
+  }
+
+  get routeTimer(): Deadline {
+    return this.timers.route;
+  }
+  get perTryTimer(): Deadline {
+    return this.timers.perTry;
+  }
+  get retryTimer(): Deadline {
+    return this.timers.retry;
+  }
+  get bufferLimitBytes(): number {
+    const limit = this.route === null ? 0 : this.route.model.requestBodyBufferLimitBytes;
+    return limit > 0 ? limit : this.manager.bufferLimitBytes;
+  }
+
+  // === From the downstream codec ===
+
+  /** The first bytes of a head came, and not all of it. */
+  onHeadBegun(): void {
+    const { model } = this.manager;
+    if (model.requestHeadersTimeoutMs > 0) this.timers.headers.arm(model.requestHeadersTimeoutMs);
+    this.armRequestTimers();
+  }
+
+  onHead(head: RequestHead, endStream: boolean): void {
+    const { manager } = this;
+    const { model } = manager;
+    const headers = head.headers;
+    this.requestHeaders = headers;
+    this.protocol = head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
+    this.method = head.method;
+    this.path = head.path;
+    this.authority = head.authority;
+    this.scheme = head.scheme;
+    this.wantsClose = !head.keepAlive;
+    this.requestHeaderBytes = head.wireBytes;
+    this.random = (Math.random() * 0x1_0000_0000) >>> 0;
+    if (model.requestHeadersTimeoutMs > 0) this.timers.headers.cancel();
+    if (endStream) this.endRequest();
+    else this.armRequestTimers();
+    this.isGrpc = (head.known & KNOWN_CONTENT_TYPE) !== 0 && isGrpcType(headers.get('content-type'));
+    this.hasEnvoyHeaders = (head.known & KNOWN_ENVOY) !== 0;
+
+    if (this.authority === '' && head.method !== 'CONNECT') {
+      this.localReply(400, '', 'missing_host_header', null);
+      return;
+    }
+    if (!this.checkPath(head)) return;
+    if (!prepareRequest(this, head, headers)) return;
+    this.resolveRoute(headers);
+    if (this.over || this.responseStarted) return;
+    if (head.upgrade && !this.admitUpgrade(headers)) return;
+    if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
+    this.request = manager.router.start(this, headers, endStream);
+    if (this.request !== null && this.over) this.request.cancel();
+  }
+
+  onData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.over) return;
+    this.requestBodyBytes += chunk.length;
+    if (endStream) this.endRequest();
+    if (this.idleMs > 0) this.timers.idle.refresh();
+    if (this.request !== null) this.request.onData(chunk, endStream);
+  }
+
+  onTrailers(trailers: HeaderMap | null): void {
+    if (this.over) return;
+    this.requestTrailers = trailers;
+    this.endRequest();
+    if (this.request !== null) this.request.onTrailers(trailers);
+  }
+
+  /** The peer takes bytes again. */
+  onWritable(): void {
+    if (this.request !== null) this.request.onDownstreamDrain();
+  }
+
+  /** The connection ended under the stream. */
+  onPeerGone(details: string): void {
+    if (this.over) return;
+    this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
+    this.flags |= FLAG_DC;
+    if (this.details === '' || this.responseStarted) this.details = details;
+    this.finish();
+  }
+
+  /** What the peer sends is no HTTP, or more than is allowed. */
+  onProtocolError(status: number, details: string): void {
+    if (this.over) return;
+    this.wantsClose = true;
+    if (details === 'http1.codec_error' || this.responseStarted) this.flags |= FLAG_DPE;
+    if (this.responseStarted) {
+      this.abortResponse(details);
+      return;
+    }
+    this.localReply(status, PROTOCOL_ERROR_BODIES.get(status) ?? '', details, null);
+  }
+
+  // === From the timers ===
+
+  onIdleTimeout(): void {
+    this.manager.count(HTTP_DOWNSTREAM_RQ_IDLE_TIMEOUT);
+    this.flags |= FLAG_SI;
+    this.timeOut('stream timeout', 'stream_idle_timeout');
+  }
+
+  onRequestTimeout(): void {
+    this.manager.count(HTTP_DOWNSTREAM_RQ_TIMEOUT);
+    this.timeOut('request timeout', 'request_overall_timeout');
+  }
+
+  onHeadersTimeout(): void {
+    this.manager.count(HTTP_DOWNSTREAM_RQ_HEADER_TIMEOUT);
+    this.timeOut('request header timeout', 'request_header_timeout');
+  }
+
+  onMaxDuration(): void {
+    this.manager.count(HTTP_DOWNSTREAM_RQ_MAX_DURATION_REACHED);
+    this.flags |= FLAG_DT;
+    this.timeOut('downstream duration timeout', 'max_duration_timeout');
+  }
+
+  // === From the router ===
+
+  respondInformational(status: number, headers: HeaderMap): void {
+    if (this.over || this.responseStarted) return;
+    if (status === 100 && this.manager.model.proxy100Continue) this.writer.writeInformational(status, headers);
+  }
+
+  respondHead(status: number, headers: HeaderMap, endStream: boolean): void {
+    const { manager } = this;
+    this.status = status;
+    this.responseHeaders = headers;
+    this.responseStarted = true;
+    if (this.idleMs > 0) this.timers.idle.refresh();
+    if (!this.requestComplete) {
+      manager.count(HTTP_DOWNSTREAM_RQ_RESPONSE_BEFORE_RQ_COMPLETE);
+      this.wantsClose = true;
+    }
+    prepareResponse(this, headers);
+    manager.chargeStatus(status);
+    this.downstreamTxStartMs = manager.runtime.nowMs();
+    this.writer.writeHead(status, headers, endStream);
+    if (endStream) this.endResponse();
+  }
+
+  respondData(chunk: Uint8Array, endStream: boolean): boolean {
+    if (this.over) return true;
+    this.responseBodyBytes += chunk.length;
+    if (this.idleMs > 0) this.timers.idle.refresh();
+    const more = this.writer.writeData(chunk, endStream);
+    if (endStream) this.endResponse();
+    return more;
+  }
+
+  respondTrailers(trailers: HeaderMap): void {
+    if (this.over) return;
+    this.responseTrailers = trailers;
+    this.writer.writeTrailers(trailers);
+    this.endResponse();
+  }
+
+  localReply(status: number, body: string, details: string, add: ReplyHeaders): void {
+    if (this.over) return;
+    if (this.responseStarted) {
+      this.abortResponse(details);
+      return;
+    }
+    this.details = details;
+    const reply = buildLocalReply(this, status, body, add);
+    const bodyless = this.method === 'HEAD' || reply.body === '';
+    this.respondHead(reply.status, reply.headers, bodyless);
+    if (!bodyless) this.respondData(Buffer.from(reply.body, 'latin1'), true);
+  }
+
+  abortResponse(details: string): void {
+    if (this.over) return;
+    this.details = details;
+    this.manager.count(HTTP_DOWNSTREAM_RQ_TX_RESET);
+    this.finish();
+    this.writer.abort();
+  }
+
+  holdRequest(): void {
+    this.writer.hold();
+  }
+
+  releaseRequest(): void {
+    this.writer.release();
+  }
+
+  // === Inside ===
+
+  private armRequestTimers(): void {
+    const { model } = this.manager;
+    if (model.requestTimeoutMs > 0) this.timers.request.arm(model.requestTimeoutMs);
+    if (this.idleMs > 0) this.timers.idle.start(this.idleMs);
+  }
+
+  private endRequest(): void {
+    this.requestComplete = true;
+    this.requestRxEndMs = this.manager.runtime.nowMs();
+    if (this.manager.model.requestTimeoutMs > 0) this.timers.request.cancel();
+  }
+
+  private endResponse(): void {
+    this.responseComplete = true;
+    this.downstreamTxEndMs = this.manager.runtime.nowMs();
+    this.manager.recordRequestTime(this.downstreamTxEndMs - this.startMs);
+    this.finish();
+  }
+
+  /** Normalises path and host. @returns false when the request was answered */
+  private checkPath(head: RequestHead): boolean {
+    const { manager } = this;
+    if (head.method === 'CONNECT') return true;
+    if (this.path.charCodeAt(0) !== SLASH) {
+      manager.count(HTTP_DOWNSTREAM_RQ_NON_RELATIVE_PATH);
+      this.localReply(404, '', 'absolute_path_rejected', null);
+      return false;
+    }
+    if (!manager.touchesPath) return true;
+    const verdict: PathVerdict = preparePath(this, manager.model);
+    if (verdict === 'reject') {
+      manager.count(HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION);
+      this.localReply(400, '', 'path_normalization_failed', null);
+      return false;
+    }
+    if (verdict === 'redirect') {
+      manager.count(HTTP_DOWNSTREAM_RQ_REDIRECTED_WITH_NORMALIZED_PATH);
+      const { path } = this;
+      this.localReply(307, '', 'path_normalization_failed', (reply) => reply.set('location', path));
+      return false;
+    }
+    return true;
+  }
+
+  private resolveRoute(headers: HeaderMap): void {
+    const { manager } = this;
+    const table = manager.routes;
+    const toTls = table.tlsRedirect(this, headers);
+    if (toTls !== null) {
+      this.localReply(301, '', 'direct_response', (reply) => reply.set('location', toTls));
+      return;
+    }
+    const route = table.match(this, headers, this.random);
+    this.route = route;
+    if (route === null) return;
+    this.routeName = route.name;
+    this.virtualHostName = route.virtualHostName;
+    if (route.idleTimeoutMs >= 0) this.idleMs = route.idleTimeoutMs;
+    const durationMs = route.maxStreamDurationMs >= 0 ? route.maxStreamDurationMs : manager.model.maxStreamDurationMs;
+    if (durationMs > 0) this.timers.duration.arm(durationMs);
+    if (route.virtualHost.virtualClusters.length > 0)
+      this.virtualClusterName = table.virtualCluster(route, this, headers);
+  }
+
+  /** @returns false when the upgrade was refused */
+  private admitUpgrade(headers: HeaderMap): boolean {
+    if (this.route === null) return true;
+    const token = this.method === 'CONNECT' ? 'connect' : (headers.get('upgrade') ?? '').toLowerCase();
+    if (this.manager.allowsUpgrade(token, this.route)) {
+      this.upgrade = token;
+      return true;
+    }
+    this.manager.count(HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE);
+    this.localReply(403, '', 'upgrade_failed', null);
+    return false;
+  }
+
+  private timeOut(body: string, details: string): void {
+    if (this.over) return;
+    if (this.responseStarted) {
+      this.abortResponse(details);
+      return;
+    }
+    this.localReply(this.requestComplete ? 504 : 408, body, details, null);
+  }
+
+  private finish(): void {
+    if (this.over) return;
+    this.over = true;
+    this.endMs = this.manager.runtime.nowMs();
+    this.timers.cancel();
+    if (this.request !== null) this.request.cancel();
+    this.manager.onStreamOver(this);
+    this.writer.onStreamOver();
+  }
+}
+
+const SLASH = 0x2f;
+
+/** Bodies of answers to requests that could not be decoded (seen on Envoy 1.40). */
+const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([
+  [400, 'Bad Request'],
+  [426, 'Upgrade Required'],
+  [431, 'Request Header Fields Too Large'],
+  [501, 'Not Implemented'],
+]);
+
+function isGrpcType(contentType: string | null): boolean {
+  if (contentType === null || !contentType.startsWith('application/grpc')) return false;
+  const next = contentType.charCodeAt(16);
+  // `application/grpc`, `application/grpc+proto`, `application/grpc;…`
+  return Number.isNaN(next) || next === 0x2b || next === 0x3b;
+}

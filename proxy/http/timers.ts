@@ -1,0 +1,82 @@
+// The timers of one stream. An HTTP/1 connection has one set and lends it to each of its streams in turn,
+// so that a request costs no timer objects.
+
+import { Deadline } from '../util/deadline.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
+import type { HttpStream } from './stream.ts';
+
+/** Timers are made when first read: most requests need two of them. */
+export class StreamTimers {
+  owner: HttpStream | null;
+  private readonly runtime: Runtime;
+  private readonly wheel: TimerWheel;
+  private idleTimer: WheelTimer | null;
+  private requestTimer: Deadline | null;
+  private headersTimer: Deadline | null;
+  private durationTimer: Deadline | null;
+  private routeTimer: Deadline | null;
+  private perTryTimer: Deadline | null;
+  private retryTimer: Deadline | null;
+
+  constructor(runtime: Runtime, wheel: TimerWheel) {
+    this.owner = null;
+    this.runtime = runtime;
+    this.wheel = wheel;
+    this.idleTimer = null;
+    this.requestTimer = null;
+    this.headersTimer = null;
+    this.durationTimer = null;
+    this.routeTimer = null;
+    this.perTryTimer = null;
+    this.retryTimer = null;
+  }
+
+  /** `stream_idle_timeout`: refreshed by every piece in either direction. */
+  get idle(): WheelTimer {
+    this.idleTimer ??= this.wheel.timer(() => this.owner?.onIdleTimeout());
+    return this.idleTimer;
+  }
+  get request(): Deadline {
+    this.requestTimer ??= this.deadline((stream) => stream.onRequestTimeout());
+    return this.requestTimer;
+  }
+  get headers(): Deadline {
+    this.headersTimer ??= this.deadline((stream) => stream.onHeadersTimeout());
+    return this.headersTimer;
+  }
+  get duration(): Deadline {
+    this.durationTimer ??= this.deadline((stream) => stream.onMaxDuration());
+    return this.durationTimer;
+  }
+  get route(): Deadline {
+    this.routeTimer ??= this.deadline((stream) => stream.request?.onRouteTimeout());
+    return this.routeTimer;
+  }
+  get perTry(): Deadline {
+    this.perTryTimer ??= this.deadline((stream) => stream.request?.onPerTryTimeout());
+    return this.perTryTimer;
+  }
+  get retry(): Deadline {
+    this.retryTimer ??= this.deadline((stream) => stream.request?.onRetryTimer());
+    return this.retryTimer;
+  }
+
+  /** Stops all and forgets the owner. */
+  cancel(): void {
+    this.owner = null;
+    this.idleTimer?.cancel();
+    this.requestTimer?.cancel();
+    this.headersTimer?.cancel();
+    this.durationTimer?.cancel();
+    this.routeTimer?.cancel();
+    this.perTryTimer?.cancel();
+    this.retryTimer?.cancel();
+  }
+
+  private deadline(fire: (stream: HttpStream) => void): Deadline {
+    return new Deadline(this.runtime, this.wheel, () => {
+      if (this.owner !== null) fire(this.owner);
+    });
+  }
+}

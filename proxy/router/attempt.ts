@@ -1,0 +1,115 @@
+// One try of a request on one upstream host. Told by the upstream side, it tells its request; it decides nothing.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type {
+  Cluster,
+  PendingStream,
+  PickContext,
+  PoolFailure,
+  ResetReason,
+  UpstreamHostInfo,
+  UpstreamStream,
+  UpstreamStreamHandler,
+} from '../upstream/upstream.ts';
+
+/** What an attempt reports; every call names the attempt, so that a late one can be told from the current one. */
+export interface AttemptOwner {
+  onAttemptReady(attempt: Attempt, stream: UpstreamStream): void;
+  onAttemptFailure(
+    attempt: Attempt,
+    reason: PoolFailure,
+    transportFailure: string,
+    host: UpstreamHostInfo | null,
+  ): void;
+  onAttemptInformational(attempt: Attempt, status: number, headers: HeaderMap): void;
+  onAttemptHead(attempt: Attempt, status: number, headers: HeaderMap, endStream: boolean): void;
+  onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void;
+  onAttemptTrailers(attempt: Attempt, trailers: HeaderMap): void;
+  onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, reused: boolean): void;
+  onAttemptDrain(attempt: Attempt): void;
+}
+
+/** See the head of this file. After `abandon` it is silent. */
+export class Attempt implements UpstreamStreamHandler {
+  private readonly owner: AttemptOwner;
+  readonly cluster: Cluster;
+  stream: UpstreamStream | null;
+  host: UpstreamHostInfo | null;
+  /** The request head was handed to a connection. */
+  headSent: boolean;
+  responseStarted: boolean;
+  private pending: PendingStream | null;
+  private over: boolean;
+
+  constructor(owner: AttemptOwner, cluster: Cluster) {
+    this.owner = owner;
+    this.cluster = cluster;
+    this.stream = null;
+    this.host = null;
+    this.headSent = false;
+    this.responseStarted = false;
+    this.pending = null;
+    this.over = false;
+  }
+
+  start(context: PickContext): void {
+    const pending = this.cluster.startStream(context, this);
+    // The answer may have come from inside the call already.
+    if (this.stream === null && !this.over) this.pending = pending;
+  }
+
+  /** Gives the attempt up without a report: cancels the wait or resets the stream. */
+  abandon(): void {
+    if (this.over) return;
+    this.over = true;
+    if (this.pending !== null) this.pending.cancel();
+    if (this.stream !== null) this.stream.reset();
+  }
+
+  onReady(stream: UpstreamStream): void {
+    this.pending = null;
+    this.stream = stream;
+    this.host = stream.host;
+    this.owner.onAttemptReady(this, stream);
+  }
+
+  onPoolFailure(reason: PoolFailure, transportFailure: string, host: UpstreamHostInfo | null): void {
+    this.pending = null;
+    this.over = true;
+    this.host = host;
+    this.owner.onAttemptFailure(this, reason, transportFailure, host);
+  }
+
+  onInformational(status: number, headers: HeaderMap): void {
+    if (!this.over) this.owner.onAttemptInformational(this, status, headers);
+  }
+
+  onHead(status: number, headers: HeaderMap, endStream: boolean): void {
+    if (this.over) return;
+    this.responseStarted = true;
+    this.over = endStream;
+    this.owner.onAttemptHead(this, status, headers, endStream);
+  }
+
+  onData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.over) return;
+    this.over = endStream;
+    this.owner.onAttemptData(this, chunk, endStream);
+  }
+
+  onTrailers(trailers: HeaderMap): void {
+    if (this.over) return;
+    this.over = true;
+    this.owner.onAttemptTrailers(this, trailers);
+  }
+
+  onReset(reason: ResetReason, transportFailure: string, reused: boolean): void {
+    if (this.over) return;
+    this.over = true;
+    this.owner.onAttemptReset(this, reason, transportFailure, reused);
+  }
+
+  onDrain(): void {
+    if (!this.over) this.owner.onAttemptDrain(this);
+  }
+}

@@ -1,0 +1,89 @@
+// Response codes per cluster, as Envoy's router charges them: `upstream_rq_completed`, `upstream_rq_<class>`,
+// `upstream_rq_<code>`, and the same under `external.` or `internal.`, plus the time histograms.
+
+import { UPSTREAM_RQ_COMPLETED } from '../observe/catalogue-cluster.ts';
+import type { Histogram, StatsStore } from '../observe/stats.ts';
+
+/** Codes that get a cell of their own are 100 to 599; anything else only counts as completed. */
+const CODE_MIN = 100;
+const CODE_END = 600;
+
+/** The cells that one status touches under one origin. */
+interface CodeCells {
+  readonly code: Float64Array;
+  readonly codeByOrigin: Float64Array;
+  readonly group: Float64Array;
+  readonly groupByOrigin: Float64Array;
+  readonly completedByOrigin: Float64Array;
+}
+
+/** Charges one cluster's codes; cells are made at their first use, as Envoy does. */
+export class CodeStats {
+  private readonly stats: StatsStore;
+  private readonly prefix: string;
+  private readonly block: Float64Array;
+  private readonly internal: (CodeCells | null)[];
+  private readonly external: (CodeCells | null)[];
+  private timeMs: Histogram | null;
+  private internalTimeMs: Histogram | null;
+  private externalTimeMs: Histogram | null;
+
+  /** @param prefix with its trailing dot, e.g. `cluster.reviews.` */
+  constructor(stats: StatsStore, prefix: string, block: Float64Array) {
+    this.stats = stats;
+    this.prefix = prefix;
+    this.block = block;
+    this.internal = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
+    this.external = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
+    this.timeMs = null;
+    this.internalTimeMs = null;
+    this.externalTimeMs = null;
+  }
+
+  /** @param internal the request counts as internal (`x-envoy-internal`) */
+  charge(status: number, internal: boolean): void {
+    this.block[UPSTREAM_RQ_COMPLETED] = (this.block[UPSTREAM_RQ_COMPLETED] as number) + 1;
+    if (status < CODE_MIN || status >= CODE_END) return;
+    const table = internal ? this.internal : this.external;
+    const cells = table[status - CODE_MIN] ?? this.open(table, status, internal);
+    increment(cells.code);
+    increment(cells.codeByOrigin);
+    increment(cells.group);
+    increment(cells.groupByOrigin);
+    increment(cells.completedByOrigin);
+  }
+
+  /** The time from the request's end to the response's end. */
+  recordTime(ms: number, internal: boolean): void {
+    if (this.timeMs === null) this.timeMs = this.stats.histogram(`${this.prefix}upstream_rq_time`);
+    this.timeMs.record(ms);
+    if (internal) {
+      if (this.internalTimeMs === null)
+        this.internalTimeMs = this.stats.histogram(`${this.prefix}internal.upstream_rq_time`);
+      this.internalTimeMs.record(ms);
+    } else {
+      if (this.externalTimeMs === null)
+        this.externalTimeMs = this.stats.histogram(`${this.prefix}external.upstream_rq_time`);
+      this.externalTimeMs.record(ms);
+    }
+  }
+
+  private open(table: (CodeCells | null)[], status: number, internal: boolean): CodeCells {
+    const origin = internal ? 'internal.' : 'external.';
+    const group = `upstream_rq_${Math.floor(status / 100)}xx`;
+    const cell = (name: string) => this.stats.cell(`${this.prefix}${name}`, 'c');
+    const cells: CodeCells = {
+      code: cell(`upstream_rq_${status}`),
+      codeByOrigin: cell(`${origin}upstream_rq_${status}`),
+      group: cell(group),
+      groupByOrigin: cell(`${origin}${group}`),
+      completedByOrigin: cell(`${origin}upstream_rq_completed`),
+    };
+    table[status - CODE_MIN] = cells;
+    return cells;
+  }
+}
+
+function increment(cell: Float64Array): void {
+  cell[0] = (cell[0] as number) + 1;
+}

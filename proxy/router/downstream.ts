@@ -1,0 +1,44 @@
+// What the router needs of the request it serves: the record, the request as it stands, and the way back.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type { Deadline } from '../util/deadline.ts';
+import type { CompiledRoute } from './route.ts';
+
+/** Adds headers to a local reply before it is finished; `null` = none. */
+export type ReplyHeaders = ((headers: HeaderMap) => void) | null;
+
+/** The downstream half of a proxied request. Implemented by the connection manager's stream. */
+export interface Downstream extends StreamInfo {
+  /** Never `null` once the router is entered. */
+  readonly requestHeaders: HeaderMap | null;
+  readonly route: CompiledRoute | null;
+  readonly isGrpc: boolean;
+  /** Some `x-envoy-` header may be in the request. */
+  readonly hasEnvoyHeaders: boolean;
+  /** The peer has sent the whole request. */
+  readonly requestComplete: boolean;
+  readonly responseStarted: boolean;
+  /** 32 random bits drawn once for the request: weights, fractions, sampling. */
+  readonly random: number;
+  /** Timers that live as long as the connection; the router arms them and they call it back through the stream. */
+  readonly routeTimer: Deadline;
+  readonly perTryTimer: Deadline;
+  readonly retryTimer: Deadline;
+  /** Bytes of request body the router may keep before it must stop the sender. */
+  readonly bufferLimitBytes: number;
+
+  /** 1xx from upstream. */
+  respondInformational(status: number, headers: HeaderMap): void;
+  respondHead(status: number, headers: HeaderMap, endStream: boolean): void;
+  /** False: the peer reads too slowly, stop until `RouterRequest.onDownstreamDrain`. */
+  respondData(chunk: Uint8Array, endStream: boolean): boolean;
+  respondTrailers(trailers: HeaderMap): void;
+  /** An answer of our own. The body may be replaced by the manager's `local_reply_config`. */
+  localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
+  /** The response cannot be finished: the peer must notice. */
+  abortResponse(details: string): void;
+  /** Counted: stop and go on reading request body from the peer. */
+  holdRequest(): void;
+  releaseRequest(): void;
+}

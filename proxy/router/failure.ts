@@ -1,0 +1,36 @@
+// How an attempt's end is told: Envoy's words, response flag and status for each kind of failure.
+
+import { FLAG_LR, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR } from '../observe/flags.ts';
+import type { PoolFailure, ResetReason } from '../upstream/upstream.ts';
+
+/** What users read of a failure. */
+export interface FailureText {
+  /** In bodies and, with underscores, in `%RESPONSE_CODE_DETAILS%`. */
+  readonly reason: string;
+  readonly flag: number;
+  readonly status: 502 | 503;
+}
+
+const TEXTS: Readonly<Record<PoolFailure | ResetReason, FailureText>> = {
+  no_healthy_host: { reason: 'no healthy upstream', flag: FLAG_UH, status: 503 },
+  overflow: { reason: 'overflow', flag: FLAG_UO, status: 503 },
+  connect_failure: { reason: 'remote connection failure', flag: FLAG_UF, status: 503 },
+  local_connect_failure: { reason: 'local connection failure', flag: FLAG_UF, status: 503 },
+  connect_timeout: { reason: 'connection timeout', flag: FLAG_UF, status: 503 },
+  connection_termination: { reason: 'connection termination', flag: FLAG_UC, status: 503 },
+  protocol_error: { reason: 'protocol error', flag: FLAG_UPE, status: 502 },
+  remote_reset: { reason: 'remote reset', flag: FLAG_UR, status: 503 },
+  local_reset: { reason: 'local reset', flag: FLAG_LR, status: 503 },
+};
+
+/** Envoy's words for a failure (Envoy: http/utility `resetReasonToString`). */
+export function failureText(reason: PoolFailure | ResetReason): FailureText {
+  return TEXTS[reason];
+}
+
+/** `upstream_reset_before_response_started{connection_termination}` and its relatives; blanks become `_`. */
+export function resetDetails(responseStarted: boolean, reason: string, transportFailure: string): string {
+  const moment = responseStarted ? 'after' : 'before';
+  const tail = transportFailure === '' ? '' : `|${transportFailure}`;
+  return `upstream_reset_${moment}_response_started{${reason}${tail}}`.replaceAll(' ', '_');
+}

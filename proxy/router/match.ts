@@ -1,0 +1,159 @@
+// Matchers of strings, headers and queries, compiled to closures (Envoy: type.matcher.v3, config.route.v3 HeaderMatcher).
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { StringMatchModel } from '../config/model.ts';
+import type { HeaderMatchModel, QueryMatchModel, RouteMatchModel } from '../config/model-http.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import { compileFullMatch, type TextMatch } from './regex.ts';
+
+/** A condition on a request; `random` is 32 bits drawn for the request. */
+export type Condition = (info: StreamInfo, headers: HeaderMap, random: number) => boolean;
+
+/** Values of runtime keys; `null` = not set. */
+export type RuntimeValue = (key: string) => string | number | boolean | null;
+
+/** Compiles `StringMatcher`; an ignored case folds the text, never the pattern again. */
+export function compileStringMatch(model: StringMatchModel): TextMatch {
+  const { value } = model;
+  if (model.kind === 'regex') return compileFullMatch(value);
+  const plain = plainMatch(model.kind, value);
+  return model.ignoreCase ? (text) => plain(text.toLowerCase()) : plain;
+}
+
+function plainMatch(kind: 'exact' | 'prefix' | 'suffix' | 'contains', value: string): TextMatch {
+  switch (kind) {
+    case 'exact':
+      return (text) => text === value;
+    case 'prefix':
+      return (text) => text.startsWith(value);
+    case 'suffix':
+      return (text) => text.endsWith(value);
+    case 'contains':
+      return (text) => text.includes(value);
+  }
+}
+
+/** Reads a header, or the field behind a pseudo-header. */
+export function compileHeaderRead(name: string): (info: StreamInfo, headers: HeaderMap) => string | null {
+  switch (name) {
+    case ':method':
+      return (info) => info.method;
+    case ':path':
+      return (info) => info.path;
+    case ':authority':
+    case 'host':
+      return (info) => (info.authority === '' ? null : info.authority);
+    case ':scheme':
+      return (info) => (info.scheme === '' ? null : info.scheme);
+    case ':status':
+      return (info) => (info.status === 0 ? null : `${info.status}`);
+    default:
+      return (_info, headers) => headers.getJoined(name);
+  }
+}
+
+/** Compiles one header matcher. */
+export function compileHeaderMatch(model: HeaderMatchModel): (info: StreamInfo, headers: HeaderMap) => boolean {
+  const read = compileHeaderRead(model.name);
+  const { match, invert, treatMissingAsEmpty } = model;
+  if (match.kind === 'present') {
+    const wanted = match.present !== invert;
+    return (info, headers) => {
+      const there = treatMissingAsEmpty || read(info, headers) !== null;
+      return there === wanted;
+    };
+  }
+  const holds = match.kind === 'range' ? rangeMatch(match.start, match.end) : compileStringMatch(match.string);
+  // An absent header matches nothing: also not the inverse of a value match.
+  return (info, headers) => {
+    const value = read(info, headers) ?? (treatMissingAsEmpty ? '' : null);
+    return value !== null && holds(value) !== invert;
+  };
+}
+
+function rangeMatch(start: number, end: number): TextMatch {
+  return (text) => {
+    if (!/^[+-]?\d+$/.test(text)) return false;
+    const value = Number(text);
+    return value >= start && value < end;
+  };
+}
+
+/** The value of a query parameter as written, `''` for a bare key, or `null`. The first one counts. */
+export function queryValue(path: string, name: string): string | null {
+  let at = path.indexOf('?');
+  while (at >= 0) {
+    const start = at + 1;
+    const next = path.indexOf('&', start);
+    const end = next < 0 ? path.length : next;
+    if (path.startsWith(name, start)) {
+      const after = start + name.length;
+      if (after === end) return '';
+      if (path.charCodeAt(after) === EQUALS) return path.slice(after + 1, end);
+    }
+    at = next;
+  }
+  return null;
+}
+
+function compileQueryMatch(model: QueryMatchModel): (info: StreamInfo) => boolean {
+  const { name, match } = model;
+  if (match.kind === 'present') return (info) => (queryValue(info.path, name) !== null) === match.present;
+  const holds = compileStringMatch(match.string);
+  return (info) => {
+    const value = queryValue(info.path, name);
+    return value !== null && holds(value);
+  };
+}
+
+function cookieValue(headers: HeaderMap, name: string): string | null {
+  const cookies = headers.getJoined('cookie');
+  if (cookies === null) return null;
+  for (const part of cookies.split(/[;,]/)) {
+    const pair = part.trim();
+    if (pair.startsWith(name) && pair.charCodeAt(name.length) === EQUALS) return pair.slice(name.length + 1);
+  }
+  return null;
+}
+
+/** True where `application/grpc` or one of its subtypes is the content type. */
+function isGrpc(headers: HeaderMap): boolean {
+  const type = headers.get('content-type');
+  return type !== null && (type === 'application/grpc' || /^application\/grpc[+;]/.test(type));
+}
+
+/** Everything of a route's match but its path; `null` = nothing more to check. */
+export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue): Condition | null {
+  const list: Condition[] = [];
+  for (const header of match.headers) list.push(compileHeaderMatch(header));
+  for (const query of match.queryParameters) list.push(compileQueryMatch(query));
+  for (const { name, match: string, invert } of match.cookies) {
+    const holds = compileStringMatch(string);
+    list.push((_info, headers) => {
+      const value = cookieValue(headers, name);
+      return value !== null && holds(value) !== invert;
+    });
+  }
+  if (match.grpcOnly) list.push((_info, headers) => isGrpc(headers));
+  const { tlsContext, runtimeFraction } = match;
+  if (tlsContext !== null)
+    list.push(({ connection }) => {
+      const presented = connection.tls !== null && connection.tls.peerFingerprint256 !== '';
+      return tlsContext.presented === null || tlsContext.presented === presented;
+    });
+  if (runtimeFraction !== null) {
+    const configured = runtimeFraction.runtimeKey === '' ? null : runtime(runtimeFraction.runtimeKey);
+    const numerator = typeof configured === 'number' ? configured : runtimeFraction.numerator;
+    const denominator = typeof configured === 'number' ? 100 : runtimeFraction.denominator;
+    list.push((_info, _headers, random) => random % denominator < numerator);
+  }
+  const [first] = list;
+  if (first === undefined) return null;
+  if (list.length === 1) return first;
+  return (info, headers, random) => {
+    for (let i = 0; i < list.length; i++) if (!(list[i] as Condition)(info, headers, random)) return false;
+    return true;
+  };
+}
+
+const EQUALS = 0x3d;

@@ -1,0 +1,522 @@
+// One request on its way through the router: attempts, their time limits, retries, and the body kept for a replay.
+//
+// States: waiting for a connection or a response head → streaming the response → over. A retry is possible only before
+// the response head went downstream and while the whole request body is still held.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import {
+  RETRY_OR_SHADOW_ABANDONED,
+  UPSTREAM_RQ_PER_TRY_TIMEOUT,
+  UPSTREAM_RQ_RETRY,
+  UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL,
+  UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
+  UPSTREAM_RQ_RETRY_OVERFLOW,
+  UPSTREAM_RQ_RETRY_SUCCESS,
+  UPSTREAM_RQ_TIMEOUT,
+} from '../observe/catalogue-cluster.ts';
+import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
+import { FLAG_UH, FLAG_UO, FLAG_URX, FLAG_UT } from '../observe/flags.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type {
+  Cluster,
+  PickContext,
+  PoolFailure,
+  ResetReason,
+  UpstreamHostInfo,
+  UpstreamStream,
+} from '../upstream/upstream.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import type { CodeStats } from './code-stats.ts';
+import type { Downstream } from './downstream.ts';
+import { failureText, resetDetails } from './failure.ts';
+import { RetryState } from './retry.ts';
+import type { CompiledRoute, CompiledTarget } from './route.ts';
+import type { Router } from './router.ts';
+import { type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
+
+const UPSTREAM_CONNECT_ERROR = 'upstream connect error or disconnect/reset before headers. ';
+const TIMEOUT_BODY = 'upstream request timeout';
+
+/** See the head of this file. */
+export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts {
+  readonly down: Downstream;
+  readonly priority: 'default' | 'high';
+  avoidHost: ((host: UpstreamHostInfo) => boolean) | null;
+  avoidHostMaxAttempts: number;
+  globalMs: number;
+  perTryMs: number;
+  alternativeResponse: boolean;
+
+  private readonly router: Router;
+  private readonly route: CompiledRoute;
+  private readonly target: CompiledTarget;
+  private readonly cluster: Cluster;
+  private readonly codes: CodeStats;
+  private attempt: Attempt | null;
+  private retry: RetryState | null;
+  private retryTaken: boolean;
+  /** A place of the cluster's retry breaker is taken. */
+  private retryHeld: boolean;
+  private beganMs: number;
+  /** Request body not yet sent, or kept for a replay. */
+  private kept: Uint8Array[];
+  private keptBytes: number;
+  private keptTrailers: HeaderMap | null;
+  private requestEnded: boolean;
+  private headOnly: boolean;
+  private holding: boolean;
+  private responseHeld: boolean;
+  private internal: boolean;
+  private over: boolean;
+
+  constructor(
+    router: Router,
+    down: Downstream,
+    route: CompiledRoute,
+    target: CompiledTarget,
+    cluster: Cluster,
+    codes: CodeStats,
+  ) {
+    this.router = router;
+    this.down = down;
+    this.route = route;
+    this.target = target;
+    this.cluster = cluster;
+    this.codes = codes;
+    this.priority = route.priority;
+    this.avoidHost = null;
+    this.avoidHostMaxAttempts = 0;
+    this.globalMs = route.timeoutMs;
+    this.perTryMs = 0;
+    this.alternativeResponse = false;
+    this.attempt = null;
+    this.retry = null;
+    this.retryTaken = false;
+    this.retryHeld = false;
+    this.beganMs = 0;
+    this.kept = NOTHING;
+    this.keptBytes = 0;
+    this.keptTrailers = null;
+    this.requestEnded = false;
+    this.headOnly = false;
+    this.holding = false;
+    this.responseHeld = false;
+    this.internal = false;
+    this.over = false;
+  }
+
+  /** The record, for balancers. */
+  get info(): StreamInfo {
+    return this.down;
+  }
+
+  /** Prepares the request's head once and starts the first attempt. */
+  begin(headers: HeaderMap, endStream: boolean): void {
+    const { down, route, target } = this;
+    this.beganMs = this.router.runtime.nowMs();
+    this.internal = down.internal;
+    this.headOnly = endStream;
+    this.requestEnded = endStream;
+    const policy = route.retryPolicy;
+    if (policy !== null) this.perTryMs = policy.perTryTimeoutMs;
+    if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this);
+    if (policy !== null || down.hasEnvoyHeaders) {
+      this.retry = RetryState.create(policy, headers, down.hasEnvoyHeaders);
+      if (this.retry?.policy.avoidPreviousHosts === true) this.avoidTriedHosts(this.retry.policy.hostAttemptsMax);
+    }
+    if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
+    if (!this.router.model.suppressEnvoyHeaders) this.setExpectedTimeout(headers, 0);
+    if (route.rewrite !== null) route.rewrite(down, headers);
+    if (target.hostRewriteLiteral !== '') down.authority = target.hostRewriteLiteral;
+    if (target.mutateRequest !== null) target.mutateRequest(headers, down);
+    this.startAttempt(headers);
+    if (endStream && !this.over) this.onRequestEnd();
+  }
+
+  // === From downstream ===
+
+  onData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.over) return;
+    this.requestEnded = endStream;
+    const stream = this.attempt?.stream ?? null;
+    const replayable = this.retry !== null && !this.down.responseStarted;
+    if (stream === null || replayable) this.keep(chunk, replayable);
+    if (stream !== null && !stream.sendData(chunk, endStream)) this.holdDownstream();
+    if (endStream) this.onRequestEnd();
+  }
+
+  onTrailers(trailers: HeaderMap | null): void {
+    if (this.over) return;
+    this.requestEnded = true;
+    this.keptTrailers = trailers;
+    const stream = this.attempt?.stream ?? null;
+    if (stream !== null) {
+      if (trailers === null) stream.sendData(EMPTY, true);
+      else stream.sendTrailers(trailers);
+    }
+    this.onRequestEnd();
+  }
+
+  /** The peer went away or the stream was answered otherwise: nothing more is wanted from upstream. */
+  cancel(): void {
+    if (this.over) return;
+    this.finish();
+    if (this.attempt !== null) {
+      this.attempt.abandon();
+      this.noteHost(this.attempt);
+    }
+  }
+
+  /** The peer reads again. */
+  onDownstreamDrain(): void {
+    if (!this.responseHeld) return;
+    this.responseHeld = false;
+    this.attempt?.stream?.release();
+  }
+
+  /** The route's time-out. */
+  onRouteTimeout(): void {
+    if (this.over) return;
+    this.bump(UPSTREAM_RQ_TIMEOUT);
+    const { attempt } = this;
+    if (attempt !== null) {
+      attempt.abandon();
+      this.noteHost(attempt);
+    }
+    this.fail(
+      FLAG_UT,
+      this.alternativeResponse ? 204 : 504,
+      this.alternativeResponse ? '' : TIMEOUT_BODY,
+      'response_timeout',
+    );
+  }
+
+  /** The limit of one attempt. */
+  onPerTryTimeout(): void {
+    const { attempt } = this;
+    if (this.over || attempt === null || attempt.responseStarted) return;
+    this.bump(UPSTREAM_RQ_PER_TRY_TIMEOUT);
+    attempt.abandon();
+    this.noteHost(attempt);
+    if (this.tryAgain(this.retry !== null && this.retry.wantsReset('local_reset', attempt.headSent))) return;
+    this.fail(FLAG_UT, 504, TIMEOUT_BODY, 'upstream_per_try_timeout');
+  }
+
+  /** The back-off is over. */
+  onRetryTimer(): void {
+    const headers = this.down.requestHeaders;
+    if (this.over || headers === null) return;
+    if (!this.router.model.suppressEnvoyHeaders)
+      this.setExpectedTimeout(headers, this.router.runtime.nowMs() - this.beganMs);
+    this.startAttempt(headers);
+  }
+
+  // === From the attempt ===
+
+  onAttemptReady(attempt: Attempt, stream: UpstreamStream): void {
+    const { down } = this;
+    const headers = down.requestHeaders;
+    if (headers === null) return;
+    down.upstreamHost = stream.host;
+    down.upstreamLocalAddress = stream.localAddress;
+    down.upstreamRemoteAddress = stream.host.address;
+    down.upstreamProtocol = stream.protocol;
+    down.upstreamConnectionId = stream.connectionId;
+    down.upstreamConnectStartMs = stream.connectStartMs;
+    down.upstreamConnectEndMs = stream.connectEndMs;
+    down.upstreamTxStartMs = this.router.runtime.nowMs();
+    const authority = this.route.autoHostRewrite && stream.host.hostname !== '' ? stream.host.hostname : down.authority;
+    if (this.route.autoHostRewrite) down.authority = authority;
+    attempt.headSent = true;
+    stream.sendHead(down.method, down.path, authority, headers, this.headOnly);
+    if (!this.headOnly) this.sendKept(stream);
+    if (this.requestEnded) this.armPerTry();
+    this.releaseDownstream();
+  }
+
+  onAttemptFailure(
+    attempt: Attempt,
+    reason: PoolFailure,
+    transportFailure: string,
+    host: UpstreamHostInfo | null,
+  ): void {
+    if (host !== null) this.down.upstreamHost = host;
+    if (reason === 'no_healthy_host') {
+      this.codes.charge(503, this.internal);
+      this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
+      return;
+    }
+    this.onFailure(attempt, reason, transportFailure);
+  }
+
+  onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, reused: boolean): void {
+    this.noteHost(attempt);
+    // A kept-alive connection that died before a byte came back says nothing about this request: send it again, once
+    // per connection, without counting a retry, as long as nobody can have acted on it twice.
+    if (reused && !attempt.responseStarted && this.isReplaySafe()) {
+      const headers = this.down.requestHeaders;
+      if (headers !== null) {
+        this.down.attemptCount--;
+        this.startAttempt(headers);
+        return;
+      }
+    }
+    this.onFailure(attempt, reason, transportFailure);
+  }
+
+  onAttemptInformational(_attempt: Attempt, status: number, headers: HeaderMap): void {
+    this.down.respondInformational(status, headers);
+  }
+
+  onAttemptHead(_attempt: Attempt, status: number, headers: HeaderMap, endStream: boolean): void {
+    const { down, route, target, retry } = this;
+    const now = this.router.runtime.nowMs();
+    down.perTryTimer.cancel();
+    if (retry !== null) {
+      const wants = retry.wantsResponse(status, headers);
+      if (this.tryAgain(wants, status)) return;
+      if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS);
+      this.endRetry();
+      this.dropKept();
+    }
+    down.upstreamRxStartMs = now;
+    if (!this.router.model.suppressEnvoyHeaders) {
+      const since = down.requestRxEndMs >= 0 ? down.requestRxEndMs : now;
+      headers.set('x-envoy-upstream-service-time', `${Math.floor(now - since)}`);
+    }
+    if (route.includeAttemptCountInResponse) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
+    this.codes.charge(status, this.internal);
+    down.details = 'via_upstream';
+    if (target.mutateResponse !== null) target.mutateResponse(headers, down);
+    if (endStream) this.complete(now);
+    down.respondHead(status, headers, endStream);
+  }
+
+  onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void {
+    if (endStream) this.complete(this.router.runtime.nowMs());
+    if (!this.down.respondData(chunk, endStream) && !endStream) {
+      this.responseHeld = true;
+      attempt.stream?.hold();
+    }
+  }
+
+  onAttemptTrailers(_attempt: Attempt, trailers: HeaderMap): void {
+    this.complete(this.router.runtime.nowMs());
+    this.down.respondTrailers(trailers);
+  }
+
+  onAttemptDrain(_attempt: Attempt): void {
+    this.releaseDownstream();
+  }
+
+  // === Inside ===
+
+  private startAttempt(headers: HeaderMap): void {
+    const { down, route } = this;
+    down.attemptCount++;
+    if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
+    const attempt = new Attempt(this, this.cluster);
+    this.attempt = attempt;
+    attempt.start(this);
+  }
+
+  private onRequestEnd(): void {
+    if (this.over) return;
+    if (this.globalMs > 0) this.down.routeTimer.arm(this.globalMs);
+    if (this.attempt?.headSent === true) this.armPerTry();
+  }
+
+  private armPerTry(): void {
+    if (this.perTryMs > 0 && !this.over) this.down.perTryTimer.arm(this.perTryMs);
+  }
+
+  private onFailure(attempt: Attempt, reason: PoolFailure | ResetReason, transportFailure: string): void {
+    const { down, retry } = this;
+    down.perTryTimer.cancel();
+    if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
+    const wants = retry !== null && !down.responseStarted && retry.wantsReset(reason, attempt.headSent);
+    if (this.tryAgain(wants)) return;
+    const text = failureText(reason);
+    if (!down.responseStarted) this.codes.charge(text.status, this.internal);
+    const again = this.retryTaken ? 'retried and the latest ' : '';
+    this.fail(
+      text.flag,
+      text.status,
+      `${UPSTREAM_CONNECT_ERROR}${again}reset reason: ${text.reason}`,
+      resetDetails(down.responseStarted, text.reason, transportFailure),
+      reason === 'overflow',
+    );
+  }
+
+  /**
+   * Decides on another attempt and schedules it.
+   * @param wants the policy's conditions hold
+   * @returns true when another attempt is on its way
+   */
+  private tryAgain(wants: boolean, status = 0): boolean {
+    const { retry, cluster, down } = this;
+    if (retry === null || !wants || down.responseStarted || !this.requestEnded) return false;
+    this.endRetry();
+    if (retry.remaining === 0) {
+      this.bump(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
+      down.flags |= FLAG_URX;
+      return false;
+    }
+    retry.remaining--;
+    if (!cluster.tryRetry(this.priority)) {
+      this.bump(UPSTREAM_RQ_RETRY_OVERFLOW);
+      down.flags |= FLAG_UO;
+      return false;
+    }
+    this.bump(UPSTREAM_RQ_RETRY);
+    this.bump(UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
+    this.retryTaken = true;
+    this.retryHeld = true;
+    if (status !== 0) this.codes.charge(status, this.internal);
+    this.attempt?.abandon();
+    this.attempt = null;
+    down.retryTimer.arm(Math.max(1, retry.nextBackOffMs(this.router.runtime.random())));
+    return true;
+  }
+
+  private endRetry(): void {
+    if (!this.retryHeld) return;
+    this.retryHeld = false;
+    this.cluster.endRetry(this.priority);
+  }
+
+  /** Answers with an error, or breaks off what was begun. */
+  private fail(flag: number, status: number, body: string, details: string, overloaded = false): void {
+    const { down, route } = this;
+    this.finish();
+    down.flags |= flag;
+    if (down.responseStarted) {
+      this.router.count(ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED);
+      down.abortResponse(details);
+      return;
+    }
+    if (flag === FLAG_UT) this.codes.charge(status, this.internal);
+    const attempts = route.includeAttemptCountInResponse && down.attemptCount > 0;
+    down.localReply(
+      status,
+      body,
+      details,
+      overloaded || attempts
+        ? (reply) => {
+            if (overloaded) reply.set('x-envoy-overloaded', 'true');
+            if (attempts) reply.set('x-envoy-attempt-count', `${down.attemptCount}`);
+          }
+        : null,
+    );
+  }
+
+  /** The upstream response is whole. */
+  private complete(now: number): void {
+    const { down } = this;
+    const { attempt } = this;
+    this.finish();
+    down.upstreamRxEndMs = now;
+    if (attempt !== null) this.noteHost(attempt);
+    if (down.requestRxEndMs >= 0) this.codes.recordTime(Math.floor(now - down.requestRxEndMs), this.internal);
+    // A response that ends before its request: the rest of the request has nobody to go to.
+    if (!this.requestEnded && attempt?.stream != null) attempt.stream.reset();
+  }
+
+  private finish(): void {
+    const { down } = this;
+    this.over = true;
+    this.endRetry();
+    down.routeTimer.cancel();
+    down.perTryTimer.cancel();
+    down.retryTimer.cancel();
+    this.kept = NOTHING;
+    this.releaseDownstream();
+  }
+
+  private noteHost(attempt: Attempt): void {
+    if (attempt.host !== null) this.down.upstreamHost = attempt.host;
+    if (attempt.stream !== null) {
+      this.down.upstreamWireBytesSent += attempt.stream.wireBytesSent;
+      this.down.upstreamWireBytesReceived += attempt.stream.wireBytesReceived;
+    }
+  }
+
+  private avoidTriedHosts(attemptsMax: number): void {
+    const tried: UpstreamHostInfo[] = [];
+    this.avoidHostMaxAttempts = attemptsMax;
+    this.avoidHost = (host) => {
+      const last = this.down.upstreamHost;
+      if (last !== null && tried.indexOf(last) < 0) tried.push(last);
+      return tried.indexOf(host) >= 0;
+    };
+  }
+
+  private isReplaySafe(): boolean {
+    return this.requestEnded && (this.headOnly || this.keptBytes > 0) && IDEMPOTENT.has(this.down.method);
+  }
+
+  private keep(chunk: Uint8Array, replayable: boolean): void {
+    if (chunk.length === 0) return;
+    if (this.kept === NOTHING) this.kept = [];
+    // The chunk is a view of the reader's buffer.
+    this.kept.push(Uint8Array.prototype.slice.call(chunk));
+    this.keptBytes += chunk.length;
+    if (this.keptBytes <= this.down.bufferLimitBytes) return;
+    if (replayable) {
+      this.bump(RETRY_OR_SHADOW_ABANDONED);
+      this.endRetry();
+      this.retry = null;
+      if (this.attempt?.stream != null) this.dropKept();
+    }
+    if (this.attempt?.stream == null) this.holdDownstream();
+  }
+
+  private sendKept(stream: UpstreamStream): void {
+    const { kept } = this;
+    const last = kept.length - 1;
+    const endsWithData = this.requestEnded && this.keptTrailers === null;
+    for (let i = 0; i <= last; i++)
+      if (!stream.sendData(kept[i] as Uint8Array, endsWithData && i === last)) this.holdDownstream();
+    if (this.requestEnded) {
+      if (this.keptTrailers !== null) stream.sendTrailers(this.keptTrailers);
+      else if (last < 0) stream.sendData(EMPTY, true);
+    }
+    if (this.retry === null) this.dropKept();
+  }
+
+  private dropKept(): void {
+    this.kept = NOTHING;
+    this.keptBytes = 0;
+  }
+
+  private holdDownstream(): void {
+    if (this.holding) return;
+    this.holding = true;
+    this.down.holdRequest();
+  }
+
+  private releaseDownstream(): void {
+    if (!this.holding) return;
+    this.holding = false;
+    this.down.releaseRequest();
+  }
+
+  private setExpectedTimeout(headers: HeaderMap, elapsedMs: number): void {
+    let ms = this.perTryMs;
+    if (this.globalMs > 0) {
+      const left = Math.max(1, Math.floor(this.globalMs - elapsedMs));
+      ms = ms === 0 ? left : Math.min(ms, left);
+    }
+    if (ms > 0) headers.set('x-envoy-expected-rq-timeout-ms', ms === 15_000 ? '15000' : `${ms}`);
+  }
+
+  private bump(index: number): void {
+    const { stats } = this.cluster;
+    stats[index] = (stats[index] as number) + 1;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+const NOTHING: Uint8Array[] = [];
+/** Methods that a server may see twice without harm (RFC 9110 §9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);

@@ -1,0 +1,161 @@
+// Path and host rewrites, redirects (Envoy: config.route.v3 RouteAction, RedirectAction).
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { RedirectModel, RouteActionModel, RouteMatchModel } from '../config/model-http.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import { compileReplaceAll } from './regex.ts';
+
+/** Changes `info.path` and `info.authority` and leaves the originals in headers. */
+export type Rewrite = (info: StreamInfo, headers: HeaderMap) => void;
+
+/** `null` when the action rewrites nothing. */
+export function compileRewrite(action: RouteActionModel, match: RouteMatchModel): Rewrite | null {
+  const path = compilePathRewrite(match, action.prefixRewrite, action.regexRewrite);
+  const host = compileHostRewrite(action);
+  if (path === null) return host;
+  const rewritePath: Rewrite = (info, headers) => {
+    const before = info.path;
+    const after = path(before);
+    if (after === before) return;
+    headers.set('x-envoy-original-path', before);
+    info.path = after;
+  };
+  if (host === null) return rewritePath;
+  return (info, headers) => {
+    host(info, headers);
+    rewritePath(info, headers);
+  };
+}
+
+/** What a prefix replaces: the part of the path that the route matched. */
+function compilePathRewrite(
+  match: RouteMatchModel,
+  prefix: string,
+  regex: RouteActionModel['regexRewrite'],
+): ((path: string) => string) | null {
+  if (regex !== null) {
+    const replace = compileReplaceAll(regex.pattern, regex.substitution);
+    return (path) => {
+      const query = path.indexOf('?');
+      return query < 0 ? replace(path) : replace(path.slice(0, query)) + path.slice(query);
+    };
+  }
+  if (prefix === '') return null;
+  const { path: matched } = match;
+  switch (matched.kind) {
+    case 'prefix':
+    case 'path_separated_prefix':
+    case 'exact': {
+      const length = matched.value.length;
+      return (path) => prefix + path.slice(length);
+    }
+    case 'regex':
+      // A regex match covers the whole path; the query stays.
+      return (path) => {
+        const query = path.indexOf('?');
+        return query < 0 ? prefix : prefix + path.slice(query);
+      };
+    case 'connect':
+      return null;
+  }
+}
+
+function compileHostRewrite(action: RouteActionModel): Rewrite | null {
+  const { hostRewrite, appendXForwardedHost } = action;
+  const value = compileHostValue(hostRewrite);
+  if (value === null) return null;
+  return (info, headers) => {
+    const host = value(info, headers);
+    if (host === null || host === '' || host === info.authority) return;
+    if (appendXForwardedHost) appendForwardedHost(headers, info.authority);
+    headers.set('x-envoy-original-host', info.authority);
+    info.authority = host;
+  };
+}
+
+function appendForwardedHost(headers: HeaderMap, authority: string): void {
+  if (authority === '') return;
+  const present = headers.getJoined('x-forwarded-host');
+  if (present === null) headers.add('x-forwarded-host', authority);
+  else if (present.slice(present.lastIndexOf(',') + 1) !== authority)
+    headers.set('x-forwarded-host', `${present},${authority}`);
+}
+
+function compileHostValue(
+  model: RouteActionModel['hostRewrite'],
+): ((info: StreamInfo, headers: HeaderMap) => string | null) | null {
+  switch (model.kind) {
+    case 'literal':
+      return () => model.value;
+    case 'header':
+      return (_info, headers) => headers.get(model.header);
+    case 'path_regex': {
+      const replace = compileReplaceAll(model.rewrite.pattern, model.rewrite.substitution);
+      return (info) => {
+        const query = info.path.indexOf('?');
+        return replace(query < 0 ? info.path : info.path.slice(0, query));
+      };
+    }
+    case 'auto':
+    case 'none':
+      return null;
+  }
+}
+
+/** Where a redirect sends a request. */
+export function compileRedirect(
+  redirect: RedirectModel,
+  match: RouteMatchModel,
+): (info: StreamInfo) => { readonly status: number; readonly location: string } {
+  const rewrite = compileRedirectPath(redirect, match);
+  return (info) => {
+    const { scheme } = info;
+    const toScheme =
+      redirect.scheme.kind === 'https' ? 'https' : redirect.scheme.kind === 'literal' ? redirect.scheme.value : scheme;
+    const host = redirect.host !== '' ? redirect.host : info.authority;
+    return {
+      status: redirect.code,
+      location: `${toScheme}://${redirectHost(host, redirect, scheme, toScheme)}${rewrite(info.path)}`,
+    };
+  };
+}
+
+/** A new port replaces the old one; the old scheme's default port goes when the scheme changes. */
+function redirectHost(host: string, redirect: RedirectModel, from: string, to: string): string {
+  const colon = host.startsWith('[') ? host.indexOf(':', host.indexOf(']')) : host.indexOf(':');
+  const bare = colon < 0 ? host : host.slice(0, colon);
+  if (redirect.port !== 0) return `${bare}:${redirect.port}`;
+  if (colon >= 0 && redirect.scheme.kind !== 'keep') {
+    const port = host.slice(colon);
+    if ((from === 'http' && to === 'https' && port === ':80') || (from === 'https' && to === 'http' && port === ':443'))
+      return bare;
+  }
+  return host;
+}
+
+function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): (path: string) => string {
+  const { path, stripQuery } = redirect;
+  const strip = (text: string): string => {
+    const query = text.indexOf('?');
+    return stripQuery && query >= 0 ? text.slice(0, query) : text;
+  };
+  switch (path.kind) {
+    case 'keep':
+      return strip;
+    case 'literal': {
+      const ownQuery = path.value.includes('?');
+      return (text) => {
+        const query = text.indexOf('?');
+        return query < 0 || stripQuery || ownQuery ? path.value : path.value + text.slice(query);
+      };
+    }
+    case 'prefix': {
+      const rewrite = compilePathRewrite(match, path.value, null);
+      return (text) => strip(rewrite === null ? text : rewrite(text));
+    }
+    case 'regex': {
+      const rewrite = compilePathRewrite(match, '', path.rewrite);
+      return (text) => strip(rewrite === null ? text : rewrite(text));
+    }
+  }
+}

@@ -1,0 +1,169 @@
+// One route of the model turned into the object that a request gets: every decision that does not need the request is
+// taken here.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type {
+  HeaderMatchModel,
+  HeaderMutationsModel,
+  RouteActionModel,
+  RouteConfigModel,
+  RouteModel,
+  VirtualHostModel,
+  WeightedClusterModel,
+} from '../config/model-http.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type { ClusterManager } from '../upstream/upstream.ts';
+import { compileHeaderMatch } from './match.ts';
+import { compileMutations, sequence } from './mutations.ts';
+import { compileRetry } from './retry.ts';
+import { compileRedirect, compileRewrite } from './rewrite.ts';
+import type { CompiledRoute, CompiledTarget, Mutate } from './route.ts';
+
+/** Targets named by a request header that are remembered, per route. */
+const HEADER_TARGETS_MAX = 1_000;
+
+/** What surrounds a route. */
+export interface RouteScope {
+  readonly config: RouteConfigModel;
+  readonly virtualHost: VirtualHostModel;
+  readonly clusters: ClusterManager;
+}
+
+/** Compiles a route of any kind. */
+export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRoute {
+  const { virtualHost } = scope;
+  const { action } = model;
+  const forward = action.kind === 'route' ? action : null;
+  return {
+    model,
+    virtualHost,
+    virtualHostName: virtualHost.name,
+    name: model.name,
+    kind: action.kind,
+    target: forward === null ? null : compileTarget(forward, model, scope),
+    rewrite: forward === null ? null : compileRewrite(forward, model.match),
+    autoHostRewrite: forward?.hostRewrite.kind === 'auto',
+    redirect: action.kind === 'redirect' ? compileRedirect(action, model.match) : null,
+    redirectModel: action.kind === 'redirect' ? action : null,
+    directResponse: action.kind === 'direct_response' ? action : null,
+    timeoutMs: forward?.timeoutMs ?? 0,
+    idleTimeoutMs: forward?.idleTimeoutMs ?? -1,
+    maxStreamDurationMs: forward?.maxStreamDurationMs ?? -1,
+    priority: forward?.priority ?? 'default',
+    includeAttemptCount: virtualHost.includeRequestAttemptCount,
+    includeAttemptCountInResponse: virtualHost.includeAttemptCountInResponse,
+    clusterNotFoundCode: forward?.clusterNotFoundCode ?? 503,
+    upgrades:
+      forward === null || forward.upgrades.length === 0
+        ? null
+        : new Map(forward.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled])),
+    mutateLocalResponse: responseMutations([model.headers], scope),
+    retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
+  };
+}
+
+/** Retry conditions look at plain headers only, never at pseudo-headers, so they need no record. */
+function compileAnyOf(models: readonly HeaderMatchModel[]): (headers: HeaderMap) => boolean {
+  const list = models.map(compileHeaderMatch);
+  return (headers) => list.some((holds) => holds(NO_INFO, headers));
+}
+
+const NO_INFO = Object.freeze({ method: '', path: '', authority: '', scheme: '', status: 0 }) as unknown as StreamInfo;
+
+function compileTarget(action: RouteActionModel, model: RouteModel, scope: RouteScope): CompiledRoute['target'] {
+  const { cluster } = action;
+  switch (cluster.kind) {
+    case 'cluster': {
+      const target = makeTarget(cluster.name, [model.headers], '', scope);
+      return () => target;
+    }
+    case 'cluster_header':
+      return compileHeaderTarget(cluster.header, [model.headers], '', scope);
+    case 'weighted':
+      return compileWeighted(cluster.clusters, cluster.totalWeight, cluster.headerName, model, scope);
+  }
+}
+
+function makeTarget(
+  name: string,
+  levels: readonly HeaderMutationsModel[],
+  hostRewriteLiteral: string,
+  scope: RouteScope,
+): CompiledTarget {
+  return {
+    cluster: scope.clusters.ref(name),
+    mutateRequest: requestMutations(levels, scope),
+    mutateResponse: responseMutations(levels, scope),
+    hostRewriteLiteral,
+  };
+}
+
+function compileHeaderTarget(
+  header: string,
+  levels: readonly HeaderMutationsModel[],
+  hostRewriteLiteral: string,
+  scope: RouteScope,
+): NonNullable<CompiledRoute['target']> {
+  const known = new Map<string, CompiledTarget>();
+  return (_info, headers) => {
+    const name = headers.get(header);
+    if (name === null || name === '') return null;
+    let target = known.get(name);
+    if (target === undefined) {
+      target = makeTarget(name, levels, hostRewriteLiteral, scope);
+      if (known.size < HEADER_TARGETS_MAX) known.set(name, target);
+    }
+    return target;
+  };
+}
+
+function compileWeighted(
+  clusters: readonly WeightedClusterModel[],
+  totalWeight: number,
+  headerName: string,
+  model: RouteModel,
+  scope: RouteScope,
+): NonNullable<CompiledRoute['target']> {
+  const picks = clusters.map((cluster) => {
+    const levels = [cluster.headers, model.headers];
+    const target =
+      cluster.clusterHeader !== ''
+        ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope)
+        : constant(makeTarget(cluster.name, levels, cluster.hostRewriteLiteral, scope));
+    return { weight: cluster.weight, target };
+  });
+  const choose = (value: number): NonNullable<CompiledRoute['target']> => {
+    let left = value;
+    for (const pick of picks) {
+      if (left < pick.weight) return pick.target;
+      left -= pick.weight;
+    }
+    return (picks[picks.length - 1] as (typeof picks)[number]).target;
+  };
+  return (info, headers, random) => {
+    let value = random;
+    if (headerName !== '') {
+      const given = headers.get(headerName);
+      if (given !== null && /^\d{1,15}$/.test(given)) value = Number(given);
+    }
+    return choose(value % totalWeight)(info, headers, random);
+  };
+}
+
+function constant(target: CompiledTarget): NonNullable<CompiledRoute['target']> {
+  return () => target;
+}
+
+function requestMutations(levels: readonly HeaderMutationsModel[], scope: RouteScope): Mutate | null {
+  return sequence(inOrder(levels, scope).map((level) => compileMutations(level.requestAdd, level.requestRemove)));
+}
+
+function responseMutations(levels: readonly HeaderMutationsModel[], scope: RouteScope): Mutate | null {
+  return sequence(inOrder(levels, scope).map((level) => compileMutations(level.responseAdd, level.responseRemove)));
+}
+
+/** The last one wins: the whole configuration's, or the most specific level's when so configured. */
+function inOrder(levels: readonly HeaderMutationsModel[], scope: RouteScope): readonly HeaderMutationsModel[] {
+  const all = [...levels, scope.virtualHost.headers, scope.config.headers];
+  return scope.config.mostSpecificHeaderMutationsWins ? all.reverse() : all;
+}

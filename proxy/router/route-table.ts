@@ -1,0 +1,298 @@
+// Virtual hosts and routes of one configuration, compiled for lookup.
+//
+// Virtual host: exact name, then the longest `*.suffix`, then the longest `prefix.*`, then `*`. Routes: the first match
+// in configured order wins. Case-sensitive exact and prefix paths are looked up in maps by value, so that a thousand of
+// them cost as many probes as there are different prefix lengths; what needs looking at one by one is kept in a list.
+// Every list is sorted by the routes' order; the lowest position that holds wins. Hosts are compiled when first used.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { RouteConfigModel, RouteMatchModel, VirtualHostModel } from '../config/model-http.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type { ClusterManager } from '../upstream/upstream.ts';
+import {
+  type Condition,
+  compileConditions,
+  compileHeaderMatch,
+  compileHeaderRead,
+  type RuntimeValue,
+} from './match.ts';
+import { compileFullMatch } from './regex.ts';
+import type { CompiledRoute, RouteResult, RouteTable } from './route.ts';
+import { compileRoute } from './route-compile.ts';
+
+/** Up to this many routes a list beats the maps. */
+const LINEAR_ROUTES_MAX = 8;
+
+interface Entry {
+  readonly index: number;
+  readonly route: CompiledRoute;
+  readonly conditions: Condition | null;
+}
+
+interface LinearEntry extends Entry {
+  readonly matchesPath: (path: string, info: StreamInfo) => boolean;
+}
+
+/** What a table needs besides its configuration. */
+export interface RouteTableEnv {
+  runtimeValue: RuntimeValue;
+}
+
+/** Compiles a route configuration for one worker; it cannot fail on what `lower` has accepted. */
+export function compileRouteTable(config: RouteConfigModel, clusters: ClusterManager, env: RouteTableEnv): RouteTable {
+  return new CompiledRouteTable(config, clusters, env);
+}
+
+class CompiledRouteTable implements RouteTable {
+  readonly name: string;
+  private readonly exact: Map<string, HostRoutes>;
+  private readonly suffixes: WildcardMap;
+  private readonly prefixes: WildcardMap;
+  private readonly fallback: HostRoutes | null;
+  private readonly only: HostRoutes | null;
+  private readonly ignorePort: boolean;
+  private readonly stripParameters: boolean;
+  private readonly anyTls: boolean;
+  private readonly readHost: ((info: StreamInfo, headers: HeaderMap) => string | null) | null;
+
+  constructor(config: RouteConfigModel, clusters: ClusterManager, env: RouteTableEnv) {
+    this.name = config.name;
+    this.exact = new Map();
+    this.suffixes = new WildcardMap((host, length) => host.slice(host.length - length));
+    this.prefixes = new WildcardMap((host, length) => host.slice(0, length));
+    this.ignorePort = config.ignorePortInHostMatching;
+    this.stripParameters = config.ignorePathParametersInPathMatching;
+    this.anyTls = config.virtualHosts.some((host) => host.requireTls !== 'none');
+    this.readHost = config.vhostHeader === '' ? null : compileHeaderRead(config.vhostHeader);
+    let fallback: HostRoutes | null = null;
+    for (const model of config.virtualHosts) {
+      const host = new HostRoutes(model, config, clusters, env);
+      for (const domain of model.domains) {
+        if (domain === '*') fallback = host;
+        else if (domain.startsWith('*')) this.suffixes.set(domain.slice(1), host);
+        else if (domain.endsWith('*')) this.prefixes.set(domain.slice(0, -1), host);
+        else this.exact.set(domain, host);
+      }
+    }
+    this.fallback = fallback;
+    this.only = this.exact.size === 0 && this.suffixes.empty && this.prefixes.empty ? fallback : null;
+  }
+
+  match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult {
+    const host = this.only ?? this.find(info, headers);
+    return host === null ? null : host.match(this.pathOf(info.path), info, headers, random);
+  }
+
+  tlsRedirect(info: StreamInfo, headers: HeaderMap): string | null {
+    if (!this.anyTls) return null;
+    const requirement = (this.only ?? this.find(info, headers))?.model.requireTls ?? 'none';
+    if (requirement === 'none' || (requirement === 'external_only' && info.internal)) return null;
+    return headers.get('x-forwarded-proto') === 'http' ? `https://${info.authority}${info.path}` : null;
+  }
+
+  virtualCluster(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): string {
+    for (const { name, headers: matchers } of route.virtualHost.virtualClusters)
+      if (matchers.every((matcher) => compiledMatcher(matcher)(info, headers))) return name;
+    return 'other';
+  }
+
+  private find(info: StreamInfo, headers: HeaderMap): HostRoutes | null {
+    let host = this.readHost === null ? info.authority : (this.readHost(info, headers) ?? '');
+    if (host === '') return this.fallback;
+    host = host.toLowerCase();
+    if (this.ignorePort) host = withoutPort(host);
+    return this.exact.get(host) ?? this.suffixes.find(host) ?? this.prefixes.find(host) ?? this.fallback;
+  }
+
+  private pathOf(path: string): string {
+    let end = path.indexOf('?');
+    const fragment = path.indexOf('#');
+    if (fragment >= 0 && (end < 0 || fragment < end)) end = fragment;
+    const bare = end < 0 ? path : path.slice(0, end);
+    if (!this.stripParameters) return bare;
+    const semicolon = bare.indexOf(';');
+    return semicolon < 0 ? bare : bare.slice(0, semicolon);
+  }
+}
+
+const matchers = new WeakMap<object, ReturnType<typeof compileHeaderMatch>>();
+
+function compiledMatcher(model: Parameters<typeof compileHeaderMatch>[0]): ReturnType<typeof compileHeaderMatch> {
+  let compiled = matchers.get(model);
+  if (compiled === undefined) {
+    compiled = compileHeaderMatch(model);
+    matchers.set(model, compiled);
+  }
+  return compiled;
+}
+
+/** Host names known by their end or their beginning; the longest wins. */
+class WildcardMap {
+  private readonly byLength: { readonly length: number; readonly hosts: Map<string, HostRoutes> }[];
+  private readonly cut: (host: string, length: number) => string;
+
+  constructor(cut: (host: string, length: number) => string) {
+    this.byLength = [];
+    this.cut = cut;
+  }
+
+  get empty(): boolean {
+    return this.byLength.length === 0;
+  }
+
+  set(part: string, host: HostRoutes): void {
+    let row = this.byLength.find((r) => r.length === part.length);
+    if (row === undefined) {
+      row = { length: part.length, hosts: new Map() };
+      this.byLength.push(row);
+      this.byLength.sort((a, b) => b.length - a.length);
+    }
+    row.hosts.set(part, host);
+  }
+
+  /** The wildcard stands for at least one character. */
+  find(host: string): HostRoutes | null {
+    for (const { length, hosts } of this.byLength) {
+      if (length >= host.length) continue;
+      const found = hosts.get(this.cut(host, length));
+      if (found !== undefined) return found;
+    }
+    return null;
+  }
+}
+
+function withoutPort(host: string): string {
+  const colon = host.lastIndexOf(':');
+  if (colon < 0 || host.indexOf(']', colon) >= 0) return host;
+  return /^\d+$/.test(host.slice(colon + 1)) ? host.slice(0, colon) : host;
+}
+
+/** The routes of one virtual host. */
+class HostRoutes {
+  readonly model: VirtualHostModel;
+  private readonly config: RouteConfigModel;
+  private readonly clusters: ClusterManager;
+  private readonly env: RouteTableEnv;
+  private compiled: PathIndex | null;
+
+  constructor(model: VirtualHostModel, config: RouteConfigModel, clusters: ClusterManager, env: RouteTableEnv) {
+    this.model = model;
+    this.config = config;
+    this.clusters = clusters;
+    this.env = env;
+    this.compiled = null;
+  }
+
+  match(path: string, info: StreamInfo, headers: HeaderMap, random: number): RouteResult {
+    this.compiled ??= this.compile();
+    return this.compiled.match(path, info, headers, random);
+  }
+
+  private compile(): PathIndex {
+    const scope = { config: this.config, virtualHost: this.model, clusters: this.clusters };
+    const index = new PathIndex(this.model.routes.length > LINEAR_ROUTES_MAX);
+    this.model.routes.forEach((model, position) => {
+      const conditions = compileConditions(model.match, this.env.runtimeValue);
+      index.add({ index: position, route: compileRoute(model, scope), conditions }, model.match);
+    });
+    return index;
+  }
+}
+
+/** See the head of the file: maps for plain paths, one list for the rest. */
+class PathIndex {
+  private readonly useMaps: boolean;
+  private readonly exact: Map<string, Entry[]>;
+  private readonly prefixLengths: { readonly length: number; readonly routes: Map<string, Entry[]> }[];
+  private readonly linear: LinearEntry[];
+
+  constructor(useMaps: boolean) {
+    this.useMaps = useMaps;
+    this.exact = new Map();
+    this.prefixLengths = [];
+    this.linear = [];
+  }
+
+  add(entry: Entry, match: RouteMatchModel): void {
+    const { path, caseSensitive } = match;
+    if (this.useMaps && caseSensitive && path.kind === 'exact') append(this.exact, path.value, entry);
+    else if (this.useMaps && caseSensitive && path.kind === 'prefix') this.addPrefix(path.value, entry);
+    else this.linear.push({ ...entry, matchesPath: compilePath(match) });
+  }
+
+  match(path: string, info: StreamInfo, headers: HeaderMap, random: number): RouteResult {
+    let best: Entry | null = null;
+    if (this.useMaps) {
+      best = first(this.exact.get(path), best, info, headers, random);
+      for (const { length, routes } of this.prefixLengths) {
+        if (length > path.length) break;
+        best = first(routes.get(path.slice(0, length)), best, info, headers, random);
+      }
+    }
+    for (let i = 0; i < this.linear.length; i++) {
+      const entry = this.linear[i] as LinearEntry;
+      if (best !== null && entry.index > best.index) break;
+      if (!entry.matchesPath(path, info)) continue;
+      if (entry.conditions === null || entry.conditions(info, headers, random)) return entry.route;
+    }
+    return best === null ? null : best.route;
+  }
+
+  private addPrefix(value: string, entry: Entry): void {
+    let row = this.prefixLengths.find((r) => r.length === value.length);
+    if (row === undefined) {
+      row = { length: value.length, routes: new Map() };
+      this.prefixLengths.push(row);
+      this.prefixLengths.sort((a, b) => a.length - b.length);
+    }
+    append(row.routes, value, entry);
+  }
+}
+
+function append(map: Map<string, Entry[]>, key: string, entry: Entry): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [entry]);
+  else list.push(entry);
+}
+
+function first(
+  list: Entry[] | undefined,
+  best: Entry | null,
+  info: StreamInfo,
+  headers: HeaderMap,
+  random: number,
+): Entry | null {
+  if (list === undefined) return best;
+  for (const entry of list) {
+    if (best !== null && entry.index > best.index) return best;
+    if (entry.conditions === null || entry.conditions(info, headers, random)) return entry;
+  }
+  return best;
+}
+
+/** One path matcher for the list. A CONNECT request, which has no path, is matched by `connect` alone. */
+function compilePath({ path, caseSensitive }: RouteMatchModel): LinearEntry['matchesPath'] {
+  if (path.kind === 'connect') return (_path, info) => info.method === 'CONNECT';
+  if (path.kind === 'regex') {
+    const full = compileFullMatch(path.value);
+    return (text, info) => (text !== '' || info.method !== 'CONNECT') && full(text);
+  }
+  const value = caseSensitive ? path.value : path.value.toLowerCase();
+  const matches = plainPath(path.kind, value);
+  return caseSensitive ? matches : (text) => matches(text.toLowerCase());
+}
+
+function plainPath(kind: 'exact' | 'prefix' | 'path_separated_prefix', value: string): (path: string) => boolean {
+  switch (kind) {
+    case 'exact':
+      return (path) => path === value;
+    case 'prefix':
+      if (value === '/') return (path) => path.charCodeAt(0) === SLASH;
+      return (path) => path.startsWith(value);
+    case 'path_separated_prefix':
+      return (path) =>
+        path.startsWith(value) && (path.length === value.length || path.charCodeAt(value.length) === SLASH);
+  }
+}
+
+const SLASH = 0x2f;

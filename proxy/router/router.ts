@@ -1,0 +1,114 @@
+// The router: turns a matched request into an answer of our own or into attempts upstream.
+// Compiled once per connection manager; a request that goes upstream gets a `RouterRequest`.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { RouterModel } from '../config/model-http.ts';
+import {
+  HTTP_ROUTER,
+  ROUTER_NO_CLUSTER,
+  ROUTER_NO_ROUTE,
+  ROUTER_RQ_DIRECT_RESPONSE,
+  ROUTER_RQ_REDIRECT,
+  ROUTER_RQ_TOTAL,
+} from '../observe/catalogue-http.ts';
+import { FLAG_NC, FLAG_NR } from '../observe/flags.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import type { Cluster } from '../upstream/upstream.ts';
+import type { Runtime } from '../util/runtime.ts';
+import { CodeStats } from './code-stats.ts';
+import type { Downstream } from './downstream.ts';
+import { RouterRequest } from './request.ts';
+import type { CompiledRoute } from './route.ts';
+
+/** What a router is made of; lives as long as its connection manager. */
+export class Router {
+  readonly model: RouterModel;
+  readonly runtime: Runtime;
+  readonly stats: Float64Array;
+  private readonly store: StatsStore;
+  private readonly codes: WeakMap<Cluster, CodeStats>;
+
+  /** @param statPrefix of the connection manager, e.g. `http.ingress.` */
+  constructor(model: RouterModel, runtime: Runtime, store: StatsStore, statPrefix: string) {
+    this.model = model;
+    this.runtime = runtime;
+    this.store = store;
+    this.stats = store.block(HTTP_ROUTER, statPrefix);
+    this.codes = new WeakMap();
+  }
+
+  /**
+   * Serves a request whose route is known (or known to be missing).
+   * @param endStream the request has no body
+   * @returns the running upstream request, or `null` when the answer was given at once
+   */
+  start(down: Downstream, headers: HeaderMap, endStream: boolean): RouterRequest | null {
+    this.count(ROUTER_RQ_TOTAL);
+    const { route } = down;
+    if (route === null) {
+      this.count(ROUTER_NO_ROUTE);
+      down.flags |= FLAG_NR;
+      down.localReply(404, '', 'route_not_found', null);
+      return null;
+    }
+    if (route.kind !== 'route') {
+      this.answer(down, route, headers);
+      return null;
+    }
+    const target = route.target === null ? null : route.target(down, headers, down.random);
+    const cluster = target === null ? null : target.cluster.current;
+    if (target !== null) down.upstreamCluster = target.cluster.name;
+    if (target === null || cluster === null) {
+      this.count(ROUTER_NO_CLUSTER);
+      down.flags |= FLAG_NC;
+      down.localReply(route.clusterNotFoundCode, '', 'cluster_not_found', null);
+      return null;
+    }
+    const request = new RouterRequest(this, down, route, target, cluster, this.codeStats(cluster));
+    request.begin(headers, endStream);
+    return request;
+  }
+
+  count(index: number): void {
+    this.stats[index] = (this.stats[index] as number) + 1;
+  }
+
+  private answer(down: Downstream, route: CompiledRoute, headers: HeaderMap): void {
+    const mutate = route.mutateLocalResponse;
+    const redirect = route.redirect;
+    if (redirect !== null) {
+      this.count(ROUTER_RQ_REDIRECT);
+      const { status, location } = redirect(down);
+      down.localReply(status, '', 'direct_response', (reply) => {
+        reply.set('location', location);
+        if (mutate !== null) mutate(reply, down);
+      });
+      return;
+    }
+    const direct = route.directResponse;
+    if (direct === null) {
+      // A non-forwarding route takes part in matching only; a proxy that meets one has nothing to send.
+      this.count(ROUTER_NO_ROUTE);
+      down.flags |= FLAG_NR;
+      down.localReply(404, '', 'route_not_found', null);
+      return;
+    }
+    this.count(ROUTER_RQ_DIRECT_RESPONSE);
+    if (route.rewrite !== null) route.rewrite(down, headers);
+    down.localReply(
+      direct.status,
+      direct.body,
+      'direct_response',
+      mutate === null ? null : (reply) => mutate(reply, down),
+    );
+  }
+
+  private codeStats(cluster: Cluster): CodeStats {
+    let codes = this.codes.get(cluster);
+    if (codes === undefined) {
+      codes = new CodeStats(this.store, `cluster.${cluster.model.statName}.`, cluster.stats);
+      this.codes.set(cluster, codes);
+    }
+    return codes;
+  }
+}
