@@ -157,8 +157,9 @@ export interface ResponseSink {
 /** Shape of `RequestDecoder`. */
 export interface RequestDecoderShape {
   /**
-   * Decodes bytes up to the end of the current request; what lies behind it, or behind a hold, is copied and kept.
-   * Safe to call again from inside a sink call only through `nextRequest` and `release`.
+   * Decodes bytes up to the end of the current request; what lies behind it, or behind a hold, is copied and kept
+   * (unbounded here: stop reading the socket while `bufferedBytes` is large). Never from inside a sink call;
+   * `nextRequest`, `hold` and `release` are fine there.
    */
   feed(bytes: Buffer): H1Error | null;
   /** The exchange is over in both directions: goes on with the kept bytes. May call the sink. */

@@ -1,0 +1,65 @@
+// The `connection` header of a request: persistence, upgrades, and the headers it nominates for removal
+// (RFC 9110 §7.6.1; limits as in Envoy's codec).
+import type { HeaderMap } from './headers.ts';
+
+/** Tokens of one `connection` header; Envoy refuses this many. */
+const NOMINATED_MAX = 10;
+/** Bytes of a nominated `te` value; Envoy refuses this many. */
+const TE_BYTES_MAX = 256;
+
+/** Whether a comma-separated list has the token, case-insensitively. */
+export function hasToken(list: string, token: string): boolean {
+  const lower = list.toLowerCase();
+  if (lower === token) return true;
+  for (let at = lower.indexOf(token); at >= 0; at = lower.indexOf(token, at + 1)) {
+    if (isEdge(lower, at - 1, -1) && isEdge(lower, at + token.length, 1)) return true;
+  }
+  return false;
+}
+
+function isEdge(list: string, from: number, step: 1 | -1): boolean {
+  for (let i = from; i >= 0 && i < list.length; i += step) {
+    const code = list.charCodeAt(i);
+    if (code === 44) return true;
+    if (code !== 32 && code !== 9) return false;
+  }
+  return true;
+}
+
+/**
+ * Removes the headers that `connection` nominates; `te: trailers` stays.
+ * @returns false when the nomination is one Envoy refuses: too many, or a header whose removal would hide the client
+ */
+export function removeNominated(connection: string, headers: HeaderMap): boolean {
+  const tokens = connection.split(',');
+  if (tokens.length >= NOMINATED_MAX) return false;
+  for (const token of tokens) {
+    const name = token.trim().toLowerCase();
+    if (name === '' || name === 'close' || name === 'keep-alive' || name === 'upgrade' || name === 'connection')
+      continue;
+    if (name === 'x-forwarded-for' || name === 'x-forwarded-host' || name === 'x-forwarded-proto') return false;
+    if (name.startsWith(':') || name === 'host') return false;
+    if (name === 'transfer-encoding' || name === 'content-length') continue;
+    if (name !== 'te') headers.remove(name);
+    else if (!keepTrailersOnly(headers)) return false;
+  }
+  return true;
+}
+
+function keepTrailersOnly(headers: HeaderMap): boolean {
+  const te = headers.get('te');
+  if (te === null) return true;
+  if (te.length >= TE_BYTES_MAX) return false;
+  if (hasToken(te, 'trailers')) headers.set('te', 'trailers');
+  else headers.remove('te');
+  return true;
+}
+
+/** Takes the given tokens out of `connection`; removes the header when none is left. */
+export function dropConnectionTokens(headers: HeaderMap, dropped: readonly string[]): void {
+  const connection = headers.get('connection');
+  if (connection === null) return;
+  const left = connection.split(',').filter((token) => !dropped.includes(token.trim().toLowerCase()));
+  if (left.length === 0) headers.remove('connection');
+  else headers.set('connection', left.map((token) => token.trim()).join(','));
+}

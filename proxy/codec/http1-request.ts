@@ -1,0 +1,265 @@
+// Decodes HTTP/1 requests (RFC 9112), as strict as Envoy's codec or stricter; differences are in `test/corpus/`.
+import type { HeaderMap } from './headers.ts';
+import {
+  type H1Error,
+  type H1Options,
+  KNOWN_CONNECTION,
+  KNOWN_UPGRADE,
+  type RequestDecoderShape,
+  type RequestHead,
+  type RequestSink,
+} from './http1.ts';
+import { dropConnectionTokens, hasToken, removeNominated } from './http1-connection.ts';
+import { MessageDecoder, STATE_DONE, STATE_HEAD, STATE_LENGTH, STATE_RAW } from './http1-decoder.ts';
+import {
+  BAD_METHOD,
+  BAD_TARGET,
+  BAD_VERSION,
+  BARE_CR,
+  BODY_DISALLOWED,
+  CHUNKED_IN_1_0,
+  CONNECTION_HEADER_REJECTED,
+  INVALID_AUTHORITY,
+  INVALID_SCHEME,
+  INVALID_TRANSFER_ENCODING,
+  INVALID_URL,
+  LENGTH_AND_CHUNKED,
+  LOW_VERSION,
+  UNEXPECTED_END,
+} from './http1-error.ts';
+import { type FieldFacts, facts, readFields, SECTION_REQUEST } from './http1-fields.ts';
+import { hasBareCr, latin1, lines } from './http1-scan.ts';
+import { isAuthority, isConnectTarget, isOriginForm, parseAbsoluteForm } from './http1-target.ts';
+import { isToken } from './known-headers.ts';
+
+const LF = 10;
+
+// The methods Envoy 1.40 takes without `allow_custom_methods`.
+const METHODS: ReadonlySet<string> = new Set(
+  `ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY OPTIONS PATCH
+  POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK
+  UNSUBSCRIBE`.split(/\s+/),
+);
+const METHOD_FIRST_BYTES: ReadonlySet<number> = new Set([...METHODS].map((method) => method.charCodeAt(0)));
+
+// Parts of the start line read last; one head at a time per thread.
+let method = '';
+let target = '';
+let minor = 1;
+
+/** See `RequestDecoderShape` for the contract of each call. */
+export class RequestDecoder extends MessageDecoder implements RequestDecoderShape {
+  private readonly sink: RequestSink;
+  private lineChecked: boolean;
+
+  constructor(options: H1Options, sink: RequestSink) {
+    super(options);
+    this.sink = sink;
+    this.lineChecked = false;
+  }
+
+  get idle(): boolean {
+    return this.state === STATE_HEAD && this.bufferedBytes === 0 && this.error === null;
+  }
+
+  get requestComplete(): boolean {
+    return this.state === STATE_DONE;
+  }
+
+  nextRequest(): H1Error | null {
+    if (this.state !== STATE_DONE) return this.error;
+    this.state = STATE_HEAD;
+    return this.running ? this.error : this.drain();
+  }
+
+  eof(): H1Error | null {
+    if (this.error !== null) return this.error;
+    if (this.state === STATE_DONE || this.idle) return null;
+    if (this.state === STATE_RAW) {
+      this.state = STATE_DONE;
+      this.sink.onRequestTrailers(null);
+      return null;
+    }
+    this.error = UNEXPECTED_END;
+    return UNEXPECTED_END;
+  }
+
+  protected emitData(chunk: Buffer, endStream: boolean): void {
+    this.sink.onRequestData(chunk, endStream);
+  }
+
+  protected emitEnd(trailers: HeaderMap | null): void {
+    this.sink.onRequestTrailers(trailers);
+  }
+
+  protected noteExcess(): void {
+    // A pipelined request: it waits.
+  }
+
+  protected checkPartialHead(bytes: Buffer, start: number, end: number): H1Error | null {
+    if (!this.options.allowCustomMethods && !METHOD_FIRST_BYTES.has(bytes[start] as number)) return BAD_METHOD;
+    if (this.lineChecked) return null;
+    const newline = bytes.indexOf(LF, start);
+    if (newline < 0 || newline >= end) return null;
+    this.lineChecked = true;
+    const stop = newline > start && bytes[newline - 1] === 13 ? newline - 1 : newline;
+    const problem = readStartLine(latin1(bytes, start, stop), stop - start, this.options);
+    return problem ?? checkTargetForm();
+  }
+
+  protected readHead(bytes: Buffer, start: number, end: number): H1Error | null {
+    this.lineChecked = false;
+    if (hasBareCr) return BARE_CR;
+    const options = this.options;
+    const text = latin1(bytes, start, end);
+    const problem =
+      readStartLine(text, lines[0] as number, options) ??
+      checkTargetForm() ??
+      readFields(text, 1, options, SECTION_REQUEST);
+    if (problem !== null) return problem;
+    const head: RequestHead = {
+      method,
+      path: target,
+      authority: facts.host,
+      scheme: '',
+      minor,
+      headers: facts.headers,
+      known: facts.known,
+      keepAlive: minor === 1,
+      upgrade: false,
+      wireBytes: end - start,
+      droppedHeaders: facts.dropped,
+    };
+    return applyTarget(head, options) ?? applyConnection(head, options) ?? this.beginBody(head);
+  }
+
+  /** Decides how the body is delimited (RFC 9112 §6.3) and tells the sink of the head. */
+  private beginBody(head: RequestHead): H1Error | null {
+    const { transferEncoding, contentLength } = facts;
+    if (head.method === 'CONNECT') {
+      if (transferEncoding !== '') return INVALID_TRANSFER_ENCODING;
+      if (contentLength > 0) return BODY_DISALLOWED;
+      head.headers.remove('content-length');
+    }
+    if (head.upgrade) {
+      this.state = STATE_RAW;
+      this.sink.onRequestHead(head, false);
+      return null;
+    }
+    if (transferEncoding !== '') {
+      const problem = checkTransferEncoding(head, facts, this.options);
+      if (problem !== null) return problem;
+      this.beginChunked();
+      this.sink.onRequestHead(head, false);
+    } else if (contentLength > 0) {
+      this.state = STATE_LENGTH;
+      this.remaining = contentLength;
+      this.sink.onRequestHead(head, false);
+    } else {
+      this.state = STATE_DONE;
+      this.sink.onRequestHead(head, true);
+    }
+    return null;
+  }
+}
+
+/** Reads method, target and version of the first line of `text` into the module's variables. */
+function readStartLine(text: string, lineEnd: number, options: H1Options): H1Error | null {
+  const space = text.indexOf(' ');
+  const versionAt = lineEnd - 8;
+  minor = 1;
+  if (
+    space > 0 &&
+    text.charCodeAt(versionAt - 1) === 32 &&
+    space < versionAt - 1 &&
+    text.startsWith('HTTP/1.', versionAt) &&
+    text.charCodeAt(lineEnd - 1) === 49
+  ) {
+    method = text.slice(0, space);
+    target = text.slice(space + 1, versionAt - 1);
+    if (METHODS.has(method) && target.charCodeAt(0) !== 32 && target.charCodeAt(target.length - 1) !== 32) return null;
+  }
+  return readUnusualStartLine(text.slice(0, lineEnd), options);
+}
+
+/** Runs of spaces and tabs as Envoy takes them, versions other than 1.1, custom methods. */
+function readUnusualStartLine(line: string, options: H1Options): H1Error | null {
+  const parts = line.trimEnd().split(/[ \t]+/);
+  method = parts[0] as string;
+  if (!(options.allowCustomMethods ? isToken(method) : METHODS.has(method))) return BAD_METHOD;
+  if (parts.length < 2) return BAD_TARGET;
+  target = parts[1] as string;
+  if (parts.length > 3) return BAD_VERSION;
+  if (parts.length === 2) {
+    // HTTP/0.9: there is no version, so there are no headers to wait for either.
+    minor = 0;
+    return options.acceptHttp10 ? BAD_VERSION : LOW_VERSION;
+  }
+  const version = parts[2] as string;
+  if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) return BAD_VERSION;
+  minor = version === 'HTTP/1.1' ? 1 : 0;
+  return minor === 0 && !options.acceptHttp10 ? LOW_VERSION : null;
+}
+
+function checkTargetForm(): H1Error | null {
+  if (method === 'CONNECT') return isConnectTarget(target) ? null : INVALID_URL;
+  if (isOriginForm(target)) return null;
+  return parseAbsoluteForm(target) === null ? BAD_TARGET : null;
+}
+
+/** Splits the target into path, authority and scheme. */
+function applyTarget(head: RequestHead, options: H1Options): H1Error | null {
+  if (!isAuthority(head.authority)) return INVALID_AUTHORITY;
+  const first = target.charCodeAt(0);
+  if (first === 47) return null;
+  if (head.method === 'CONNECT') {
+    head.path = '';
+    head.authority = target;
+    head.upgrade = true;
+    return null;
+  }
+  if (target === '*' && head.method === 'OPTIONS') return null;
+  if (!options.allowAbsoluteUrl) return null;
+  const absolute = parseAbsoluteForm(target);
+  if (absolute === null) return INVALID_URL;
+  if (absolute.authority === '') return INVALID_URL;
+  if (absolute.scheme !== 'http' && absolute.scheme !== 'https') return INVALID_SCHEME;
+  head.path = absolute.path;
+  head.authority = absolute.authority;
+  head.scheme = absolute.scheme;
+  return null;
+}
+
+/** Persistence, upgrade and nominated headers. */
+function applyConnection(head: RequestHead, options: H1Options): H1Error | null {
+  if (head.minor === 0 && !facts.hostSeen && head.authority === '') head.authority = options.defaultHostForHttp10;
+  if ((head.known & KNOWN_CONNECTION) === 0) return null;
+  const { connection } = facts;
+  if (connection === 'keep-alive') {
+    head.keepAlive = true;
+    return null;
+  }
+  const { headers } = head;
+  if (hasToken(connection, 'close')) head.keepAlive = false;
+  else if (head.minor === 0) head.keepAlive = hasToken(connection, 'keep-alive');
+  if ((head.known & KNOWN_UPGRADE) !== 0 && hasToken(connection, 'upgrade')) {
+    const token = (headers.get('upgrade') as string).toLowerCase();
+    if (token === 'h2c' || options.ignoreUpgrade?.(token) === true) {
+      headers.remove('upgrade');
+      headers.remove('http2-settings');
+      dropConnectionTokens(headers, ['upgrade', 'http2-settings']);
+    } else head.upgrade = true;
+  }
+  return removeNominated(headers.get('connection') ?? '', headers) ? null : CONNECTION_HEADER_REJECTED;
+}
+
+/** RFC 9112 §6.1: exactly one `chunked`, never beside a length (unless configured), never in 1.0. */
+function checkTransferEncoding(head: RequestHead, found: FieldFacts, options: H1Options): H1Error | null {
+  if (found.contentLength >= 0) {
+    if (!options.allowChunkedLength) return LENGTH_AND_CHUNKED;
+    head.headers.remove('content-length');
+  }
+  const coding = found.transferEncoding;
+  if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked') return INVALID_TRANSFER_ENCODING;
+  return head.minor === 0 ? CHUNKED_IN_1_0 : null;
+}

@@ -1,0 +1,88 @@
+// One pass over the bytes of a message head: where its lines end, and whether anything in it is forbidden everywhere.
+//
+// Results live in module variables that hold until the next scan: heads are decoded one at a time per thread, and an
+// object per head would cost more than the pass.
+
+const CR = 13;
+const LF = 10;
+
+const PLAIN = 0;
+const CLASS_CR = 1;
+const CLASS_LF = 2;
+const CLASS_CONTROL = 3;
+const classes = new Uint8Array(256);
+for (let byte = 0; byte < 32; byte++) classes[byte] = CLASS_CONTROL;
+classes[0x7f] = CLASS_CONTROL;
+classes[9] = PLAIN;
+classes[CR] = CLASS_CR;
+classes[LF] = CLASS_LF;
+
+/** Lines that the table holds at first; it doubles as needed, bounded by the head's byte limit. */
+const LINES_INITIAL = 512;
+
+/** Pairs per line, relative to the head's first byte: end of the content, first byte of the next line. */
+export let lines = new Int32Array(LINES_INITIAL * 2);
+/** Lines of the last complete head, the empty one not counted. */
+export let lineCount = 0;
+/** The last head has a control character (NUL, DEL, …). */
+export let hasControl = false;
+/** The last head has a CR that no LF follows. */
+export let hasBareCr = false;
+
+/**
+ * Scans a head that begins at `start`; lines end in LF or CR LF (as Envoy takes them), the head at the first empty one.
+ * @returns the index behind the head, or −1 when the bytes end before it does
+ */
+export function scanHead(bytes: Buffer, start: number, end: number): number {
+  let count = 0;
+  let control = false;
+  let bareCr = false;
+  let lineStart = start;
+  let table = lines;
+  for (let i = start; i < end; i++) {
+    const kind = classes[bytes[i] as number] as number;
+    if (kind === PLAIN) continue;
+    if (kind === CLASS_LF) {
+      const contentEnd = i > lineStart && bytes[i - 1] === CR ? i - 1 : i;
+      if (contentEnd === lineStart) {
+        lineCount = count;
+        hasControl = control;
+        hasBareCr = bareCr;
+        return i + 1;
+      }
+      if (count * 2 === table.length) table = grow();
+      table[count * 2] = contentEnd - start;
+      table[count * 2 + 1] = i + 1 - start;
+      count++;
+      lineStart = i + 1;
+    } else if (kind === CLASS_CR) {
+      if (i + 1 < end && bytes[i + 1] !== LF) bareCr = true;
+    } else {
+      control = true;
+    }
+  }
+  return -1;
+}
+
+/** Index behind a head's empty line at or after `from`, without looking at anything else; −1 when it is not there yet. */
+export function findHeadEnd(bytes: Buffer, start: number, from: number, end: number): number {
+  for (let i = from; i < end; i++) {
+    if (bytes[i] !== LF) continue;
+    const before = i > start && bytes[i - 1] === CR ? i - 1 : i;
+    if (before === start || bytes[before - 1] === LF) return i + 1;
+  }
+  return -1;
+}
+
+function grow(): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(lines.length * 2);
+  larger.set(lines);
+  lines = larger;
+  return larger;
+}
+
+/** The bytes as a latin1 string: one character per byte. */
+export function latin1(bytes: Buffer, start: number, end: number): string {
+  // `latin1Slice` skips the argument checks of `toString`; it is public but untyped.
+  return (bytes as Buffer & { latin1Slice(start: number, end: number): string }).latin1Slice(start, end);
+}
