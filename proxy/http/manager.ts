@@ -132,7 +132,7 @@ export class HttpManager {
   }
 
   /** Ends what is left, at once. */
-  destroy(): void {
+  closeAll(): void {
     for (const connection of this.connections) connection.destroy();
   }
 

@@ -138,7 +138,7 @@ export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue)
   const { tlsContext, runtimeFraction } = match;
   if (tlsContext !== null)
     list.push(({ connection }) => {
-      const presented = connection.tls !== null && connection.tls.peerFingerprint256 !== '';
+      const presented = connection.tls !== null && connection.tls.peer !== null;
       return tlsContext.presented === null || tlsContext.presented === presented;
     });
   if (runtimeFraction !== null) {
