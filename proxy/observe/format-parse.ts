@@ -1,5 +1,6 @@
 // The grammar of substitution format strings: literals and `%COMMAND(argument):length%`, `%%` for a percent sign.
 
+import { didYouMean } from '../config/nearest.ts';
 import { ConfigError } from '../util/error.ts';
 import { HEADER_OPERATORS } from './format-headers.ts';
 import { METADATA_OPERATORS } from './format-metadata.ts';
@@ -69,34 +70,9 @@ const CUT_MAX = 0xffff_ffff;
 function makeOperator(name: string, argument: string, length: string | undefined, position: number): Operator {
   const factory = OPERATORS.get(name);
   if (factory === undefined) {
-    throw new ConfigError(`Not supported field in StreamInfo: ${name} at position ${position}${suggestion(name)}`);
+    throw new ConfigError(
+      `Not supported field in StreamInfo: ${name} at position ${position}${didYouMean(name, OPERATORS.keys())}`,
+    );
   }
   return factory(argument, length === undefined ? -1 : Math.min(CUT_MAX, Number(length)), name);
-}
-
-function suggestion(name: string): string {
-  let best = '';
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const known of OPERATORS.keys()) {
-    const distance = editDistance(name, known);
-    if (distance < bestDistance) {
-      best = known;
-      bestDistance = distance;
-    }
-  }
-  return best === '' ? '' : ` (did you mean ${best}?)`;
-}
-
-/** Levenshtein distance by rows. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

@@ -1,0 +1,164 @@
+// Access-log filters compiled to predicates (Envoy: config.accesslog.v3.AccessLogFilter).
+
+import type { FractionModel, JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonValueMatch, LogFilterModel } from '../config/model-access-log.ts';
+import { ConfigError } from '../util/error.ts';
+import { flagNames, flagOf } from './flags.ts';
+import { grpcStatus } from './format-headers.ts';
+import { latin1Image } from './format-operator.ts';
+import { compileHeaderTest, compileStringTest } from './log-match.ts';
+import type { StreamInfo } from './stream-info.ts';
+
+/** Whether a record is wanted. */
+export type LogFilter = (info: StreamInfo) => boolean;
+
+/** Runtime values by dotted key: the merged layers of the model. */
+export type RuntimeValues = { readonly [key: string]: string | number | boolean };
+const NO_RUNTIME: RuntimeValues = {};
+
+/**
+ * Compiles a filter.
+ * @param runtime overrides of thresholds and fractions
+ * @throws ConfigError for an unknown response flag
+ */
+export function compileLogFilter(model: LogFilterModel, runtime: RuntimeValues = NO_RUNTIME): LogFilter {
+  switch (model.kind) {
+    case 'status_code':
+      return compare(model.op, threshold(model.value, model.runtimeKey, runtime), (info) => info.status);
+    case 'duration':
+      return compare(model.op, threshold(model.value, model.runtimeKey, runtime), durationMs);
+    case 'not_health_check':
+      return (info) => !info.healthCheck;
+    case 'traceable':
+      return (info) => info.traceSampled && !info.healthCheck;
+    case 'runtime':
+      return sampled(model.fraction, model.key, model.useIndependentRandomness, runtime);
+    case 'and': {
+      const filters = model.filters.map((filter) => compileLogFilter(filter, runtime));
+      return (info) => {
+        for (let i = 0; i < filters.length; i++) if (!(filters[i] as LogFilter)(info)) return false;
+        return true;
+      };
+    }
+    case 'or': {
+      const filters = model.filters.map((filter) => compileLogFilter(filter, runtime));
+      return (info) => {
+        for (let i = 0; i < filters.length; i++) if ((filters[i] as LogFilter)(info)) return true;
+        return false;
+      };
+    }
+    case 'header':
+      return compileHeaderTest(model.header);
+    case 'response_flag':
+      return responseFlag(model.flags);
+    case 'grpc_status': {
+      const statuses = new Set(model.statuses);
+      const { exclude } = model;
+      return (info) => statuses.has(grpcStatus(info) ?? GRPC_UNKNOWN) !== exclude;
+    }
+    case 'log_type': {
+      const types = new Set(model.types);
+      const { exclude } = model;
+      return (info) => types.has(info.accessLogType) !== exclude;
+    }
+    case 'metadata':
+      return metadata(model.namespace, model.path, model.value, model.matchIfKeyNotFound);
+  }
+}
+
+const GRPC_UNKNOWN = 2;
+
+function durationMs(info: StreamInfo): number {
+  return Math.trunc((info.endMs < 0 ? performance.now() : info.endMs) - info.startMs);
+}
+
+function threshold(value: number, key: string, runtime: RuntimeValues): number {
+  const set = key === '' ? undefined : runtime[key];
+  const number = set === undefined ? Number.NaN : Number(set);
+  return Number.isInteger(number) && number >= 0 ? number : value;
+}
+
+function compare(op: 'eq' | 'ge' | 'le' | 'ne', want: number, read: (info: StreamInfo) => number): LogFilter {
+  switch (op) {
+    case 'eq':
+      return (info) => read(info) === want;
+    case 'ge':
+      return (info) => read(info) >= want;
+    case 'le':
+      return (info) => read(info) <= want;
+    case 'ne':
+      return (info) => read(info) !== want;
+  }
+}
+
+/** The share is taken by the request id's first 32 bits, so that all proxies of a request agree, or by chance. */
+function sampled(fraction: FractionModel, key: string, independent: boolean, runtime: RuntimeValues): LogFilter {
+  const numerator = threshold(fraction.numerator, key, runtime);
+  const { denominator } = fraction;
+  return (info) => {
+    const id = independent ? null : requestIdNumber(info);
+    const draw = id ?? Math.floor(Math.random() * 2 ** 32);
+    return draw % denominator < numerator;
+  };
+}
+
+const FIRST_GROUP = /^[0-9a-fA-F]{8}/;
+
+function requestIdNumber(info: StreamInfo): number | null {
+  const id = info.requestHeaders?.get('x-request-id') ?? info.requestId;
+  const found = FIRST_GROUP.exec(id);
+  return found === null ? null : Number.parseInt(found[0], 16);
+}
+
+function responseFlag(names: readonly string[]): LogFilter {
+  if (names.length === 0) return (info) => info.flags !== 0;
+  let mask = 0;
+  for (const name of names) {
+    const bit = flagOf(name);
+    if (bit === 0) {
+      throw new ConfigError(`'${name}' is no response flag; the flags are ${flagNames().join(', ')}`);
+    }
+    mask |= bit;
+  }
+  return (info) => (info.flags & mask) !== 0;
+}
+
+// === Metadata ===
+
+/** Envoy compares the value only; `invert` of the matcher plays no part in a log filter. */
+function metadata(
+  namespace: string,
+  path: readonly string[],
+  match: JsonValueMatch,
+  matchIfKeyNotFound: boolean,
+): LogFilter {
+  const test = valueTest(match);
+  return (info) => {
+    let value: JsonValue | undefined = info.dynamicMetadata?.[namespace];
+    for (const key of path) {
+      if (value === null || typeof value !== 'object' || Array.isArray(value)) value = undefined;
+      else value = Object.hasOwn(value, key) ? (value as JsonObject)[key] : undefined;
+      if (value === undefined) break;
+    }
+    return value === undefined ? matchIfKeyNotFound : test(value);
+  };
+}
+
+function valueTest(match: JsonValueMatch): (value: JsonValue) => boolean {
+  switch (match.kind) {
+    case 'present':
+      return () => true;
+    case 'null':
+      return (value) => value === null;
+    case 'bool':
+      return (value) => value === match.value;
+    case 'exact_number':
+      return (value) => value === match.value;
+    case 'range':
+      return (value) => typeof value === 'number' && value >= match.start && value < match.end;
+    case 'string': {
+      const test = compileStringTest(match.match);
+      return (value) => typeof value === 'string' && test(latin1Image(value));
+    }
+  }
+}
