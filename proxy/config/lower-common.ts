@@ -57,6 +57,8 @@ export class LowerContext {
   readonly unsupportedFields: string[];
   /** Names of the clusters that routes may point to; `null` when they are not known yet. */
   clusterNames: ReadonlySet<string> | null;
+  /** `cluster_manager.upstream_bind_config`, for clusters without their own. */
+  defaultBind: Msg | null;
   readonly #checkFields: FieldCheck | null;
 
   constructor(init: { options?: LowerOptions; collectRefusals?: boolean; checkFields?: FieldCheck | null } = {}) {
@@ -66,6 +68,7 @@ export class LowerContext {
     this.refusals = init.collectRefusals === true ? [] : null;
     this.unsupportedFields = [];
     this.clusterNames = null;
+    this.defaultBind = null;
     this.#checkFields = init.checkFields ?? null;
   }
 

@@ -1,0 +1,176 @@
+// `config.cluster.v3.Cluster` → `ClusterModel`, with Envoy's defaults. Refusals use Envoy's sentences behind the path.
+
+import { isIP } from 'node:net';
+import { ConfigError } from '../util/error.ts';
+import { unpackAny } from './any.ts';
+import { lowerBalancer } from './lower-balancer.ts';
+import {
+  type LowerContext,
+  lowerMetadata,
+  lowerSocketAddress,
+  lowerSocketOption,
+  lowerTcpKeepalive,
+} from './lower-common.ts';
+import { lowerDiscovery } from './lower-discovery.ts';
+import { wholeMs } from './lower-duration.ts';
+import { lowerLocalities } from './lower-endpoints.ts';
+import { HTTP_OPTIONS_KEY, lowerUpstreamHttp } from './lower-upstream-http.ts';
+import { bool, list, type Msg, messageMap, num, str, sub } from './message.ts';
+import type { BreakerModel, ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
+import { typeNameOf } from './registry.ts';
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
+const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
+const DEFAULT_PANIC_PERCENT = 50;
+const UINT32_MAX = 0xffff_ffff;
+
+const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+
+/** @throws ConfigError with the field's path below `path` */
+export function lowerCluster(message: Msg, ctx: LowerContext, path: string): ClusterModel {
+  const name = str(message, 'name');
+  const discovery = lowerDiscovery(message, path);
+  checkTransportSocket(message, path);
+  checkProtocolOptions(message, ctx, path);
+  const common = sub(message, 'commonLbConfig');
+  const panic = common === null ? null : sub(common, 'healthyPanicThreshold');
+  const tracked = sub(message, 'trackClusterStats');
+  const connection = sub(message, 'upstreamConnectionOptions');
+  return {
+    name,
+    statName: sanitizeStatName(str(message, 'altStatName') || name),
+    discovery,
+    lbPolicy: lowerBalancer(message, discovery, path),
+    localities: checkedLocalities(message, discovery, path),
+    healthyPanicThreshold: panic === null ? DEFAULT_PANIC_PERCENT : num(panic, 'value'),
+    connectTimeoutMs: wholeMs(message, 'connectTimeout', DEFAULT_CONNECT_TIMEOUT_MS, path),
+    perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', DEFAULT_BUFFER_LIMIT_BYTES),
+    breakers: lowerBreakers(message),
+    breakerBase: 0,
+    ...lowerUpstreamHttp(message, path),
+    bind: lowerBind(sub(message, 'upstreamBindConfig') ?? ctx.defaultBind, path),
+    tcpKeepalive: lowerTcpKeepalive(connection === null ? null : sub(connection, 'tcpKeepalive')),
+    ignoreHealthOnHostRemoval: bool(message, 'ignoreHealthOnHostRemoval'),
+    closeConnectionsOnHostHealthFailure: bool(message, 'closeConnectionsOnHostHealthFailure'),
+    connectionPoolPerDownstreamConnection: bool(message, 'connectionPoolPerDownstreamConnection'),
+    trackTimeoutBudgets: bool(message, 'trackTimeoutBudgets') || (tracked !== null && bool(tracked, 'timeoutBudgets')),
+    trackRequestResponseSizes: tracked !== null && bool(tracked, 'requestResponseSizes'),
+    trackRemaining: tracksRemaining(message),
+    metadata: lowerMetadata(sub(message, 'metadata')),
+  };
+}
+
+/** The characters that Envoy does not let into a stat name. */
+export function sanitizeStatName(name: string): string {
+  return name.replace(/:\/\/|:\/|:|\0/g, '_');
+}
+
+function checkedLocalities(cluster: Msg, discovery: DiscoveryModel, path: string): LocalityModel[] {
+  const assignment = sub(cluster, 'loadAssignment');
+  const where = `${path}.load_assignment`;
+  const localities = lowerLocalities(assignment, discovery, where);
+  if (discovery.kind === 'logical_dns') {
+    if (assignment === null) throw new ConfigError('LOGICAL_DNS clusters must have a single host', path);
+    if (localities.length !== 1 || localities[0]?.endpoints.length !== 1) {
+      throw new ConfigError(
+        'LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint',
+        where,
+      );
+    }
+  }
+  if (discovery.kind === 'original_dst' && localities.length > 0) {
+    throw new ConfigError('ORIGINAL_DST clusters must have no load assignment configured', where);
+  }
+  return localities;
+}
+
+// === Circuit breakers ===
+
+const HIGH_PRIORITY = 1;
+
+function lowerBreakers(cluster: Msg): ClusterModel['breakers'] {
+  const breakers = sub(cluster, 'circuitBreakers');
+  const thresholds = breakers === null ? [] : list(breakers, 'thresholds');
+  const of = (high: boolean) => thresholds.find((item) => (num(item, 'priority') === HIGH_PRIORITY) === high) ?? null;
+  return { default: lowerBreaker(of(false)), high: lowerBreaker(of(true)) };
+}
+
+const BREAKER_DEFAULTS: BreakerModel = {
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+  maxConnectionPools: UINT32_MAX,
+  retryBudget: null,
+};
+
+function lowerBreaker(message: Msg | null): BreakerModel {
+  if (message === null) return BREAKER_DEFAULTS;
+  const budget = sub(message, 'retryBudget');
+  const percent = budget === null ? null : sub(budget, 'budgetPercent');
+  return {
+    maxConnections: num(message, 'maxConnections', BREAKER_DEFAULTS.maxConnections),
+    maxPendingRequests: num(message, 'maxPendingRequests', BREAKER_DEFAULTS.maxPendingRequests),
+    maxRequests: num(message, 'maxRequests', BREAKER_DEFAULTS.maxRequests),
+    maxRetries: num(message, 'maxRetries', BREAKER_DEFAULTS.maxRetries),
+    maxConnectionPools: num(message, 'maxConnectionPools', BREAKER_DEFAULTS.maxConnectionPools),
+    retryBudget:
+      budget === null
+        ? null
+        : {
+            budgetPercent: percent === null ? 20 : num(percent, 'value'),
+            minRetryConcurrency: num(budget, 'minRetryConcurrency', 3),
+          },
+  };
+}
+
+function tracksRemaining(cluster: Msg): boolean {
+  const breakers = sub(cluster, 'circuitBreakers');
+  return breakers !== null && list(breakers, 'thresholds').some((item) => bool(item, 'trackRemaining'));
+}
+
+// === Sockets ===
+
+function lowerBind(message: Msg | null, path: string): ClusterModel['bind'] {
+  const source = message === null ? null : sub(message, 'sourceAddress');
+  if (message === null || source === null) return null;
+  const where = `${path}.upstream_bind_config.source_address`;
+  const address = lowerSocketAddress(source, where);
+  if (address.kind !== 'socket') return null;
+  if (isIP(address.address) === 0) throw new ConfigError(`malformed IP address: ${address.address}`, where);
+  return {
+    address: address.address,
+    port: address.port,
+    freebind: bool(message, 'freebind'),
+    socketOptions: list(message, 'socketOptions').map(lowerSocketOption),
+  };
+}
+
+function checkTransportSocket(cluster: Msg, path: string): void {
+  const socket = sub(cluster, 'transportSocket');
+  if (socket === null) return;
+  const where = `${path}.transport_socket`;
+  const any = sub(socket, 'typedConfig');
+  const typeUrl = any === null ? '' : unpackAny(any, `${where}.typed_config`).typeUrl;
+  if (typeNameOf(typeUrl) === RAW_BUFFER) return;
+  if (typeUrl === '') {
+    throw new ConfigError(
+      `Didn't find a registered implementation for '${str(socket, 'name')}' with type URL: ''`,
+      where,
+    );
+  }
+  throw new ConfigError(
+    `transport socket ${typeNameOf(typeUrl)} is not supported; only plain text (raw_buffer) is`,
+    where,
+  );
+}
+
+function checkProtocolOptions(cluster: Msg, ctx: LowerContext, path: string): void {
+  for (const [key, any] of Object.entries(messageMap(cluster, 'typedExtensionProtocolOptions'))) {
+    if (key === HTTP_OPTIONS_KEY) continue;
+    const where = `${path}.typed_extension_protocol_options["${key}"]`;
+    // Options of filters that are not here concern nobody, but their type must exist.
+    const { typeUrl } = unpackAny(any, where);
+    ctx.unsupported(where, `protocol options ${typeNameOf(typeUrl)} are not supported and are ignored`);
+  }
+}
