@@ -1,0 +1,106 @@
+// Answers for the bootstrap (Envoy: config.bootstrap.v3, config.metrics.v3, config.overload.v3).
+
+import { type FieldTable, fields, harmless, honoured, rejected, warned } from './fields-answer.ts';
+
+const TEST = 'lower-bootstrap';
+const BOOTSTRAP = 'bootstrap.v3 bootstrap.proto';
+const XDS_ONLY = 'it is for a management server only, and there is none';
+
+export const BOOTSTRAP_FIELDS: FieldTable = {
+  'envoy.config.bootstrap.v3.Bootstrap': fields(
+    honoured(
+      TEST,
+      'node static_resources cluster_manager stats_config stats_flush_interval layered_runtime admin overload_manager header_prefix bootstrap_extensions application_log_config',
+    ),
+    harmless(
+      XDS_ONLY,
+      BOOTSTRAP,
+      'node_context_params config_sources default_config_source grpc_async_client_manager_config',
+    ),
+    harmless('stats exist when they are first used', BOOTSTRAP, 'deferred_stat_options'),
+    harmless('a layout hint for the memory of header maps', BOOTSTRAP, 'inline_headers'),
+    harmless('a setting of another memory allocator', BOOTSTRAP, 'memory_allocator_manager'),
+    rejected(
+      'dynamic configuration is not supported yet; write listeners and clusters into static_resources',
+      'dynamic_resources',
+    ),
+    rejected('certificate providers are not supported; remove it', 'certificate_provider_instances'),
+    rejected('other listener managers are not supported; remove it', 'listener_manager'),
+    rejected('RE2 is the only engine; remove it', 'default_regex_engine'),
+    rejected(
+      'set typed_dns_resolver_config on each cluster',
+      'typed_dns_resolver_config dns_resolution_config use_tcp_for_dns_lookups',
+    ),
+    warned('health is not reported to a management server', 'hds_config'),
+    warned('flag files are not read', 'flags_path'),
+    warned('stats are not pushed; scrape /stats/prometheus of the admin address', 'stats_sinks'),
+    warned('stats are flushed by stats_flush_interval', 'stats_flush_on_admin'),
+    warned('stats of removed things go at once, others stay', 'stats_eviction_interval'),
+    warned('a worker that hangs is not killed by a watchdog', 'watchdog watchdogs'),
+    warned('requests are not traced yet', 'tracing'),
+    warned('event-loop stats are not kept', 'enable_dispatcher_stats'),
+    warned('server.version is the own version', 'stats_server_version_override'),
+    warned('a crash runs no actions', 'fatal_actions'),
+    warned('sockets are the operating system’s', 'default_socket_interface'),
+    warned('there are no performance traces', 'perf_tracing_file_path'),
+    warned('configuration updates are not tracked', 'xds_delegate_extension xds_config_tracker_extension'),
+    warned('workers are not pinned to processors', 'enable_worker_cpu_affinity'),
+  ),
+  'envoy.config.bootstrap.v3.Bootstrap.StaticResources': fields(
+    honoured(TEST, 'listeners clusters'),
+    harmless('secrets are for TLS, which is refused where it is configured', BOOTSTRAP, 'secrets'),
+  ),
+  'envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig': fields(honoured(TEST, 'log_format')),
+  'envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig.LogFormat': fields(
+    honoured(TEST, 'json_format text_format'),
+  ),
+  'envoy.config.bootstrap.v3.ClusterManager': fields(
+    honoured(TEST, 'local_cluster_name'),
+    harmless('clusters are made when they are first used', BOOTSTRAP, 'enable_deferred_cluster_creation'),
+    rejected('set upstream_bind_config on each cluster', 'upstream_bind_config'),
+    warned('outlier ejections are not logged', 'outlier_detection'),
+    warned('load is not reported', 'load_stats_config'),
+  ),
+  'envoy.config.bootstrap.v3.Admin': fields(
+    honoured(TEST, 'access_log access_log_path address ignore_global_conn_limit'),
+    harmless('there is no profiler to write there', BOOTSTRAP, 'profile_path'),
+    rejected('admin paths cannot be restricted; bind the admin to 127.0.0.1 and remove it', 'allow_paths'),
+    warned('the admin socket has no options', 'socket_options'),
+  ),
+  'envoy.config.bootstrap.v3.LayeredRuntime': fields(honoured(TEST, 'layers')),
+  'envoy.config.bootstrap.v3.RuntimeLayer': fields(
+    honoured(TEST, 'name static_layer admin_layer'),
+    rejected('runtime values are static; write them into a static_layer', 'disk_layer rtds_layer'),
+  ),
+  'envoy.config.bootstrap.v3.RuntimeLayer.AdminLayer': fields(),
+  'envoy.config.core.v3.Node': fields(
+    honoured(TEST, 'id cluster metadata locality'),
+    harmless(
+      XDS_ONLY,
+      'core.v3 base.proto',
+      'dynamic_parameters user_agent_name user_agent_version user_agent_build_version extensions client_features listening_addresses',
+    ),
+  ),
+  'envoy.config.core.v3.Locality': fields(honoured(TEST, 'region zone sub_zone')),
+  'envoy.config.metrics.v3.StatsConfig': fields(
+    honoured(TEST, 'stats_tags use_all_default_tags stats_matcher histogram_bucket_settings'),
+    warned('a tag of your own wins over a default one of its name', 'allow_default_tag_overrides'),
+  ),
+  'envoy.config.metrics.v3.TagSpecifier': fields(honoured(TEST, 'tag_name regex fixed_value')),
+  'envoy.config.metrics.v3.StatsMatcher': fields(honoured(TEST, 'reject_all exclusion_list inclusion_list')),
+  'envoy.config.metrics.v3.HistogramBucketSettings': fields(
+    honoured(TEST, 'match buckets'),
+    warned('histograms have one resolution', 'bins'),
+  ),
+  'envoy.config.overload.v3.OverloadManager': fields(
+    honoured(TEST, 'resource_monitors'),
+    harmless('no monitor is polled', 'overload.proto', 'refresh_interval'),
+    harmless('a setting of Envoy’s own buffers', 'overload.proto', 'buffer_factory_config'),
+    warned('overload actions are not taken', 'actions'),
+    warned('load is not shed', 'loadshed_points'),
+  ),
+  'envoy.config.overload.v3.ResourceMonitor': fields(honoured(TEST, 'name typed_config')),
+  'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig': fields(
+    honoured(TEST, 'max_active_downstream_connections'),
+  ),
+};

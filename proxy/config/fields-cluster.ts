@@ -1,0 +1,179 @@
+// Answers for clusters and endpoints (Envoy: config.cluster.v3, config.endpoint.v3, extensions.upstreams.http.v3,
+// extensions.load_balancing_policies, extensions.network.dns_resolver).
+
+import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, warned } from './fields-answer.ts';
+
+const TEST = 'lower-cluster';
+const CLUSTER = 'cluster.v3 cluster.proto';
+const NO_TLS = 'TLS is not supported yet; remove it';
+const NO_HTTP2 = 'HTTP/2 to upstreams is not supported yet; use HTTP/1';
+const NO_LOCALITY = 'hosts of a priority are used regardless of their locality; remove it';
+
+export const CLUSTER_FIELDS: FieldTable = {
+  'envoy.config.cluster.v3.Cluster': fields(
+    honouredExcept(TEST, 'type', {
+      EDS: { how: 'reject', text: 'endpoint discovery is not supported yet; use STATIC, STRICT_DNS or LOGICAL_DNS' },
+      ORIGINAL_DST: { how: 'reject', text: 'original destinations are not supported yet' },
+    }),
+    honouredExcept(TEST, 'lb_policy', {
+      RING_HASH: { how: 'reject', text: 'ring hash is not supported yet; use LEAST_REQUEST, ROUND_ROBIN or RANDOM' },
+      MAGLEV: { how: 'reject', text: 'Maglev is not supported yet; use LEAST_REQUEST, ROUND_ROBIN or RANDOM' },
+    }),
+    honoured(
+      TEST,
+      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal load_balancing_policy track_timeout_budgets track_cluster_stats connection_pool_per_downstream_connection',
+    ),
+    harmless('it holds for original destination clusters only', CLUSTER, 'cleanup_interval original_dst_lb_config'),
+    harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
+    harmless('it holds for ring hash and Maglev only', CLUSTER, 'ring_hash_lb_config maglev_lb_config'),
+    harmless('only TLS connections carry it', CLUSTER, 'upstream_http_protocol_options'),
+    rejected(NO_TLS, 'transport_socket_matches transport_socket_matcher'),
+    rejected('active health checks are not supported yet; remove them', 'health_checks'),
+    rejected('outlier detection is not supported yet; remove it', 'outlier_detection'),
+    rejected('subsets are not supported yet; remove it', 'lb_subset_config'),
+    rejected(NO_HTTP2, 'http2_protocol_options'),
+    rejected('choose the protocol in typed_extension_protocol_options', 'protocol_selection'),
+    rejected('upstream network filters are not supported; remove them', 'filters'),
+    rejected('upstream extensions are not supported; remove it', 'upstream_config'),
+    warned('the stats of this cluster are not filtered; use stats_config.stats_matcher', 'stats_matcher'),
+    warned('a reader that stands still is not cut off by this limit', 'per_connection_buffer_high_watermark_timeout'),
+    warned('names are looked up over UDP first', 'use_tcp_for_dns_lookups'),
+    warned('weights do not grow slowly', 'round_robin_lb_config'),
+    warned('load is not reported', 'lrs_server lrs_report_endpoint_metrics'),
+    warned('connections are made when they are needed', 'preconnect_policy'),
+    warned('waiting requests are served in order', 'queuing_policies'),
+  ),
+  'envoy.config.cluster.v3.Cluster.CustomClusterType': fields(honoured(TEST, 'name typed_config')),
+  'envoy.config.cluster.v3.Cluster.RefreshRate': fields(honoured(TEST, 'base_interval max_interval')),
+  'envoy.config.cluster.v3.Cluster.LeastRequestLbConfig': fields(
+    honoured(TEST, 'choice_count active_request_bias'),
+    warned('weights do not grow slowly', 'slow_start_config'),
+  ),
+  'envoy.config.cluster.v3.Cluster.CommonLbConfig': fields(
+    honoured(TEST, 'healthy_panic_threshold'),
+    harmless('it merges updates of discovered hosts', CLUSTER, 'update_merge_window'),
+    harmless('there are no active health checks', CLUSTER, 'ignore_new_hosts_until_first_hc'),
+    harmless('it holds for ring hash and Maglev only', CLUSTER, 'consistent_hashing_lb_config'),
+    harmless('hosts are not pinned', CLUSTER, 'override_host_status'),
+    rejected(NO_LOCALITY, 'locality_weighted_lb_config'),
+    warned('traffic is not kept in the own zone', 'zone_aware_lb_config'),
+    warned('connections stay when hosts change', 'close_connections_on_host_set_change'),
+  ),
+  'envoy.config.cluster.v3.CircuitBreakers': fields(
+    honoured(TEST, 'thresholds'),
+    rejected('limits hold for the cluster; use thresholds', 'per_host_thresholds'),
+  ),
+  'envoy.config.cluster.v3.CircuitBreakers.Thresholds': fields(
+    honoured(
+      TEST,
+      'priority max_connections max_pending_requests max_requests max_retries retry_budget track_remaining max_connection_pools',
+    ),
+  ),
+  'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget': fields(
+    honoured(TEST, 'budget_percent min_retry_concurrency'),
+    warned('the budget counts the requests of the moment', 'budget_interval'),
+  ),
+  'envoy.config.cluster.v3.UpstreamConnectionOptions': fields(
+    honoured(TEST, 'tcp_keepalive'),
+    harmless('it only fills metadata that nothing reads', CLUSTER, 'set_local_interface_name_on_upstream_connections'),
+    warned('the addresses of a host are tried in order', 'happy_eyeballs_config'),
+  ),
+  'envoy.config.cluster.v3.TrackClusterStats': fields(
+    honoured(TEST, 'timeout_budgets request_response_sizes'),
+    warned('stats per endpoint are on /clusters only', 'per_endpoint_stats'),
+  ),
+  'envoy.config.cluster.v3.LoadBalancingPolicy': fields(honoured(TEST, 'policies')),
+  'envoy.config.cluster.v3.LoadBalancingPolicy.Policy': fields(honoured(TEST, 'typed_extension_config')),
+  'envoy.config.endpoint.v3.ClusterLoadAssignment': fields(
+    honoured(TEST, 'cluster_name endpoints'),
+    rejected('write each endpoint where it is used', 'named_endpoints'),
+    honoured(TEST, 'policy'),
+  ),
+  'envoy.config.endpoint.v3.ClusterLoadAssignment.Policy': fields(
+    harmless('endpoints that are not discovered do not become stale', 'endpoint.proto', 'endpoint_stale_after'),
+    rejected('traffic is not dropped by the proxy; remove it', 'drop_overloads'),
+    warned('the factor is Envoy’s default, 140', 'overprovisioning_factor'),
+    warned('every host counts the same for the health of its priority', 'weighted_priority_health'),
+  ),
+  'envoy.config.endpoint.v3.LocalityLbEndpoints': fields(
+    honoured(TEST, 'locality lb_endpoints load_balancing_weight priority'),
+    harmless('it only labels hosts', 'endpoint_components.proto', 'metadata proximity'),
+    rejected('write the endpoints into lb_endpoints', 'load_balancer_endpoints leds_cluster_locality_config'),
+  ),
+  'envoy.config.endpoint.v3.LbEndpoint': fields(
+    honoured(TEST, 'endpoint health_status metadata load_balancing_weight'),
+    rejected('write the endpoint where it is used', 'endpoint_name'),
+  ),
+  'envoy.config.endpoint.v3.Endpoint': fields(
+    honoured(TEST, 'address hostname additional_addresses'),
+    harmless('there are no active health checks', 'endpoint_components.proto', 'health_check_config'),
+    warned('stats name the address', 'observability_name'),
+  ),
+  'envoy.config.endpoint.v3.Endpoint.AdditionalAddress': fields(honoured(TEST, 'address')),
+
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': fields(
+    honoured(TEST, 'common_http_protocol_options explicit_http_config use_downstream_protocol_config'),
+    harmless('only TLS connections carry it', 'http_protocol_options.proto', 'upstream_http_protocol_options'),
+    harmless('outlier detection is refused', 'http_protocol_options.proto', 'outlier_detection'),
+    rejected('the protocol cannot be negotiated without TLS; use explicit_http_config', 'auto_config'),
+    rejected('upstream filters are not supported; use http_filters of the listener', 'http_filters'),
+    rejected('header validation extensions are not supported; remove it', 'header_validation_config'),
+    rejected('set it in the route', 'request_mirror_policies hash_policy retry_policy'),
+  ),
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig': fields(
+    honoured(TEST, 'http_protocol_options'),
+    rejected(NO_HTTP2, 'http2_protocol_options'),
+    rejected('HTTP/3 is not supported; use HTTP/1', 'http3_protocol_options'),
+  ),
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig': fields(
+    honoured(TEST, 'http_protocol_options'),
+    harmless(
+      'downstream connections are HTTP/1',
+      'http_protocol_options.proto',
+      'http2_protocol_options http3_protocol_options',
+    ),
+  ),
+  'envoy.extensions.clusters.dns.v3.DnsCluster': fields(
+    honoured(
+      TEST,
+      'dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter typed_dns_resolver_config dns_lookup_family all_addresses_in_single_endpoint',
+    ),
+    warned('the time to live of an answer has no lower bound', 'dns_min_refresh_rate'),
+  ),
+  'envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate': fields(honoured(TEST, 'base_interval max_interval')),
+  'envoy.config.core.v3.DnsResolutionConfig': fields(
+    honoured(TEST, 'resolvers'),
+    warned('names are looked up over UDP, in the system’s search domains', 'dns_resolver_options'),
+  ),
+  'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': fields(
+    honoured(TEST, 'resolvers'),
+    harmless(
+      'a setting of c-ares’ channel',
+      'cares_dns_resolver.proto',
+      'udp_max_queries edns0_max_payload_size max_udp_channel_duration reinit_channel_on_timeout qcache_max_ttl rotate_nameservers',
+    ),
+    warned('names are looked up over UDP, in the system’s search domains', 'dns_resolver_options'),
+    warned('the given resolvers are asked, not the system’s', 'use_resolvers_as_fallback'),
+    warned('both families are looked up as dns_lookup_family says', 'filter_unroutable_families'),
+    warned('the system’s timing of lookups holds', 'query_timeout_seconds query_tries'),
+  ),
+  'envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig': fields(
+    harmless(
+      'a setting of Envoy’s resolver threads',
+      'getaddrinfo_dns_resolver.proto',
+      'num_retries num_resolver_threads',
+    ),
+  ),
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': fields(
+    rejected(NO_LOCALITY, 'locality_lb_config'),
+    warned('weights do not grow slowly', 'slow_start_config'),
+  ),
+  'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': fields(
+    honoured(TEST, 'choice_count active_request_bias'),
+    rejected(NO_LOCALITY, 'locality_lb_config'),
+    rejected('hosts are compared choice_count at a time; remove it', 'enable_full_scan selection_method'),
+    warned('weights do not grow slowly', 'slow_start_config'),
+  ),
+  'envoy.extensions.load_balancing_policies.random.v3.Random': fields(rejected(NO_LOCALITY, 'locality_lb_config')),
+  'envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided': fields(),
+};

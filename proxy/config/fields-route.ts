@@ -1,0 +1,148 @@
+// Answers for routes (Envoy: config.route.v3).
+
+import { type FieldTable, fields, harmless, honoured, rejected, warned } from './fields-answer.ts';
+
+const TEST = 'lower-route';
+const ROUTES = 'route_components.proto';
+
+const MIRROR = 'mirroring is not supported yet; remove it';
+const CORS = 'CORS is not supported yet; remove the policy';
+const RATE_LIMITS = 'read by rate limit filters only, and they are refused';
+const SUBSETS = 'it selects among subsets, and clusters with subsets are refused';
+const SPECIFIERS = 'route specifiers are not supported; use routes';
+
+const HEADER_MUTATIONS =
+  'request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove';
+
+export const ROUTE_FIELDS: FieldTable = {
+  'envoy.config.route.v3.RouteConfiguration': fields(
+    honoured(TEST, HEADER_MUTATIONS),
+    honoured(
+      TEST,
+      'name virtual_hosts internal_only_headers most_specific_header_mutations_wins validate_clusters max_direct_response_body_size_bytes ignore_port_in_host_matching vhost_header ignore_path_parameters_in_path_matching typed_per_filter_config metadata',
+    ),
+    rejected('virtual host discovery is not supported; write them into virtual_hosts', 'vhds'),
+    rejected('cluster specifier plugins are not supported; name the cluster in the route', 'cluster_specifier_plugins'),
+    rejected(MIRROR, 'request_mirror_policies'),
+    rejected(SPECIFIERS, 'route_specifiers'),
+  ),
+  'envoy.config.route.v3.VirtualHost': fields(
+    honoured(TEST, HEADER_MUTATIONS),
+    honoured(
+      TEST,
+      'name domains routes require_tls virtual_clusters typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy include_is_timeout_retry_header per_request_buffer_limit_bytes request_body_buffer_limit metadata',
+    ),
+    harmless(RATE_LIMITS, ROUTES, 'rate_limits'),
+    rejected('matcher trees are not supported; use routes', 'matcher'),
+    rejected(CORS, 'cors'),
+    rejected('use retry_policy', 'retry_policy_typed_config'),
+    rejected(MIRROR, 'request_mirror_policies'),
+    rejected(SPECIFIERS, 'route_specifiers'),
+    warned('requests are not hedged yet', 'hedge_policy'),
+  ),
+  'envoy.config.route.v3.VirtualCluster': fields(honoured(TEST, 'headers name')),
+  'envoy.config.route.v3.Route': fields(
+    honoured(TEST, HEADER_MUTATIONS),
+    honoured(
+      TEST,
+      'name match route redirect direct_response non_forwarding_action metadata decorator typed_per_filter_config per_request_buffer_limit_bytes request_body_buffer_limit stat_prefix',
+    ),
+    rejected('use route, redirect or direct_response', 'filter_action'),
+    rejected(SPECIFIERS, 'route_specifiers'),
+    warned('requests are not traced yet', 'tracing'),
+  ),
+  'envoy.config.route.v3.NonForwardingAction': fields(),
+  'envoy.config.route.v3.Decorator': fields(honoured(TEST, 'operation propagate')),
+  'envoy.config.route.v3.FilterConfig': fields(
+    honoured(TEST, 'config disabled'),
+    harmless('a filter type that is missing is refused even when optional', ROUTES, 'is_optional'),
+  ),
+  'envoy.config.route.v3.RouteMatch': fields(
+    honoured(
+      TEST,
+      'prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers query_parameters cookies grpc tls_context',
+    ),
+    rejected('use prefix, path, path_separated_prefix or safe_regex', 'path_match_policy'),
+    rejected('no supported filter writes dynamic metadata; match on headers', 'dynamic_metadata'),
+    rejected('no supported filter writes filter state; match on headers', 'filter_state'),
+  ),
+  'envoy.config.route.v3.RouteMatch.ConnectMatcher': fields(),
+  'envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions': fields(),
+  'envoy.config.route.v3.RouteMatch.TlsContextMatchOptions': fields(honoured(TEST, 'presented validated')),
+  'envoy.config.route.v3.HeaderMatcher': fields(
+    honoured(
+      TEST,
+      'name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match string_match invert_match treat_missing_header_as_empty',
+    ),
+  ),
+  'envoy.config.route.v3.QueryParameterMatcher': fields(honoured(TEST, 'name string_match present_match')),
+  'envoy.config.route.v3.CookieMatcher': fields(honoured(TEST, 'name string_match invert_match')),
+  'envoy.config.route.v3.RouteAction': fields(
+    honoured(
+      TEST,
+      'cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority upgrade_configs max_stream_duration',
+    ),
+    harmless(SUBSETS, ROUTES, 'metadata_match'),
+    harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
+    harmless('it feeds consistent hashing, and such clusters are refused', ROUTES, 'hash_policy'),
+    harmless('early data needs TLS', ROUTES, 'early_data_policy'),
+    harmless('internal redirects are refused', ROUTES, 'max_internal_redirects'),
+    rejected(
+      'cluster specifier plugins are not supported; use cluster',
+      'cluster_specifier_plugin inline_cluster_specifier_plugin',
+    ),
+    rejected('use prefix_rewrite or regex_rewrite', 'path_rewrite_policy path_rewrite'),
+    rejected('use host_rewrite_literal, host_rewrite_header or host_rewrite_path_regex', 'host_rewrite'),
+    rejected('use retry_policy', 'retry_policy_typed_config'),
+    rejected(MIRROR, 'request_mirror_policies'),
+    rejected(CORS, 'cors'),
+    rejected(
+      'internal redirects are not supported yet; remove it',
+      'internal_redirect_policy internal_redirect_action',
+    ),
+    warned('the grpc-timeout header is not read yet; the route timeout holds', 'max_grpc_timeout grpc_timeout_offset'),
+    warned('requests are not hedged yet', 'hedge_policy'),
+  ),
+  'envoy.config.route.v3.RouteAction.UpgradeConfig': fields(
+    honoured(TEST, 'upgrade_type enabled'),
+    rejected('CONNECT is not supported yet; remove it', 'connect_config'),
+  ),
+  'envoy.config.route.v3.RouteAction.MaxStreamDuration': fields(
+    honoured(TEST, 'max_stream_duration'),
+    warned(
+      'the grpc-timeout header is not read yet; the route timeout holds',
+      'grpc_timeout_header_max grpc_timeout_header_offset',
+    ),
+  ),
+  'envoy.config.route.v3.WeightedCluster': fields(
+    honoured(TEST, 'clusters runtime_key_prefix header_name'),
+    harmless('the sum of the weights is the total', ROUTES, 'total_weight'),
+    rejected('hash policies are not supported yet; use header_name', 'use_hash_policy'),
+  ),
+  'envoy.config.route.v3.WeightedCluster.ClusterWeight': fields(
+    honoured(TEST, HEADER_MUTATIONS),
+    honoured(TEST, 'name cluster_header weight host_rewrite_literal typed_per_filter_config'),
+    harmless(SUBSETS, ROUTES, 'metadata_match'),
+  ),
+  'envoy.config.route.v3.RetryPolicy': fields(
+    honoured(
+      TEST,
+      'retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off retriable_headers retriable_request_headers',
+    ),
+    rejected('retry priorities are not supported yet; remove it', 'retry_priority'),
+    rejected('retry options are not supported; remove it', 'retry_options_predicates'),
+    rejected('retries stay in the cluster; remove it', 'refresh_cluster_on_retry'),
+    warned('retry_back_off holds for rate limited answers too', 'rate_limited_retry_back_off'),
+  ),
+  'envoy.config.route.v3.RetryPolicy.RetryHostPredicate': fields(honoured(TEST, 'name typed_config')),
+  'envoy.config.route.v3.RetryPolicy.RetryBackOff': fields(honoured(TEST, 'base_interval max_interval')),
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': fields(),
+  'envoy.config.route.v3.RedirectAction': fields(
+    honoured(
+      TEST,
+      'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite response_code strip_query',
+    ),
+    rejected('use path_redirect, prefix_rewrite or regex_rewrite', 'path_rewrite'),
+  ),
+  'envoy.config.route.v3.DirectResponseAction': fields(honoured(TEST, 'status body body_format')),
+};

@@ -1,0 +1,21 @@
+// Every field has an answer: the tables of all message families in one.
+
+import type { FieldTable } from './fields-answer.ts';
+import { BOOTSTRAP_FIELDS } from './fields-bootstrap.ts';
+import { CLUSTER_FIELDS } from './fields-cluster.ts';
+import { CORE_FIELDS } from './fields-core.ts';
+import { HCM_FIELDS } from './fields-hcm.ts';
+import { LISTENER_FIELDS } from './fields-listener.ts';
+import { ROUTE_FIELDS } from './fields-route.ts';
+
+/** Family → its messages, in the order of the documentation. */
+export const FIELD_FAMILIES: readonly { readonly name: string; readonly table: FieldTable }[] = [
+  { name: 'Bootstrap', table: BOOTSTRAP_FIELDS },
+  { name: 'Listeners, TCP proxy and access logs', table: LISTENER_FIELDS },
+  { name: 'HTTP connection manager and HTTP filters', table: HCM_FIELDS },
+  { name: 'Routes', table: ROUTE_FIELDS },
+  { name: 'Clusters', table: CLUSTER_FIELDS },
+  { name: 'Common messages', table: CORE_FIELDS },
+];
+
+export const FIELDS: FieldTable = Object.assign({}, ...FIELD_FAMILIES.map((family) => family.table));
