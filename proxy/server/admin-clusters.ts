@@ -1,0 +1,225 @@
+// `/clusters`: every cluster with its limits and hosts, as text lines or as `envoy.admin.v3.Clusters`.
+
+import type { AddressModel, JsonObject, JsonValue } from '../config/model.ts';
+import type { BreakerModel, ClusterModel, EndpointModel, LocalityModel } from '../config/model-cluster.ts';
+import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
+import type { StatsRegistry } from '../observe/stats-registry.ts';
+import { hostPort, protoJson } from './admin-answer.ts';
+import type { BreakerLimits, ClusterStatus, HealthFlag, HostStatus } from './admin-state.ts';
+
+const HOST_STATS = HOST_CATALOGUE.names;
+
+/** The text form, a piece per cluster. */
+export function* renderClustersText(clusters: readonly ClusterStatus[]): Generator<string> {
+  for (const cluster of clusters) {
+    const { name } = cluster;
+    let piece = `${name}::observability_name::${cluster.observabilityName}\n`;
+    if (cluster.outlier !== null) {
+      const { outlier } = cluster;
+      piece += `${name}::outlier::success_rate_average::${outlier.successRateAverage}\n`;
+      piece += `${name}::outlier::success_rate_ejection_threshold::${outlier.successRateEjectionThreshold}\n`;
+      piece += `${name}::outlier::local_origin_success_rate_average::${outlier.localOriginSuccessRateAverage}\n`;
+      piece += `${name}::outlier::local_origin_success_rate_ejection_threshold::${outlier.localOriginSuccessRateEjectionThreshold}\n`;
+    }
+    piece += limitsText(name, 'default', cluster.defaultLimits);
+    piece += limitsText(name, 'high', cluster.highLimits);
+    piece += `${name}::added_via_api::${cluster.addedViaApi}\n`;
+    if (cluster.edsServiceName !== '') piece += `${name}::eds_service_name::${cluster.edsServiceName}\n`;
+    for (const host of cluster.hosts) piece += hostText(name, host);
+    yield piece;
+  }
+}
+
+function limitsText(name: string, priority: 'default' | 'high', limits: BreakerLimits): string {
+  const start = `${name}::${priority}_priority::`;
+  return (
+    `${start}max_connections::${limits.maxConnections}\n${start}max_pending_requests::${limits.maxPendingRequests}\n` +
+    `${start}max_requests::${limits.maxRequests}\n${start}max_retries::${limits.maxRetries}\n`
+  );
+}
+
+function hostText(name: string, host: HostStatus): string {
+  const start = `${name}::${addressText(host.address)}::`;
+  const flags = host.healthFlags.map((flag) => `/${flag}`).join('');
+  let text = '';
+  HOST_STATS.forEach((stat, i) => {
+    text += `${start}${stat}::${host.stats[i]}\n`;
+  });
+  return (
+    `${text}${start}hostname::${host.hostname}\n${start}health_flags::${flags === '' ? 'healthy' : flags}\n` +
+    `${start}weight::${host.weight}\n${start}region::${host.region}\n${start}zone::${host.zone}\n` +
+    `${start}sub_zone::${host.subZone}\n${start}canary::${host.canary}\n${start}priority::${host.priority}\n` +
+    `${start}success_rate::${host.successRate}\n${start}local_origin_success_rate::${host.localOriginSuccessRate}\n`
+  );
+}
+
+/** `ip:port`, `[ip6]:port` or a path. */
+export function addressText(address: AddressModel): string {
+  switch (address.kind) {
+    case 'socket':
+      return hostPort(address.address, address.port);
+    case 'pipe':
+      return address.path;
+    case 'internal':
+      return `envoy://${address.listenerName}/${address.endpointId}`;
+  }
+}
+
+/** `core.v3.Address` as proto JSON. */
+export function addressJson(address: AddressModel): JsonObject {
+  switch (address.kind) {
+    case 'socket':
+      return {
+        socket_address: {
+          ...(address.protocol === 'udp' ? { protocol: 'UDP' } : {}),
+          address: address.address,
+          port_value: address.port,
+        },
+      };
+    case 'pipe':
+      return { pipe: { path: address.path, ...(address.mode === 0 ? {} : { mode: address.mode }) } };
+    case 'internal':
+      return {
+        envoy_internal_address: { server_listener_name: address.listenerName, endpoint_id: address.endpointId },
+      };
+  }
+}
+
+/** The JSON form. */
+export function renderClustersJson(clusters: readonly ClusterStatus[]): string {
+  return protoJson(clusters.length === 0 ? {} : { cluster_statuses: clusters.map(clusterJson) });
+}
+
+function clusterJson(cluster: ClusterStatus): JsonObject {
+  const out: Record<string, JsonValue> = { name: cluster.name };
+  if (cluster.addedViaApi) out['added_via_api'] = true;
+  if (cluster.outlier !== null) {
+    const { outlier } = cluster;
+    if (outlier.successRateEjectionThreshold >= 0) {
+      out['success_rate_ejection_threshold'] = { value: outlier.successRateEjectionThreshold };
+    }
+    if (outlier.localOriginSuccessRateEjectionThreshold >= 0) {
+      out['local_origin_success_rate_ejection_threshold'] = { value: outlier.localOriginSuccessRateEjectionThreshold };
+    }
+  }
+  if (cluster.hosts.length > 0) out['host_statuses'] = cluster.hosts.map(hostJson);
+  out['circuit_breakers'] = {
+    thresholds: [limitsJson(cluster.defaultLimits), { priority: 'HIGH', ...limitsJson(cluster.highLimits) }],
+  };
+  out['observability_name'] = cluster.observabilityName;
+  if (cluster.edsServiceName !== '') out['eds_service_name'] = cluster.edsServiceName;
+  return out;
+}
+
+function limitsJson(limits: BreakerLimits): JsonObject {
+  return {
+    max_connections: limits.maxConnections,
+    max_pending_requests: limits.maxPendingRequests,
+    max_requests: limits.maxRequests,
+    max_retries: limits.maxRetries,
+  };
+}
+
+const HEALTH_JSON: ReadonlyMap<HealthFlag, string> = new Map([
+  ['failed_active_hc', 'failed_active_health_check'],
+  ['failed_outlier_check', 'failed_outlier_check'],
+  ['degraded_active_hc', 'failed_active_degraded_check'],
+  ['pending_dynamic_removal', 'pending_dynamic_removal'],
+  ['pending_active_hc', 'pending_active_hc'],
+  ['excluded_via_immediate_hc_fail', 'excluded_via_immediate_hc_fail'],
+  ['active_hc_timeout', 'active_hc_timeout'],
+]);
+
+function hostJson(host: HostStatus): JsonObject {
+  const out: Record<string, JsonValue> = { address: addressJson(host.address), stats: hostStatsJson(host.stats) };
+  const health: Record<string, JsonValue> = {};
+  for (const flag of host.healthFlags) {
+    const field = HEALTH_JSON.get(flag);
+    if (field !== undefined) health[field] = true;
+  }
+  health['eds_health_status'] = host.edsHealthStatus;
+  out['health_status'] = health;
+  if (host.successRate >= 0) out['success_rate'] = { value: host.successRate };
+  out['weight'] = host.weight;
+  if (host.hostname !== '') out['hostname'] = host.hostname;
+  if (host.priority !== 0) out['priority'] = host.priority;
+  if (host.localOriginSuccessRate >= 0) out['local_origin_success_rate'] = { value: host.localOriginSuccessRate };
+  out['locality'] = localityJson(host);
+  return out;
+}
+
+function localityJson(host: HostStatus): JsonObject {
+  const out: Record<string, JsonValue> = {};
+  if (host.region !== '') out['region'] = host.region;
+  if (host.zone !== '') out['zone'] = host.zone;
+  if (host.subZone !== '') out['sub_zone'] = host.subZone;
+  return out;
+}
+
+/** Counters first, then gauges, each by name; zero is the default and not printed, 64-bit numbers are strings. */
+function hostStatsJson(values: readonly number[]): JsonObject[] {
+  const stats = HOST_STATS.map((name, i) => ({ name, kind: HOST_CATALOGUE.kinds[i], value: values[i] as number }));
+  const one = (stat: (typeof stats)[number]): JsonObject => ({
+    ...(stat.kind === 'g' ? { type: 'GAUGE' } : {}),
+    ...(stat.value === 0 ? {} : { value: String(stat.value) }),
+    name: stat.name,
+  });
+  return [...stats.filter((stat) => stat.kind === 'c'), ...stats.filter((stat) => stat.kind === 'g')].map(one);
+}
+
+/** A cluster's status from its model, its present endpoints and the counts of all workers. */
+export function clusterStatus(
+  model: ClusterModel,
+  localities: readonly LocalityModel[],
+  stats: StatsRegistry,
+): ClusterStatus {
+  const hosts = localities.flatMap((locality) =>
+    locality.endpoints.map((endpoint) => hostStatus(model, locality, endpoint, stats)),
+  );
+  return {
+    name: model.name,
+    observabilityName: model.statName,
+    addedViaApi: false,
+    edsServiceName: model.discovery.kind === 'eds' ? model.discovery.serviceName : '',
+    defaultLimits: limits(model.breakers.default),
+    highLimits: limits(model.breakers.high),
+    outlier: null,
+    hosts,
+  };
+}
+
+function limits(breaker: BreakerModel): BreakerLimits {
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = breaker;
+  return { maxConnections, maxPendingRequests, maxRequests, maxRetries };
+}
+
+const EDS_FLAGS: ReadonlyMap<EndpointModel['health'], HealthFlag> = new Map([
+  ['unhealthy', 'failed_eds_health'],
+  ['timeout', 'failed_eds_health'],
+  ['degraded', 'degraded_eds_health'],
+  ['draining', 'eds_status_draining'],
+]);
+
+function hostStatus(
+  model: ClusterModel,
+  locality: LocalityModel,
+  endpoint: EndpointModel,
+  stats: StatsRegistry,
+): HostStatus {
+  const flag = EDS_FLAGS.get(endpoint.health);
+  return {
+    address: endpoint.address,
+    hostname: endpoint.hostname,
+    healthFlags: flag === undefined ? [] : [flag],
+    edsHealthStatus: endpoint.health === 'unknown' ? 'HEALTHY' : endpoint.health.toUpperCase(),
+    weight: endpoint.weight,
+    region: locality.region,
+    zone: locality.zone,
+    subZone: locality.subZone,
+    canary: false,
+    priority: locality.priority,
+    successRate: -1,
+    localOriginSuccessRate: -1,
+    stats: stats.valuesOf(HOST_CATALOGUE, `${model.name}.${addressText(endpoint.address)}.`),
+  };
+}

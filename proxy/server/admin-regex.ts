@@ -1,0 +1,36 @@
+// Regular expressions that a reader of the admin port sends: RE2's syntax, tried anywhere in the text.
+
+import { RE2JS } from 're2js';
+
+/** A test, or RE2's reason to refuse the pattern. */
+export type AdminRegex = { readonly test: (text: string) => boolean } | { readonly refused: string };
+
+/** Patterns on which RE2 and JavaScript agree and that cannot run away: nothing but single characters is repeated. */
+const SHARED_SYNTAX = /^(?:[\w/:=,;@%&~!"'<> .-][*+?]?|\\[.\-/+*?()[\]{}|^$dwDW]|[()|^$](?![*+?]))*$/;
+
+const WORDING: readonly (readonly [RegExp, string])[] = [
+  [/^missing closing \]/, 'missing ]'],
+  [/^missing closing \)/, 'missing )'],
+  [/^missing argument to repetition operator/, 'no argument for repetition operator'],
+  [/^trailing backslash at end of expression/, 'trailing \\'],
+  [/^invalid or unsupported Perl syntax/, 'invalid perl operator'],
+  [/^invalid nested repetition operator/, 'bad repetition operator'],
+];
+
+/** Compiles a pattern; `whole` = it must match the full text. */
+export function adminRegex(pattern: string, whole = false): AdminRegex {
+  try {
+    const re2 = RE2JS.compile(pattern);
+    if (SHARED_SYNTAX.test(pattern)) {
+      const regex = new RegExp(whole ? `^(?:${pattern})$` : pattern);
+      return { test: (text) => regex.test(text) };
+    }
+    return { test: whole ? (text) => re2.matches(text) : (text) => re2.matcher(text).find() };
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error))
+      .replace(/^error parsing regexp: /, '')
+      .replaceAll('`', '');
+    const rule = WORDING.find(([from]) => from.test(reason));
+    return { refused: rule === undefined ? reason : reason.replace(rule[0], rule[1]) };
+  }
+}
