@@ -5,7 +5,14 @@
 
 import type { Socket } from 'node:net';
 import type { HeaderMap } from '../codec/headers.ts';
-import { FRAMING_CHUNKED, type Framing, type H1Error, type RequestHead, type RequestSink } from '../codec/http1.ts';
+import {
+  FRAMING_AS_IS,
+  FRAMING_CHUNKED,
+  type Framing,
+  type H1Error,
+  type RequestHead,
+  type RequestSink,
+} from '../codec/http1.ts';
 import { RequestDecoder } from '../codec/http1-request.ts';
 import {
   CHUNK_END,
@@ -199,7 +206,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   // === From the stream ===
 
   writeInformational(status: number, headers: HeaderMap): void {
-    this.transport.writeHead(writeResponseHead(status, headers, 1, 0, this.manager.model.http1.headerCase));
+    this.transport.writeHead(writeResponseHead(status, headers, 1, FRAMING_AS_IS, this.manager.model.http1.headerCase));
   }
 
   writeHead(status: number, headers: HeaderMap, endStream: boolean): void {
@@ -233,7 +240,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   writeTrailers(trailers: HeaderMap): void {
     if (this.framing !== FRAMING_CHUNKED) return;
     const { http1 } = this.manager.model;
-    this.transport.writeHead(http1.enableTrailers ? writeTrailers(trailers, http1.headerCase) : LAST_CHUNK);
+    this.transport.writeHead(writeTrailers(http1.enableTrailers ? trailers : null, http1.headerCase));
   }
 
   abort(): void {

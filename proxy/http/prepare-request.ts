@@ -15,7 +15,7 @@ import {
 } from '../codec/http1.ts';
 import { isLoopback, joinHostPort } from '../util/ip.ts';
 import { appendForwardedFor, lastForwardedFor } from './forwarded.ts';
-import { keepTrailersOnly, removeNominated } from './hop-by-hop.ts';
+import { keepTrailersOnly } from './hop-by-hop.ts';
 import { ensureRequestId } from './request-id.ts';
 import type { HttpStream } from './stream.ts';
 
@@ -51,12 +51,11 @@ const SENDER_BITS = KNOWN_FORWARDED_FOR | KNOWN_FORWARDED_OTHER | KNOWN_ENVOY;
 
 /**
  * Prepares the headers in place and fills `remoteAddress`, `internal`, `scheme` and `requestId`.
- * @returns false when the request was answered (a refused `connection` header)
  */
-export function prepareRequest(stream: HttpStream, head: RequestHead, headers: HeaderMap): boolean {
+export function prepareRequest(stream: HttpStream, head: RequestHead, headers: HeaderMap): void {
   const { manager } = stream;
   const { model } = manager;
-  if ((head.known & HOP_BITS) !== 0 && !removeHopByHop(stream, head, headers)) return false;
+  if ((head.known & HOP_BITS) !== 0) removeHopByHop(head, headers);
   if (model.useRemoteAddress) identifyByConnection(stream, headers);
   else if ((head.known & SENDER_BITS) !== 0) identifyByHeaders(stream, headers);
   setScheme(stream, headers, (head.known & KNOWN_FORWARDED_OTHER) !== 0 || model.useRemoteAddress);
@@ -74,18 +73,12 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
   if (model.generateRequestId) stream.requestId = ensureRequestId(headers, edge && !model.preserveExternalRequestId);
   else stream.requestId = headers.get('x-request-id') ?? '';
   if (model.via !== '') appendVia(headers, model.via);
-  return true;
 }
 
-function removeHopByHop(stream: HttpStream, head: RequestHead, headers: HeaderMap): boolean {
+/** The codec has removed what `connection` nominates and cut `te` down; here go the connection's own headers. */
+function removeHopByHop(head: RequestHead, headers: HeaderMap): void {
   const { known } = head;
-  if ((known & KNOWN_CONNECTION) !== 0) {
-    if (!removeNominated(headers)) {
-      stream.localReply(400, '', 'http1.connection_header_rejected', null);
-      return false;
-    }
-    if (!head.upgrade) headers.remove('connection');
-  }
+  if ((known & KNOWN_CONNECTION) !== 0 && !head.upgrade) headers.remove('connection');
   if ((known & KNOWN_UPGRADE) !== 0 && !head.upgrade) headers.remove('upgrade');
   if ((known & KNOWN_TRANSFER_ENCODING) !== 0) headers.remove('transfer-encoding');
   if ((known & KNOWN_TE) !== 0) keepTrailersOnly(headers);
@@ -93,7 +86,6 @@ function removeHopByHop(stream: HttpStream, head: RequestHead, headers: HeaderMa
     headers.remove('keep-alive');
     headers.remove('proxy-connection');
   }
-  return true;
 }
 
 /** `use_remote_address`: the socket's peer is believed, and named to the upstream. */

@@ -2,7 +2,6 @@
 // (Envoy: docs configuration/http/http_conn_man/headers; source of the order: observed on Envoy 1.40).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import { removeNominated } from './hop-by-hop.ts';
 import { appendVia } from './prepare-request.ts';
 import type { HttpStream } from './stream.ts';
 
@@ -10,10 +9,7 @@ import type { HttpStream } from './stream.ts';
 export function prepareResponse(stream: HttpStream, headers: HeaderMap): void {
   const { manager } = stream;
   const { model } = manager;
-  if (headers.has('connection')) {
-    removeNominated(headers);
-    if (stream.upgrade === '') headers.remove('connection');
-  }
+  if (stream.upgrade === '') headers.remove('connection');
   headers.remove('transfer-encoding');
   headers.remove('keep-alive');
   headers.remove('proxy-connection');

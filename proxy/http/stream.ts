@@ -124,7 +124,7 @@ export class HttpStream extends StreamInfo implements Downstream {
       return;
     }
     if (!this.checkPath(head)) return;
-    if (!prepareRequest(this, head, headers)) return;
+    prepareRequest(this, head, headers);
     this.resolveRoute(headers);
     if (this.over || this.responseStarted) return;
     if (head.upgrade && !this.admitUpgrade(headers)) return;
