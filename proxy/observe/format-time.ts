@@ -18,7 +18,7 @@ interface Civil {
   /** 0-based. */
   readonly yearDay: number;
   readonly offsetMinutes: number;
-  readonly zone: string;
+  readonly local: boolean;
   readonly epochSeconds: number;
 }
 
@@ -122,7 +122,7 @@ const PIECES: ReadonlyMap<string, Piece> = new Map<string, Piece>([
   ['y', (c) => two(c.year % 100)],
   ['Y', (c) => `${c.year}`],
   ['z', (c) => offset(c, '')],
-  ['Z', (c) => c.zone],
+  ['Z', (c) => (c.local ? localZone(c.epochSeconds) : 'UTC')],
   ['%', () => '%'],
   ['Ez', (c) => offset(c, ':')],
   ['E*z', (c) => `${offset(c, ':')}:00`],
@@ -198,12 +198,14 @@ function civilOf(epochSeconds: number, local: boolean): Civil {
     weekday: shifted.getUTCDay(),
     yearDay: Math.floor((shifted.getTime() - Date.UTC(year, 0, 1)) / dayMs),
     offsetMinutes,
-    zone: local ? localZone(date) : 'UTC',
+    local,
     epochSeconds,
   };
 }
 
-function localZone(date: Date): string {
+/** Only `%Z` pays for this: loading the zone names takes tens of milliseconds. */
+function localZone(epochSeconds: number): string {
+  const date = new Date(epochSeconds * 1000);
   const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date);
   return parts.find((part) => part.type === 'timeZoneName')?.value ?? '';
 }
