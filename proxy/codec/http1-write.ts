@@ -95,7 +95,7 @@ export function chunkHead(bytes: number): string {
 }
 
 /** The last chunk with trailers; without any it is `LAST_CHUNK`. */
-export function lastChunk(trailers: HeaderMap | null, headerCase: HeaderCase): string {
+export function writeTrailers(trailers: HeaderMap | null, headerCase: HeaderCase): string {
   if (trailers === null || trailers.size === 0) return LAST_CHUNK;
   return `0\r\n${fields(trailers, headerCase)}\r\n`;
 }
@@ -121,10 +121,10 @@ export function writeRequestHead(
 export function writeResponseHead(
   status: number,
   headers: HeaderMap,
+  minor: number,
   framing: Framing,
   headerCase: HeaderCase,
-  minor: number,
-  reason: string,
+  reason = '',
 ): string {
   const line = minor === 1 && reason === '' ? statusLines[status] : undefined;
   const start = line ?? `HTTP/1.${minor} ${status} ${reason === '' ? reasonPhrase(status) : reason}\r\n`;
@@ -166,35 +166,33 @@ function framingField(framing: Framing, headerCase: HeaderCase): string {
 
 /**
  * How a request body is delimited on the way up, as Envoy's codec decides it.
- * @param upgrade raw bytes follow (an accepted upgrade, CONNECT)
+ * @param upgrade raw bytes follow (an accepted upgrade)
  */
-export function requestFraming(method: string, headers: HeaderMap, endStream: boolean, upgrade: boolean): Framing {
-  if (upgrade || headers.has('content-length')) return FRAMING_AS_IS;
+export function requestFraming(method: string, headers: HeaderMap, endStream: boolean, upgrade = false): Framing {
+  if (upgrade || method === 'CONNECT' || headers.has('content-length')) return FRAMING_AS_IS;
   if (!endStream) return FRAMING_CHUNKED;
   return isBodiless(method) ? FRAMING_AS_IS : FRAMING_EMPTY;
 }
 
 function isBodiless(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'DELETE' || method === 'TRACE' || method === 'CONNECT';
+  return method === 'GET' || method === 'HEAD' || method === 'DELETE' || method === 'TRACE';
 }
 
 /**
  * How a response body is delimited on the way down, as Envoy's codec decides it.
- * @param headRequest the request was HEAD
+ * @param method of the request
  * @param minor of the peer: 1.0 has no chunks, so the body ends with the connection
- * @param upgrade raw bytes follow
  */
 export function responseFraming(
+  method: string,
   status: number,
   headers: HeaderMap,
-  endStream: boolean,
-  headRequest: boolean,
   minor: number,
-  upgrade: boolean,
+  endStream: boolean,
 ): Framing {
-  if (upgrade || headers.has('content-length')) return FRAMING_AS_IS;
-  if (status < 200 || status === 204 || status === 304) return FRAMING_AS_IS;
-  if (endStream && !headRequest) return FRAMING_EMPTY;
-  if (minor === 0) return FRAMING_AS_IS;
-  return headRequest ? FRAMING_CHUNKED_BODILESS : FRAMING_CHUNKED;
+  if (headers.has('content-length') || status < 200 || status === 204 || status === 304) return FRAMING_AS_IS;
+  if (method === 'HEAD') return minor === 0 ? FRAMING_AS_IS : FRAMING_CHUNKED_BODILESS;
+  if (method === 'CONNECT' && status < 300) return FRAMING_AS_IS;
+  if (endStream) return FRAMING_EMPTY;
+  return minor === 0 ? FRAMING_AS_IS : FRAMING_CHUNKED;
 }
