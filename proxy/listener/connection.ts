@@ -21,6 +21,8 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   requestedServerName: string;
   terminationDetails: string;
   transportFailureReason: string;
+  detectedCloseType: string;
+  localCloseReason: string;
   readonly listenerName: string;
   /** Set once the chain is chosen. */
   filterChainName: string;
@@ -43,6 +45,8 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.requestedServerName = '';
     this.terminationDetails = '';
     this.transportFailureReason = '';
+    this.detectedCloseType = 'Normal';
+    this.localCloseReason = '';
     this.listenerName = listenerName;
     this.filterChainName = '';
     this.startedMs = startedMs;

@@ -193,6 +193,14 @@ export class Transport {
     this.socket.end();
   }
 
+  /** Closes both directions after what was written. */
+  closeSoon(): void {
+    if (this.closed) return;
+    this.flush();
+    this.ended = true;
+    this.socket.destroySoon();
+  }
+
   /** Closes at once; unsent bytes are dropped. */
   destroy(): void {
     if (!this.closed) this.socket.destroy();
