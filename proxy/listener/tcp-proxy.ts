@@ -1,0 +1,380 @@
+// The TCP proxy: joins each downstream connection with one connection to a cluster, byte for byte, half-closes included.
+//
+// Nothing is read from the client before the upstream is connected, so that a failed attempt can be repeated elsewhere.
+// Each side is held while the other's send buffer is above its high watermark.
+
+import type { Socket } from 'node:net';
+import type { TcpProxyModel } from '../config/model.ts';
+import { Transport, type TransportHandler } from '../net/transport.ts';
+import {
+  UPSTREAM_CX_CONNECT_ATTEMPTS_EXCEEDED,
+  UPSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
+  UPSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
+} from '../observe/catalogue-cluster.ts';
+import * as stat from '../observe/catalogue-listener.ts';
+import { FLAG_DT, FLAG_NC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX } from '../observe/flags.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import { type ConnectionInfo, StreamInfo, type UpstreamHostInfo } from '../observe/stream-info.ts';
+import type {
+  Cluster,
+  ClusterManager,
+  ClusterRef,
+  PendingStream,
+  PickContext,
+  PoolFailure,
+  TcpHandler,
+  TcpLease,
+} from '../upstream/upstream.ts';
+import { Deadline } from '../util/deadline.ts';
+import { joinHostPort } from '../util/ip.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
+import { add } from './count.ts';
+import type { NetworkFilter } from './network-filter.ts';
+
+/** What a TCP proxy needs of its worker. */
+export interface TcpProxyEnv {
+  readonly stats: StatsStore;
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  readonly clusters: ClusterManager;
+}
+
+/** Numbers of Envoy's `UpstreamFailureReason`, which its close reasons print. */
+const CONNECT_FAILED = 0;
+const NO_HEALTHY_UPSTREAM = 1;
+const RESOURCE_LIMIT_EXCEEDED = 2;
+const NO_ROUTE = 3;
+type InitFailure = 0 | 1 | 2 | 3;
+
+/** One TCP proxy filter of one chain in one worker. */
+export class TcpProxy implements NetworkFilter {
+  readonly model: TcpProxyModel;
+  readonly env: TcpProxyEnv;
+  readonly cluster: ClusterRef;
+  readonly stats: Float64Array;
+  readonly log: ((info: StreamInfo) => void) | null;
+  private readonly sessions: Set<TcpSession>;
+
+  constructor(model: TcpProxyModel, env: TcpProxyEnv, log: ((info: StreamInfo) => void) | null) {
+    this.model = model;
+    this.env = env;
+    this.cluster = env.clusters.ref(model.cluster);
+    this.stats = env.stats.block(stat.TCP_PROXY, `tcp.${model.statPrefix}.`);
+    this.log = log;
+    this.sessions = new Set();
+  }
+
+  get activeConnections(): number {
+    return this.sessions.size;
+  }
+
+  accept(socket: Socket, connection: ConnectionInfo, onClosed: (record?: StreamInfo) => void): void {
+    const session = new TcpSession(this, socket, connection, (record) => {
+      this.sessions.delete(session);
+      onClosed(record);
+    });
+    this.sessions.add(session);
+    session.start();
+  }
+
+  /** A byte stream has no point at which it could be asked to end: it runs on until the grace is over. */
+  drain(): void {}
+
+  closeAll(): void {
+    for (const session of [...this.sessions]) session.closeLocally('');
+  }
+}
+
+/** One downstream connection and its upstream. The session is the handler of the downstream transport. */
+class TcpSession implements TransportHandler, TcpHandler, PickContext {
+  readonly info: StreamInfo;
+  readonly priority = 'default';
+  readonly avoidHost = null;
+  readonly avoidHostMaxAttempts = 0;
+  private readonly proxy: TcpProxy;
+  private readonly connection: ConnectionInfo;
+  private readonly downstream: Transport;
+  private readonly onOver: (record: StreamInfo) => void;
+  private readonly maxDuration: Deadline | null;
+  private readonly idle: WheelTimer | null;
+  private cluster: Cluster | null;
+  private pending: PendingStream | null;
+  private upstream: Transport | null;
+  private lease: TcpLease | null;
+  private downstreamEnded: boolean;
+  private upstreamEnded: boolean;
+  /** The upstream's end was the last one: it closed the connection, not we. */
+  private closedByUpstream: boolean;
+  private holdsDownstream: boolean;
+  private holdsUpstream: boolean;
+  private over: boolean;
+
+  constructor(proxy: TcpProxy, socket: Socket, connection: ConnectionInfo, onOver: (record: StreamInfo) => void) {
+    const { runtime, wheel } = proxy.env;
+    const { maxDownstreamConnectionDurationMs, idleTimeoutMs } = proxy.model;
+    this.info = new StreamInfo(connection, Date.now(), runtime.nowMs());
+    this.info.remoteAddress = connection.directRemoteAddress;
+    this.info.upstreamDetectedCloseType = 'Normal';
+    this.proxy = proxy;
+    this.connection = connection;
+    this.downstream = new Transport(socket, this);
+    this.onOver = onOver;
+    this.maxDuration =
+      maxDownstreamConnectionDurationMs > 0 ? new Deadline(runtime, wheel, () => this.onMaxDuration()) : null;
+    this.idle = idleTimeoutMs > 0 ? wheel.timer(() => this.onIdle()) : null;
+    this.cluster = null;
+    this.pending = null;
+    this.upstream = null;
+    this.lease = null;
+    this.downstreamEnded = false;
+    this.upstreamEnded = false;
+    this.closedByUpstream = false;
+    this.holdsDownstream = false;
+    this.holdsUpstream = false;
+    this.over = false;
+  }
+
+  start(): void {
+    const { proxy } = this;
+    add(proxy.stats, stat.TCP_DOWNSTREAM_CX_TOTAL, 1);
+    this.downstream.hold();
+    this.maxDuration?.arm(proxy.model.maxDownstreamConnectionDurationMs);
+    this.connectUpstream();
+  }
+
+  /** Closes from our side; unsent bytes are dropped. `reason` is Envoy's, empty when it has none. */
+  closeLocally(reason: string): void {
+    if (this.over) return;
+    this.connection.localCloseReason = reason;
+    this.info.upstreamLocalCloseReason = this.upstream === null ? '' : reason;
+    this.finish();
+    this.upstream?.destroy();
+    this.downstream.destroy();
+  }
+
+  // === Downstream ===
+
+  onData(chunk: Buffer): void {
+    const { upstream } = this;
+    if (upstream === null) return;
+    const bytes = chunk.length;
+    this.info.requestBodyBytes += bytes;
+    add(this.proxy.stats, stat.TCP_DOWNSTREAM_CX_RX_BYTES_TOTAL, bytes);
+    this.lease?.sent(bytes);
+    this.idle?.refresh();
+    if (upstream.write(chunk) || this.holdsDownstream) return;
+    this.holdsDownstream = true;
+    add(this.proxy.stats, stat.TCP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL, 1);
+    this.downstream.hold();
+  }
+
+  onEnd(): void {
+    this.downstreamEnded = true;
+    this.idle?.refresh();
+    this.upstream?.end();
+    if (this.upstreamEnded) this.downstream.closeSoon();
+  }
+
+  onDrain(): void {
+    this.idle?.refresh();
+    if (!this.holdsUpstream) return;
+    this.holdsUpstream = false;
+    this.countUpstreamFlow(UPSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL);
+    this.upstream?.release();
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    if (error !== null) this.connection.detectedCloseType = 'RemoteReset';
+    const { upstream } = this;
+    this.finish();
+    if (upstream === null || upstream.closed) return;
+    if (upstream.bufferedBytes > 0) this.flushUpstream(upstream);
+    upstream.closeSoon();
+  }
+
+  // === Upstream ===
+
+  onTcpReady(transport: Transport, host: UpstreamHostInfo, lease: TcpLease): void {
+    this.pending = null;
+    this.lease = lease;
+    this.upstream = transport;
+    transport.handler = new UpstreamSide(this);
+    const { info } = this;
+    const { socket } = transport;
+    info.attemptCount++;
+    info.upstreamHost = host;
+    info.upstreamConnectionId = lease.connectionId;
+    info.upstreamConnectStartMs = lease.connectStartMs;
+    info.upstreamConnectEndMs = lease.connectEndMs;
+    info.upstreamPoolReadyMs = lease.connectEndMs;
+    if (socket.localAddress !== undefined)
+      info.upstreamLocalAddress = joinHostPort(socket.localAddress, socket.localPort ?? 0);
+    info.upstreamRemoteAddress = host.address;
+    this.idle?.start(this.proxy.model.idleTimeoutMs);
+    this.downstream.release();
+  }
+
+  onTcpFailure(reason: PoolFailure, transportFailureReason: string, host: UpstreamHostInfo | null): void {
+    this.pending = null;
+    const { info } = this;
+    if (reason === 'no_healthy_host') {
+      info.flags |= FLAG_UH;
+      this.failInit(NO_HEALTHY_UPSTREAM);
+      return;
+    }
+    if (reason === 'overflow') {
+      info.flags |= FLAG_UO;
+      this.failInit(RESOURCE_LIMIT_EXCEEDED);
+      return;
+    }
+    info.upstreamHost = host;
+    info.attemptCount++;
+    info.flags |= FLAG_UF;
+    info.upstreamTransportFailureReason = transportFailureReason;
+    this.connectUpstream();
+  }
+
+  onUpstreamData(chunk: Buffer): void {
+    const bytes = chunk.length;
+    this.info.responseBodyBytes += bytes;
+    add(this.proxy.stats, stat.TCP_DOWNSTREAM_CX_TX_BYTES_TOTAL, bytes);
+    this.lease?.received(bytes);
+    this.idle?.refresh();
+    if (this.downstream.write(chunk) || this.holdsUpstream) return;
+    this.holdsUpstream = true;
+    this.countUpstreamFlow(UPSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL);
+    this.upstream?.hold();
+  }
+
+  onUpstreamEnd(): void {
+    this.upstreamEnded = true;
+    this.closedByUpstream = this.downstreamEnded;
+    this.idle?.refresh();
+    if (this.downstreamEnded) this.downstream.closeSoon();
+    else this.downstream.end();
+  }
+
+  onUpstreamDrain(): void {
+    this.idle?.refresh();
+    if (!this.holdsDownstream) return;
+    this.holdsDownstream = false;
+    add(this.proxy.stats, stat.TCP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL, 1);
+    this.downstream.release();
+  }
+
+  onUpstreamClose(error: NodeJS.ErrnoException | null): void {
+    if (this.over) return;
+    if (error === null) {
+      this.downstream.closeSoon();
+      return;
+    }
+    this.info.flags |= FLAG_UR;
+    this.info.upstreamDetectedCloseType = 'RemoteReset';
+    this.connection.detectedCloseType = 'LocalReset';
+    this.closedByUpstream = true;
+    this.finish();
+    this.downstream.reset();
+  }
+
+  // === Life ===
+
+  /** Tries the cluster until it connects, fails for good, or the attempts are used up. */
+  private connectUpstream(): void {
+    const { info, proxy } = this;
+    const cluster = proxy.cluster.current;
+    if (cluster === null) {
+      info.flags |= FLAG_NC;
+      add(proxy.stats, stat.TCP_DOWNSTREAM_CX_NO_ROUTE, 1);
+      this.failInit(NO_ROUTE);
+      return;
+    }
+    this.cluster = cluster;
+    info.upstreamCluster = cluster.model.statName;
+    info.upstreamClusterRaw = cluster.model.name;
+    if (info.attemptCount >= proxy.model.maxConnectAttempts) {
+      info.flags |= FLAG_URX;
+      add(cluster.stats, UPSTREAM_CX_CONNECT_ATTEMPTS_EXCEEDED, 1);
+      this.failInit(CONNECT_FAILED);
+      return;
+    }
+    this.pending = cluster.startTcp(this, this);
+    if (this.upstream !== null) this.pending = null;
+  }
+
+  private failInit(reason: InitFailure): void {
+    // The misspelling is Envoy's.
+    this.closeLocally(`tcp_initializion_failure:${reason}`);
+  }
+
+  private onIdle(): void {
+    add(this.proxy.stats, stat.TCP_IDLE_TIMEOUT, 1);
+    this.closeLocally('tcp_session_idle_timeout');
+  }
+
+  private onMaxDuration(): void {
+    this.info.flags |= FLAG_DT;
+    add(this.proxy.stats, stat.TCP_MAX_DOWNSTREAM_CONNECTION_DURATION, 1);
+    this.closeLocally('max_connection_duration_reached');
+  }
+
+  private countUpstreamFlow(index: number): void {
+    if (this.cluster !== null) add(this.cluster.stats, index, 1);
+  }
+
+  /** What the client sent last still goes upstream after the client is gone. */
+  private flushUpstream(upstream: Transport): void {
+    const { stats } = this.proxy;
+    add(stats, stat.TCP_UPSTREAM_FLUSH_TOTAL, 1);
+    add(stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, 1);
+    upstream.handler = { ...IGNORE, onClose: () => add(stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, -1) };
+  }
+
+  /** Once: accounts, record, and word to the listener. */
+  private finish(): void {
+    if (this.over) return;
+    this.over = true;
+    this.maxDuration?.cancel();
+    this.idle?.cancel();
+    this.pending?.cancel();
+    this.pending = null;
+    this.lease?.closed(this.closedByUpstream);
+    if (this.upstream !== null) this.upstream.handler = IGNORE;
+    const { info, proxy } = this;
+    info.endMs = proxy.env.runtime.nowMs();
+    info.downstreamWireBytesReceived = info.requestBodyBytes;
+    info.downstreamWireBytesSent = info.responseBodyBytes;
+    info.upstreamWireBytesSent = info.requestBodyBytes;
+    info.upstreamWireBytesReceived = info.responseBodyBytes;
+    this.onOver(info);
+    if (proxy.log !== null) proxy.log(info);
+  }
+}
+
+/** The handler of a session's upstream transport. */
+class UpstreamSide implements TransportHandler {
+  private readonly session: TcpSession;
+
+  constructor(session: TcpSession) {
+    this.session = session;
+  }
+
+  onData(chunk: Buffer): void {
+    this.session.onUpstreamData(chunk);
+  }
+
+  onEnd(): void {
+    this.session.onUpstreamEnd();
+  }
+
+  onDrain(): void {
+    this.session.onUpstreamDrain();
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.session.onUpstreamClose(error);
+  }
+}
+
+/** Of a transport whose session is over. */
+const IGNORE: TransportHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
