@@ -196,6 +196,11 @@ export interface Model {
   readonly headerPrefix: string;
   readonly listeners: readonly ListenerModel[];
   readonly clusters: readonly ClusterModel[];
+  /** `application_log_config.log_format`: how the process writes its own log; `null` = by the command line. */
+  readonly logFormat:
+    | { readonly kind: 'text'; readonly format: string }
+    | { readonly kind: 'json'; readonly format: JsonObject }
+    | null;
   /** Cluster-manager defaults: local cluster's name, empty when none. */
   readonly localClusterName: string;
 }

@@ -1,0 +1,171 @@
+// `config.bootstrap.v3.Bootstrap` → `Model`. Clusters come first: routes are checked against their names.
+
+import { isIP } from 'node:net';
+import { ConfigError } from '../util/error.ts';
+import { unpackAny } from './any.ts';
+import { isLeftOut, missingImplementation } from './fields-extensions.ts';
+import { DEFAULT_ACCESS_LOG_FORMAT, lowerAccessLogs } from './lower-access-log.ts';
+import { lowerCluster } from './lower-cluster.ts';
+import { type LowerContext, lowerAddress, structOrEmpty } from './lower-common.ts';
+import { wholeMs } from './lower-duration.ts';
+import { lowerListener } from './lower-listener.ts';
+import { lowerRuntime } from './lower-runtime.ts';
+import { lowerStatsConfig } from './lower-stats.ts';
+import { bool, list, type Msg, num, oneof, oneofCase, str, type struct, sub } from './message.ts';
+import type { AdminModel, ListenerModel, Model, NodeModel } from './model.ts';
+import type { AccessLogModel } from './model-access-log.ts';
+import type { ClusterModel } from './model-cluster.ts';
+import { typeNameOf } from './registry.ts';
+
+const DEFAULT_STATS_FLUSH_MS = 5000;
+const DEFAULT_HEADER_PREFIX = 'x-envoy';
+const CONNECTION_LIMIT_KEY = 'overload.global_downstream_max_connections';
+const CONNECTIONS_MONITOR = 'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig';
+
+/**
+ * @param message a decoded and validated `Bootstrap`
+ * @throws ConfigError unless the context collects refusals
+ */
+export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
+  ctx.checkFields(message, '');
+  const manager = sub(message, 'clusterManager');
+  ctx.defaultBind = manager === null ? null : sub(manager, 'upstreamBindConfig');
+  const resources = sub(message, 'staticResources');
+  const clusters = resources === null ? [] : lowerClusters(list(resources, 'clusters'), ctx);
+  ctx.clusterNames = new Set(clusters.map((cluster) => cluster.name));
+  const localClusterName = manager === null ? '' : str(manager, 'localClusterName');
+  if (localClusterName !== '' && !ctx.clusterNames.has(localClusterName)) {
+    throw new ConfigError(`local cluster '${localClusterName}' must be defined`, 'cluster_manager.local_cluster_name');
+  }
+  checkExtensions(list(message, 'bootstrapExtensions'), ctx);
+  const { runtime, runtimeLayers } = lowerRuntime(message, 'layered_runtime');
+  return {
+    node: lowerNode(sub(message, 'node'), ctx),
+    admin: lowerAdmin(sub(message, 'admin'), ctx),
+    stats: lowerStatsConfig(sub(message, 'statsConfig'), 'stats_config'),
+    statsFlushIntervalMs: lowerFlushInterval(message),
+    runtime,
+    runtimeLayers,
+    maxDownstreamConnections: connectionLimit(sub(message, 'overloadManager'), runtime),
+    headerPrefix: str(message, 'headerPrefix') || DEFAULT_HEADER_PREFIX,
+    listeners: resources === null ? [] : lowerListeners(list(resources, 'listeners'), ctx),
+    clusters,
+    logFormat: lowerLogFormat(sub(message, 'applicationLogConfig')),
+    localClusterName,
+  };
+}
+
+function lowerClusters(messages: readonly Msg[], ctx: LowerContext): ClusterModel[] {
+  const clusters: ClusterModel[] = [];
+  const names = new Set<string>();
+  for (const [i, message] of messages.entries()) {
+    const path = `static_resources.clusters[${i}]`;
+    const cluster = ctx.attempt(() => {
+      const name = str(message, 'name');
+      if (names.has(name)) throw new ConfigError(`cluster manager: duplicate cluster '${name}'`, path);
+      names.add(name);
+      return lowerCluster(message, ctx, path);
+    });
+    if (cluster !== null) clusters.push(cluster);
+  }
+  return clusters;
+}
+
+function lowerListeners(messages: readonly Msg[], ctx: LowerContext): ListenerModel[] {
+  const listeners: ListenerModel[] = [];
+  const names = new Set<string>();
+  for (const [i, message] of messages.entries()) {
+    const path = `static_resources.listeners[${i}]`;
+    const listener = ctx.attempt(() => {
+      const lowered = lowerListener(message, ctx, path);
+      // Envoy drops the second one without a word; a listener that silently is not there helps nobody.
+      if (names.has(lowered.name)) throw new ConfigError(`duplicate listener ${lowered.name} found`, path);
+      names.add(lowered.name);
+      return lowered;
+    });
+    if (listener !== null) listeners.push(listener);
+  }
+  return listeners;
+}
+
+/** The command line wins over the file. */
+function lowerNode(message: Msg | null, ctx: LowerContext): NodeModel {
+  const { serviceNode, serviceCluster, serviceZone } = ctx.options;
+  const locality = message === null ? null : sub(message, 'locality');
+  const part = (field: string) => (locality === null ? '' : str(locality, field));
+  return {
+    id: serviceNode || (message === null ? '' : str(message, 'id')),
+    cluster: serviceCluster || (message === null ? '' : str(message, 'cluster')),
+    locality: { region: part('region'), zone: serviceZone || part('zone'), subZone: part('subZone') },
+    metadata: message === null ? {} : structOrEmpty(message, 'metadata'),
+  };
+}
+
+function lowerAdmin(message: Msg | null, ctx: LowerContext): AdminModel | null {
+  if (message === null) return null;
+  const addressMessage = sub(message, 'address');
+  const logs = [...lowerAccessLogs(list(message, 'accessLog'), ctx, 'admin.access_log')];
+  const olderPath = str(message, 'accessLogPath');
+  if (olderPath !== '') logs.push(fileLog(olderPath));
+  if (addressMessage === null) return null;
+  const address = lowerAddress(addressMessage, 'admin.address');
+  if (address.kind === 'socket' && isIP(address.address) === 0) {
+    throw new ConfigError(`malformed IP address: ${address.address}`, 'admin.address.socket_address.address');
+  }
+  if (address.kind === 'internal') throw new ConfigError('the admin cannot listen internally', 'admin.address');
+  return { address, accessLogs: logs, ignoreGlobalConnLimit: bool(message, 'ignoreGlobalConnLimit') };
+}
+
+/** `access_log_path`, the older spelling of one file log. */
+function fileLog(path: string): AccessLogModel {
+  return {
+    name: 'envoy.access_loggers.file',
+    filter: null,
+    sink: { kind: 'file', path },
+    format: { kind: 'text', format: DEFAULT_ACCESS_LOG_FORMAT, omitEmptyValues: false },
+  };
+}
+
+function lowerFlushInterval(bootstrap: Msg): number {
+  if (oneof(bootstrap, 'statsFlush') !== null && sub(bootstrap, 'statsFlushInterval') !== null) {
+    throw new ConfigError(
+      'Only one of stats_flush_interval or stats_flush_on_admin should be set!',
+      'stats_flush_on_admin',
+    );
+  }
+  return wholeMs(bootstrap, 'statsFlushInterval', DEFAULT_STATS_FLUSH_MS, '');
+}
+
+/** The overload manager's monitor, or the older runtime key. */
+function connectionLimit(overload: Msg | null, runtime: Model['runtime']): number {
+  for (const [i, monitor] of (overload === null ? [] : list(overload, 'resourceMonitors')).entries()) {
+    const any = oneofCase(monitor, 'configType', 'typedConfig');
+    if (any === null) continue;
+    const { typeUrl, message } = unpackAny(any, `overload_manager.resource_monitors[${i}].typed_config`);
+    if (typeNameOf(typeUrl) === CONNECTIONS_MONITOR) return num(message, 'maxActiveDownstreamConnections');
+  }
+  const limit = Number(runtime[CONNECTION_LIMIT_KEY] ?? 0);
+  return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
+}
+
+function checkExtensions(extensions: readonly Msg[], ctx: LowerContext): void {
+  for (const [i, extension] of extensions.entries()) {
+    const path = `bootstrap_extensions[${i}]`;
+    const any = sub(extension, 'typedConfig');
+    const typeName = any === null ? '' : typeNameOf(unpackAny(any, `${path}.typed_config`).typeUrl);
+    if (!isLeftOut(typeName, ctx.options.skipTypes)) {
+      ctx.attempt(() => {
+        throw missingImplementation(str(extension, 'name'), typeName, path);
+      });
+    }
+  }
+}
+
+function lowerLogFormat(message: Msg | null): Model['logFormat'] {
+  const format = message === null ? null : sub(message, 'logFormat');
+  if (format === null) return null;
+  const text = oneofCase<string>(format, 'logFormat', 'textFormat');
+  if (text !== null) return { kind: 'text', format: text };
+  const json = oneofCase(format, 'logFormat', 'jsonFormat');
+  return json === null ? null : { kind: 'json', format: json as unknown as NonNullable<ReturnType<typeof struct>> };
+}
