@@ -55,9 +55,8 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     honoured(TEST, 'json_format text_format'),
   ),
   'envoy.config.bootstrap.v3.ClusterManager': fields(
-    honoured(TEST, 'local_cluster_name'),
+    honoured(TEST, 'local_cluster_name upstream_bind_config'),
     harmless('clusters are made when they are first used', BOOTSTRAP, 'enable_deferred_cluster_creation'),
-    rejected('set upstream_bind_config on each cluster', 'upstream_bind_config'),
     warned('outlier ejections are not logged', 'outlier_detection'),
     warned('load is not reported', 'load_stats_config'),
   ),

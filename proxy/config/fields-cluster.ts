@@ -21,7 +21,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal load_balancing_policy track_timeout_budgets track_cluster_stats connection_pool_per_downstream_connection',
+      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal load_balancing_policy track_timeout_budgets track_cluster_stats connection_pool_per_downstream_connection filters',
     ),
     harmless('it holds for original destination clusters only', CLUSTER, 'cleanup_interval original_dst_lb_config'),
     harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
@@ -33,7 +33,6 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('subsets are not supported yet; remove it', 'lb_subset_config'),
     rejected(NO_HTTP2, 'http2_protocol_options'),
     rejected('choose the protocol in typed_extension_protocol_options', 'protocol_selection'),
-    rejected('upstream network filters are not supported; remove them', 'filters'),
     rejected('upstream extensions are not supported; remove it', 'upstream_config'),
     warned('the stats of this cluster are not filtered; use stats_config.stats_matcher', 'stats_matcher'),
     warned('a reader that stands still is not cut off by this limit', 'per_connection_buffer_high_watermark_timeout'),
@@ -42,6 +41,10 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('load is not reported', 'lrs_server lrs_report_endpoint_metrics'),
     warned('connections are made when they are needed', 'preconnect_policy'),
     warned('waiting requests are served in order', 'queuing_policies'),
+  ),
+  'envoy.config.cluster.v3.Filter': fields(
+    honoured(TEST, 'name typed_config'),
+    rejected('extension discovery is not supported; use typed_config', 'config_discovery'),
   ),
   'envoy.config.cluster.v3.Cluster.CustomClusterType': fields(honoured(TEST, 'name typed_config')),
   'envoy.config.cluster.v3.Cluster.RefreshRate': fields(honoured(TEST, 'base_interval max_interval')),
@@ -85,9 +88,7 @@ export const CLUSTER_FIELDS: FieldTable = {
   'envoy.config.cluster.v3.LoadBalancingPolicy': fields(honoured(TEST, 'policies')),
   'envoy.config.cluster.v3.LoadBalancingPolicy.Policy': fields(honoured(TEST, 'typed_extension_config')),
   'envoy.config.endpoint.v3.ClusterLoadAssignment': fields(
-    honoured(TEST, 'cluster_name endpoints'),
-    rejected('write each endpoint where it is used', 'named_endpoints'),
-    honoured(TEST, 'policy'),
+    honoured(TEST, 'cluster_name endpoints named_endpoints policy'),
   ),
   'envoy.config.endpoint.v3.ClusterLoadAssignment.Policy': fields(
     harmless('endpoints that are not discovered do not become stale', 'endpoint.proto', 'endpoint_stale_after'),
@@ -101,8 +102,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('write the endpoints into lb_endpoints', 'load_balancer_endpoints leds_cluster_locality_config'),
   ),
   'envoy.config.endpoint.v3.LbEndpoint': fields(
-    honoured(TEST, 'endpoint health_status metadata load_balancing_weight'),
-    rejected('write the endpoint where it is used', 'endpoint_name'),
+    honoured(TEST, 'endpoint endpoint_name health_status metadata load_balancing_weight'),
   ),
   'envoy.config.endpoint.v3.Endpoint': fields(
     honoured(TEST, 'address hostname additional_addresses'),

@@ -50,7 +50,7 @@ export const CORE_FIELDS: FieldTable = {
   ),
   'envoy.config.core.v3.HeaderValue': fields(
     honoured('lower-route', 'key value'),
-    warned('use value: raw values are for header mutations of external processors', 'raw_value'),
+    harmless('Envoy reads it from external processors only; value is the header', BASE, 'raw_value'),
   ),
   'envoy.config.core.v3.TypedExtensionConfig': fields(honoured('lower-hcm', 'name typed_config')),
   'envoy.config.core.v3.TransportSocket': fields(honoured('lower-listener', 'name typed_config')),
@@ -86,7 +86,13 @@ export const CORE_FIELDS: FieldTable = {
       'text_format json_format text_format_source omit_empty_values content_type formatters json_format_options',
     ),
   ),
-  'envoy.config.core.v3.JsonFormatOptions': fields(honoured('lower-access-log', 'sort_properties')),
+  'envoy.config.core.v3.JsonFormatOptions': fields(
+    harmless(
+      'properties are always sorted, as Envoy 1.40 does',
+      'core.v3 substitution_format_string.proto',
+      'sort_properties',
+    ),
+  ),
   'envoy.config.core.v3.RuntimeFractionalPercent': fields(honoured('lower-route', 'default_value runtime_key')),
   'envoy.config.core.v3.RuntimeUInt32': fields(honoured('lower-access-log', 'default_value runtime_key')),
   'envoy.config.core.v3.RuntimeDouble': fields(

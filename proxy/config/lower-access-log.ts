@@ -84,9 +84,9 @@ function lowerFileFormat(config: Msg, ctx: LowerContext, path: string): FormatMo
       return checked(text === '' ? DEFAULT_FORMAT : textFormat(text, false), `${path}.format`);
     }
     case 'jsonFormat':
-      return checked(jsonFormat(format.value as JsonObject, false, false), `${path}.json_format`);
+      return checked(jsonFormat(format.value as JsonObject, false), `${path}.json_format`);
     case 'typedJsonFormat':
-      return checked(jsonFormat(format.value as JsonObject, false, false), `${path}.typed_json_format`);
+      return checked(jsonFormat(format.value as JsonObject, false), `${path}.typed_json_format`);
     default:
       return lowerFormat(format.value as Msg, ctx, `${path}.log_format`);
   }
@@ -96,8 +96,9 @@ function textFormat(text: string, omitEmptyValues: boolean): FormatModel {
   return { kind: 'text', format: Buffer.from(text, 'utf8').toString('latin1'), omitEmptyValues };
 }
 
-function jsonFormat(format: JsonObject, omitEmptyValues: boolean, sortProperties: boolean): FormatModel {
-  return { kind: 'json', format, omitEmptyValues, sortProperties };
+/** Envoy 1.40 sorts properties whether or not it is told to. */
+function jsonFormat(format: JsonObject, omitEmptyValues: boolean): FormatModel {
+  return { kind: 'json', format, omitEmptyValues, sortProperties: true };
 }
 
 /** `core.v3.SubstitutionFormatString`, its operators checked. */
@@ -112,11 +113,8 @@ export function lowerFormat(message: Msg, ctx: LowerContext, path: string): Form
       const text = readDataSource(format.value as Msg, ctx, at).toString('latin1');
       return checked({ kind: 'text', format: text, omitEmptyValues }, at);
     }
-    case 'jsonFormat': {
-      const options = sub(message, 'jsonFormatOptions');
-      const sort = options !== null && bool(options, 'sortProperties');
-      return checked(jsonFormat(format.value as JsonObject, omitEmptyValues, sort), `${path}.json_format`);
-    }
+    case 'jsonFormat':
+      return checked(jsonFormat(format.value as JsonObject, omitEmptyValues), `${path}.json_format`);
     default:
       throw new ConfigError('one of text_format, json_format and text_format_source is required', path);
   }

@@ -59,6 +59,10 @@ export class LowerContext {
   clusterNames: ReadonlySet<string> | null;
   /** `cluster_manager.upstream_bind_config`, for clusters without their own. */
   defaultBind: Msg | null;
+  /** The node's id, for `use_node_id`. */
+  nodeId: string;
+  /** The merged runtime layers, for limits that have no field of their own. */
+  runtime: { readonly [key: string]: string | number | boolean };
   readonly #checkFields: FieldCheck | null;
 
   constructor(init: { options?: LowerOptions; collectRefusals?: boolean; checkFields?: FieldCheck | null } = {}) {
@@ -69,6 +73,8 @@ export class LowerContext {
     this.unsupportedFields = [];
     this.clusterNames = null;
     this.defaultBind = null;
+    this.nodeId = '';
+    this.runtime = {};
     this.#checkFields = init.checkFields ?? null;
   }
 
@@ -310,10 +316,10 @@ export function lowerHeaderAdd(message: Msg, path: string): HeaderAddModel {
   requireMutableHeader(name, `${path}.header.key`);
   const append = (message as unknown as { append?: boolean }).append;
   const action = APPEND_ACTIONS[num(message, 'appendAction')] ?? 'append_if_exists_or_add';
-  const rawValue = (header as unknown as { rawValue: Uint8Array }).rawValue;
   return {
     name,
-    value: rawValue.length > 0 ? Buffer.from(rawValue).toString('latin1') : wireString(str(header, 'value')),
+    // Envoy does not read `raw_value` here
+    value: wireString(str(header, 'value')),
     action: append === false ? 'overwrite_if_exists_or_add' : action,
     keepEmptyValue: bool(message, 'keepEmptyValue'),
   };

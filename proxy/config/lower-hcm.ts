@@ -53,7 +53,7 @@ export function lowerHttpConnectionManager(message: Msg, ctx: LowerContext, path
     addUserAgent: bool(message, 'addUserAgent'),
     appendLocalOverload: bool(message, 'appendLocalOverload'),
     localReply: lowerLocalReply(sub(message, 'localReplyConfig'), ctx, `${path}.local_reply_config`),
-    proxyStatus: lowerProxyStatus(sub(message, 'proxyStatusConfig'), ctx),
+    proxyStatus: lowerProxyStatus(sub(message, 'proxyStatusConfig'), lowerServerName(message), ctx),
   };
 }
 
@@ -178,12 +178,16 @@ function lowerServerHeaders(
   const scheme = sub(message, 'schemeHeaderTransformation');
   const overwrite = scheme === null ? null : oneofCase<string>(scheme, 'transformation', 'schemeToOverwrite');
   return {
-    serverName: wireString(str(message, 'serverName')) || SERVER_NAME,
+    serverName: lowerServerName(message),
     serverHeader: SERVER_HEADER[num(message, 'serverHeaderTransformation')] ?? 'overwrite',
     schemeToOverwrite: overwrite === 'http' || overwrite === 'https' ? overwrite : '',
     matchUpstreamScheme: scheme !== null && bool(scheme, 'matchUpstream'),
     via: wireString(str(message, 'via')),
   };
+}
+
+function lowerServerName(message: Msg): string {
+  return wireString(str(message, 'serverName')) || SERVER_NAME;
 }
 
 function lowerForwardedFor(
@@ -275,7 +279,7 @@ function lowerPathAndHost(
   };
 }
 
-function lowerProxyStatus(message: Msg | null, ctx: LowerContext): ProxyStatusModel | null {
+function lowerProxyStatus(message: Msg | null, serverName: string, ctx: LowerContext): ProxyStatusModel | null {
   if (message === null) return null;
   const name = oneof(message, 'proxyName');
   return {
@@ -283,12 +287,13 @@ function lowerProxyStatus(message: Msg | null, ctx: LowerContext): ProxyStatusMo
     removeConnectionTerminationDetails: bool(message, 'removeConnectionTerminationDetails'),
     removeResponseFlags: bool(message, 'removeResponseFlags'),
     setRecommendedResponseCode: bool(message, 'setRecommendedResponseCode'),
-    proxyName: proxyName(name?.case, name?.value, ctx),
+    proxyName: proxyName(name?.case, name?.value, serverName, ctx),
   };
 }
 
-function proxyName(kind: string | undefined, value: unknown, ctx: LowerContext): string {
+/** Envoy names itself as its `server` header does unless it is told otherwise. */
+function proxyName(kind: string | undefined, value: unknown, serverName: string, ctx: LowerContext): string {
   if (kind === 'literalProxyName' && value !== '') return wireString(value as string);
-  if (kind === 'useNodeId' && value === true) return wireString(ctx.options.serviceNode) || SERVER_NAME;
-  return SERVER_NAME;
+  if (kind === 'useNodeId' && value === true) return wireString(ctx.nodeId);
+  return serverName;
 }

@@ -12,6 +12,8 @@ import type { HttpFilterModel, RouterModel } from './model-http.ts';
 const ROUTER = 'envoy.extensions.filters.http.router.v3.Router';
 
 export function lowerHttpFilters(filters: readonly Msg[], ctx: LowerContext, path: string): readonly HttpFilterModel[] {
+  // Envoy takes an empty chain and then leaves every request without an answer
+  if (filters.length === 0) throw new ConfigError('the last filter must be the router; the list is empty', path);
   const models: HttpFilterModel[] = [];
   for (const [index, filter] of filters.entries()) {
     const at = `${path}[${index}]`;

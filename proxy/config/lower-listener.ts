@@ -48,7 +48,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     statPrefix: str(message, 'statPrefix'),
     ...chains,
     ...lowerSocket(message),
-    maxConnections: 0,
+    maxConnections: connectionLimit(str(message, 'name') || addressName, ctx),
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', CONNECTION_BUFFER_BYTES),
     trafficDirection: TRAFFIC_DIRECTIONS[num(message, 'trafficDirection')] ?? 'unspecified',
     useOriginalDst: bool(message, 'useOriginalDst'),
@@ -60,6 +60,12 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     accessLogs: lowerAccessLogs(list(message, 'accessLog'), ctx, `${path}.access_log`),
     metadata: lowerMetadata(sub(message, 'metadata')),
   };
+}
+
+/** The limit of one listener is a runtime key. */
+function connectionLimit(name: string, ctx: LowerContext): number {
+  const limit = Number(ctx.runtime[`envoy.resource_limits.listener.${name}.connection_limit`] ?? 0);
+  return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
 }
 
 // === Addresses and sockets ===
