@@ -39,8 +39,11 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   }
   checkExtensions(list(message, 'bootstrapExtensions'), ctx);
   const { runtime, runtimeLayers } = lowerRuntime(message, 'layered_runtime');
+  const node = lowerNode(sub(message, 'node'), ctx);
+  ctx.nodeId = node.id;
+  ctx.runtime = runtime;
   return {
-    node: lowerNode(sub(message, 'node'), ctx),
+    node,
     admin: lowerAdmin(sub(message, 'admin'), ctx),
     stats: lowerStatsConfig(sub(message, 'statsConfig'), 'stats_config'),
     statsFlushIntervalMs: lowerFlushInterval(message),
