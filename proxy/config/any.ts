@@ -15,22 +15,33 @@ export interface UnpackedAny {
   readonly message: Msg;
 }
 
-const unpacked = new WeakMap<Msg, UnpackedAny>();
+const unpacked = new WeakMap<Msg, DecodedAny>();
 
 /**
  * The message inside an Any, TypedStruct unwrapped.
  * @throws ConfigError at `path` when the type is unknown or its bytes cannot be read
  */
 export function unpackAny(any: Msg, path: string): UnpackedAny {
-  if (any instanceof DecodedAny) return any.inner ?? any;
-  const known = unpacked.get(any);
-  if (known !== undefined) return known;
-  const result = unpackWire(any, path);
-  unpacked.set(any, result);
-  return result;
+  const decoded = decodedOf(any, path);
+  return decoded.inner ?? decoded;
 }
 
-function unpackWire(any: Msg, path: string): UnpackedAny {
+/** The message inside an Any as it was sent: a TypedStruct stays one. */
+export function unpackAnyAsWritten(any: Msg, path: string): Msg {
+  return decodedOf(any, path).message;
+}
+
+function decodedOf(any: Msg, path: string): DecodedAny {
+  if (any instanceof DecodedAny) return any;
+  let decoded = unpacked.get(any);
+  if (decoded === undefined) {
+    decoded = decodeWire(any, path);
+    unpacked.set(any, decoded);
+  }
+  return decoded;
+}
+
+function decodeWire(any: Msg, path: string): DecodedAny {
   const typeUrl = str(any, 'typeUrl');
   const desc = loadRegistry().getMessage(typeNameOf(typeUrl));
   if (desc === undefined) throw unknownTypeError(typeUrl, path);
@@ -40,9 +51,7 @@ function unpackWire(any: Msg, path: string): UnpackedAny {
   } catch (error) {
     throw new ConfigError(`cannot decode ${desc.typeName}: ${error instanceof Error ? error.message : error}`, path);
   }
-  if (!isTypedStruct(desc.typeName)) return { typeUrl, message };
-  const inner = decodeTypedStruct(message, path);
-  return inner ?? { typeUrl, message };
+  return new DecodedAny(typeUrl, message, isTypedStruct(desc.typeName) ? decodeTypedStruct(message, path) : null);
 }
 
 /** The type URL of an Any without decoding it. */

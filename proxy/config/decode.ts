@@ -191,7 +191,7 @@ function compileSetter(field: DescField): FieldEntry['set'] {
   const name = field.localName;
   switch (field.fieldKind) {
     case 'list':
-      return listSetter(name, itemReader(field));
+      return listSetter(name, itemReader(field), nullItem(field));
     case 'map':
       return mapSetter(name, scalarParser(field.mapKey), itemReader(field));
     default: {
@@ -221,19 +221,25 @@ function oneofSetter(group: DescOneof, name: string, read: ValueReader, keepsNul
   };
 }
 
-function listSetter(name: string, read: ValueReader): FieldEntry['set'] {
+/** @param nullAs what a `null` item means: an empty message, as in Envoy */
+function listSetter(name: string, read: ValueReader, nullAs: object | null): FieldEntry['set'] {
   return (target, json, walk) => {
     if (json === null) return;
     if (!Array.isArray(json)) throw walk.error(`expected a list, got ${shown(json)}`);
     const items: unknown[] = [];
     for (let i = 0; i < json.length; i++) {
       walk.push(i);
-      const value = read(json[i], walk);
+      const value = read(nullAs === null ? json[i] : (json[i] ?? nullAs), walk);
       if (value !== IGNORED) items.push(value);
       walk.pop();
     }
     target[name] = items;
   };
+}
+
+function nullItem(field: DescField): object | null {
+  const desc = (field as unknown as { message?: DescMessage }).message;
+  return desc === undefined || desc.typeName === 'google.protobuf.Value' ? null : {};
 }
 
 function mapSetter(name: string, parseKey: ScalarParser, read: ValueReader): FieldEntry['set'] {

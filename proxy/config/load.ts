@@ -1,0 +1,115 @@
+// The way from the command line to the model of a static configuration:
+// read → decode → merge → validate → check field answers → lower. The configuration thread calls `loadStaticModel`.
+
+import { ConfigError } from '../util/error.ts';
+import { checkFieldAnswers } from './answers.ts';
+import { decodeJson } from './decode.ts';
+import { messageToDumpJson } from './dump-json.ts';
+import { lowerBootstrap } from './lower-bootstrap.ts';
+import { LowerContext } from './lower-common.ts';
+import { mergeMessage } from './merge.ts';
+import type { Msg } from './message.ts';
+import type { JsonObject, Model } from './model.ts';
+import { readConfigFile, readConfigText, type Source } from './source.ts';
+import { validateMessage } from './validate.ts';
+
+const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
+
+/** What of the command line decides how a static configuration is read (`Options` of `server/args.ts` fits). */
+export interface LoadOptions {
+  readonly configPath: string;
+  readonly configYaml: string;
+  readonly serviceNode: string;
+  readonly serviceCluster: string;
+  readonly serviceZone: string;
+  readonly allowUnknownStaticFields: boolean;
+  readonly skipDeprecatedLogs: boolean;
+}
+
+export interface LoadedModel {
+  readonly model: Model;
+  /** One sentence each, with its field path. */
+  readonly warnings: readonly string[];
+  /** Paths of set fields that are not supported (`outrigger.config.unsupported_field`). */
+  readonly unsupportedFields: readonly string[];
+  /** The bootstrap as JSON, for `renderBootstrapDump`. */
+  readonly rawBootstrapJson: string;
+}
+
+/**
+ * Loads, checks and lowers the static configuration.
+ * @param warn receives every warning as it is found; they are in the result too
+ * @throws ConfigError with the file position or field path
+ */
+export function loadStaticModel(options: LoadOptions, warn: (text: string) => void = () => {}): LoadedModel {
+  const warnings: string[] = [];
+  const { message, json } = readBootstrap(options, warnings);
+  validateMessage(message, '', {
+    onDeprecated: (path, fullName) => {
+      if (!options.skipDeprecatedLogs) warnings.push(`${path}: Using deprecated option '${fullName}'`);
+    },
+  });
+  const ctx = new LowerContext({
+    options: {
+      allowUnknownFields: options.allowUnknownStaticFields,
+      serviceNode: options.serviceNode,
+      serviceCluster: options.serviceCluster,
+      serviceZone: options.serviceZone,
+      skipTypes: skipTypes(),
+    },
+    checkFields: checkFieldAnswers,
+  });
+  const model = lowerBootstrap(message, ctx);
+  warnings.push(...ctx.warnings);
+  warnings.forEach(warn);
+  return { model, warnings, unsupportedFields: ctx.unsupportedFields, rawBootstrapJson: json };
+}
+
+/** `OUTRIGGER_SKIP_TYPES`: message names or type URLs, comma-separated. */
+function skipTypes(): ReadonlySet<string> {
+  const names = (process.env['OUTRIGGER_SKIP_TYPES'] ?? '').split(',').map((name) => name.trim());
+  return new Set(names.filter(Boolean));
+}
+
+function readBootstrap(options: LoadOptions, warnings: string[]): { message: Msg; json: string } {
+  const { configPath, configYaml } = options;
+  if (configPath === '' && configYaml === '') {
+    throw new ConfigError('at least one of --config-path and --config-yaml should be non-empty');
+  }
+  const base = configPath === '' ? null : readConfigFile(configPath, BOOTSTRAP);
+  const over = configYaml === '' ? null : readConfigText(configYaml);
+  const only = base ?? over;
+  if (only === null) throw new ConfigError('no configuration');
+  const message = decodeSource(only, options, warnings);
+  if (base === null || over === null) return { message, json: sourceJson(only, message) };
+  mergeMessage(message, decodeSource(over, options, warnings));
+  return { message, json: JSON.stringify(messageToDumpJson(message)) };
+}
+
+function decodeSource(source: Source, options: LoadOptions, warnings: string[]): Msg {
+  if (source.kind === 'message') return source.message;
+  return decodeJson(BOOTSTRAP, source.value, { allowUnknown: options.allowUnknownStaticFields, warnings });
+}
+
+function sourceJson(source: Source, message: Msg): string {
+  if (source.kind === 'message') return JSON.stringify(messageToDumpJson(message));
+  return source.text ?? JSON.stringify(source.value);
+}
+
+/** The bootstrap of `/config_dump`, from the JSON that `loadStaticModel` kept: node overrides of the command line in it. */
+export function renderBootstrapDump(rawBootstrapJson: string, options: LoadOptions): JsonObject {
+  const message = decodeJson(BOOTSTRAP, JSON.parse(rawBootstrapJson), { allowUnknown: true, warnings: [] });
+  const dump = messageToDumpJson(message);
+  const node = { ...((dump['node'] as JsonObject | undefined) ?? {}) } as Record<string, JsonObject | string>;
+  if (options.serviceNode !== '') node['id'] = options.serviceNode;
+  if (options.serviceCluster !== '') node['cluster'] = options.serviceCluster;
+  if (options.serviceZone !== '') {
+    node['locality'] = { ...((node['locality'] as JsonObject | undefined) ?? {}), zone: options.serviceZone };
+  }
+  return { node, ...without(dump, 'node') };
+}
+
+function without(object: JsonObject, key: string): JsonObject {
+  const { [key]: _, ...rest } = object;
+  return rest;
+}

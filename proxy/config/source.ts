@@ -1,0 +1,102 @@
+// Where a configuration comes from: a file (kind by its name, as in Envoy) or the text of `--config-yaml`.
+
+import { readFileSync } from 'node:fs';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ConfigError } from '../util/error.ts';
+import type { Msg } from './message.ts';
+import { messageDesc } from './registry.ts';
+import { readYaml } from './yaml-read.ts';
+
+/** What was read: JSON values still to be decoded, or a message (`.pb`). */
+export type Source =
+  /** `text`: the JSON document itself when it was JSON, otherwise `null`. */
+  | { readonly kind: 'json'; readonly value: unknown; readonly text: string | null }
+  | { readonly kind: 'message'; readonly message: Msg };
+
+/** The largest configuration that is read, bytes. */
+const CONFIG_BYTES_MAX = 512 * 1024 * 1024;
+
+/**
+ * Reads a configuration file: `.yaml` and `.yml` are YAML, `.pb` is binary, everything else is JSON.
+ * @throws ConfigError with the file, and line and column where the syntax is wrong
+ */
+export function readConfigFile(path: string, typeName: string): Source {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`unable to read file: ${reasonOf(error)}`, path);
+  }
+  if (bytes.length > CONFIG_BYTES_MAX) throw new ConfigError(`larger than ${CONFIG_BYTES_MAX} bytes`, path);
+  const name = path.toLowerCase();
+  if (name.endsWith('.pb')) return readBinary(bytes, path, typeName);
+  if (name.endsWith('.pb_text')) {
+    throw new ConfigError('text protobuf is not supported; use YAML, JSON or binary protobuf (.pb)', path);
+  }
+  if (name.endsWith('.yaml') || name.endsWith('.yml')) return yamlSource(bytes.toString('utf8'), path);
+  return jsonSource(bytes.toString('utf8'), path);
+}
+
+/** Reads the value of `--config-yaml`; empty text is an empty configuration. */
+export function readConfigText(text: string): Source {
+  if (text.trim() === '') return { kind: 'json', value: {}, text: null };
+  return yamlSource(text, '--config-yaml');
+}
+
+function reasonOf(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'no such file';
+    case 'EACCES':
+      return 'permission denied';
+    case 'EISDIR':
+      return 'it is a directory';
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function withoutBom(text: string): string {
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
+function yamlSource(text: string, name: string): Source {
+  return { kind: 'json', value: requireObject(readYaml(withoutBom(text), name), name), text: null };
+}
+
+function jsonSource(raw: string, name: string): Source {
+  const text = withoutBom(raw);
+  if (text.trim() === '') throw new ConfigError('the file is empty', name);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(...jsonComplaint(text, error, name));
+  }
+  return { kind: 'json', value: requireObject(value, name), text };
+}
+
+function requireObject(value: unknown, name: string): unknown {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  if (value === null) throw new ConfigError('the configuration is empty', name);
+  throw new ConfigError(`the top level must be a map, not ${Array.isArray(value) ? 'a list' : typeof value}`, name);
+}
+
+/** V8 names an offset for wrong characters and nothing for a text that ends too early. */
+function jsonComplaint(text: string, error: unknown, name: string): [string, string] {
+  const message = error instanceof Error ? error.message : String(error);
+  const offset = / at position (\d+)/.exec(message);
+  const before = text.slice(0, offset === null ? text.length : Number(offset[1]));
+  const line = before.split('\n').length;
+  const column = before.length - before.lastIndexOf('\n');
+  const reason = message.replace(/ in JSON at position.*$/, '').replace(/, (?:\.\.\.)?".*$/s, '');
+  return [`invalid JSON: ${reason}`, `${name}:${line}:${column}`];
+}
+
+function readBinary(bytes: Buffer, path: string, typeName: string): Source {
+  try {
+    return { kind: 'message', message: fromBinary(messageDesc(typeName), bytes) };
+  } catch {
+    throw new ConfigError(`Unable to parse file as a binary protobuf (type ${typeName})`, path);
+  }
+}
