@@ -39,7 +39,8 @@ export function binLower(bin: number): number {
   if (bin === 0) return 0;
   const decade = Math.floor((bin - 1) / BINS_PER_DECADE);
   const mantissa = ((bin - 1) % BINS_PER_DECADE) + 10;
-  return (mantissa * power(decade)) / 10;
+  // In this order of operations the result equals libcircllhist's to the last bit (1.1 · 100 = 110.00000000000001).
+  return (mantissa / 10) * power(decade);
 }
 
 /** How wide a bin is; 0 for the bin of zeros. */
@@ -106,8 +107,9 @@ export function sampleSum(counts: HistogramCounts): number {
 function binMiddle(bin: number): number {
   if (bin === 0) return 0;
   const lower = binLower(bin);
-  const upper = lower + binWidth(bin);
-  return (2 * lower * upper) / (lower + upper);
+  const width = binWidth(bin);
+  // In this order of operations the last bits equal libcircllhist's.
+  return lower + width * (lower / (lower + (lower + width)));
 }
 
 /**

@@ -91,7 +91,9 @@ export function bucketCounts(
 }
 
 function binsText(counts: HistogramCounts): string {
-  return counts.bins.map((bin, i) => `${binLower(bin)},${binWidth(bin)}:${counts.counts[i]}`).join(', ');
+  return counts.bins
+    .map((bin, i) => `${sixDigits(binLower(bin))},${sixDigits(binWidth(bin))}:${counts.counts[i]}`)
+    .join(', ');
 }
 
 /** `0.995` → `99.5`. */
