@@ -18,9 +18,9 @@ import {
   CHUNK_END,
   chunkHead,
   LAST_CHUNK,
-  lastChunk,
   responseFraming,
   writeResponseHead,
+  writeTrailers,
 } from '../codec/http1-write.ts';
 import { Transport, type TransportHandler } from '../net/transport.ts';
 import {
@@ -206,9 +206,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   // === From the stream ===
 
   writeInformational(status: number, headers: HeaderMap): void {
-    this.transport.writeHead(
-      writeResponseHead(status, headers, FRAMING_AS_IS, this.manager.model.http1.headerCase, 1, ''),
-    );
+    this.transport.writeHead(writeResponseHead(status, headers, 1, FRAMING_AS_IS, this.manager.model.http1.headerCase));
   }
 
   writeHead(status: number, headers: HeaderMap, endStream: boolean): void {
@@ -216,14 +214,14 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     if (stream === null) return;
     const { manager } = this;
     const minor = stream.protocol === 'HTTP/1.0' ? 0 : 1;
-    const framing = responseFraming(status, headers, endStream, stream.method === 'HEAD', minor, stream.upgrade !== '');
+    const framing = responseFraming(stream.method, status, headers, minor, endStream);
     this.framing = framing;
     if (!this.closing) this.decideClose(stream, headers, minor, endStream);
     if (stream.upgrade === '' || status >= 300) {
       if (this.closing) headers.set('connection', 'close');
       else if (minor === 0) headers.set('connection', 'keep-alive');
     }
-    const text = writeResponseHead(status, headers, framing, manager.model.http1.headerCase, minor, '');
+    const text = writeResponseHead(status, headers, minor, framing, manager.model.http1.headerCase);
     stream.responseHeaderBytes = text.length;
     this.transport.writeHead(text);
   }
@@ -242,7 +240,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   writeTrailers(trailers: HeaderMap): void {
     if (this.framing !== FRAMING_CHUNKED) return;
     const { http1 } = this.manager.model;
-    this.transport.writeHead(lastChunk(http1.enableTrailers ? trailers : null, http1.headerCase));
+    this.transport.writeHead(writeTrailers(http1.enableTrailers ? trailers : null, http1.headerCase));
   }
 
   abort(): void {
