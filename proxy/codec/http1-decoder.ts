@@ -48,6 +48,7 @@ export const STATE_DONE = 11;
 /** See the file's head; `RequestDecoder` and `ResponseDecoder` are the two ends. */
 export abstract class MessageDecoder {
   protected readonly options: H1Options;
+  private readonly skipsEmptyLines: boolean;
   protected state: number;
   protected error: H1Error | null;
   /** Body bytes left of a content-length, or of the chunk. */
@@ -63,8 +64,9 @@ export abstract class MessageDecoder {
   private chunkLineBytes: number;
   private extensionBytes: number;
 
-  constructor(options: H1Options) {
+  constructor(options: H1Options, skipsEmptyLines: boolean) {
     this.options = options;
+    this.skipsEmptyLines = skipsEmptyLines;
     this.state = STATE_HEAD;
     this.error = null;
     this.remaining = 0;
@@ -168,8 +170,8 @@ export abstract class MessageDecoder {
 
   private runHead(bytes: Buffer, from: number, end: number): number {
     let start = from;
-    // Empty lines before a message are skipped, RFC 9112 §2.2.
-    while (start < end && (bytes[start] === CR || bytes[start] === LF)) start++;
+    // Empty lines before a request are skipped, RFC 9112 §2.2.
+    while (this.skipsEmptyLines && start < end && (bytes[start] === CR || bytes[start] === LF)) start++;
     if (start === end) return end;
     if (start !== from) this.searched = 0;
     const headEnd = this.sectionEnd(bytes, start, end);

@@ -50,5 +50,6 @@ export const BAD_TARGET = codecError('HPE_INVALID_URL');
 export const BAD_VERSION = codecError('HPE_INVALID_VERSION');
 export const BAD_CONSTANT = codecError('HPE_INVALID_CONSTANT');
 export const BAD_STATUS = codecError('HPE_INVALID_STATUS');
+export const BODY_IN_BODILESS = codecError('content length not allowed in 1xx or 204');
 export const UNEXPECTED_END = codecError('connection ended in the middle of a message');
 export const UNSOLICITED = codecError('bytes without a request');

@@ -125,7 +125,8 @@ function addField(name: HeaderName, raw: string, value: string, options: H1Optio
     }
     const problem = noteSpecial(name, value, section);
     if (problem !== null) return problem;
-    if (name.kind === KIND_HOST && section === SECTION_REQUEST) {
+    // Both live on as facts: `host` is the authority, and the coding is undone by the decoder.
+    if (name.kind === KIND_TRANSFER_ENCODING || (name.kind === KIND_HOST && section === SECTION_REQUEST)) {
       lastValue = NO_FIELD;
       return null;
     }

@@ -53,7 +53,7 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
   private lineChecked: boolean;
 
   constructor(options: H1Options, sink: RequestSink) {
-    super(options);
+    super(options, true);
     this.sink = sink;
     this.lineChecked = false;
   }

@@ -17,6 +17,7 @@ import {
   BAD_STATUS,
   BAD_VERSION,
   BARE_CR,
+  BODY_IN_BODILESS,
   INVALID_TRANSFER_ENCODING,
   LENGTH_AND_CHUNKED,
   UNEXPECTED_END,
@@ -37,7 +38,7 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
   private upgradeAsked: boolean;
 
   constructor(options: H1Options, sink: ResponseSink) {
-    super(options);
+    super(options, false);
     this.sink = sink;
     this.state = STATE_DONE;
     this.shouldClose = false;
@@ -123,7 +124,11 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
       upgrade: false,
       wireBytes: end - start,
     };
-    if (status < 200 && !(status === 101 && this.upgradeAsked)) {
+    if (status < 200 || status === 204) {
+      if (facts.contentLength > 0 || facts.transferEncoding !== '') return BODY_IN_BODILESS;
+      head.headers.remove('content-length');
+    }
+    if (status < 200 && status !== 101) {
       this.state = STATE_HEAD;
       this.sink.onInformational(head);
       return null;
@@ -135,7 +140,8 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
   private beginBody(head: ResponseHead, excess: boolean): H1Error | null {
     const { status, headers } = head;
     const { contentLength, transferEncoding } = facts;
-    head.upgrade = status === 101 || (this.method === 'CONNECT' && status >= 200 && status < 300);
+    head.upgrade =
+      (status === 101 && this.upgradeAsked) || (this.method === 'CONNECT' && status >= 200 && status < 300);
     if (transferEncoding !== '') {
       if (contentLength >= 0) {
         if (!this.options.allowChunkedLength) return LENGTH_AND_CHUNKED;
@@ -149,6 +155,10 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
       this.state = STATE_RAW;
       this.sink.onResponseHead(head, false);
     } else if (this.method === 'HEAD' || status === 204 || status === 304) {
+      this.end(head, excess);
+    } else if (status === 101) {
+      // Nobody asked for it: passed on as Envoy does, but nothing behind it can be trusted.
+      head.keepAlive = false;
       this.end(head, excess);
     } else if ((head.known & KNOWN_TRANSFER_ENCODING) !== 0) {
       this.shouldClose = !head.keepAlive;
@@ -180,7 +190,7 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
 function readStatus(text: string, lineEnd: number): number | H1Error {
   if (!text.startsWith('HTTP/')) return BAD_CONSTANT;
   if (text.charCodeAt(5) !== 49 || text.charCodeAt(6) !== 46 || text.charCodeAt(8) !== 32) return BAD_VERSION;
-  if (text.charCodeAt(7) !== 49 && text.charCodeAt(7) !== 48) return BAD_VERSION;
+  if (Number.isNaN(digit(text.charCodeAt(7)))) return BAD_VERSION;
   const status = digit(text.charCodeAt(9)) * 100 + digit(text.charCodeAt(10)) * 10 + digit(text.charCodeAt(11));
   // A line may end behind the status, with or without the space.
   if (!(status >= 100) || (lineEnd > 12 && text.charCodeAt(12) !== 32)) return BAD_STATUS;

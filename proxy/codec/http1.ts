@@ -92,7 +92,10 @@ export const KNOWN_COOKIE = 1 << 17;
 /** `traceparent`, `tracestate`, `b3`, `x-b3-*`, `x-client-trace-id`, `x-ot-span-context`. */
 export const KNOWN_TRACE = 1 << 18;
 
-/** What a decoded request head says; `headers` is owned by the receiver and may be mutated. */
+/**
+ * What a decoded request head says; `headers` is owned by the receiver and may be mutated. `host` and
+ * `transfer-encoding` are not among them: the one is `authority`, the other is undone by the decoder.
+ */
 export interface RequestHead {
   method: string;
   /**
@@ -100,7 +103,7 @@ export interface RequestHead {
    * whose authority-form is in `authority`.
    */
   path: string;
-  /** From absolute-form, else `host`; empty when absent. `host` itself is not in `headers`. */
+  /** From absolute-form, else `host`; empty when absent. */
   authority: string;
   /** From absolute-form (`http`/`https`), else empty. */
   scheme: string;
@@ -119,7 +122,7 @@ export interface RequestHead {
   droppedHeaders: number;
 }
 
-/** What a decoded response head says. */
+/** What a decoded response head says; `transfer-encoding` is undone and not among the headers. */
 export interface ResponseHead {
   status: number;
   /** Empty unless `preserveCase`. */
