@@ -1,8 +1,7 @@
 // The stats of one cluster and of one host, in Envoy's spelling, and the index of each in its block.
 //
-// The list is what stock Envoy 1.40 prints under `cluster.<name>.` for a cluster without traffic, except for
-// `default.total_match_count` (Envoy's transport socket matcher) which is one cell of its own, and for the histograms,
-// which are named here and allocated at their first sample.
+// The list is what stock Envoy 1.40 prints under `cluster.<name>.` for a cluster without traffic. Histograms are only
+// named here: they are allocated at their first sample.
 
 import type { Catalogue, StatKind } from './stats.ts';
 
@@ -126,6 +125,21 @@ export const CLUSTER_HISTOGRAMS: readonly string[] = [
   'upstream_cx_length_ms',
   'upstream_rq_per_cx',
 ];
+
+/** Counter of Envoy's transport socket matcher, one for each cluster's default socket: 1 from the start. */
+export const DEFAULT_TOTAL_MATCH_COUNT = 'default.total_match_count';
+
+/** Printed under `cluster.<statName>.http1.` once a cluster has had an HTTP/1 connection. */
+export const CLUSTER_HTTP1_CATALOGUE: Catalogue = {
+  key: 'cluster_http1',
+  names: [
+    'dropped_headers_with_underscores',
+    'metadata_not_supported_error',
+    'requests_rejected_with_underscores_in_headers',
+    'response_flood',
+  ],
+  kinds: ['c', 'c', 'c', 'c'],
+};
 
 /** Printed under `cluster.<statName>.circuit_breakers.<priority>.` only when `track_remaining` is set. */
 export const REMAINING_CATALOGUE: Catalogue = {

@@ -2,10 +2,20 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { ClusterModel } from '../config/model-cluster.ts';
+import type { Transport } from '../net/transport.ts';
 import type { StreamInfo, UpstreamHostInfo } from '../observe/stream-info.ts';
 
+export type { UpstreamHostInfo } from '../observe/stream-info.ts';
+
 /** Why an attempt found no connection. */
-export type PoolFailure = 'no_healthy_host' | 'overflow' | 'connect_failure' | 'connect_timeout';
+export type PoolFailure =
+  | 'no_healthy_host'
+  | 'overflow'
+  /** The peer refused or could not be reached (Envoy: "remote connection failure"). */
+  | 'connect_failure'
+  /** The socket could not be bound (Envoy: "local connection failure"). */
+  | 'local_connect_failure'
+  | 'connect_timeout';
 
 /** Why a running upstream stream ended early. */
 export type ResetReason =
@@ -73,13 +83,37 @@ export interface PendingStream {
 /** One cluster as a worker runs it. */
 export interface Cluster {
   readonly model: ClusterModel;
-  /** Block of the `cluster` catalogue (`observe/catalogues.ts`). */
+  /** Block of the `cluster` catalogue (`observe/catalogue-cluster.ts`). */
   readonly stats: Float64Array;
   /** Starts an HTTP stream. `null` when the handler was already told (ready or failed). */
   startStream(context: PickContext, handler: UpstreamStreamHandler): PendingStream | null;
+  /** Opens a raw connection. `null` when the handler was already told (failed). */
+  startTcp(context: PickContext, handler: TcpHandler): PendingStream | null;
   /** Retry breaker: takes a place among `max_retries` (or the budget); false = full. */
   tryRetry(priority: 'default' | 'high'): boolean;
   endRetry(priority: 'default' | 'high'): void;
+}
+
+/** Told how a raw connection for the TCP proxy fares. */
+export interface TcpHandler {
+  /**
+   * Connected: from now on the transport is the handler's. Its `handler` must be set inside this call; whoever holds
+   * it must call `lease.closed()` when it is gone.
+   */
+  onTcpReady(transport: Transport, host: UpstreamHostInfo, lease: TcpLease): void;
+  onTcpFailure(reason: PoolFailure, transportFailureReason: string, host: UpstreamHostInfo | null): void;
+}
+
+/** Accounts of a raw connection: counters, breaker, maximum duration. */
+export interface TcpLease {
+  readonly connectionId: number;
+  readonly connectStartMs: number;
+  readonly connectEndMs: number;
+  /** Adds to `upstream_cx_rx_bytes_total` and `upstream_cx_tx_bytes_total`. */
+  received(bytes: number): void;
+  sent(bytes: number): void;
+  /** Once, when the connection is gone. `remote`: the upstream ended it first. */
+  closed(remote: boolean): void;
 }
 
 /** All clusters of a worker; looked up by name once per route compile, not per request, wherever the name is fixed. */

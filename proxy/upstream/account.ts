@@ -1,0 +1,126 @@
+// The accounts of one upstream connection, HTTP or raw: Envoy's `upstream_cx_*` stats, the host's, and the breaker.
+
+import type { ClusterModel } from '../config/model-cluster.ts';
+import type { Dial } from '../net/dial.ts';
+import { socketErrorText } from '../net/dial.ts';
+import {
+  BIND_ERRORS,
+  HOST_CX_ACTIVE,
+  HOST_CX_CONNECT_FAIL,
+  HOST_CX_TOTAL,
+  UPSTREAM_CX_ACTIVE,
+  UPSTREAM_CX_CONNECT_FAIL,
+  UPSTREAM_CX_CONNECT_TIMEOUT,
+  UPSTREAM_CX_DESTROY,
+  UPSTREAM_CX_DESTROY_LOCAL,
+  UPSTREAM_CX_DESTROY_LOCAL_WITH_ACTIVE_RQ,
+  UPSTREAM_CX_DESTROY_REMOTE,
+  UPSTREAM_CX_DESTROY_REMOTE_WITH_ACTIVE_RQ,
+  UPSTREAM_CX_DESTROY_WITH_ACTIVE_RQ,
+  UPSTREAM_CX_TOTAL,
+} from '../observe/catalogue-cluster.ts';
+import type { Histogram } from '../observe/stats.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel } from '../util/timer-wheel.ts';
+import type { PriorityBreakers } from './breakers.ts';
+import type { Host } from './host.ts';
+import type { PoolFailure } from './upstream.ts';
+
+/** What all connections of one cluster and priority share. */
+export interface ConnectionContext {
+  readonly model: ClusterModel;
+  readonly stats: Float64Array;
+  readonly breakers: PriorityBreakers;
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  readonly dial: Dial;
+  readonly connectMs: Histogram;
+  readonly lengthMs: Histogram;
+  readonly requestsPerConnection: Histogram;
+}
+
+/** Why a connection was not established. */
+export interface ConnectFailure {
+  readonly reason: PoolFailure;
+  /** `%UPSTREAM_TRANSPORT_FAILURE_REASON%` with blanks. */
+  readonly text: string;
+}
+
+let lastConnectionId = 0;
+
+/** Opens the books when a connection is begun, closes them exactly once. */
+export class ConnectionAccount {
+  readonly id: number;
+  readonly startMs: number;
+  /** −1 until connected. */
+  connectedMs: number;
+  private readonly context: ConnectionContext;
+  private readonly host: Host;
+  private open: boolean;
+
+  constructor(context: ConnectionContext, host: Host) {
+    this.id = ++lastConnectionId;
+    this.startMs = context.runtime.nowMs();
+    this.connectedMs = -1;
+    this.context = context;
+    this.host = host;
+    this.open = true;
+    const { stats } = context;
+    (stats[UPSTREAM_CX_TOTAL] as number)++;
+    (stats[UPSTREAM_CX_ACTIVE] as number)++;
+    (host.stats[HOST_CX_TOTAL] as number)++;
+    (host.stats[HOST_CX_ACTIVE] as number)++;
+    context.breakers.connections.take();
+  }
+
+  connected(): void {
+    this.connectedMs = this.context.runtime.nowMs();
+    this.context.connectMs.record(Math.round(this.connectedMs - this.startMs));
+  }
+
+  /** @param active a request was under way */
+  closed(remote: boolean, active: boolean): void {
+    if (!this.open) return;
+    this.open = false;
+    const { stats, breakers, lengthMs, runtime } = this.context;
+    (stats[UPSTREAM_CX_DESTROY] as number)++;
+    (stats[remote ? UPSTREAM_CX_DESTROY_REMOTE : UPSTREAM_CX_DESTROY_LOCAL] as number)++;
+    if (active) {
+      (stats[UPSTREAM_CX_DESTROY_WITH_ACTIVE_RQ] as number)++;
+      (stats[
+        remote ? UPSTREAM_CX_DESTROY_REMOTE_WITH_ACTIVE_RQ : UPSTREAM_CX_DESTROY_LOCAL_WITH_ACTIVE_RQ
+      ] as number)++;
+    }
+    (stats[UPSTREAM_CX_ACTIVE] as number)--;
+    (this.host.stats[HOST_CX_ACTIVE] as number)--;
+    breakers.connections.give();
+    lengthMs.record(Math.round(runtime.nowMs() - this.startMs));
+  }
+
+  /** Counts a connection that never came to be, and says why. @param timedOut by the connect time-out */
+  failed(error: NodeJS.ErrnoException | null, timedOut: boolean): ConnectFailure {
+    const { stats } = this.context;
+    const failure = timedOut ? TIMED_OUT : this.failureOf(error);
+    if (timedOut) (stats[UPSTREAM_CX_CONNECT_TIMEOUT] as number)++;
+    if (failure.reason === 'local_connect_failure') (stats[BIND_ERRORS] as number)++;
+    (stats[UPSTREAM_CX_CONNECT_FAIL] as number)++;
+    (this.host.stats[HOST_CX_CONNECT_FAIL] as number)++;
+    this.closed(failure.reason === 'connect_failure', false);
+    return failure;
+  }
+
+  private failureOf(error: NodeJS.ErrnoException | null): ConnectFailure {
+    if (error === null) return { reason: 'connect_failure', text: '' };
+    const text = socketErrorText(error);
+    const { bind } = this.host.target;
+    if (bind !== null && (error.syscall === 'bind' || error.code === 'EADDRNOTAVAIL' || error.code === 'EADDRINUSE'))
+      return { reason: 'local_connect_failure', text: `failed to bind to ${bind.address}:${bind.port}: ${text}` };
+    // Errors that the kernel reports from connect() itself carry the address in Envoy's text, later ones do not.
+    return this.host.target.address.kind === 'pipe' || IMMEDIATE_ERRORS.has(error.code ?? '')
+      ? { reason: 'connect_failure', text: `immediate connect error: ${text}|remote address:${this.host.address}` }
+      : { reason: 'connect_failure', text: `delayed connect error: ${text}` };
+  }
+}
+
+const TIMED_OUT: ConnectFailure = { reason: 'connect_timeout', text: '' };
+const IMMEDIATE_ERRORS: ReadonlySet<string> = new Set(['ENETUNREACH', 'EACCES', 'EPERM', 'EINVAL']);

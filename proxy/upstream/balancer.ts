@@ -1,0 +1,145 @@
+// Choosing a host: first a priority (and healthy or degraded in it), then a host of that list.
+//
+// Priorities follow Envoy: each takes load in proportion to its health times 1.4, lower ones take what is left over;
+// a priority whose healthy share is below the panic threshold, while the whole cluster cannot carry 100 %, uses all of
+// its hosts. Localities of a priority are merged; weighting them is a matter of the locality-weighted policy.
+
+import type { ClusterModel } from '../config/model-cluster.ts';
+import { LB_HEALTHY_PANIC } from '../observe/catalogue-cluster.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { Host } from './host.ts';
+import { buildPicker, type Picker } from './picker.ts';
+
+/** Envoy's overprovisioning factor: full load is carried down to 71 % healthy hosts. */
+const OVERPROVISIONING_PERCENT = 140;
+
+/** Chooses a host of a cluster; replaced whole when hosts change. */
+export interface Balancer {
+  /** `null` = no host may be used. */
+  pick(): Host | null;
+}
+
+/** Hosts of one priority, sorted by health. */
+interface Level {
+  readonly all: readonly Host[];
+  readonly healthy: readonly Host[];
+  readonly degraded: readonly Host[];
+}
+
+/** One list that takes a share of the load. */
+interface Share {
+  readonly percent: number;
+  readonly picker: Picker;
+  readonly panic: boolean;
+}
+
+/**
+ * @param priorities hosts by priority; holes are empty lists
+ * @param stats block of the cluster catalogue, for `lb_healthy_panic`
+ */
+export function buildBalancer(
+  priorities: readonly (readonly Host[])[],
+  model: ClusterModel,
+  runtime: Runtime,
+  stats: Float64Array,
+): Balancer {
+  const levels = priorities.map(sortByHealth);
+  const shares = computeShares(levels, model, runtime);
+  if (shares.length === 0) return NO_HOST;
+  const only = shares[0] as Share;
+  if (shares.length === 1) return only.panic ? new PanicBalancer(only.picker, stats) : only.picker;
+  return new PriorityBalancer(shares, runtime, stats);
+}
+
+const NO_HOST: Balancer = { pick: () => null };
+
+class PanicBalancer implements Balancer {
+  private readonly picker: Picker;
+  private readonly stats: Float64Array;
+
+  constructor(picker: Picker, stats: Float64Array) {
+    this.picker = picker;
+    this.stats = stats;
+  }
+
+  pick(): Host {
+    (this.stats[LB_HEALTHY_PANIC] as number)++;
+    return this.picker.pick();
+  }
+}
+
+class PriorityBalancer implements Balancer {
+  private readonly shares: readonly Share[];
+  private readonly runtime: Runtime;
+  private readonly stats: Float64Array;
+
+  constructor(shares: readonly Share[], runtime: Runtime, stats: Float64Array) {
+    this.shares = shares;
+    this.runtime = runtime;
+    this.stats = stats;
+  }
+
+  pick(): Host {
+    const { shares } = this;
+    let left = this.runtime.random() * 100;
+    let at = 0;
+    while (at < shares.length - 1 && left >= (shares[at] as Share).percent) left -= (shares[at++] as Share).percent;
+    const share = shares[at] as Share;
+    if (share.panic) (this.stats[LB_HEALTHY_PANIC] as number)++;
+    return share.picker.pick();
+  }
+}
+
+function sortByHealth(hosts: readonly Host[]): Level {
+  return {
+    all: hosts,
+    healthy: hosts.filter((host) => host.health === 'healthy'),
+    degraded: hosts.filter((host) => host.health === 'degraded'),
+  };
+}
+
+/** What a level can carry, 0 to 100. */
+function capacity(usable: number, total: number): number {
+  return total === 0 ? 0 : Math.min(100, Math.floor((OVERPROVISIONING_PERCENT * usable) / total));
+}
+
+/** Shares that add up to 100, healthy lists of all priorities before degraded ones; empty = nothing may be used. */
+function computeShares(levels: readonly Level[], model: ClusterModel, runtime: Runtime): Share[] {
+  const healthy = levels.map((level) => capacity(level.healthy.length, level.all.length));
+  const degraded = levels.map((level) => capacity(level.degraded.length, level.all.length));
+  const available = Math.min(100, sum(healthy) + sum(degraded));
+  const inPanic = levels.map((level) => available < 100 && isInPanic(level, model.healthyPanicThreshold));
+  const pickerOf = (hosts: readonly Host[]) => buildPicker(hosts, model.lbPolicy, runtime);
+  const hosts = sum(levels.map((level) => level.all.length));
+  // Every priority in panic: the load goes by the number of hosts.
+  if (hosts > 0 && levels.every((level, i) => inPanic[i] || level.all.length === 0))
+    return levels
+      .filter((level) => level.all.length > 0)
+      .map((level) => ({ percent: (100 * level.all.length) / hosts, picker: pickerOf(level.all), panic: true }));
+  if (available === 0) return [];
+  const shares: Share[] = [];
+  let left = 100;
+  const add = (capacities: readonly number[], list: (level: Level) => readonly Host[]): void => {
+    for (const [i, level] of levels.entries()) {
+      const wanted = ((capacities[i] as number) * 100) / available;
+      const percent = Math.min(left, wanted);
+      if (percent <= 0) continue;
+      left -= percent;
+      const panic = inPanic[i] as boolean;
+      shares.push({ percent, picker: pickerOf(panic ? level.all : list(level)), panic });
+    }
+  };
+  add(healthy, (level) => level.healthy);
+  add(degraded, (level) => level.degraded);
+  return shares;
+}
+
+function isInPanic(level: Level, thresholdPercent: number): boolean {
+  if (level.all.length === 0) return false;
+  const usable = level.healthy.length + level.degraded.length;
+  return (100 * usable) / level.all.length < Math.min(100, thresholdPercent);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

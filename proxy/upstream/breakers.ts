@@ -1,0 +1,168 @@
+// Circuit breakers: how many connections, pending requests, requests, retries and pools a cluster may have.
+//
+// The limits hold for the whole process, as Envoy's do. Each worker owns one cell per limit in shared memory and
+// writes no other; the sum over the workers decides. With one worker the sum is the cell.
+// Workers read each other's cells without a lock: two of them may pass a limit at the same moment and overshoot it by
+// one each, as Envoy's threads do.
+
+import type { BreakerModel } from '../config/model-cluster.ts';
+import { bug } from '../util/error.ts';
+
+export const LIMIT_CX = 0;
+export const LIMIT_PENDING = 1;
+export const LIMIT_RQ = 2;
+export const LIMIT_RETRIES = 3;
+export const LIMIT_POOLS = 4;
+/** What a breaker limits; the index of its cell within the priority's run. */
+export type Limit = 0 | 1 | 2 | 3 | 4;
+
+const LIMITS = 5;
+/** Cells of one cluster: both priorities. `ClusterModel.breakerBase` is a multiple of it. */
+export const CELLS_PER_CLUSTER = LIMITS * 2;
+
+/** The shared table as one worker sees it. Layout: per cell one run of `workers` counts, then the "open" flag. */
+export class SharedBreakers {
+  readonly buffer: SharedArrayBuffer;
+  readonly workers: number;
+  /** Index of the worker that owns this view. */
+  readonly worker: number;
+  readonly cells: Int32Array;
+  /** Values from one cell to the next. */
+  readonly stride: number;
+
+  constructor(buffer: SharedArrayBuffer, workers: number, worker: number) {
+    this.buffer = buffer;
+    this.workers = workers;
+    this.worker = worker;
+    this.cells = new Int32Array(buffer);
+    this.stride = workers + 1;
+  }
+
+  /** Memory for `clusters` clusters; a growable buffer, so that later clusters are appended with `ensure`. */
+  static allocate(workers: number, clusters: number, clustersMax = 65_536): SharedArrayBuffer {
+    const bytes = CELLS_PER_CLUSTER * (workers + 1) * Int32Array.BYTES_PER_ELEMENT;
+    return new SharedArrayBuffer(bytes * Math.max(clusters, 1), { maxByteLength: bytes * clustersMax });
+  }
+
+  /** Makes room up to and including the cluster at `base`. */
+  ensure(base: number): void {
+    const bytes = (base + CELLS_PER_CLUSTER) * this.stride * Int32Array.BYTES_PER_ELEMENT;
+    if (this.buffer.byteLength < bytes) this.buffer.grow(bytes);
+  }
+
+  /** Gives back what a dead worker held. Called before its successor starts. */
+  clearWorker(worker: number): void {
+    const { cells, stride } = this;
+    for (let at = worker; at < cells.length; at += stride) Atomics.store(cells, at, 0);
+  }
+}
+
+/** Gauges of one limit that follow it: `open` is 0 or 1, `remaining` is `null` unless tracked. */
+export interface LimitGauges {
+  readonly block: Float64Array;
+  readonly open: number;
+  readonly remaining: Float64Array | null;
+  readonly remainingAt: number;
+}
+
+/** One limit of one cluster and priority. */
+export class Breaker {
+  /** Changes when a cluster's thresholds change while its cells stay. */
+  max: number;
+  private readonly shared: SharedBreakers;
+  private readonly cells: Int32Array;
+  private readonly first: number;
+  private readonly own: number;
+  private readonly gauges: LimitGauges;
+
+  constructor(shared: SharedBreakers, cell: number, max: number, gauges: LimitGauges) {
+    this.max = max;
+    this.shared = shared;
+    this.cells = shared.cells;
+    this.first = cell * shared.stride;
+    this.own = this.first + shared.worker;
+    this.gauges = gauges;
+    // The gauge is summed over the workers: the first one brings in the limit, each takes off what it uses.
+    if (gauges.remaining !== null)
+      gauges.remaining[gauges.remainingAt] = (shared.worker === 0 ? max : 0) - (this.cells[this.own] as number);
+  }
+
+  /** Uses of all workers now. */
+  get used(): number {
+    const { cells, first, shared } = this;
+    if (shared.workers === 1) return cells[first] as number;
+    let sum = 0;
+    for (let at = first; at < first + shared.workers; at++) sum += cells[at] as number;
+    return sum;
+  }
+
+  get canTake(): boolean {
+    return this.used < this.max;
+  }
+
+  take(): void {
+    (this.cells[this.own] as number)++;
+    const { remaining, remainingAt } = this.gauges;
+    if (remaining !== null) (remaining[remainingAt] as number)--;
+    if (this.used >= this.max) this.setOpen(1);
+  }
+
+  give(): void {
+    if (this.cells[this.own] === 0) {
+      bug('breaker_underflow', `cell ${this.own}`);
+      return;
+    }
+    (this.cells[this.own] as number)--;
+    const { remaining, remainingAt } = this.gauges;
+    if (remaining !== null) (remaining[remainingAt] as number)++;
+    if (this.cells[this.first + this.shared.workers] === 1 && this.used < this.max) this.setOpen(0);
+  }
+
+  /** Whoever turns the shared flag moves its own gauge by one, so that the sum over the workers is the flag. */
+  private setOpen(open: 0 | 1): void {
+    const flag = this.first + this.shared.workers;
+    if (this.cells[flag] === open) return;
+    if (Atomics.compareExchange(this.cells, flag, 1 - open, open) === 1 - open)
+      (this.gauges.block[this.gauges.open] as number) += open === 1 ? 1 : -1;
+  }
+}
+
+/** The five limits of one priority. */
+export class PriorityBreakers {
+  readonly connections: Breaker;
+  readonly pending: Breaker;
+  readonly requests: Breaker;
+  readonly retries: Breaker;
+  readonly pools: Breaker;
+  readonly model: BreakerModel;
+
+  constructor(shared: SharedBreakers, base: number, model: BreakerModel, gauges: (limit: Limit) => LimitGauges) {
+    const breaker = (limit: Limit, max: number) => new Breaker(shared, base + limit, max, gauges(limit));
+    this.model = model;
+    this.connections = breaker(LIMIT_CX, model.maxConnections);
+    this.pending = breaker(LIMIT_PENDING, model.maxPendingRequests);
+    this.requests = breaker(LIMIT_RQ, model.maxRequests);
+    this.retries = breaker(LIMIT_RETRIES, model.maxRetries);
+    this.pools = breaker(LIMIT_POOLS, model.maxConnectionPools);
+  }
+
+  /** Takes a place for a retry: among `max_retries`, or within the budget (a share of what is active and pending). */
+  tryRetry(): boolean {
+    const budget = this.model.retryBudget;
+    if (budget === null) {
+      if (!this.retries.canTake) return false;
+    } else {
+      const active = this.requests.used + this.pending.used;
+      const max = Math.max(Math.floor((active * budget.budgetPercent) / 100), budget.minRetryConcurrency);
+      this.retries.max = max;
+      if (this.retries.used >= max) return false;
+    }
+    this.retries.take();
+    return true;
+  }
+}
+
+/** First cell of a priority within a cluster's run. */
+export function priorityBase(clusterBase: number, priority: 'default' | 'high'): number {
+  return clusterBase + (priority === 'high' ? LIMITS : 0);
+}

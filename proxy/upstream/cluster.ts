@@ -1,0 +1,275 @@
+// One cluster as a worker runs it: its hosts, the balancer over them, its pools, breakers and stats.
+
+import type { H1Options } from '../codec/http1.ts';
+import { H1_OPTIONS } from '../codec/http1.ts';
+import type { ClusterModel, LocalityModel } from '../config/model-cluster.ts';
+import type { Dial, DialTarget } from '../net/dial.ts';
+import {
+  CIRCUIT_BREAKERS_DEFAULT_CX_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_CX_POOL_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_RQ_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_RQ_PENDING_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_RQ_RETRY_OPEN,
+  CIRCUIT_BREAKERS_HIGH_CX_OPEN,
+  CIRCUIT_BREAKERS_HIGH_CX_POOL_OPEN,
+  CIRCUIT_BREAKERS_HIGH_RQ_OPEN,
+  CIRCUIT_BREAKERS_HIGH_RQ_PENDING_OPEN,
+  CIRCUIT_BREAKERS_HIGH_RQ_RETRY_OPEN,
+  CLUSTER_CATALOGUE,
+  CLUSTER_HTTP1_CATALOGUE,
+  DEFAULT_TOTAL_MATCH_COUNT,
+  MAX_HOST_WEIGHT,
+  MEMBERSHIP_CHANGE,
+  MEMBERSHIP_DEGRADED,
+  MEMBERSHIP_HEALTHY,
+  MEMBERSHIP_TOTAL,
+  REMAINING_CATALOGUE,
+  REMAINING_CX,
+  REMAINING_CX_POOLS,
+  REMAINING_PENDING,
+  REMAINING_RETRIES,
+  REMAINING_RQ,
+  UPSTREAM_CX_NONE_HEALTHY,
+} from '../observe/catalogue-cluster.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel } from '../util/timer-wheel.ts';
+import type { ConnectionContext } from './account.ts';
+import { type Balancer, buildBalancer } from './balancer.ts';
+import { type LimitGauges, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
+import { Host, hostKey } from './host.ts';
+import { Http1Pool } from './http1-pool.ts';
+import { connectTcp } from './tcp.ts';
+import type { Cluster, PendingStream, PickContext, TcpHandler, UpstreamStreamHandler } from './upstream.ts';
+
+/** What the upstream side needs of its surroundings; one per worker. */
+export interface UpstreamEnv {
+  readonly stats: StatsStore;
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  readonly breakers: SharedBreakers;
+  readonly dial: Dial;
+}
+
+/** Repicks of a host that a retry should avoid; beyond it the last one is taken. */
+const REPICKS_MAX = 1_000;
+
+/** Everything of one routing priority. */
+interface PriorityState {
+  readonly context: ConnectionContext;
+  /** Made at a host's first request. */
+  readonly pools: Map<Host, Http1Pool>;
+}
+
+/** See the head of this file. */
+export class UpstreamCluster implements Cluster {
+  readonly model: ClusterModel;
+  readonly stats: Float64Array;
+  private readonly env: UpstreamEnv;
+  private readonly decoderOptions: H1Options;
+  private readonly default: PriorityState;
+  private readonly high: PriorityState;
+  private hosts: Map<string, Host>;
+  private balancer: Balancer;
+
+  /** @param breakerBase first cell of this cluster in the shared table */
+  constructor(model: ClusterModel, env: UpstreamEnv, breakerBase: number) {
+    this.model = model;
+    this.env = env;
+    const prefix = `cluster.${model.statName}.`;
+    this.stats = env.stats.block(CLUSTER_CATALOGUE, prefix);
+    this.decoderOptions = {
+      ...H1_OPTIONS,
+      limits: { headBytesMax: model.maxResponseHeadersBytes, headersMax: model.maxResponseHeadersCount },
+      allowChunkedLength: model.http1.allowChunkedLength,
+      enableTrailers: model.http1.enableTrailers,
+      acceptHttp10: true,
+      preserveCase: model.http1.headerCase === 'preserve',
+    };
+    this.default = this.buildPriority('default', prefix, breakerBase);
+    this.high = this.buildPriority('high', prefix, breakerBase);
+    this.hosts = new Map();
+    this.balancer = { pick: () => null };
+    if (this.isFirstWorker) (env.stats.cell(`${prefix}${DEFAULT_TOTAL_MATCH_COUNT}`, 'c')[0] as number)++;
+  }
+
+  startStream(context: PickContext, handler: UpstreamStreamHandler): PendingStream | null {
+    const host = this.pick(context);
+    if (host === null) {
+      (this.stats[UPSTREAM_CX_NONE_HEALTHY] as number)++;
+      handler.onPoolFailure('no_healthy_host', '', null);
+      return null;
+    }
+    const state = context.priority === 'high' ? this.high : this.default;
+    const pool = state.pools.get(host) ?? this.addPool(state, host);
+    return pool.startStream(handler);
+  }
+
+  startTcp(context: PickContext, handler: TcpHandler): PendingStream | null {
+    const host = this.pick(context);
+    if (host === null) {
+      (this.stats[UPSTREAM_CX_NONE_HEALTHY] as number)++;
+      handler.onTcpFailure('no_healthy_host', '', null);
+      return null;
+    }
+    const state = context.priority === 'high' ? this.high : this.default;
+    return connectTcp(state.context, host, handler);
+  }
+
+  tryRetry(priority: 'default' | 'high'): boolean {
+    return (priority === 'high' ? this.high : this.default).context.breakers.tryRetry();
+  }
+
+  endRetry(priority: 'default' | 'high'): void {
+    (priority === 'high' ? this.high : this.default).context.breakers.retries.give();
+  }
+
+  /** The hosts now; for `/clusters`. */
+  get hostList(): readonly Host[] {
+    return [...this.hosts.values()];
+  }
+
+  /**
+   * Replaces the hosts. A host whose address stays keeps its connections and counts; pools of those that are gone
+   * finish what runs and close.
+   */
+  setHosts(localities: readonly LocalityModel[]): void {
+    const next = new Map<string, Host>();
+    const priorities: Host[][] = [];
+    for (const locality of localities) {
+      while (priorities.length <= locality.priority) priorities.push([]);
+      for (const endpoint of locality.endpoints) {
+        // The one host of a LOGICAL_DNS cluster is its name: a new address is for new connections only.
+        const key = this.model.discovery.kind === 'logical_dns' ? endpoint.hostname : hostKey(endpoint);
+        if (next.has(key)) continue;
+        const target = this.targetOf(endpoint.address);
+        let host = this.hosts.get(key);
+        if (host === undefined) host = new Host(endpoint, target, this.model.name, this.env.stats);
+        else host.update(endpoint, target);
+        next.set(key, host);
+        (priorities[locality.priority] as Host[]).push(host);
+      }
+    }
+    const gone = [...this.hosts].filter(([key]) => !next.has(key)).map(([, host]) => host);
+    const changed = gone.length > 0 || next.size !== this.hosts.size;
+    this.hosts = next;
+    this.balancer = buildBalancer(priorities, this.model, this.env.runtime, this.stats);
+    for (const host of gone) this.dropPools(host);
+    this.countMembers(changed);
+  }
+
+  /** The cluster was removed or replaced: running exchanges end by themselves, nothing new begins. */
+  drain(): void {
+    for (const state of [this.default, this.high]) for (const pool of state.pools.values()) pool.drain();
+  }
+
+  /** Closes everything now. */
+  close(): void {
+    for (const state of [this.default, this.high]) for (const pool of state.pools.values()) pool.close();
+  }
+
+  private pick(context: PickContext): Host | null {
+    let host = this.balancer.pick();
+    if (context.avoidHost === null) return host;
+    const repicks = Math.min(context.avoidHostMaxAttempts, REPICKS_MAX);
+    for (let repick = 0; host !== null && repick < repicks && context.avoidHost(host); repick++)
+      host = this.balancer.pick();
+    return host;
+  }
+
+  private targetOf(address: DialTarget['address']): DialTarget {
+    const { bind, tcpKeepalive, perConnectionBufferLimitBytes } = this.model;
+    return { address, bind, keepalive: tcpKeepalive, bufferLimitBytes: perConnectionBufferLimitBytes };
+  }
+
+  private addPool(state: PriorityState, host: Host): Http1Pool {
+    // Envoy prints the codec's counters of a cluster from its first HTTP/1 connection on.
+    this.env.stats.block(CLUSTER_HTTP1_CATALOGUE, `cluster.${this.model.statName}.http1.`);
+    const pool = new Http1Pool(state.context, host, this.decoderOptions);
+    state.pools.set(host, pool);
+    return pool;
+  }
+
+  private dropPools(host: Host): void {
+    for (const state of [this.default, this.high]) {
+      state.pools.get(host)?.drain();
+      state.pools.delete(host);
+    }
+  }
+
+  private get isFirstWorker(): boolean {
+    return this.env.breakers.worker === 0;
+  }
+
+  /** Gauges are summed over the workers, who all have the same hosts: only the first one writes them. */
+  private countMembers(changed: boolean): void {
+    if (!this.isFirstWorker) return;
+    const { stats, hosts } = this;
+    let healthy = 0;
+    let degraded = 0;
+    let maxWeight = 0;
+    for (const host of hosts.values()) {
+      if (host.health === 'healthy') healthy++;
+      else if (host.health === 'degraded') degraded++;
+      maxWeight = Math.max(maxWeight, host.weight);
+    }
+    if (changed) (stats[MEMBERSHIP_CHANGE] as number)++;
+    stats[MEMBERSHIP_TOTAL] = hosts.size;
+    stats[MEMBERSHIP_HEALTHY] = healthy;
+    stats[MEMBERSHIP_DEGRADED] = degraded;
+    // Envoy leaves it at zero for static clusters.
+    stats[MAX_HOST_WEIGHT] = this.model.discovery.kind === 'static' ? 0 : maxWeight;
+  }
+
+  private buildPriority(priority: 'default' | 'high', prefix: string, breakerBase: number): PriorityState {
+    const { model, env, stats } = this;
+    const open = priority === 'high' ? HIGH_OPEN : DEFAULT_OPEN;
+    const remaining = model.trackRemaining
+      ? env.stats.block(REMAINING_CATALOGUE, `${prefix}circuit_breakers.${priority}.`)
+      : null;
+    const gauges = (limit: number): LimitGauges => ({
+      block: stats,
+      open: open[limit] as number,
+      remaining,
+      remainingAt: REMAINING[limit] as number,
+    });
+    const cells = priorityBase(breakerBase, priority);
+    return {
+      context: {
+        model,
+        stats,
+        breakers: new PriorityBreakers(env.breakers, cells, model.breakers[priority], gauges),
+        runtime: env.runtime,
+        wheel: env.wheel,
+        dial: env.dial,
+        connectMs: env.stats.histogram(`${prefix}upstream_cx_connect_ms`),
+        lengthMs: env.stats.histogram(`${prefix}upstream_cx_length_ms`),
+        requestsPerConnection: env.stats.histogram(`${prefix}upstream_rq_per_cx`),
+      },
+      pools: new Map(),
+    };
+  }
+}
+
+// Gauges by `Limit`.
+const DEFAULT_OPEN: readonly number[] = [
+  CIRCUIT_BREAKERS_DEFAULT_CX_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_RQ_PENDING_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_RQ_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_RQ_RETRY_OPEN,
+  CIRCUIT_BREAKERS_DEFAULT_CX_POOL_OPEN,
+];
+const HIGH_OPEN: readonly number[] = [
+  CIRCUIT_BREAKERS_HIGH_CX_OPEN,
+  CIRCUIT_BREAKERS_HIGH_RQ_PENDING_OPEN,
+  CIRCUIT_BREAKERS_HIGH_RQ_OPEN,
+  CIRCUIT_BREAKERS_HIGH_RQ_RETRY_OPEN,
+  CIRCUIT_BREAKERS_HIGH_CX_POOL_OPEN,
+];
+const REMAINING: readonly number[] = [
+  REMAINING_CX,
+  REMAINING_PENDING,
+  REMAINING_RQ,
+  REMAINING_RETRIES,
+  REMAINING_CX_POOLS,
+];

@@ -1,0 +1,103 @@
+// One upstream host of one cluster as a worker sees it.
+
+import type { AddressModel } from '../config/model.ts';
+import type { EndpointModel } from '../config/model-cluster.ts';
+import type { DialTarget } from '../net/dial.ts';
+import { HOST_CATALOGUE, HOST_RQ_ERROR, HOST_RQ_SUCCESS, HOST_RQ_TIMEOUT } from '../observe/catalogue-cluster.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import type { UpstreamHostInfo } from '../observe/stream-info.ts';
+
+/** How far a host may be used: what the endpoint's configured health says. */
+export type HostHealth = 'healthy' | 'degraded' | 'unhealthy';
+
+/** What makes two endpoints of different configurations the same host: pools and counts are kept. */
+export function hostKey(endpoint: EndpointModel): string {
+  return `${formatAddress(endpoint.address)}|${endpoint.hostname}`;
+}
+
+/** See the head of this file. */
+export class Host implements UpstreamHostInfo {
+  address: string;
+  readonly hostname: string;
+  /** Where new connections go. */
+  target: DialTarget;
+  /** The newest configuration of this address. */
+  endpoint: EndpointModel;
+  weight: number;
+  health: HostHealth;
+  /** Requests under way from this worker; what LEAST_REQUEST compares. */
+  activeRequests: number;
+  private readonly store: StatsStore;
+  private readonly statsPrefix: string;
+  private block: Float64Array | null;
+
+  constructor(endpoint: EndpointModel, target: DialTarget, clusterName: string, store: StatsStore) {
+    this.address = formatAddress(endpoint.address);
+    this.hostname = endpoint.hostname;
+    this.target = target;
+    this.endpoint = endpoint;
+    this.weight = endpoint.weight;
+    this.health = healthOf(endpoint);
+    this.activeRequests = 0;
+    this.store = store;
+    this.statsPrefix = `${clusterName}.${this.address}.`;
+    this.block = null;
+  }
+
+  /** Block of the host catalogue; allocated when the host is first used. */
+  get stats(): Float64Array {
+    if (this.block === null) this.block = this.store.block(HOST_CATALOGUE, this.statsPrefix);
+    return this.block;
+  }
+
+  /** Takes over weight, health, metadata (and, for a logical host, the address) of a newer configuration. */
+  update(endpoint: EndpointModel, target: DialTarget): void {
+    this.address = formatAddress(endpoint.address);
+    this.target = target;
+    this.endpoint = endpoint;
+    this.weight = endpoint.weight;
+    this.health = healthOf(endpoint);
+  }
+
+  /** A final response head, or the lack of one, as `/clusters` counts it: 5xx and failures are errors. */
+  countOutcome(success: boolean): void {
+    (this.stats[success ? HOST_RQ_SUCCESS : HOST_RQ_ERROR] as number)++;
+  }
+}
+
+/**
+ * Counts a request that the router gave up by time-out (Envoy: `rq_timeout`, and `rq_error` unless a response had begun).
+ */
+export function countHostTimeout(host: UpstreamHostInfo | null, responseStarted: boolean): void {
+  if (!(host instanceof Host)) return;
+  (host.stats[HOST_RQ_TIMEOUT] as number)++;
+  if (!responseStarted) host.countOutcome(false);
+}
+
+function healthOf(endpoint: EndpointModel): HostHealth {
+  switch (endpoint.health) {
+    case 'healthy':
+    case 'unknown':
+      return 'healthy';
+    case 'degraded':
+      return 'degraded';
+    case 'unhealthy':
+    case 'draining':
+    case 'timeout':
+      return 'unhealthy';
+  }
+}
+
+/** `ip:port`, `[ip6]:port`, a pipe's path, or `envoy://listener/id`, as Envoy prints addresses. */
+export function formatAddress(address: AddressModel): string {
+  switch (address.kind) {
+    case 'socket':
+      return address.address.includes(':')
+        ? `[${address.address}]:${address.port}`
+        : `${address.address}:${address.port}`;
+    case 'pipe':
+      return address.path;
+    case 'internal':
+      return `envoy://${address.listenerName}/${address.endpointId}`;
+  }
+}

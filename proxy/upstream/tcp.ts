@@ -1,0 +1,172 @@
+// Raw connections for the TCP proxy: one per downstream connection, never pooled.
+
+import type { DialHandler } from '../net/dial.ts';
+import type { Transport } from '../net/transport.ts';
+import {
+  HOST_RQ_ACTIVE,
+  HOST_RQ_PENDING_ACTIVE,
+  HOST_RQ_TOTAL,
+  UPSTREAM_CX_MAX_DURATION_REACHED,
+  UPSTREAM_CX_OVERFLOW,
+  UPSTREAM_CX_RX_BYTES_TOTAL,
+  UPSTREAM_CX_TX_BYTES_TOTAL,
+  UPSTREAM_RQ_ACTIVE,
+  UPSTREAM_RQ_CANCELLED,
+  UPSTREAM_RQ_PENDING_ACTIVE,
+  UPSTREAM_RQ_PENDING_FAILURE_EJECT,
+  UPSTREAM_RQ_PENDING_OVERFLOW,
+  UPSTREAM_RQ_PENDING_TOTAL,
+  UPSTREAM_RQ_TOTAL,
+} from '../observe/catalogue-cluster.ts';
+import type { WheelTimer } from '../util/timer-wheel.ts';
+import { ConnectionAccount, type ConnectionContext } from './account.ts';
+import type { Host } from './host.ts';
+import type { PendingStream, TcpHandler, TcpLease } from './upstream.ts';
+
+/** Opens a raw connection to a host, or fails at once when the connection limit is reached. */
+export function connectTcp(context: ConnectionContext, host: Host, handler: TcpHandler): PendingStream | null {
+  const { breakers, stats } = context;
+  if (!breakers.connections.canTake) {
+    (stats[UPSTREAM_CX_OVERFLOW] as number)++;
+    handler.onTcpFailure('overflow', '', host);
+    return null;
+  }
+  if (!breakers.pending.canTake) {
+    (stats[UPSTREAM_RQ_PENDING_OVERFLOW] as number)++;
+    handler.onTcpFailure('overflow', '', host);
+    return null;
+  }
+  return new TcpConnection(context, host, handler);
+}
+
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSED = 2;
+
+/** One raw connection: its way up, then its accounts. */
+class TcpConnection implements DialHandler, PendingStream, TcpLease {
+  private readonly context: ConnectionContext;
+  private readonly host: Host;
+  private readonly handler: TcpHandler;
+  private readonly account: ConnectionAccount;
+  private readonly transport: Transport;
+  private state: 0 | 1 | 2;
+  private cancelConnectTimer: (() => void) | null;
+  private durationTimer: WheelTimer | null;
+
+  constructor(context: ConnectionContext, host: Host, handler: TcpHandler) {
+    const { stats, breakers } = context;
+    this.context = context;
+    this.host = host;
+    this.handler = handler;
+    (stats[UPSTREAM_RQ_PENDING_TOTAL] as number)++;
+    (stats[UPSTREAM_RQ_PENDING_ACTIVE] as number)++;
+    (host.stats[HOST_RQ_PENDING_ACTIVE] as number)++;
+    breakers.pending.take();
+    this.account = new ConnectionAccount(context, host);
+    this.state = CONNECTING;
+    this.durationTimer = null;
+    this.transport = context.dial(host.target, this);
+    this.cancelConnectTimer = context.runtime.after(context.model.connectTimeoutMs, () => {
+      this.cancelConnectTimer = null;
+      this.fail(null, true);
+    });
+  }
+
+  get connectionId(): number {
+    return this.account.id;
+  }
+
+  get connectStartMs(): number {
+    return this.account.startMs;
+  }
+
+  get connectEndMs(): number {
+    return this.account.connectedMs;
+  }
+
+  /** The downstream went away while the connection was being opened. */
+  cancel(): void {
+    if (this.state !== CONNECTING) return;
+    this.leavePending();
+    (this.context.stats[UPSTREAM_RQ_CANCELLED] as number)++;
+    this.account.closed(false, false);
+    this.transport.destroy();
+  }
+
+  onConnect(): void {
+    if (this.state !== CONNECTING) return;
+    const { context, host } = this;
+    if (!context.breakers.requests.canTake) {
+      this.leavePending();
+      (context.stats[UPSTREAM_RQ_PENDING_OVERFLOW] as number)++;
+      this.account.closed(false, false);
+      this.transport.destroy();
+      this.handler.onTcpFailure('overflow', '', host);
+      return;
+    }
+    this.leavePending();
+    this.state = OPEN;
+    this.account.connected();
+    (context.stats[UPSTREAM_RQ_TOTAL] as number)++;
+    (context.stats[UPSTREAM_RQ_ACTIVE] as number)++;
+    (host.stats[HOST_RQ_TOTAL] as number)++;
+    (host.stats[HOST_RQ_ACTIVE] as number)++;
+    host.activeRequests++;
+    context.breakers.requests.take();
+    const { maxConnectionDurationMs } = context.model;
+    if (maxConnectionDurationMs > 0)
+      this.durationTimer = context.wheel.add(maxConnectionDurationMs, () => {
+        (context.stats[UPSTREAM_CX_MAX_DURATION_REACHED] as number)++;
+        this.transport.destroy();
+      });
+    this.handler.onTcpReady(this.transport, host, this);
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.fail(error, false);
+  }
+
+  // Before the connection is handed over there is nothing to read or to drain.
+  onData(): void {}
+  onEnd(): void {}
+  onDrain(): void {}
+
+  received(bytes: number): void {
+    (this.context.stats[UPSTREAM_CX_RX_BYTES_TOTAL] as number) += bytes;
+  }
+
+  sent(bytes: number): void {
+    (this.context.stats[UPSTREAM_CX_TX_BYTES_TOTAL] as number) += bytes;
+  }
+
+  closed(remote: boolean): void {
+    if (this.state !== OPEN) return;
+    this.state = CLOSED;
+    const { context, host } = this;
+    this.durationTimer?.cancel();
+    (context.stats[UPSTREAM_RQ_ACTIVE] as number)--;
+    (host.stats[HOST_RQ_ACTIVE] as number)--;
+    host.activeRequests--;
+    context.breakers.requests.give();
+    this.account.closed(remote, true);
+  }
+
+  private fail(error: NodeJS.ErrnoException | null, timedOut: boolean): void {
+    if (this.state !== CONNECTING) return;
+    this.leavePending();
+    (this.context.stats[UPSTREAM_RQ_PENDING_FAILURE_EJECT] as number)++;
+    const failure = this.account.failed(error, timedOut);
+    this.transport.destroy();
+    this.handler.onTcpFailure(failure.reason, failure.text, this.host);
+  }
+
+  private leavePending(): void {
+    this.state = CLOSED;
+    this.cancelConnectTimer?.();
+    this.cancelConnectTimer = null;
+    (this.context.stats[UPSTREAM_RQ_PENDING_ACTIVE] as number)--;
+    (this.host.stats[HOST_RQ_PENDING_ACTIVE] as number)--;
+    this.context.breakers.pending.give();
+  }
+}
