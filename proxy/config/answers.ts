@@ -172,7 +172,7 @@ class Walk {
   #unsupported(how: 'warn' | 'reject', text: string): void {
     const path = String(this.#path);
     if (how === 'warn') this.#report.warn(path, `not supported and left out: ${text}`);
-    else this.#report.reject(new ConfigError(`not supported: ${text}`, path));
+    else this.#report.reject(new ConfigError(text.includes('not supported') ? text : `not supported; ${text}`, path));
   }
 
   /** What depends on several fields of a message together. */
@@ -213,7 +213,7 @@ function setValueOf(message: Msg, step: Step): unknown {
     case 'scalar':
       return isDefault(field.scalar, value) ? undefined : value;
     case 'enum':
-      return value;
+      return value === 0 && step.answer.kind === 'unsupported' ? undefined : value;
     default:
       return value === false ? undefined : value;
   }
