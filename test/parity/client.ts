@@ -1,0 +1,136 @@
+// A client that sends exactly the bytes it is told and records everything that comes back.
+
+import { connect, type Socket } from 'node:net';
+import type { ClientStep, Observation, ObservedMessage, Scenario } from './types.ts';
+import { isInterim, parseMessage } from './wire.ts';
+
+/** Nothing in a scenario takes this long. */
+const STEP_TIMEOUT_MS = 5_000;
+
+export interface ClientResult {
+  readonly port: number;
+  readonly answers: readonly ObservedMessage[];
+  readonly rest: string;
+  readonly end: Observation['end'];
+}
+
+/** Waits until a condition holds, woken by `changed()`. */
+export class Waiter {
+  private readonly waiting = new Set<() => void>();
+
+  changed(): void {
+    for (const wake of [...this.waiting]) wake();
+  }
+
+  /** Resolves to whether the condition came true in time. */
+  until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+    if (condition()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const finish = (result: boolean): void => {
+        clearTimeout(timer);
+        this.waiting.delete(wake);
+        resolve(result);
+      };
+      const wake = (): void => {
+        if (condition()) finish(true);
+      };
+      const timer = setTimeout(() => finish(false), timeoutMs);
+      this.waiting.add(wake);
+    });
+  }
+}
+
+class ScriptedClient {
+  readonly waiter: Waiter;
+  readonly socket: Socket;
+  readonly bodiless: boolean;
+  text = '';
+  ended = false;
+  failed = false;
+  byClient = false;
+
+  constructor(port: number, waiter: Waiter, bodiless: boolean) {
+    this.waiter = waiter;
+    this.bodiless = bodiless;
+    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    this.socket.on('data', (chunk) => {
+      this.text += chunk.toString('latin1');
+      waiter.changed();
+    });
+    this.socket.on('end', () => this.finish(false));
+    this.socket.on('error', () => this.finish(true));
+    this.socket.on('close', () => this.finish(false));
+  }
+
+  private finish(failed: boolean): void {
+    if (!this.ended) this.failed = failed;
+    this.ended = true;
+    this.waiter.changed();
+  }
+
+  parse(): { messages: ObservedMessage[]; rest: string } {
+    const messages: ObservedMessage[] = [];
+    let at = 0;
+    while (at < this.text.length) {
+      const parsed = parseMessage(this.text, at, this.bodiless, this.ended);
+      if (parsed === null) break;
+      messages.push(parsed.message);
+      at = parsed.end;
+    }
+    return { messages, rest: this.text.slice(at) };
+  }
+
+  finals(): number {
+    return this.parse().messages.filter((message) => !isInterim(message)).length;
+  }
+}
+
+/**
+ * Plays a scenario's client.
+ * @param saw how many requests (or raw bytes) the upstreams have seen so far
+ * @param lingerMs how long a connection that may stay open is watched for a close
+ */
+export async function playClient(
+  scenario: Scenario,
+  port: number,
+  waiter: Waiter,
+  saw: () => number,
+  lingerMs: number,
+): Promise<ClientResult> {
+  const client = new ScriptedClient(port, waiter, scenario.bodiless === true);
+  await new Promise<void>((resolve) => {
+    client.socket.once('connect', resolve);
+    client.socket.once('error', () => resolve());
+  });
+  const localPort = client.socket.localPort ?? 0;
+  for (const step of scenario.client) await playStep(client, step, waiter, saw);
+  if (!client.byClient) {
+    const wanted = scenario.answers ?? 1;
+    await waiter.until(() => client.ended || (wanted > 0 && client.finals() >= wanted), STEP_TIMEOUT_MS);
+    await waiter.until(() => client.ended, lingerMs);
+  }
+  const { messages, rest } = client.parse();
+  const end = client.byClient ? 'by client' : !client.ended ? 'open' : client.failed ? 'reset' : 'closed';
+  client.socket.destroy();
+  return { port: localPort, answers: messages, rest, end };
+}
+
+async function playStep(client: ScriptedClient, step: ClientStep, waiter: Waiter, saw: () => number): Promise<void> {
+  if (typeof step === 'string') {
+    if (!client.socket.destroyed) client.socket.write(step, 'latin1');
+  } else if ('waitMs' in step) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
+  else if ('close' in step) {
+    if (step.close === 'fin') client.socket.end();
+    else {
+      client.byClient = true;
+      if (step.close === 'reset') client.socket.resetAndDestroy();
+      else client.socket.destroy();
+    }
+  } else {
+    const holds = (): boolean => {
+      if ('answers' in step) return client.finals() >= step.answers;
+      return 'bytes' in step ? client.text.length >= step.bytes : saw() >= step.upstreamSaw;
+    };
+    await waiter.until(() => holds() || client.ended, STEP_TIMEOUT_MS);
+  }
+}

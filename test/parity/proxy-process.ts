@@ -1,0 +1,104 @@
+// A proxy under test, ours or a stock Envoy, as a child process on loopback ports.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const PROXY_MAIN = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
+const READY_TIMEOUT_MS = 20_000;
+const READY_POLL_MS = 20;
+const STOP_GRACE_MS = 6_000;
+/** How soon access log lines reach the file. */
+const LOG_FLUSH_MS = 20;
+
+/** `null` stands for this project's proxy. */
+export type Binary = string | null;
+
+export interface ProxyProcess {
+  /** SIGTERM, and waits until it is gone; its access log is whole then. */
+  stop(): Promise<void>;
+}
+
+/** Starts a proxy and waits until its admin listener says that it is ready; rejects with its output if it never is. */
+export async function startProxy(
+  binary: Binary,
+  config: string,
+  adminPort: number,
+  outPath: string,
+): Promise<ProxyProcess> {
+  const flags = ['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'];
+  flags.push('--file-flush-interval-msec', String(LOG_FLUSH_MS));
+  const out = openSync(outPath, 'a');
+  const stdio: ['ignore', number, number] = ['ignore', out, out];
+  const child =
+    binary === null ? spawn(process.execPath, [PROXY_MAIN, ...flags], { stdio }) : spawn(binary, flags, { stdio });
+  closeSync(out);
+  let ended: string | null = null;
+  child.on('error', (error) => {
+    ended = error.message;
+  });
+  child.on('exit', (code, signal) => {
+    ended ??= signal === null ? `exit code ${code}` : `signal ${signal}`;
+  });
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  for (;;) {
+    const answer = await getText(adminPort, '/ready').catch(() => null);
+    if (answer?.startsWith('LIVE') === true) break;
+    if (ended !== null || performance.now() > deadline) {
+      child.kill('SIGKILL');
+      throw new Error(
+        `the proxy ${ended === null ? 'was not ready' : `ended (${ended})`}:\n${readFileSync(outPath, 'utf8')}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
+  return { stop: () => stopChild(child) };
+}
+
+function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
+    child.on('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    child.kill('SIGTERM');
+  });
+}
+
+/** Body of a GET; rejects when there is no answer. */
+export function getText(port: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = request({ host: '127.0.0.1', port, path, agent: false, timeout: 5_000 }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    });
+    call.on('timeout', () => call.destroy(new Error('no answer')));
+    call.on('error', reject);
+    call.end();
+  });
+}
+
+/** Ports of the loopback that were free a moment ago, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve, reject) => {
+          server.on('error', reject);
+          server.listen(0, '127.0.0.1', () => {
+            const address = server.address();
+            resolve(address !== null && typeof address === 'object' ? address.port : 0);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

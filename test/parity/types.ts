@@ -1,0 +1,88 @@
+// What a parity scenario is made of: a bootstrap, scripted upstreams and clients, and what was observed.
+
+/** Something a scripted peer does. Text is sent as latin1 bytes. */
+export type Action =
+  | string
+  | { readonly waitMs: number }
+  /** `fin` half-closes, `reset` sends a TCP reset, `full` closes both ways. */
+  | { readonly close: 'fin' | 'reset' | 'full' };
+
+export type ClientStep =
+  | Action
+  /** Waits for that many final answers. */
+  | { readonly answers: number }
+  /** Waits until the upstreams have seen the heads of that many requests (or, raw, that many bytes). */
+  | { readonly upstreamSaw: number }
+  /** Waits until that many bytes have arrived here. */
+  | { readonly bytes: number };
+
+export interface UpstreamScript {
+  /** Done when a connection is accepted, before anything is read. */
+  readonly onConnect?: readonly Action[];
+  /** One entry per request in order of arrival, over all connections; the last one repeats. */
+  readonly replies?: readonly (readonly Action[])[];
+  /** Reply when the head is there, not when the body is. */
+  readonly early?: boolean;
+  /** Not HTTP: what to do on a connection; `read` waits until that many bytes have come in all. */
+  readonly raw?: readonly (Action | { readonly read: number })[];
+}
+
+/** Parts of an observation that a comparison can leave out. */
+export type Part = 'answers' | 'end' | 'upstream' | 'log';
+
+export interface Scenario {
+  readonly name: string;
+  /** Name of the listener that the client connects to; default `main`. */
+  readonly listener?: string;
+  readonly client: readonly ClientStep[];
+  /** Final answers that end the scenario; default 1. 0 = wait for the connection to close. */
+  readonly answers?: number;
+  /** Answers have no bodies (HEAD). */
+  readonly bodiless?: boolean;
+  /** Scripts by upstream name. An upstream without a script answers 200 with the body `ok`. */
+  readonly upstreams?: Readonly<Record<string, UpstreamScript>>;
+  /** Where this proxy differs from Envoy on purpose, and why; these parts are not compared. */
+  readonly differs?: { readonly why: string; readonly parts: readonly Part[] };
+}
+
+/** Ports of a running group by name: `admin`, listeners, upstreams, and `dead`, where nothing listens. */
+export type Ports = Readonly<Record<string, number>>;
+
+/** Scenarios that share one process, run one after the other. */
+export interface Group {
+  readonly name: string;
+  readonly listeners: readonly string[];
+  readonly upstreams: readonly string[];
+  /** A bootstrap as a JSON value. */
+  readonly bootstrap: (ports: Ports, logPath: string) => object;
+  readonly scenarios: readonly Scenario[];
+  /** Stats compared after all scenarios, as a regular expression over names. */
+  readonly stats?: RegExp;
+  /** Stats in which this proxy differs on purpose: name → why. */
+  readonly statsDiffer?: Readonly<Record<string, string>>;
+}
+
+export interface ObservedMessage {
+  /** Request or status line. */
+  readonly line: string;
+  /** `name: value`, sorted by name; names as written. */
+  readonly headers: readonly string[];
+  readonly body: string;
+}
+
+export interface Observation {
+  readonly answers: readonly ObservedMessage[];
+  /** Bytes that are no answer. */
+  readonly rest?: string;
+  /** How the connection was left by the proxy. */
+  readonly end: 'open' | 'closed' | 'reset' | 'by client';
+  /** What each upstream saw; raw upstreams: their bytes as `body`. */
+  readonly upstream: Readonly<Record<string, readonly ObservedMessage[]>>;
+  /** Access log records. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
+}
+
+export interface GroupObservation {
+  readonly scenarios: Readonly<Record<string, Observation>>;
+  readonly stats: Readonly<Record<string, number>>;
+}

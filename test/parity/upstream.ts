@@ -1,0 +1,154 @@
+// An upstream that answers exactly the bytes it is told and records what it was asked.
+
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Waiter } from './client.ts';
+import type { Action, ObservedMessage, UpstreamScript } from './types.ts';
+import { parseMessage } from './wire.ts';
+
+const DEFAULT_REPLY: readonly Action[] = ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'];
+
+/** A server on a port of its own. The script is exchanged before each scenario. */
+export class ScriptedUpstream {
+  readonly server: Server;
+  private readonly waiter: Waiter;
+  private script: UpstreamScript = {};
+  private readonly sockets = new Set<Socket>();
+  private requests: ObservedMessage[] = [];
+  private replied = 0;
+  private rawBytes = 0;
+  /** Requests whose head has arrived. */
+  heads = 0;
+
+  private constructor(waiter: Waiter) {
+    this.waiter = waiter;
+    this.server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket));
+  }
+
+  static start(waiter: Waiter): Promise<ScriptedUpstream> {
+    const upstream = new ScriptedUpstream(waiter);
+    return new Promise((resolve, reject) => {
+      upstream.server.on('error', reject);
+      upstream.server.listen(0, '127.0.0.1', () => resolve(upstream));
+    });
+  }
+
+  get port(): number {
+    const address = this.server.address();
+    return address !== null && typeof address === 'object' ? address.port : 0;
+  }
+
+  /** How far it has come: requests, or bytes of a raw script. */
+  get saw(): number {
+    return this.script.raw === undefined ? this.heads : this.rawBytes;
+  }
+
+  reset(script: UpstreamScript | undefined): void {
+    this.script = script ?? {};
+    this.requests = [];
+    this.replied = 0;
+    this.rawBytes = 0;
+    this.heads = 0;
+  }
+
+  /** What was seen since `reset`. */
+  seen(): readonly ObservedMessage[] {
+    return this.requests;
+  }
+
+  /** Closes every connection and waits until the proxy has let go of them, so that no pool outlives a scenario. */
+  async hangUp(timeoutMs: number): Promise<void> {
+    for (const socket of this.sockets) socket.end();
+    if (await this.waiter.until(() => this.sockets.size === 0, timeoutMs)) return;
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  close(): void {
+    for (const socket of this.sockets) socket.destroy();
+    this.server.close();
+  }
+
+  private accept(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on('close', () => {
+      this.sockets.delete(socket);
+      this.waiter.changed();
+    });
+    socket.on('error', () => socket.destroy());
+    if (this.script.raw !== undefined) {
+      this.acceptRaw(socket, this.script.raw);
+      return;
+    }
+    let text = '';
+    let headSeen = false;
+    let busy = this.play(socket, this.script.onConnect ?? []);
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      if (!headSeen && text.includes('\r\n\r\n')) {
+        headSeen = true;
+        this.heads++;
+        if (this.script.early === true) busy = busy.then(() => this.play(socket, this.nextReply()));
+      }
+      for (;;) {
+        const parsed = parseMessage(text, 0, false, false);
+        if (parsed === null) break;
+        text = text.slice(parsed.end);
+        headSeen = false;
+        this.requests.push(parsed.message);
+        if (this.script.early !== true) busy = busy.then(() => this.play(socket, this.nextReply()));
+      }
+      this.waiter.changed();
+    });
+    socket.on('end', () => {
+      // A request that never became whole is part of what was seen.
+      if (text !== '') this.requests.push({ line: `incomplete: ${text}`, headers: [], body: '' });
+      text = '';
+      busy.then(() => socket.end());
+    });
+  }
+
+  private acceptRaw(socket: Socket, steps: NonNullable<UpstreamScript['raw']>): void {
+    let text = '';
+    let ended = false;
+    const record = { line: 'raw', headers: [], body: '' };
+    this.requests.push(record);
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      record.body = text;
+      this.rawBytes += chunk.length;
+      this.waiter.changed();
+    });
+    socket.on('end', () => {
+      record.body = `${text}<end>`;
+      ended = true;
+      this.waiter.changed();
+    });
+    void (async () => {
+      for (const step of steps) {
+        if (typeof step === 'object' && 'read' in step) {
+          const { read } = step;
+          await this.waiter.until(() => text.length >= read || ended, 3_000);
+        } else await this.play(socket, [step]);
+      }
+      await this.waiter.until(() => ended, 3_000);
+      socket.end();
+    })();
+  }
+
+  private nextReply(): readonly Action[] {
+    const replies = this.script.replies ?? [];
+    const reply = replies[Math.min(this.replied, replies.length - 1)];
+    this.replied++;
+    return reply ?? DEFAULT_REPLY;
+  }
+
+  private async play(socket: Socket, actions: readonly Action[]): Promise<void> {
+    for (const action of actions) {
+      if (socket.destroyed) return;
+      if (typeof action === 'string') socket.write(action, 'latin1');
+      else if ('waitMs' in action) await new Promise((resolve) => setTimeout(resolve, action.waitMs));
+      else if (action.close === 'fin') socket.end();
+      else if (action.close === 'reset') socket.resetAndDestroy();
+      else socket.destroy();
+    }
+  }
+}
