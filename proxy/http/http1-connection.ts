@@ -287,6 +287,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private beginStream(): HttpStream {
     this.idleTimer?.cancel();
     const stream = new HttpStream(this.manager, this.info, this, this.timers);
+    stream.protocol = 'HTTP/1.1';
     this.stream = stream;
     return stream;
   }
@@ -311,6 +312,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.closing =
       this.draining ||
       stream.wantsClose ||
+      stream.mustClose ||
       (minor === 0 && !endStream && this.framing === 0 && !headers.has('content-length'));
     if (this.closing && minor === 0) stream.wantsClose = true;
   }

@@ -49,6 +49,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   responseComplete: boolean;
   /** The peer asked for the connection to end after this exchange. */
   wantsClose: boolean;
+  /** We end the connection after this exchange: the request was no good, or was not read to its end. */
+  mustClose: boolean;
   /** An upgrade token, lower case, or `connect`; empty. */
   upgrade: string;
   over: boolean;
@@ -68,6 +70,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.responseStarted = false;
     this.responseComplete = false;
     this.wantsClose = false;
+    this.mustClose = false;
     this.upgrade = '';
     this.over = false;
     this.idleMs = manager.model.streamIdleTimeoutMs;
@@ -120,6 +123,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.hasEnvoyHeaders = (head.known & KNOWN_ENVOY) !== 0;
 
     if (this.authority === '' && head.method !== 'CONNECT') {
+      this.mustClose = !model.streamErrorOnInvalidHttpMessage;
       this.localReply(400, '', 'missing_host_header', null);
       return;
     }
@@ -165,7 +169,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** What the peer sends is no HTTP, or more than is allowed. */
   onProtocolError(status: number, details: string): void {
     if (this.over) return;
-    this.wantsClose = true;
+    this.mustClose = true;
     if (details === 'http1.codec_error' || this.responseStarted) this.flags |= FLAG_DPE;
     if (this.responseStarted) {
       this.abortResponse(details);
@@ -213,7 +217,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.idleMs > 0) this.timers.idle.refresh();
     if (!this.requestComplete) {
       manager.count(HTTP_DOWNSTREAM_RQ_RESPONSE_BEFORE_RQ_COMPLETE);
-      this.wantsClose = true;
+      this.mustClose = true;
     }
     prepareResponse(this, headers);
     manager.chargeStatus(status);
