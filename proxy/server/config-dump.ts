@@ -146,6 +146,7 @@ function routeConfigs(listener: JsonObject): JsonObject[] {
 
 function endpointSection(clusters: readonly ClusterStatus[], named: ((name: string) => boolean) | null): JsonObject {
   const shown = clusters.filter((cluster) => named === null || named(cluster.name));
+  shown.sort((a, b) => (a.name < b.name ? -1 : 1));
   const dumps = (dynamic: boolean) =>
     shown.filter((cluster) => (cluster.edsServiceName !== '') === dynamic).map(endpointConfig);
   return section('EndpointsConfigDump', {
@@ -242,6 +243,7 @@ function copyPath(from: JsonObject, into: Record<string, JsonValue>, parts: read
   const value = from[head];
   if (value === undefined) return true;
   if (rest.length === 0) {
+    if (isObject(value) && value['@type'] !== undefined) return false; // an `Any` cannot be picked whole, only looked into
     into[head] = value;
     return true;
   }
