@@ -53,7 +53,7 @@ export function unknownTypeError(typeUrl: string, path: string): ConfigError {
 }
 
 function* configTypeNames(): Iterable<string> {
-  for (const type of loadRegistry()) if (type.kind === 'message') yield type.typeName;
+  for (const desc of loadRegistry().allMessages()) yield desc.typeName;
 }
 
 // === The walk ===
