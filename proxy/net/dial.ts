@@ -1,7 +1,8 @@
 // Opens connections to upstream hosts.
 
-import { connect as connectSocket, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect as connectSocket, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
 import type { AddressModel, TcpKeepaliveModel } from '../config/model.ts';
+import { readIntoShared } from './read-buffer.ts';
 import { enterTurn, leaveTurn, Transport, type TransportHandler } from './transport.ts';
 
 /** Where to and how; one object per host, shared by its connections. */
@@ -24,7 +25,9 @@ export type Dial = (target: DialTarget, handler: DialHandler) => Transport;
 
 /** Dials with `node:net`. Half-open connections are kept open: the peer's end reaches `onEnd`. */
 export const dial: Dial = (target, handler) => {
-  const socket = openSocket(target);
+  const reading = readIntoShared();
+  const socket = openSocket(target, reading.onread);
+  reading.attach(socket);
   socket.setNoDelay(true);
   const keepalive = target.keepalive;
   if (keepalive !== null && target.address.kind === 'socket')
@@ -44,10 +47,10 @@ export const dial: Dial = (target, handler) => {
   return transport;
 };
 
-function openSocket(target: DialTarget): Socket {
+function openSocket(target: DialTarget, onread: OnReadOpts): Socket {
   const { address, bind, bufferLimitBytes } = target;
   // Envoy's buffer limit is per direction; an HTTP stream is held long before the read side fills.
-  const buffers = { allowHalfOpen: true, writableHighWaterMark: bufferLimitBytes };
+  const buffers = { allowHalfOpen: true, writableHighWaterMark: bufferLimitBytes, onread };
   if (address.kind === 'pipe') {
     // An abstract name is written with `@` in configuration and with a zero byte for the kernel.
     const path = address.path.startsWith('@') ? `\0${address.path.slice(1)}` : address.path;

@@ -6,6 +6,7 @@
 // leaves at once.
 
 import type { Socket } from 'node:net';
+import { adoptForShared, keepable, readSlot } from './read-buffer.ts';
 
 /** Told what happens on a transport. Exactly one `onClose` ends every transport. */
 export interface TransportHandler {
@@ -49,7 +50,8 @@ export class Transport {
   private ended: boolean;
   private error: NodeJS.ErrnoException | null;
 
-  constructor(socket: Socket, handler: TransportHandler) {
+  constructor(accepted: Socket, handler: TransportHandler) {
+    const socket = adoptForShared(accepted);
     this.socket = socket;
     this.handler = handler;
     this.closed = false;
@@ -59,12 +61,15 @@ export class Transport {
     this.heldHead = '';
     this.ended = false;
     this.error = null;
-    socket.on('data', (chunk: Buffer) => {
+    const onBytes = (chunk: Buffer): void => {
       this.bytesRead += chunk.length;
       turnDepth++;
       this.handler.onData(chunk);
       leaveTurn();
-    });
+    };
+    const slot = readSlot(socket);
+    if (slot === null) socket.on('data', onBytes);
+    else slot.onBytes = onBytes;
     socket.on('end', () => {
       turnDepth++;
       this.handler.onEnd();
@@ -98,8 +103,8 @@ export class Transport {
   }
 
   /**
-   * Sends bytes, behind a held head. They are copied or handed to the socket, which may keep them: a caller must not
-   * reuse the buffer.
+   * Sends bytes, behind a held head. Views of the shared read buffer are copied; any other buffer may be kept by the
+   * socket, so a caller must not reuse it.
    * @returns false when the send buffer is above its high watermark: wait for `onDrain`
    */
   write(chunk: Uint8Array): boolean {
@@ -107,7 +112,7 @@ export class Transport {
     const head = this.heldHead;
     if (head === '') {
       this.bytesWritten += chunk.length;
-      return this.socket.write(chunk);
+      return this.socket.write(keepable(chunk));
     }
     this.heldHead = '';
     this.bytesWritten += head.length + chunk.length;
@@ -119,7 +124,7 @@ export class Transport {
     }
     this.socket.cork();
     this.socket.write(head, 'latin1');
-    const more = this.socket.write(chunk);
+    const more = this.socket.write(keepable(chunk));
     this.socket.uncork();
     return more;
   }
