@@ -54,6 +54,8 @@ export abstract class MessageDecoder {
   /** Body bytes left of a content-length, or of the chunk. */
   protected remaining: number;
   protected running: boolean;
+  /** Where the bytes of the current run end; a kept buffer is larger than what it holds. */
+  protected readEnd: number;
   private holds: number;
   private kept: Buffer;
   private keptStart: number;
@@ -71,6 +73,7 @@ export abstract class MessageDecoder {
     this.error = null;
     this.remaining = 0;
     this.running = false;
+    this.readEnd = 0;
     this.holds = 0;
     this.kept = EMPTY;
     this.keptStart = 0;
@@ -151,6 +154,7 @@ export abstract class MessageDecoder {
   /** Decodes from `start`; returns where it stopped: at `end`, or where it must wait. */
   private run(bytes: Buffer, start: number, end: number): number {
     this.running = true;
+    this.readEnd = end;
     let at = start;
     while (at < end && this.holds === 0 && this.state !== STATE_DONE) {
       const before = at;

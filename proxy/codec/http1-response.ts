@@ -133,7 +133,7 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
       this.sink.onInformational(head);
       return null;
     }
-    return this.beginBody(head, bytes.length > end);
+    return this.beginBody(head, this.readEnd > end);
   }
 
   /** RFC 9112 §6.3, in its order. */
