@@ -208,7 +208,7 @@ t.test('filter chain and TCP proxy', async (t) => {
   t.same(chain?.metadata, { m: { n: true } });
   t.equal(chain?.filters.length, 1, 'what only observes is left out');
   const proxy = chain?.filters[0];
-  if (proxy?.kind !== 'tcp_proxy') return t.fail('no TCP proxy');
+  if (proxy?.kind !== 'tcp_proxy') throw new Error('no TCP proxy');
   t.equal(proxy.config.idleTimeoutMs, 0);
   t.equal(proxy.config.maxConnectAttempts, 3);
   t.equal(proxy.config.maxDownstreamConnectionDurationMs, 1500);
