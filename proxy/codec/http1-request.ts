@@ -20,6 +20,7 @@ import {
   CHUNKED_IN_1_0,
   CONNECTION_HEADER_REJECTED,
   INVALID_AUTHORITY,
+  INVALID_CHARACTERS,
   INVALID_SCHEME,
   INVALID_TRANSFER_ENCODING,
   INVALID_URL,
@@ -33,6 +34,7 @@ import { isAuthority, isConnectTarget, isOriginForm, parseAbsoluteForm } from '.
 import { isToken } from './known-headers.ts';
 
 const LF = 10;
+const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 
 // The methods Envoy 1.40 takes without `allow_custom_methods`.
 const METHODS: ReadonlySet<string> = new Set(
@@ -103,8 +105,10 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
     if (newline < 0 || newline >= end) return null;
     this.lineChecked = true;
     const stop = newline > start && bytes[newline - 1] === 13 ? newline - 1 : newline;
-    const problem = readStartLine(latin1(bytes, start, stop), stop - start, this.options);
-    return problem ?? checkTargetForm();
+    const line = latin1(bytes, start, stop);
+    if (CONTROL.test(line)) return INVALID_CHARACTERS;
+    if (line.includes('\r')) return BARE_CR;
+    return readStartLine(line, stop - start, this.options) ?? checkTargetForm();
   }
 
   protected readHead(bytes: Buffer, start: number, end: number): H1Error | null {
