@@ -166,7 +166,8 @@ function lowerHostRewrite(message: Msg, path: string): RouteActionModel['hostRew
         ? { kind: 'none' }
         : { kind: 'literal', value: wireString(specifier.value as string) };
     case 'autoHostRewrite':
-      return { kind: specifier.value === true ? 'auto' : 'none' };
+      // Wrappers stay messages inside a one-of
+      return { kind: bool(specifier.value as Msg, 'value') ? 'auto' : 'none' };
     case 'hostRewriteHeader':
       return specifier.value === ''
         ? { kind: 'none' }
