@@ -150,6 +150,7 @@ async function send(response: ServerResponse, answer: AdminResponse): Promise<vo
   response.setHeader('content-type', answer.contentType);
   response.setHeader('cache-control', 'no-cache, max-age=0');
   response.setHeader('x-content-type-options', 'nosniff');
+  response.setHeader('date', new Date().toUTCString());
   response.setHeader('server', 'envoy');
   response.setHeader('transfer-encoding', 'chunked');
   if (typeof answer.body === 'string') {
@@ -176,14 +177,27 @@ async function send(response: ServerResponse, answer: AdminResponse): Promise<vo
 /** Writes and waits for a slow reader; false when it has gone. */
 async function write(response: ServerResponse, piece: string): Promise<boolean> {
   if (response.destroyed) return false;
-  if (response.write(piece)) return true;
-  await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  if (!response.write(piece)) await either(response, 'drain', 'close');
   return !response.destroyed;
 }
 
 /** Ends the answer; resolves when the last byte was handed to the system, or the reader has gone. */
 async function sent(response: ServerResponse, last: string): Promise<void> {
   if (response.destroyed) return;
+  const finished = either(response, 'finish', 'close');
   response.end(last);
-  await Promise.race([once(response, 'finish'), once(response, 'close')]);
+  await finished;
+}
+
+/** Waits for the first of two events and leaves no listener behind. */
+function either(response: ServerResponse, one: string, other: string): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off(one, done);
+      response.off(other, done);
+      resolve();
+    };
+    response.on(one, done);
+    response.on(other, done);
+  });
 }
