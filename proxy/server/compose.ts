@@ -1,0 +1,114 @@
+// What a worker is made of, put together in one place.
+
+import { networkInterfaces } from 'node:os';
+import type { Model } from '../config/model.ts';
+import type { AccessLogModel } from '../config/model-access-log.ts';
+import type { LocalityModel } from '../config/model-cluster.ts';
+import { HttpManager } from '../http/manager.ts';
+import type { FilterFactory } from '../listener/network-filter.ts';
+import { TcpProxy } from '../listener/tcp-proxy.ts';
+import { dial } from '../net/dial.ts';
+import { type AccessLogger, type AccessLogType, createAccessLogger } from '../observe/access-log.ts';
+import { AccessLogFiles } from '../observe/access-log-file.ts';
+import { isLogLevel, logger, reopenLog, setLogLevel } from '../observe/log.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import { SharedBreakers } from '../upstream/breakers.ts';
+import { createClusterManager } from '../upstream/cluster-manager.ts';
+import { type Runtime, SYSTEM_RUNTIME } from '../util/runtime.ts';
+import { TimerWheel } from '../util/timer-wheel.ts';
+import { DrainState } from './drain.ts';
+import type { WorkerInit } from './messages.ts';
+
+/** The parts of one worker. */
+export interface Composition {
+  readonly runtime: Runtime;
+  readonly stats: StatsStore;
+  readonly drain: DrainState;
+  readonly createFilter: FilterFactory;
+  /** Logs of a listener; `null` when it has none. */
+  accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
+  updateHosts(cluster: string, localities: readonly LocalityModel[]): void;
+  reopenLogs(): void;
+  /** Keys are components; the empty one stands for all. */
+  setLogLevels(levels: Readonly<Record<string, string>>): void;
+  /** Closes upstream connections, then writes out what the logs still hold. */
+  close(): Promise<void>;
+}
+
+/** Builds a worker's parts. The order is that of need: stats, logs, clusters, filters. */
+export function compose(init: WorkerInit, model: Model, breakers: SharedArrayBuffer, stats: StatsStore): Composition {
+  const runtime = SYSTEM_RUNTIME;
+  const wheel = new TimerWheel(runtime);
+  const drain = new DrainState(runtime);
+  const files = new AccessLogFiles({
+    flushIntervalMs: init.fileFlushIntervalMs,
+    flushBytes: init.fileFlushBytes,
+    stats,
+    runtime,
+    warn: (message) => logger('file').warning(message),
+  });
+  const clusters = createClusterManager(model.clusters, {
+    stats,
+    runtime,
+    wheel,
+    breakers: new SharedBreakers(breakers, init.workers, init.index),
+    dial,
+  });
+  const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
+    createAccessLogger(models, files, type, model.runtime);
+  const http = {
+    stats,
+    runtime,
+    wheel,
+    clusters,
+    accessLogger: (models: readonly AccessLogModel[]) => accessLogger(models, 'DownstreamEnd'),
+    runtimeValue: (key: string) => model.runtime[key] ?? null,
+    drainClose: (direction: 'unspecified' | 'inbound' | 'outbound') => drain.drainClose(direction),
+    localIp: localIp(init.localAddressFamily),
+    node: model.node,
+  };
+  return {
+    runtime,
+    stats,
+    drain,
+    createFilter: (filter, place) => {
+      switch (filter.kind) {
+        case 'http_connection_manager':
+          return new HttpManager(filter.config, http, {
+            statPrefix: place.listenerStatPrefix,
+            trafficDirection: place.direction,
+            perConnectionBufferLimitBytes: place.bufferLimitBytes,
+          });
+        case 'tcp_proxy':
+          return new TcpProxy(
+            filter.config,
+            { stats, runtime, wheel, clusters },
+            accessLogger(filter.config.accessLogs, 'TcpConnectionEnd'),
+          );
+      }
+    },
+    accessLog: (models) => accessLogger(models, 'NotSet'),
+    updateHosts: (cluster, localities) => clusters.updateHosts(cluster, localities),
+    reopenLogs: () => {
+      files.reopen();
+      reopenLog();
+    },
+    setLogLevels: (levels) => {
+      for (const [component, level] of Object.entries(levels))
+        if (isLogLevel(level)) setLogLevel(component === '' ? null : component, level);
+    },
+    close: () => {
+      clusters.close();
+      return files.close();
+    },
+  };
+}
+
+/** This host's own address: the first one that others can reach, as Envoy takes it; loopback when there is none. */
+function localIp(family: 'v4' | 'v6'): string {
+  const wanted = family === 'v4' ? 'IPv4' : 'IPv6';
+  for (const addresses of Object.values(networkInterfaces()))
+    for (const { address, family: kind, internal } of addresses ?? [])
+      if (kind === wanted && !internal && !address.startsWith('fe80:')) return address;
+  return family === 'v4' ? '127.0.0.1' : '::1';
+}

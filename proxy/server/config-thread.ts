@@ -1,0 +1,56 @@
+// Entry point of the configuration thread: one task, one answer, then it ends and gives its memory back.
+// Protobuf and everything that knows it is loaded in this thread only.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { loadStaticModel, renderBootstrapDump } from '../config/load.ts';
+import type { Model } from '../config/model.ts';
+import { assignBreakerBases } from '../upstream/cluster-manager.ts';
+import { ConfigError } from '../util/error.ts';
+import type { Options } from './args.ts';
+import { renderConfigDump } from './config-dump.ts';
+import type { ConfigReply, ConfigRequest } from './messages.ts';
+import { decorateNode } from './version.ts';
+import { quietWarnings } from './warnings.ts';
+
+function run(request: ConfigRequest): ConfigReply {
+  try {
+    return request.task === 'load' ? load(request.options) : dump(request);
+  } catch (error) {
+    if (error instanceof ConfigError) return { type: 'failed', message: error.message };
+    throw error;
+  }
+}
+
+function load(options: Options): ConfigReply {
+  const { model, warnings, unsupportedFields, rawBootstrapJson } = loadStaticModel(options);
+  const numbered = { ...model, clusters: assignBreakerBases(model.clusters, new Map()) };
+  return {
+    type: 'loaded',
+    modelJson: JSON.stringify(numbered),
+    controlJson: JSON.stringify(withoutChains(numbered)),
+    warnings,
+    unsupportedFields: unsupportedFields.length,
+    bootstrapJson: rawBootstrapJson,
+  };
+}
+
+/** What the main thread needs: listeners without what is behind them. */
+function withoutChains(model: Model): Model {
+  return {
+    ...model,
+    listeners: model.listeners.map((listener) => ({ ...listener, filterChains: [], defaultFilterChain: null })),
+  };
+}
+
+function dump(request: Extract<ConfigRequest, { task: 'dump' }>): ConfigReply {
+  const bootstrap = renderBootstrapDump(request.bootstrapJson, request.options);
+  const node = decorateNode((bootstrap['node'] ?? {}) as Record<string, never>, []);
+  const { status, contentType, body } = renderConfigDump(
+    { bootstrap: { ...bootstrap, node }, loadedAt: request.loadedAt, clusters: request.clusters },
+    request.query,
+  );
+  return { type: 'dumped', status, contentType, body: typeof body === 'string' ? body : [...body].join('') };
+}
+
+quietWarnings(() => {});
+parentPort?.postMessage(run(workerData as ConfigRequest));

@@ -1,0 +1,105 @@
+// What threads say to each other. Everything here is structured-cloneable plain data.
+// The model travels as JSON text: measured faster than a structured clone of it.
+
+import type { AddressModel } from '../config/model.ts';
+import type { LocalityModel } from '../config/model-cluster.ts';
+import type { LogOptions } from '../observe/log.ts';
+import type { StatsAnnouncement } from '../observe/stats-store.ts';
+import type { ClusterStatus, ConfigDumpQuery } from './admin-state.ts';
+import type { Options } from './args.ts';
+
+/** `workerData` of a worker. */
+export interface WorkerInit {
+  readonly index: number;
+  readonly workers: number;
+  readonly log: LogOptions;
+  readonly fileFlushIntervalMs: number;
+  readonly fileFlushBytes: number;
+  readonly localAddressFamily: 'v4' | 'v6';
+}
+
+/** Shared memory and the model: once per worker, before anything else. */
+export interface StartMessage {
+  readonly type: 'start';
+  readonly modelJson: string;
+  /** `ConnectionCounts` table. */
+  readonly counts: SharedArrayBuffer;
+  /** `SharedBreakers` table. */
+  readonly breakers: SharedArrayBuffer;
+}
+
+/** One listener's sockets, in the order of its addresses. */
+export interface ListenMessage {
+  readonly type: 'listen';
+  readonly listeners: readonly {
+    /** False where another worker serves this listener alone. */
+    readonly serve: boolean;
+    readonly addresses: readonly AddressModel[];
+    /** Bound descriptors that the worker owns from now on; −1 = bind by address. */
+    readonly descriptors: readonly number[];
+  }[];
+}
+
+/** Main thread → worker. */
+export type ToWorker =
+  | StartMessage
+  | ListenMessage
+  /** A connection that another worker accepted. */
+  | { readonly type: 'adopt'; readonly listener: number; readonly address: number; readonly fd: number }
+  /** New endpoints of a DNS cluster. */
+  | { readonly type: 'hosts'; readonly cluster: string; readonly localities: readonly LocalityModel[] }
+  /** Close what is idle and say goodbye on what is busy, gradually over `overMs` (0 = at once). */
+  | { readonly type: 'drain'; readonly overMs: number; readonly inboundOnly: boolean }
+  | { readonly type: 'stop_accepting'; readonly inboundOnly: boolean }
+  /** Answer `closed` when no connection is left, or after `graceMs` when the rest has been closed. */
+  | { readonly type: 'shutdown'; readonly graceMs: number }
+  | { readonly type: 'reopen_logs' }
+  | { readonly type: 'log_levels'; readonly levels: Readonly<Record<string, string>> }
+  | { readonly type: 'health'; readonly failed: boolean };
+
+/** Worker → main thread. */
+export type FromWorker =
+  | { readonly type: 'started' }
+  | { readonly type: 'listening'; readonly addresses: readonly (readonly AddressModel[])[] }
+  /** A configuration that a worker cannot run (an occupied port). */
+  | { readonly type: 'refused'; readonly message: string }
+  | { readonly type: 'stats'; readonly announcement: StatsAnnouncement }
+  | {
+      readonly type: 'hand_over';
+      readonly to: number;
+      readonly listener: number;
+      readonly address: number;
+      readonly fd: number;
+    }
+  | { readonly type: 'adopted'; readonly fd: number }
+  | { readonly type: 'closed' };
+
+/** `workerData` of the configuration thread: one task, then it ends. */
+export type ConfigRequest =
+  | { readonly task: 'load'; readonly options: Options }
+  | {
+      readonly task: 'dump';
+      readonly options: Options;
+      /** As kept from the reply to `load`. */
+      readonly bootstrapJson: string;
+      readonly loadedAt: string;
+      readonly clusters: readonly ClusterStatus[];
+      readonly query: ConfigDumpQuery;
+    };
+
+/** Configuration thread → main thread. */
+export type ConfigReply =
+  | {
+      readonly type: 'loaded';
+      /** For workers. */
+      readonly modelJson: string;
+      /** For the main thread: the model with empty filter chains. */
+      readonly controlJson: string;
+      readonly warnings: readonly string[];
+      /** How many set fields are not supported. */
+      readonly unsupportedFields: number;
+      /** The bootstrap as received, for `/config_dump`. */
+      readonly bootstrapJson: string;
+    }
+  | { readonly type: 'dumped'; readonly status: number; readonly contentType: string; readonly body: string }
+  | { readonly type: 'failed'; readonly message: string };

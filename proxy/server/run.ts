@@ -1,0 +1,273 @@
+// The running proxy as the main thread sees it: start, steady state, stop. Does nothing heavy itself.
+
+import type { Model } from '../config/model.ts';
+import type { LocalityModel } from '../config/model-cluster.ts';
+import { addressText } from '../net/listen.ts';
+import { useOneMallocArena } from '../net/sockopt.ts';
+import { type LogOptions, logger, reopenLog, setLogLevel } from '../observe/log.ts';
+import { StatsRegistry } from '../observe/stats-registry.ts';
+import type { DnsClusters } from '../upstream/dns.ts';
+import { SYSTEM_RUNTIME } from '../util/runtime.ts';
+import type { AdminListener } from './admin-listener.ts';
+import type { DrainQuery, ServerState } from './admin-state.ts';
+import type { LogLevel, Options } from './args.ts';
+import { type ReplyOf, runConfigTask } from './config-task.ts';
+import { giveMemoryBack } from './memory.ts';
+import type { ToWorker } from './messages.ts';
+import { ServerStats } from './server-stats.ts';
+import type { ServerView } from './server-view.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+/** See the head of this file. */
+export class ProxyServer implements ServerView {
+  readonly options: Options;
+  readonly startedMs: number;
+  model: Model | null;
+  stats: StatsRegistry | null;
+  /** When the configuration was loaded, RFC 3339. */
+  loadedAt: string;
+  /** The bootstrap as received, for `/config_dump`. */
+  bootstrapJson: string;
+  readonly hosts: Map<string, readonly LocalityModel[]>;
+  private readonly pool: WorkerPool;
+  private readonly log = logger('main');
+  private admin: AdminListener | null;
+  private dns: DnsClusters | null;
+  private live: boolean;
+  private initialising: boolean;
+  private healthFailed: boolean;
+  private readonly levels: Record<string, string>;
+  private stopping: Promise<void> | null;
+  private flushTimer: NodeJS.Timeout | null;
+  private drainTimer: NodeJS.Timeout | null;
+  private serverStats: ServerStats | null;
+  private readonly finished: PromiseWithResolvers<void>;
+
+  constructor(options: Options) {
+    this.options = options;
+    this.startedMs = performance.now();
+    this.model = null;
+    this.stats = null;
+    this.loadedAt = '';
+    this.bootstrapJson = '';
+    this.hosts = new Map();
+    this.admin = null;
+    this.dns = null;
+    this.live = false;
+    this.initialising = false;
+    this.healthFailed = false;
+    this.levels = {};
+    this.stopping = null;
+    this.flushTimer = null;
+    this.drainTimer = null;
+    this.serverStats = null;
+    this.finished = Promise.withResolvers();
+    useOneMallocArena();
+    this.pool = new WorkerPool(
+      {
+        workers: options.concurrency,
+        log: logOptions(options),
+        fileFlushIntervalMs: options.fileFlushIntervalMs,
+        fileFlushBytes: options.fileFlushMinSizeKb * 1024,
+        localAddressFamily: options.localAddressIpVersion,
+      },
+      {
+        onStats: (worker, announcement) => this.stats?.apply(worker, announcement),
+        onCrash: (worker, reason) => this.onWorkerCrash(worker, reason),
+        catchUp: () => this.catchUp(),
+      },
+    );
+  }
+
+  /**
+   * Loads the configuration and opens everything; settles when all listeners serve.
+   * @throws ConfigError when the configuration cannot be used
+   */
+  async start(): Promise<void> {
+    try {
+      await this.bringUp();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Settles when the server has stopped. */
+  get done(): Promise<void> {
+    return this.finished.promise;
+  }
+
+  get state(): ServerState {
+    if (!this.initialising && !this.live) return 'PRE_INITIALIZING';
+    if (!this.live) return 'INITIALIZING';
+    return this.healthFailed ? 'DRAINING' : 'LIVE';
+  }
+
+  /** Per listener of the model, as bound. */
+  get addresses(): WorkerPool['addresses'] {
+    return this.pool.addresses;
+  }
+
+  get connections(): number {
+    return this.pool.connections;
+  }
+
+  /** Where the admin port really is; `null` when there is none. */
+  get adminAddress(): AdminListener['address'] | null {
+    return this.admin?.address ?? null;
+  }
+
+  /** Finishes what is in flight for up to `graceMs`, then closes the rest. Later calls join the first. */
+  stop(graceMs: number): Promise<void> {
+    this.stopping ??= this.runStop(graceMs);
+    return this.stopping;
+  }
+
+  drainListeners(query: DrainQuery): void {
+    const { inboundOnly } = query;
+    if (!query.graceful) {
+      this.stopAccepting(inboundOnly);
+      return;
+    }
+    const { drainTimeS, drainStrategy } = this.options;
+    if (this.drainTimer !== null) return;
+    const overMs = drainStrategy === 'immediate' ? 0 : drainTimeS * 1000;
+    this.pool.post({ type: 'drain', overMs, inboundOnly });
+    this.drainTimer = setTimeout(() => {
+      if (!query.skipExit) this.stopAccepting(inboundOnly);
+    }, drainTimeS * 1000);
+    this.drainTimer.unref();
+  }
+
+  failHealthChecks(failed: boolean): void {
+    this.healthFailed = failed;
+    this.pool.post({ type: 'health', failed });
+  }
+
+  reopenLogs(): void {
+    reopenLog();
+    this.pool.post({ type: 'reopen_logs' });
+  }
+
+  setLogLevel(component: string | null, level: LogLevel): void {
+    if (component === null) for (const key of Object.keys(this.levels)) delete this.levels[key];
+    this.levels[component ?? ''] = level;
+    setLogLevel(component, level);
+    this.pool.post({ type: 'log_levels', levels: this.levels });
+  }
+
+  // === Start ===
+
+  private async bringUp(): Promise<void> {
+    const loaded = await this.load();
+    const model = JSON.parse(loaded.controlJson) as Model;
+    this.model = model;
+    const stats = new StatsRegistry(model.stats);
+    this.stats = stats;
+    this.serverStats = new ServerStats(stats, this, loaded.unsupportedFields);
+    const started = this.pool.start(model, loaded.modelJson);
+    await Promise.all([started, this.openAdmin(model, stats)]);
+    this.initialising = true;
+    await this.resolveNames(model, stats);
+    this.log.info('all clusters initialized. initializing init manager');
+    await this.pool.listen();
+    this.live = true;
+    this.serverStats.onLive(performance.now() - this.startedMs);
+    this.flushTimer = setInterval(() => stats.flushInterval(), model.statsFlushIntervalMs);
+    this.flushTimer.unref();
+    giveMemoryBack();
+    logger('config').info('all dependencies initialized. starting workers');
+  }
+
+  private async load(): Promise<ReplyOf<'loaded'>> {
+    const reply = await runConfigTask({ task: 'load', options: this.options }, 'loaded');
+    for (const warning of reply.warnings) logger('config').warning(warning);
+    this.loadedAt = new Date().toISOString();
+    this.bootstrapJson = reply.bootstrapJson;
+    return reply;
+  }
+
+  private async openAdmin(model: Model, stats: StatsRegistry): Promise<void> {
+    if (model.admin === null) {
+      this.log.warning('No admin address given, so no admin HTTP server started.');
+      return;
+    }
+    const [{ openAdminListener }, { ControlState }] = await Promise.all([
+      import('./admin-listener.ts'),
+      import('./control-state.ts'),
+    ]);
+    this.admin = await openAdminListener(model.admin.address, new ControlState(this, model, stats));
+    logger('admin').info(`admin address: ${addressText(this.admin.address)}`);
+  }
+
+  /** Starts name resolution where clusters need it, and waits for those that ask to be waited for. */
+  private async resolveNames(model: Model, stats: StatsRegistry): Promise<void> {
+    const named = model.clusters.filter(({ discovery }) => /_dns$/.test(discovery.kind));
+    if (named.length === 0) return;
+    const { DnsClusters } = await import('../upstream/dns.ts');
+    this.dns = new DnsClusters({
+      runtime: SYSTEM_RUNTIME,
+      stats: stats.local,
+      publish: (cluster, localities) => {
+        this.hosts.set(cluster, localities);
+        this.pool.post({ type: 'hosts', cluster, localities });
+      },
+    });
+    this.dns.apply(named);
+    await this.dns.warm();
+  }
+
+  // === Steady state ===
+
+  private onWorkerCrash(worker: number, reason: string): void {
+    this.stats?.threadGone(worker);
+    this.serverStats?.onWorkerCrash();
+    this.log.critical(`worker ${worker} crashed and is being replaced: ${reason.replaceAll('\n', ' | ')}`);
+  }
+
+  private catchUp(): ToWorker[] {
+    const messages: ToWorker[] = [...this.hosts].map(([cluster, localities]) => ({
+      type: 'hosts',
+      cluster,
+      localities,
+    }));
+    messages.push({ type: 'log_levels', levels: this.levels });
+    if (this.healthFailed) messages.push({ type: 'health', failed: true });
+    return messages;
+  }
+
+  private stopAccepting(inboundOnly: boolean): void {
+    const stopped = this.pool.stopAccepting(inboundOnly);
+    this.serverStats?.onListenersStopped(stopped);
+  }
+
+  // === Stop ===
+
+  private async runStop(graceMs: number): Promise<void> {
+    this.log.info('shutting down server instance');
+    if (this.live) await this.pool.shutdown(graceMs);
+    await this.close();
+    this.log.info('exiting');
+    this.finished.resolve();
+  }
+
+  private async close(): Promise<void> {
+    if (this.flushTimer !== null) clearInterval(this.flushTimer);
+    if (this.drainTimer !== null) clearTimeout(this.drainTimer);
+    this.dns?.close();
+    await this.pool.terminate();
+    await this.admin?.close();
+  }
+}
+
+/** How every thread logs. */
+export function logOptions(options: Options): LogOptions {
+  return {
+    level: options.logLevel,
+    components: options.componentLogLevels,
+    format: options.logFormat,
+    escaped: options.logFormatEscaped,
+    json: null,
+    path: options.logPath,
+  };
+}

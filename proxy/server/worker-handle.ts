@@ -1,0 +1,79 @@
+// One worker thread as the main thread holds it: messages out, awaited answers back.
+
+import { Worker } from 'node:worker_threads';
+import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
+
+const ENTRY = new URL('./worker-main.ts', import.meta.url);
+
+/** Told what a worker says on its own account. */
+export interface WorkerEvents {
+  onMessage(message: FromWorker): void;
+  /** The thread ended without having been asked to. */
+  onCrash(reason: string): void;
+}
+
+/** See the head of this file. */
+export class WorkerHandle {
+  readonly index: number;
+  readonly startedMs: number;
+  /** Descriptors posted to the worker that it has not taken yet. */
+  readonly descriptors: Set<number>;
+  private readonly thread: Worker;
+  private waiting: { type: FromWorker['type']; resolve: (message: FromWorker) => void } | null;
+  private abandoned: ((error: Error) => void) | null;
+  private failure: string;
+  private over: boolean;
+
+  constructor(init: WorkerInit, events: WorkerEvents) {
+    this.index = init.index;
+    this.startedMs = performance.now();
+    this.descriptors = new Set();
+    this.waiting = null;
+    this.abandoned = null;
+    this.failure = '';
+    this.over = false;
+    this.thread = new Worker(ENTRY, { workerData: init, name: `wrk:worker_${init.index}` });
+    this.thread.on('message', (message: FromWorker) => this.onMessage(message, events));
+    this.thread.on('error', (error) => {
+      this.failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    });
+    this.thread.on('exit', (code) => {
+      const expected = this.over;
+      this.over = true;
+      const reason = this.failure === '' ? `exit code ${code}` : this.failure;
+      this.abandoned?.(new Error(`worker ${this.index} ended: ${reason}`));
+      if (!expected) events.onCrash(reason);
+    });
+  }
+
+  post(message: ToWorker): void {
+    if (!this.over) this.thread.postMessage(message);
+  }
+
+  /** Sends a message and waits for its answer. @throws Error when the worker ends first */
+  ask(message: ToWorker, type: FromWorker['type']): Promise<FromWorker> {
+    const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
+    this.waiting = { type, resolve };
+    this.abandoned = reject;
+    if (this.over) reject(new Error(`worker ${this.index} has ended`));
+    else this.thread.postMessage(message);
+    return promise;
+  }
+
+  /** Ends the thread at once, however busy it is. */
+  async terminate(): Promise<void> {
+    this.over = true;
+    await this.thread.terminate();
+  }
+
+  private onMessage(message: FromWorker, events: WorkerEvents): void {
+    const { waiting } = this;
+    if (waiting !== null && (message.type === waiting.type || message.type === 'refused')) {
+      this.waiting = null;
+      this.abandoned = null;
+      waiting.resolve(message);
+      return;
+    }
+    events.onMessage(message);
+  }
+}
