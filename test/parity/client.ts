@@ -2,7 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import type { ClientStep, Observation, ObservedMessage, Scenario } from './types.ts';
-import { isInterim, parseMessage } from './wire.ts';
+import { isInterim, parseMessage, parsePartial } from './wire.ts';
 
 /** Nothing in a scenario takes this long. */
 const STEP_TIMEOUT_MS = 5_000;
@@ -110,9 +110,11 @@ export async function playClient(
     await waiter.until(() => client.ended, lingerMs);
   }
   const { messages, rest } = client.parse();
+  const partial = parsePartial(rest);
+  if (partial !== null) messages.push(partial);
   const end = client.byClient ? 'by client' : !client.ended ? 'open' : client.failed ? 'reset' : 'closed';
   client.socket.destroy();
-  return { port: localPort, answers: messages, rest, end };
+  return { port: localPort, answers: messages, rest: partial === null ? rest : '', end };
 }
 
 async function playStep(client: ScriptedClient, step: ClientStep, waiter: Waiter, saw: () => number): Promise<void> {

@@ -2,7 +2,7 @@
 
 import type { Ports } from './types.ts';
 
-type Json = Record<string, unknown>;
+type Json = object;
 
 const TYPES = 'type.googleapis.com/';
 export const HCM_TYPE = `${TYPES}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`;

@@ -1,6 +1,26 @@
 // All groups of scenarios.
 
+import { edge } from './scenarios/edge.ts';
+import { failures } from './scenarios/failures.ts';
+import { http1 } from './scenarios/http1.ts';
+import { replies } from './scenarios/replies.ts';
+import { retries } from './scenarios/retries.ts';
+import { rewriting } from './scenarios/rewriting.ts';
 import { routing } from './scenarios/routing.ts';
+import { smuggling } from './scenarios/smuggling.ts';
+import { tcpProxy } from './scenarios/tcp.ts';
+import { timeouts } from './scenarios/timeouts.ts';
 import type { Group } from './types.ts';
 
-export const GROUPS: readonly Group[] = [routing];
+export const GROUPS: readonly Group[] = [
+  routing,
+  rewriting,
+  edge,
+  http1,
+  smuggling,
+  timeouts,
+  retries,
+  failures,
+  replies,
+  tcpProxy,
+];

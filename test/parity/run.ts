@@ -14,7 +14,7 @@ const CLOSE_EXPECTED_MS = 3_000;
 /** How long a connection is watched that has been seen to stay open. */
 const OPEN_EXPECTED_MS = 15;
 /** How long it is watched when nothing is known. */
-const UNKNOWN_MS = 1_500;
+const UNKNOWN_MS = 1_300;
 const HANG_UP_MS = 2_000;
 
 interface Played {

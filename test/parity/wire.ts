@@ -34,6 +34,16 @@ export function parseMessage(text: string, from: number, bodiless: boolean, ende
   return text.length < end ? null : make(text.slice(bodyFrom, end), end);
 }
 
+/** What is there of a message whose end never came; `null` without a whole head. */
+export function parsePartial(text: string): ObservedMessage | null {
+  const headEnd = text.indexOf('\r\n\r\n');
+  if (headEnd < 0 || !text.startsWith('HTTP/')) return null;
+  const [line = '', ...headers] = text.slice(0, headEnd).split('\r\n');
+  const body = text.slice(headEnd + 4);
+  const chunked = headerOf(headers, 'transfer-encoding')?.toLowerCase() === 'chunked';
+  return { line: `cut off: ${line}`, headers: sortHeaders(headers), body: chunked ? joinChunks(body) : body };
+}
+
 /** Whether an answer is an interim one (1xx other than 101). */
 export function isInterim(message: ObservedMessage): boolean {
   return /^HTTP\/1\.\d 1(?!01)/.test(message.line);
@@ -82,6 +92,7 @@ function joinChunks(text: string): string {
   let at = 0;
   for (;;) {
     const lineEnd = text.indexOf('\r\n', at);
+    if (lineEnd < 0) return `chunked, cut off:${payload}`;
     const size = Number.parseInt(text.slice(at, lineEnd), 16);
     if (Number.isNaN(size)) return `broken chunks: ${text}`;
     if (size === 0) {

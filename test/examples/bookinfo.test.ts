@@ -1,0 +1,90 @@
+// examples/bookinfo: the whole graph through `--check`, the answer to taken ports, and the end on Ctrl-C.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { PORT_SPAN, portMap } from '../../examples/bookinfo/ports.ts';
+import { get } from '../fixtures/example.ts';
+
+const MAIN = fileURLToPath(new URL('../../examples/bookinfo/main.ts', import.meta.url));
+const TIMEOUT_MS = 55_000;
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly text: () => string;
+  readonly code: Promise<number | null>;
+}
+
+function run(...args: readonly string[]): Run {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  const keep = (chunk: Buffer): void => {
+    text += chunk.toString();
+  };
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
+  const code = new Promise<number | null>((resolve) => child.on('exit', (value) => resolve(value)));
+  return { child, text: () => text, code };
+}
+
+/** A base whose whole span is free: below the kernel's range for outgoing connections. */
+async function freeBase(): Promise<number> {
+  for (let base = 20_000 + (process.pid % 300) * 32; ; base += 32) {
+    const free = await Promise.all(Array.from({ length: PORT_SPAN }, (_, i) => isFree(base + i)));
+    if (free.every(Boolean)) return base;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+t.setTimeout(TIMEOUT_MS);
+
+t.test('--check passes over the whole graph', async (t) => {
+  const { code, text } = run('--check', '--port-base', String(await freeBase()));
+  t.equal(await code, 0, text());
+  t.match(text(), 'Bookinfo works.');
+  t.notMatch(text(), 'FAILED');
+});
+
+t.test('a taken port is named with what to do', async (t) => {
+  const base = await freeBase();
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(portMap(base).inbound.details, '127.0.0.1', resolve));
+  t.teardown(() => void server.close());
+  const { code, text } = run('--port-base', String(base));
+  t.equal(await code, 2);
+  t.match(
+    text(),
+    new RegExp(`^bookinfo: port ${base + 3}, for the sidecar of details, is taken: .*--port-base \\d+\n$`),
+  );
+});
+
+t.test('runs until it is told to stop, and leaves nothing behind', async (t) => {
+  const base = await freeBase();
+  const { child, code, text } = run('--port-base', String(base));
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.on('data', () => {
+      if (text().includes('Ctrl-C stops everything')) resolve();
+    });
+    child.on('exit', () => reject(new Error(text())));
+  });
+  const page = await get(base, '/productpage');
+  t.equal(page.status, 200);
+  t.match(page.body, 'The Comedy of Errors');
+  child.kill('SIGINT');
+  t.equal(await code, 0, text());
+  t.ok(await isFree(base), 'the port is free again');
+});
+
+t.test('wrong usage', async (t) => {
+  const { code, text } = run('--port-base', 'http');
+  t.equal(await code, 2);
+  t.match(text(), '--port-base http is not a port');
+});
