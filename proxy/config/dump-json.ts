@@ -35,11 +35,23 @@ function dumpMessage(message: Msg, redact: boolean): JsonValue {
 
 function dumpFields(message: Msg, json: Mutable, redact: boolean): void {
   const source = message as unknown as Record<string, unknown>;
-  for (const field of messageDesc(message.$typeName).fields) {
+  for (const field of fieldsByNumber(message.$typeName)) {
     const value = fieldValue(source, field);
     if (value === undefined || isDefault(field, value)) continue;
     json[field.name] = dumpField(field, value, redact || isSensitive(field));
   }
+}
+
+const ordered = new Map<string, readonly DescField[]>();
+
+/** Envoy prints fields by number, not in the order of their declaration. */
+function fieldsByNumber(typeName: string): readonly DescField[] {
+  let fields = ordered.get(typeName);
+  if (fields === undefined) {
+    fields = messageDesc(typeName).fields.toSorted((a, b) => a.number - b.number);
+    ordered.set(typeName, fields);
+  }
+  return fields;
 }
 
 function fieldValue(source: Record<string, unknown>, field: DescField): unknown {

@@ -15,7 +15,7 @@ import { lowerDiscovery } from './lower-discovery.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerLocalities } from './lower-endpoints.ts';
 import { HTTP_OPTIONS_KEY, lowerUpstreamHttp } from './lower-upstream-http.ts';
-import { bool, list, type Msg, messageMap, num, str, sub } from './message.ts';
+import { bool, list, type Msg, messageMap, num, oneofCase, str, sub } from './message.ts';
 import type { BreakerModel, ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
 import { typeNameOf } from './registry.ts';
 
@@ -150,7 +150,7 @@ function checkTransportSocket(cluster: Msg, path: string): void {
   const socket = sub(cluster, 'transportSocket');
   if (socket === null) return;
   const where = `${path}.transport_socket`;
-  const any = sub(socket, 'typedConfig');
+  const any = oneofCase(socket, 'configType', 'typedConfig');
   const typeUrl = any === null ? '' : unpackAny(any, `${where}.typed_config`).typeUrl;
   if (typeNameOf(typeUrl) === RAW_BUFFER) return;
   if (typeUrl === '') {

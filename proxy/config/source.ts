@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { fromBinary } from '@bufbuild/protobuf';
 import { ConfigError } from '../util/error.ts';
+import { findJsonFault } from './json-position.ts';
 import type { Msg } from './message.ts';
 import { messageDesc } from './registry.ts';
 import { readYaml } from './yaml-read.ts';
@@ -71,7 +72,9 @@ function jsonSource(raw: string, name: string): Source {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ConfigError(...jsonComplaint(text, error, name));
+    const fault = findJsonFault(text);
+    if (fault === null) throw new ConfigError(`invalid JSON: ${reasonOf(error)}`, name);
+    throw new ConfigError(`invalid JSON: ${fault.reason}`, `${name}:${fault.line}:${fault.column}`);
   }
   return { kind: 'json', value: requireObject(value, name), text };
 }
@@ -80,17 +83,6 @@ function requireObject(value: unknown, name: string): unknown {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   if (value === null) throw new ConfigError('the configuration is empty', name);
   throw new ConfigError(`the top level must be a map, not ${Array.isArray(value) ? 'a list' : typeof value}`, name);
-}
-
-/** V8 names an offset for wrong characters and nothing for a text that ends too early. */
-function jsonComplaint(text: string, error: unknown, name: string): [string, string] {
-  const message = error instanceof Error ? error.message : String(error);
-  const offset = / at position (\d+)/.exec(message);
-  const before = text.slice(0, offset === null ? text.length : Number(offset[1]));
-  const line = before.split('\n').length;
-  const column = before.length - before.lastIndexOf('\n');
-  const reason = message.replace(/ in JSON at position.*$/, '').replace(/, (?:\.\.\.)?".*$/s, '');
-  return [`invalid JSON: ${reason}`, `${name}:${line}:${column}`];
 }
 
 function readBinary(bytes: Buffer, path: string, typeName: string): Source {
