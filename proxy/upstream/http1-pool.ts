@@ -9,6 +9,7 @@ import {
   HOST_RQ_PENDING_ACTIVE,
   UPSTREAM_CX_OVERFLOW,
   UPSTREAM_CX_POOL_OVERFLOW,
+  UPSTREAM_RQ_ACTIVE_OVERFLOW,
   UPSTREAM_RQ_CANCELLED,
   UPSTREAM_RQ_PENDING_ACTIVE,
   UPSTREAM_RQ_PENDING_FAILURE_EJECT,
@@ -81,7 +82,7 @@ export class Http1Pool implements Http1Owner {
   startStream(handler: UpstreamStreamHandler): PendingStream | null {
     const connection = this.idle;
     if (connection !== null) {
-      if (!this.context.breakers.requests.canTake) this.overflow(handler);
+      if (!this.context.breakers.requests.canTake) this.overflow(handler, UPSTREAM_RQ_ACTIVE_OVERFLOW);
       else {
         this.unlinkIdle(connection);
         connection.attach(handler);
@@ -93,7 +94,7 @@ export class Http1Pool implements Http1Owner {
       return null;
     }
     if (!this.context.breakers.pending.canTake) {
-      this.overflow(handler);
+      this.overflow(handler, UPSTREAM_RQ_PENDING_OVERFLOW);
       this.releaseIfEmpty();
       return null;
     }
@@ -158,7 +159,7 @@ export class Http1Pool implements Http1Owner {
         connection.attach(pending.handler);
         return;
       }
-      this.overflow(pending.handler);
+      this.overflow(pending.handler, UPSTREAM_RQ_ACTIVE_OVERFLOW);
     }
     this.linkIdle(connection);
     if (this.draining) connection.drain();
@@ -175,8 +176,8 @@ export class Http1Pool implements Http1Owner {
     }
   }
 
-  private overflow(handler: UpstreamStreamHandler): void {
-    (this.context.stats[UPSTREAM_RQ_PENDING_OVERFLOW] as number)++;
+  private overflow(handler: UpstreamStreamHandler, counter: number): void {
+    (this.context.stats[counter] as number)++;
     handler.onPoolFailure('overflow', '', this.host);
   }
 

@@ -11,6 +11,7 @@ import {
   UPSTREAM_CX_RX_BYTES_TOTAL,
   UPSTREAM_CX_TX_BYTES_TOTAL,
   UPSTREAM_RQ_ACTIVE,
+  UPSTREAM_RQ_ACTIVE_OVERFLOW,
   UPSTREAM_RQ_CANCELLED,
   UPSTREAM_RQ_PENDING_ACTIVE,
   UPSTREAM_RQ_PENDING_FAILURE_EJECT,
@@ -99,7 +100,7 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
     const { context, host } = this;
     if (!context.breakers.requests.canTake) {
       this.leavePending();
-      (context.stats[UPSTREAM_RQ_PENDING_OVERFLOW] as number)++;
+      (context.stats[UPSTREAM_RQ_ACTIVE_OVERFLOW] as number)++;
       this.account.closed(false, false);
       this.transport.destroy();
       this.handler.onTcpFailure('overflow', '', host);

@@ -491,6 +491,25 @@ t.test('breakers: max_requests, cancelled waits, the first connection of a pool 
   t.strictSame((await r.get('/next')).log, ['head 200 1', 'end']);
 });
 
+t.test('breakers: a request too many is told when it could be sent', async (t) => {
+  const { rig: r } = await rig(
+    t,
+    (socket, path) => {
+      if (path !== '/held') socket.write(OK);
+    },
+    (model) => withLimits(model, { maxRequests: 1 }),
+  );
+  const held = r.start('GET', '/held');
+  await eventually(() => held.stream !== null);
+  const second = await r.get('/second');
+  t.strictSame(second.log, ['pool_failure overflow  host'], 'when its connection is there');
+  const third = r.start('GET', '/third');
+  t.strictSame(third.log, ['pool_failure overflow  host'], 'at once on an idle one');
+  t.equal(r.counts['upstream_rq_active_overflow'], 2);
+  t.equal(r.counts['upstream_rq_pending_overflow'], undefined);
+  t.equal(r.counts['upstream_rq_total'], 1);
+});
+
 t.test('hold stops reading; nothing is lost and nothing comes meanwhile', async (t) => {
   const size = 8_000_000;
   const { rig: r } = await rig(t, (socket) => {
