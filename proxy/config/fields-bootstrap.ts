@@ -3,6 +3,7 @@
 import { type FieldTable, fields, harmless, honoured, rejected, warned } from './fields-answer.ts';
 
 const TEST = 'lower-bootstrap';
+const REST = 'lower-rest';
 const BOOTSTRAP = 'bootstrap.v3 bootstrap.proto';
 const XDS_ONLY = 'it is for a management server only, and there is none';
 
@@ -10,8 +11,9 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   'envoy.config.bootstrap.v3.Bootstrap': fields(
     honoured(
       TEST,
-      'node static_resources cluster_manager stats_config stats_flush_interval layered_runtime admin overload_manager header_prefix bootstrap_extensions application_log_config',
+      'node static_resources cluster_manager stats_config stats_flush_interval layered_runtime admin overload_manager header_prefix application_log_config',
     ),
+    honoured(REST, 'bootstrap_extensions'),
     harmless(
       XDS_ONLY,
       BOOTSTRAP,
@@ -55,13 +57,15 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     honoured(TEST, 'json_format text_format'),
   ),
   'envoy.config.bootstrap.v3.ClusterManager': fields(
-    honoured(TEST, 'local_cluster_name upstream_bind_config'),
+    honoured(TEST, 'local_cluster_name'),
+    honoured(REST, 'upstream_bind_config'),
     harmless('clusters are made when they are first used', BOOTSTRAP, 'enable_deferred_cluster_creation'),
     warned('outlier ejections are not logged', 'outlier_detection'),
     warned('load is not reported', 'load_stats_config'),
   ),
   'envoy.config.bootstrap.v3.Admin': fields(
-    honoured(TEST, 'access_log access_log_path address ignore_global_conn_limit'),
+    honoured(TEST, 'access_log_path address ignore_global_conn_limit'),
+    honoured(REST, 'access_log'),
     harmless('there is no profiler to write there', BOOTSTRAP, 'profile_path'),
     rejected('admin paths cannot be restricted; bind the admin to 127.0.0.1 and remove it', 'allow_paths'),
     warned('the admin socket has no options', 'socket_options'),
@@ -86,7 +90,10 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     warned('a tag of your own wins over a default one of its name', 'allow_default_tag_overrides'),
   ),
   'envoy.config.metrics.v3.TagSpecifier': fields(honoured(TEST, 'tag_name regex fixed_value')),
-  'envoy.config.metrics.v3.StatsMatcher': fields(honoured(TEST, 'reject_all exclusion_list inclusion_list')),
+  'envoy.config.metrics.v3.StatsMatcher': fields(
+    honoured(TEST, 'reject_all inclusion_list'),
+    honoured(REST, 'exclusion_list'),
+  ),
   'envoy.config.metrics.v3.HistogramBucketSettings': fields(
     honoured(TEST, 'match buckets'),
     warned('histograms have one resolution', 'bins'),

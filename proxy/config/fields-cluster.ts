@@ -4,6 +4,7 @@
 import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, warned } from './fields-answer.ts';
 
 const TEST = 'lower-cluster';
+const REST = 'lower-rest';
 const CLUSTER = 'cluster.v3 cluster.proto';
 const NO_TLS = 'TLS is not supported yet; remove it';
 const NO_HTTP2 = 'HTTP/2 to upstreams is not supported yet; use HTTP/1';
@@ -21,8 +22,9 @@ export const CLUSTER_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal load_balancing_policy track_timeout_budgets track_cluster_stats connection_pool_per_downstream_connection filters',
+      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal load_balancing_policy track_timeout_budgets track_cluster_stats connection_pool_per_downstream_connection',
     ),
+    honoured(REST, 'filters'),
     harmless('it holds for original destination clusters only', CLUSTER, 'cleanup_interval original_dst_lb_config'),
     harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
     harmless('it holds for ring hash and Maglev only', CLUSTER, 'ring_hash_lb_config maglev_lb_config'),
@@ -88,7 +90,8 @@ export const CLUSTER_FIELDS: FieldTable = {
   'envoy.config.cluster.v3.LoadBalancingPolicy': fields(honoured(TEST, 'policies')),
   'envoy.config.cluster.v3.LoadBalancingPolicy.Policy': fields(honoured(TEST, 'typed_extension_config')),
   'envoy.config.endpoint.v3.ClusterLoadAssignment': fields(
-    honoured(TEST, 'cluster_name endpoints named_endpoints policy'),
+    honoured(TEST, 'cluster_name endpoints policy'),
+    honoured(REST, 'named_endpoints'),
   ),
   'envoy.config.endpoint.v3.ClusterLoadAssignment.Policy': fields(
     harmless('endpoints that are not discovered do not become stale', 'endpoint.proto', 'endpoint_stale_after'),
@@ -102,7 +105,8 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('write the endpoints into lb_endpoints', 'load_balancer_endpoints leds_cluster_locality_config'),
   ),
   'envoy.config.endpoint.v3.LbEndpoint': fields(
-    honoured(TEST, 'endpoint endpoint_name health_status metadata load_balancing_weight'),
+    honoured(REST, 'endpoint_name'),
+    honoured(TEST, 'endpoint health_status metadata load_balancing_weight'),
   ),
   'envoy.config.endpoint.v3.Endpoint': fields(
     honoured(TEST, 'address hostname additional_addresses'),

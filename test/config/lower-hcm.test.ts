@@ -232,6 +232,13 @@ t.test('who the sender is, and what the upstream is told', async (t) => {
   });
 });
 
+t.test('routes', async (t) => {
+  t.match(lower({ route_config: { name: 'inline' } }).routes, { kind: 'inline', config: { name: 'inline' } });
+  const rds = { route_config_name: 'later', config_source: { ads: {} } };
+  const { route_config: _, ...rest } = hcm({ rds });
+  t.same(lowered(lowerHttpConnectionManager, HCM, rest).routes, { kind: 'rds', name: 'later' });
+});
+
 t.test('path and host', async (t) => {
   const model = lower({
     normalize_path: true,
