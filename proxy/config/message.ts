@@ -4,7 +4,7 @@
 
 import type { Message } from '@bufbuild/protobuf';
 import type { JsonObject } from './model.ts';
-import { loadRegistry } from './registry.ts';
+import { messageDesc } from './registry.ts';
 
 export type Msg = Message;
 
@@ -19,11 +19,15 @@ function read(message: Msg, field: string): unknown {
   return value;
 }
 
+const members = new Map<string, ReadonlySet<string>>();
+
 function assertMember(typeName: string, field: string): void {
-  const desc = loadRegistry().getMessage(typeName);
-  if (desc === undefined) throw new Error(`schema has no ${typeName}`);
-  if (desc.members.some((member) => member.localName === field)) return;
-  throw new Error(`${typeName} has no member ${field}`);
+  let known = members.get(typeName);
+  if (known === undefined) {
+    known = new Set(messageDesc(typeName).members.map((member) => member.localName));
+    members.set(typeName, known);
+  }
+  if (!known.has(field)) throw new Error(`${typeName} has no member ${field}`);
 }
 
 /** Whether a message, wrapper or optional scalar field is set. */

@@ -46,6 +46,11 @@ class State {
     throw new ConfigError(`${problem}${got}`, this.path.toString());
   }
 
+  failAt(field: string, problem: string, value: unknown): never {
+    this.path.push(field);
+    this.fail(problem, value);
+  }
+
   test(rule: Rule | null, value: unknown): void {
     const problem = rule === null ? null : rule(value);
     if (problem !== null) this.fail(problem, value);
@@ -106,8 +111,7 @@ function compile(desc: DescMessage): FieldVisit[] {
     const names = group.fields.map((field) => field.name).join(', ');
     visits.push((target, state) => {
       if ((target[name] as { case?: string }).case !== undefined) return;
-      state.path.push(group.name);
-      state.fail(`field is required: set one of ${names}`, undefined);
+      state.failAt(group.name, `field is required: set one of ${names}`, undefined);
     });
   }
   return visits;
@@ -117,24 +121,21 @@ function compileField(field: DescField): FieldVisit | null {
   const rules = rulesOf(field);
   const inner = innerVisit(field, rules);
   const deprecation = deprecationOf(field);
-  const hasRules = rules.value !== null || rules.items !== null || rules.keys !== null || rules.required;
-  if (!hasRules && inner === null && deprecation === null) return null;
+  const below = inner !== null || rules.items !== null || rules.keys !== null;
+  if (!below && rules.value === null && deprecation === null && !rules.required) return null;
   const read = reader(field);
-  const explicit = field.oneof !== undefined || field.fieldKind === 'message';
+  // Most fields hold and have nothing below them: the path is only touched where there is something to say or visit.
   return (target, state) => {
     const value = read(target);
     if (value === undefined) {
-      if (rules.required && field.oneof === undefined) {
-        state.path.push(field.name);
-        state.fail('value is required', undefined);
-      }
+      if (rules.required && field.oneof === undefined) state.failAt(field.name, 'value is required', undefined);
       return;
     }
-    // Most fields of most messages are not set: leave before the path is touched.
-    if (!hasRules && !explicit && isUnset(value)) return;
+    const problem = rules.value === null ? null : rules.value(value);
+    if (problem !== null) state.failAt(field.name, problem, value);
+    if (deprecation === null && (!below || isUnset(value))) return;
     state.path.push(field.name);
     deprecation?.(value, state);
-    state.test(rules.value, value);
     if (field.fieldKind === 'list') visitList(value as unknown[], rules, inner, state);
     else if (field.fieldKind === 'map') visitMap(value as Record<string, unknown>, rules, inner, state);
     else inner?.(value, state);
