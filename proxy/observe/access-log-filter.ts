@@ -5,7 +5,7 @@ import type { JsonValueMatch, LogFilterModel } from '../config/model-access-log.
 import { ConfigError } from '../util/error.ts';
 import { flagNames, flagOf } from './flags.ts';
 import { grpcStatus } from './format-headers.ts';
-import { latin1Image } from './format-operator.ts';
+import { latin1Image } from './json-text.ts';
 import { compileHeaderTest, compileStringTest } from './log-match.ts';
 import type { StreamInfo } from './stream-info.ts';
 

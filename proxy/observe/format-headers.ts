@@ -110,7 +110,7 @@ function queryOf(info: StreamInfo): string | null {
   return info.path.slice(at + 1, end < 0 ? undefined : end);
 }
 
-/** `%QUERY_PARAM(key):n%`: the first value of the key, as it was sent. */
+/** `%QUERY_PARAM(key):n%`: the first value of the key, percent-decoded. */
 const queryParam: OperatorFactory = (argument, max, name) => {
   requireArgument(argument, name);
   return stringOperator((info) => {
@@ -118,13 +118,14 @@ const queryParam: OperatorFactory = (argument, max, name) => {
     if (query === null) return null;
     for (const pair of query.split('&')) {
       const at = pair.indexOf('=');
-      if ((at < 0 ? pair : pair.slice(0, at)) === argument) return cut(at < 0 ? '' : pair.slice(at + 1), max);
+      if (percentDecode(at < 0 ? pair : pair.slice(0, at)) !== argument) continue;
+      return cut(at < 0 ? '' : percentDecode(pair.slice(at + 1)), max);
     }
     return null;
   });
 };
 
-/** `%QUERY_PARAMS(ORIG|DECODED):n%`. */
+/** `%QUERY_PARAMS(ORIG|DECODED):n%`: the whole query; decoded where the character is visible ASCII. */
 const queryParams: OperatorFactory = (argument, max) => {
   if (!['', 'ORIG', 'DECODED'].includes(argument)) {
     throw new ConfigError(`Invalid QUERY_PARAMS option: '${argument}', only 'ORIG'/'DECODED' are allowed`);
@@ -132,12 +133,22 @@ const queryParams: OperatorFactory = (argument, max) => {
   return stringOperator((info) => {
     const query = queryOf(info);
     if (query === null) return null;
-    return cut(argument === 'DECODED' ? percentDecode(query) : query, max);
+    return cut(argument === 'DECODED' ? decodeVisible(query) : query, max);
   });
 };
 
 function percentDecode(text: string): string {
+  if (!text.includes('%')) return text;
   return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** Envoy leaves escapes of other bytes as they are, and drops the percent sign of a malformed one. */
+function decodeVisible(text: string): string {
+  return text.replace(/%(..)/gs, (whole, hex: string) => {
+    if (!/^[0-9A-Fa-f]{2}$/.test(hex)) return hex;
+    const byte = Number.parseInt(hex, 16);
+    return byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : whole;
+  });
 }
 
 // === gRPC ===

@@ -4,12 +4,12 @@ import type { JsonObject, JsonValue } from '../config/model.ts';
 import { ConfigError } from '../util/error.ts';
 import {
   cut,
-  filledOperator,
-  jsonOperator,
   type Operator,
   type OperatorFactory,
   plain,
   requireArgument,
+  stringOperator,
+  treeOperator,
 } from './format-operator.ts';
 import type { StreamInfo } from './stream-info.ts';
 
@@ -39,7 +39,7 @@ function walk(root: JsonObject | null | undefined, keys: readonly string[]): Jso
 }
 
 function metadataOperator(source: Source, keys: readonly string[], max: number): Operator {
-  return jsonOperator((info) => walk(source(info), keys), max);
+  return treeOperator((info) => walk(source(info), keys), max);
 }
 
 function ofSource(source: Source): OperatorFactory {
@@ -56,8 +56,8 @@ const anyMetadata: OperatorFactory = (argument, max) => {
   return metadataOperator(source, keys.length === 0 ? [''] : keys, max);
 };
 
-/** Filter state objects are strings here; `TYPED` writes them as the JSON of a `StringValue`, that is quoted. */
-const filterState: OperatorFactory = (argument, max) => {
+/** Filter state objects are strings (latin1 images) here; `TYPED` writes them as the JSON of a `StringValue`, that is quoted. */
+const filterState: OperatorFactory = (argument, max, name) => {
   const [key = '', kind = 'TYPED', field] = argument.split(':');
   if (key === '') throw new ConfigError('Invalid filter state configuration, key cannot be empty.');
   if (!['PLAIN', 'TYPED', 'FIELD'].includes(kind)) {
@@ -66,20 +66,27 @@ const filterState: OperatorFactory = (argument, max) => {
   if ((kind === 'FIELD') !== (field !== undefined)) {
     throw new ConfigError('Invalid filter state serialize type, FIELD should be used with the field name.');
   }
-  const read = (info: StreamInfo): string | null => info.filterState?.get(key) ?? null;
-  const shown = (info: StreamInfo): string | null => {
-    const value = kind === 'FIELD' ? null : read(info);
-    return value === null ? null : cut(value, max);
-  };
+  const ofStream = (info: StreamInfo): string | null => info.filterState?.get(key) ?? null;
+  // The upstream's filter state is what the stream shared with it, once there is a connection.
+  const read =
+    name === 'UPSTREAM_FILTER_STATE'
+      ? (info: StreamInfo) => (info.upstreamLocalAddress === '' ? null : ofStream(info))
+      : ofStream;
+  // A string object has no fields.
+  if (kind === 'FIELD') return stringOperator(() => null);
+  if (kind === 'PLAIN') {
+    return stringOperator((info) => {
+      const value = read(info);
+      return value === null ? null : cut(value, max);
+    });
+  }
+  const { json } = stringOperator(read);
   return {
-    text:
-      kind === 'TYPED'
-        ? (info) => {
-            const value = read(info);
-            return value === null ? null : cut(JSON.stringify(value), max);
-          }
-        : shown,
-    typed: kind === 'TYPED' ? read : shown,
+    text: (info) => {
+      const value = json(info);
+      return value === null ? null : cut(value, max);
+    },
+    json,
   };
 };
 
@@ -91,5 +98,5 @@ export const METADATA_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<
   ['METADATA', anyMetadata],
   ['FILTER_STATE', filterState],
   ['UPSTREAM_FILTER_STATE', filterState],
-  ['CUSTOM_FLAGS', plain(filledOperator((info) => info.customFlags))],
+  ['CUSTOM_FLAGS', plain(stringOperator((info) => info.customFlags))],
 ]);

@@ -2,13 +2,14 @@
 
 import type { JsonValue } from '../config/model.ts';
 import { ConfigError } from '../util/error.ts';
+import { jsonOfTree, jsonString, latin1Image } from './json-text.ts';
 import type { StreamInfo } from './stream-info.ts';
 
-/** A compiled operator. `null` = absent: `-`, nothing, or JSON `null`. */
+/** A compiled operator. `null` = absent: `-`, nothing, or JSON `null`. Results are latin1 images of bytes. */
 export interface Operator {
   readonly text: (info: StreamInfo) => string | null;
-  /** The value for JSON: numbers stay numbers, metadata stays a tree. */
-  readonly typed: (info: StreamInfo) => JsonValue;
+  /** JSON text: numbers stay numbers, metadata stays a tree. */
+  readonly json: (info: StreamInfo) => string | null;
 }
 
 /**
@@ -21,7 +22,13 @@ export type OperatorFactory = (argument: string, max: number, name: string) => O
 
 /** An operator that reads a string. */
 export function stringOperator(read: (info: StreamInfo) => string | null): Operator {
-  return { text: read, typed: read };
+  return {
+    text: read,
+    json: (info) => {
+      const value = read(info);
+      return value === null ? null : jsonString(value);
+    },
+  };
 }
 
 /** A string operator whose empty string means absent. */
@@ -34,26 +41,25 @@ export function filledOperator(read: (info: StreamInfo) => string): Operator {
 
 /** An operator that reads a number. */
 export function numberOperator(read: (info: StreamInfo) => number | null): Operator {
-  return {
-    text: (info) => {
-      const value = read(info);
-      return value === null ? null : `${value}`;
-    },
-    typed: read,
+  const text = (info: StreamInfo): string | null => {
+    const value = read(info);
+    return value === null ? null : `${value}`;
   };
+  return { text, json: text };
 }
 
-/** An operator that reads a tree; strings are written bare in text, all else as JSON; `max` cuts the text. */
-export function jsonOperator(read: (info: StreamInfo) => JsonValue | undefined, max: number): Operator {
+/** An operator that reads a tree of ordinary strings; a string is bare in text, all else JSON; `max` cuts the text. */
+export function treeOperator(read: (info: StreamInfo) => JsonValue | undefined, max: number): Operator {
   return {
     text: (info) => {
       const value = read(info);
       if (value === undefined || value === null) return null;
-      return cut(typeof value === 'string' ? value : JSON.stringify(value), max);
+      return cut(typeof value === 'string' ? latin1Image(value) : jsonOfTree(value), max);
     },
-    typed: (info) => {
-      const value = read(info) ?? null;
-      return typeof value === 'string' ? cut(value, max) : value;
+    json: (info) => {
+      const value = read(info);
+      if (value === undefined || value === null) return null;
+      return typeof value === 'string' ? jsonString(cut(latin1Image(value), max)) : jsonOfTree(value);
     },
   };
 }
@@ -74,9 +80,4 @@ export function plain(operator: Operator): OperatorFactory {
 /** @throws ConfigError in Envoy's words when there is no parameter */
 export function requireArgument(argument: string, name: string): void {
   if (argument === '') throw new ConfigError(`${name} requires parameters`);
-}
-
-/** The latin1 image of a string's UTF-8 bytes, for text that did not come from the wire. */
-export function latin1Image(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }

@@ -3,11 +3,11 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ConfigError } from '../util/error.ts';
+import { parseIp } from '../util/ip.ts';
 import { flagsLongText, flagsText } from './flags.ts';
 import {
   cut,
   filledOperator,
-  latin1Image,
   numberOperator,
   type Operator,
   type OperatorFactory,
@@ -16,6 +16,7 @@ import {
   stringOperator,
 } from './format-operator.ts';
 import { compileTime } from './format-time.ts';
+import { latin1Image } from './json-text.ts';
 import type { StreamInfo, UpstreamHostInfo } from './stream-info.ts';
 
 type Read<T> = (info: StreamInfo) => T;
@@ -32,6 +33,7 @@ const MARKS: ReadonlyMap<string, Read<number>> = new Map<string, Read<number>>([
   ['US_TX_BEG', (info) => info.upstreamTxStartMs],
   ['US_TX_END', (info) => info.upstreamTxEndMs],
   ['US_RX_BEG', (info) => info.upstreamRxStartMs],
+  ['US_RX_BODY_BEG', (info) => info.upstreamRxBodyStartMs],
   ['US_RX_END', (info) => info.upstreamRxEndMs],
   ['DS_TX_BEG', (info) => info.downstreamTxStartMs],
   ['DS_TX_END', (info) => info.downstreamTxEndMs],
@@ -47,7 +49,7 @@ function between(from: Read<number>, to: Read<number>, perMs = 1): Operator {
   return numberOperator((info) => {
     const start = from(info);
     const end = to(info);
-    return start < 0 || end < 0 ? null : Math.trunc((end - start) * perMs);
+    return start < 0 || end < start ? null : Math.trunc((end - start) * perMs);
   });
 }
 
@@ -93,7 +95,9 @@ function withoutPort(address: string): string {
 
 const direct: Read<string> = (info) => info.connection.directLocalAddress ?? info.connection.localAddress;
 const upstreamRemote: Read<string> = (info) =>
-  info.upstreamRemoteAddress === '' ? (info.upstreamHost?.address ?? '') : info.upstreamRemoteAddress;
+  info.upstreamRemoteAddress === '' && info.upstreamLocalAddress !== ''
+    ? (info.upstreamHost?.address ?? '')
+    : info.upstreamRemoteAddress;
 
 function addressOperators(prefix: string, read: Read<string>): [string, OperatorFactory][] {
   const name = prefix.endsWith('_ADDRESS') ? prefix.slice(0, -'_ADDRESS'.length) : prefix;
@@ -112,8 +116,31 @@ function addressOperators(prefix: string, read: Read<string>): [string, Operator
   ];
 }
 
+/** `%…_WITHOUT_PORT(bits)%` masks the address to a range; any other argument is ignored, as Envoy does. */
 function withoutPortFactory(read: Read<string>): OperatorFactory {
-  return () => filledOperator((info) => withoutPort(read(info)));
+  return (argument) => {
+    if (!/^[0-9]{1,3}$/.test(argument)) return filledOperator((info) => withoutPort(read(info)));
+    const bits = Number(argument);
+    return filledOperator((info) => maskIp(withoutPort(read(info)), bits));
+  };
+}
+
+/** `10.1.2.3`, 8 → `10.0.0.0/8`; what is no IP stays as it is. */
+function maskIp(text: string, bits: number): string {
+  const bytes = parseIp(text);
+  if (bytes === null) return text;
+  const kept = Math.min(bits, bytes.length * 8);
+  for (let i = 0; i < bytes.length; i++) {
+    const bitsHere = Math.min(8, Math.max(0, kept - i * 8));
+    bytes[i] = (bytes[i] as number) & (0xff00 >> bitsHere);
+  }
+  return `${bytes.length === 4 ? bytes.join('.') : ipv6Text(bytes)}/${kept}`;
+}
+
+/** The canonical text of 16 bytes (RFC 5952), which the URL parser knows. */
+function ipv6Text(bytes: Buffer): string {
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16)).join(':');
+  return new URL(`http://[${groups}]/`).hostname.slice(1, -1);
 }
 
 const absent: OperatorFactory = plain(stringOperator(() => null));
@@ -136,7 +163,9 @@ function attemptedOperator(read: (host: UpstreamHostInfo) => string): OperatorFa
     stringOperator((info) => {
       const hosts = info.upstreamHostsAttempted;
       if (hosts !== null) return hosts.length === 0 ? null : hosts.map(read).join(',');
-      return info.upstreamHost === null ? null : read(info.upstreamHost);
+      // A host that was never reached was not attempted in this sense.
+      const host = info.upstreamLocalAddress === '' ? null : info.upstreamHost;
+      return host === null ? null : read(host);
     }),
   );
 }
@@ -154,8 +183,9 @@ const connectionIdsAttempted: OperatorFactory = plain(
 const environment: OperatorFactory = (argument, max, name) => {
   requireArgument(argument, name);
   const value = process.env[argument];
-  const text = value === undefined || value === '' ? null : cut(latin1Image(value), max);
-  return stringOperator(() => text);
+  // An unset variable is `-` even where absent values vanish.
+  const shown = value === undefined ? '-' : cut(latin1Image(value), max);
+  return stringOperator(() => shown);
 };
 
 const host = latin1Image(hostname());
@@ -170,6 +200,9 @@ const streamId: Read<string | null> = (info) => {
 
 const text = (read: Read<string>): OperatorFactory => plain(filledOperator(read));
 const number = (read: Read<number>): OperatorFactory => plain(numberOperator(read));
+
+const closeType: Read<string> = (info) =>
+  info.upstreamDetectedCloseType === '' && info.upstreamHost !== null ? 'Normal' : info.upstreamDetectedCloseType;
 
 /** Operators over the stream. */
 export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<string, OperatorFactory>([
@@ -195,6 +228,7 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ['UPSTREAM_CONNECTION_POOL_READY_DURATION', plain(between(start, (info) => info.upstreamPoolReadyMs))],
   // Measured from QUIC acknowledgements only.
   ['ROUNDTRIP_DURATION', absent],
+  // The kernel's estimate cannot be read from Node.
   ['DOWNSTREAM_CX_RTT', absent],
 
   ['BYTES_RECEIVED', number((info) => info.requestBodyBytes)],
@@ -230,18 +264,24 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ...addressOperators('DOWNSTREAM_DIRECT_REMOTE_ADDRESS', (info) => info.connection.directRemoteAddress),
   ...addressOperators('UPSTREAM_LOCAL_ADDRESS', (info) => info.upstreamLocalAddress),
   ...addressOperators('UPSTREAM_REMOTE_ADDRESS', upstreamRemote),
-  // Endpoint ids belong to internal listeners' addresses.
-  ['DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID', absent],
-  ['DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID', absent],
-  ['UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID', absent],
+  // Endpoint ids belong to internal listeners' addresses; others have an empty one.
+  ['DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID', plain(stringOperator(() => ''))],
+  ['DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID', plain(stringOperator(() => ''))],
+  [
+    'UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID',
+    plain(stringOperator((info) => (info.upstreamLocalAddress === '' ? null : ''))),
+  ],
   ['CONNECTION_ID', number((info) => info.connection.id)],
   ['REQUESTED_SERVER_NAME', text((info) => info.connection.requestedServerName)],
   ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', text((info) => info.connection.transportFailureReason)],
-  ['DOWNSTREAM_DETECTED_CLOSE_TYPE', text((info) => info.connection.detectedCloseType ?? '')],
+  ['DOWNSTREAM_DETECTED_CLOSE_TYPE', text((info) => info.connection.detectedCloseType ?? 'Normal')],
   ['DOWNSTREAM_LOCAL_CLOSE_REASON', text((info) => info.connection.localCloseReason ?? '')],
   ['LISTENER_NAME', text((info) => info.connection.listenerName)],
   ['FILTER_CHAIN_NAME', text((info) => info.connection.filterChainName)],
 
+  ['ROUTE_RESOLUTION_COUNT', number((info) => info.routeResolutions)],
+  // Looking a route up is not timed here.
+  ['ROUTE_RESOLUTION_TIME_US', absent],
   ['ROUTE_NAME', text((info) => info.routeName)],
   ['VIRTUAL_CLUSTER_NAME', text((info) => info.virtualClusterName)],
   ['UPSTREAM_CLUSTER', text((info) => info.upstreamCluster)],
@@ -260,7 +300,7 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ['UPSTREAM_CONNECTION_ID', number((info) => info.upstreamConnectionId)],
   ['UPSTREAM_REQUEST_ATTEMPT_COUNT', number((info) => info.attemptCount)],
   ['UPSTREAM_TRANSPORT_FAILURE_REASON', text((info) => info.upstreamTransportFailureReason)],
-  ['UPSTREAM_DETECTED_CLOSE_TYPE', text((info) => info.upstreamDetectedCloseType)],
+  ['UPSTREAM_DETECTED_CLOSE_TYPE', text(closeType)],
   ['UPSTREAM_LOCAL_CLOSE_REASON', text((info) => info.upstreamLocalCloseReason)],
 
   ['HOSTNAME', plain(stringOperator(() => host))],

@@ -1,6 +1,8 @@
 // Time stamps of `%START_TIME(fmt)%` and its relatives: strftime in the C locale, with Envoy's and Abseil's extensions
 // (`%f`, `%3f`, `%s`, `%E3S`, `%Ez`, …). Everything coarser than a second is rendered once per second and kept.
 
+import { ConfigError } from '../util/error.ts';
+
 /** Renders milliseconds since the epoch (with a fraction). */
 export type TimeFormatter = (epochMs: number) => string;
 
@@ -103,7 +105,6 @@ const PIECES: ReadonlyMap<string, Piece> = new Map<string, Piece>([
   ['l', (c) => spaced(twelve(c.hour))],
   ['m', (c) => two(c.month + 1)],
   ['M', (c) => two(c.minute)],
-  ['n', () => '\n'],
   ['p', (c) => (c.hour < 12 ? 'AM' : 'PM')],
   ['P', (c) => (c.hour < 12 ? 'am' : 'pm')],
   ['r', (c) => `${two(twelve(c.hour))}:${two(c.minute)}:${two(c.second)} ${c.hour < 12 ? 'AM' : 'PM'}`],
@@ -130,56 +131,85 @@ const PIECES: ReadonlyMap<string, Piece> = new Map<string, Piece>([
   ['ET', () => 'T'],
 ]);
 
-/** One specifier: an optional E modifier, an optional width, a letter; or a lone `%` that stands for itself. */
-const SPECIFIER = /%(E(?:\*|[0-9]{1,2})?[A-Za-z]|[0-9]f|[A-Za-z%])/y;
-const FRACTION = /^(?:E(\*|[0-9]{1,2})([Sf])|([0-9])?f)$/;
+/** Envoy's and Abseil's specifiers: fraction, seconds with a fraction, zone with colons, year of four digits, `T`. */
+const EXTENDED = /%(?:([1-9])?f|E(\*|[0-9]{1,2})([Sf])|(E(?:\*z|z|4Y|T)))/y;
+/** strftime's: a glibc flag, a width, a modifier that the C locale ignores, a letter. */
+const SPECIFIER = /%([-_0^]?)([0-9]{0,2})((?:E(?=[cCxXyY])|O(?=[deHImMSuUVwWy]))?)([A-Za-z%])/y;
+
+/** Gathers pieces of one segment; literal characters are merged. */
+class Run {
+  readonly pieces: Piece[] = [];
+  private literal = '';
+
+  text(characters: string): void {
+    this.literal += characters;
+  }
+
+  piece(piece: Piece): void {
+    this.flush();
+    this.pieces.push(piece);
+  }
+
+  flush(): void {
+    if (this.literal === '') return;
+    const text = this.literal;
+    this.literal = '';
+    this.pieces.push(() => text);
+  }
+}
 
 function split(format: string): Segment[] {
   const segments: Segment[] = [];
-  let pieces: Piece[] = [];
-  let literal = '';
-  const flushLiteral = (): void => {
-    if (literal === '') return;
-    const text = literal;
-    pieces.push(() => text);
-    literal = '';
+  let run = new Run();
+  const close = (fractionDigits: number, optionalPoint: boolean): void => {
+    run.flush();
+    segments.push({ pieces: run.pieces, fractionDigits, optionalPoint });
+    run = new Run();
   };
   for (let at = 0; at < format.length; ) {
+    EXTENDED.lastIndex = at;
+    const extended = EXTENDED.exec(format);
+    if (extended !== null) {
+      at += extended[0].length;
+      const [, width, precision, kind, named] = extended;
+      if (named !== undefined) {
+        run.piece(PIECES.get(named) as Piece);
+        continue;
+      }
+      const digits = precision === '*' ? ALL_DIGITS : Number(precision ?? width ?? NANOSECOND_DIGITS);
+      if (kind === 'S') run.piece((c) => two(c.second));
+      if (kind === 'S' && digits > 0) run.text('.');
+      close(digits, kind === 'S' && digits === ALL_DIGITS);
+      continue;
+    }
     SPECIFIER.lastIndex = at;
     const found = SPECIFIER.exec(format);
     if (found === null) {
-      literal += format[at++];
+      run.text(format[at++] as string);
       continue;
     }
     at += found[0].length;
-    const name = found[1] as string;
-    const fraction = FRACTION.exec(name);
-    if (fraction !== null) {
-      const digits = fraction[1] ?? fraction[3] ?? `${NANOSECOND_DIGITS}`;
-      const count = digits === '*' ? ALL_DIGITS : Number(digits);
-      flushLiteral();
-      if (fraction[2] === 'S') pieces.push((c) => two(c.second));
-      if (fraction[2] === 'S' && count > 0) pieces.push(() => '.');
-      segments.push({
-        pieces,
-        fractionDigits: count,
-        optionalPoint: fraction[2] === 'S' && count === ALL_DIGITS,
-      });
-      pieces = [];
-      continue;
-    }
-    const piece = PIECES.get(name);
-    if (piece === undefined) {
-      // An unknown specifier is written as it stands, as strftime of glibc does.
-      literal += found[0];
-      continue;
-    }
-    flushLiteral();
-    pieces.push(piece);
+    const [whole, flag = '', width = '', , letter = ''] = found;
+    const piece = PIECES.get(letter);
+    // An unknown specifier is written as it stands, as strftime of glibc does.
+    if (piece === undefined) run.text(whole.padStart(Number(width)));
+    else run.piece(flag === '' && width === '' ? piece : adjusted(piece, flag, Number(width)));
   }
-  flushLiteral();
-  if (pieces.length > 0) segments.push({ pieces, fractionDigits: NO_FRACTION, optionalPoint: false });
+  close(NO_FRACTION, false);
   return segments;
+}
+
+/** glibc's flags: `-` no padding, `_` spaces, `0` zeros, `^` upper case; and a least width. */
+function adjusted(piece: Piece, flag: string, width: number): Piece {
+  return (civil) => {
+    const text = piece(civil);
+    const number = /^[ 0]*([0-9]+)$/.exec(text);
+    if (number === null) return (flag === '^' ? text.toUpperCase() : text).padStart(width, flag === '0' ? '0' : ' ');
+    const bare = text.replace(/^[ 0]+(?=[0-9])/, '');
+    if (flag === '-') return bare.padStart(width);
+    const fill = flag === '_' || (flag !== '0' && text.startsWith(' ')) ? ' ' : '0';
+    return bare.padStart(Math.max(width, text.length), fill);
+  };
 }
 
 function civilOf(epochSeconds: number, local: boolean): Civil {
@@ -211,8 +241,9 @@ function localZone(epochSeconds: number): string {
 }
 
 function fraction(epochMs: number, seconds: number, segment: Segment): string {
-  const nanos = Math.min(999_999_999, Math.max(0, Math.floor((epochMs - seconds * 1000) * 1e6)));
-  const all = `${nanos}`.padStart(NANOSECOND_DIGITS, '0');
+  // A double holds today's time to a quarter of a microsecond, so microseconds are as fine as it gets; Envoy's clock too.
+  const micros = Math.min(999_999, Math.round((epochMs - seconds * 1000) * 1e3));
+  const all = `${micros}000`.padStart(NANOSECOND_DIGITS, '0');
   if (segment.fractionDigits !== ALL_DIGITS)
     return all.slice(0, segment.fractionDigits).padEnd(segment.fractionDigits, '0');
   const trimmed = all.replace(/0+$/, '');
@@ -221,12 +252,16 @@ function fraction(epochMs: number, seconds: number, segment: Segment): string {
 
 /**
  * Compiles a strftime format.
- * @param format as in `%START_TIME(format)%`; empty = `%Y-%m-%dT%H:%M:%E3SZ`
+ * @param format as in `%START_TIME(format)%`; empty = `%Y-%m-%dT%H:%M:%E3SZ` (in local time `%z` instead of `Z`)
  * @param local the process's time zone instead of UTC
+ * @throws ConfigError when the text would span lines
  */
 export function compileTime(format: string, local: boolean): TimeFormatter {
   if (format === '' && !local) return formatIsoMs;
-  const segments = split(format === '' ? '%Y-%m-%dT%H:%M:%E3SZ' : format);
+  if (/%E?[0-9]*n|\n/.test(format)) {
+    throw new ConfigError('Invalid header configuration. Format string contains newline.');
+  }
+  const segments = split(format === '' ? '%Y-%m-%dT%H:%M:%E3S%z' : format);
   const rendered: string[] = segments.map(() => '');
   let current = Number.NaN;
   return (epochMs) => {

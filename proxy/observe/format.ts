@@ -44,10 +44,10 @@ export function compileText(format: string, omitEmpty: boolean): Formatter {
 }
 
 /**
- * Compiles a `FormatModel`; JSON formats render one line with a trailing newline.
+ * Compiles a `FormatModel`. Envoy sorts the keys of a JSON format whatever `sort_properties` says, so it plays no part; JSON formats render one line with a trailing newline.
  * @throws ConfigError as `compileText`
  */
 export function compileFormat(model: FormatModel): Formatter {
   if (model.kind === 'text') return compileText(model.format, model.omitEmptyValues);
-  return compileJson(model.format, model.omitEmptyValues, model.sortProperties);
+  return compileJson(model.format, model.omitEmptyValues);
 }

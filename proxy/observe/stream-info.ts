@@ -98,6 +98,8 @@ export class StreamInfo {
   upstreamTxStartMs: number;
   upstreamTxEndMs: number;
   upstreamRxStartMs: number;
+  /** First body byte of the answer. */
+  upstreamRxBodyStartMs: number;
   upstreamRxEndMs: number;
   downstreamTxStartMs: number;
   downstreamTxEndMs: number;
@@ -137,6 +139,8 @@ export class StreamInfo {
   /** `%DOWNSTREAM_REMOTE_ADDRESS%`: the trusted client address (after XFF), as `ip:port` (`ip:0` from XFF). */
   remoteAddress: string;
   internal: boolean;
+  /** How often a route was looked for. */
+  routeResolutions: number;
   routeName: string;
   virtualHostName: string;
   virtualClusterName: string;
@@ -193,6 +197,7 @@ export class StreamInfo {
     this.upstreamTxStartMs = -1;
     this.upstreamTxEndMs = -1;
     this.upstreamRxStartMs = -1;
+    this.upstreamRxBodyStartMs = -1;
     this.upstreamRxEndMs = -1;
     this.downstreamTxStartMs = -1;
     this.downstreamTxEndMs = -1;
@@ -221,6 +226,7 @@ export class StreamInfo {
     this.downstreamWireBytesReceived = 0;
     this.remoteAddress = '';
     this.internal = false;
+    this.routeResolutions = 0;
     this.routeName = '';
     this.virtualHostName = '';
     this.virtualClusterName = '';
