@@ -53,8 +53,3 @@ function decode(text: string): string {
     return text; // a stray percent sign stands for itself
   }
 }
-
-/** An IP or a path as the text endpoints print it. */
-export function hostPort(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}

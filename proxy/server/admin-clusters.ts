@@ -1,10 +1,9 @@
 // `/clusters`: every cluster with its limits and hosts, as text lines or as `envoy.admin.v3.Clusters`.
 
 import type { AddressModel, JsonObject, JsonValue } from '../config/model.ts';
-import type { BreakerModel, ClusterModel, EndpointModel, LocalityModel } from '../config/model-cluster.ts';
+import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
-import type { StatsRegistry } from '../observe/stats-registry.ts';
-import { hostPort, protoJson } from './admin-answer.ts';
+import { protoJson } from './admin-answer.ts';
 import type { BreakerLimits, ClusterStatus, HealthFlag, HostStatus } from './admin-state.ts';
 
 const HOST_STATS = HOST_CATALOGUE.names;
@@ -51,18 +50,6 @@ function hostText(name: string, host: HostStatus): string {
     `${start}sub_zone::${host.subZone}\n${start}canary::${host.canary}\n${start}priority::${host.priority}\n` +
     `${start}success_rate::${host.successRate}\n${start}local_origin_success_rate::${host.localOriginSuccessRate}\n`
   );
-}
-
-/** `ip:port`, `[ip6]:port` or a path. */
-export function addressText(address: AddressModel): string {
-  switch (address.kind) {
-    case 'socket':
-      return hostPort(address.address, address.port);
-    case 'pipe':
-      return address.path;
-    case 'internal':
-      return `envoy://${address.listenerName}/${address.endpointId}`;
-  }
 }
 
 /** `core.v3.Address` as proto JSON. */
@@ -165,61 +152,4 @@ function hostStatsJson(values: readonly number[]): JsonObject[] {
     name: stat.name,
   });
   return [...stats.filter((stat) => stat.kind === 'c'), ...stats.filter((stat) => stat.kind === 'g')].map(one);
-}
-
-/** A cluster's status from its model, its present endpoints and the counts of all workers. */
-export function clusterStatus(
-  model: ClusterModel,
-  localities: readonly LocalityModel[],
-  stats: StatsRegistry,
-): ClusterStatus {
-  const hosts = localities.flatMap((locality) =>
-    locality.endpoints.map((endpoint) => hostStatus(model, locality, endpoint, stats)),
-  );
-  return {
-    name: model.name,
-    observabilityName: model.statName,
-    addedViaApi: false,
-    edsServiceName: model.discovery.kind === 'eds' ? model.discovery.serviceName : '',
-    defaultLimits: limits(model.breakers.default),
-    highLimits: limits(model.breakers.high),
-    outlier: null,
-    hosts,
-  };
-}
-
-function limits(breaker: BreakerModel): BreakerLimits {
-  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = breaker;
-  return { maxConnections, maxPendingRequests, maxRequests, maxRetries };
-}
-
-const EDS_FLAGS: ReadonlyMap<EndpointModel['health'], HealthFlag> = new Map([
-  ['unhealthy', 'failed_eds_health'],
-  ['timeout', 'failed_eds_health'],
-  ['degraded', 'degraded_eds_health'],
-  ['draining', 'eds_status_draining'],
-]);
-
-function hostStatus(
-  model: ClusterModel,
-  locality: LocalityModel,
-  endpoint: EndpointModel,
-  stats: StatsRegistry,
-): HostStatus {
-  const flag = EDS_FLAGS.get(endpoint.health);
-  return {
-    address: endpoint.address,
-    hostname: endpoint.hostname,
-    healthFlags: flag === undefined ? [] : [flag],
-    edsHealthStatus: endpoint.health === 'unknown' ? 'HEALTHY' : endpoint.health.toUpperCase(),
-    weight: endpoint.weight,
-    region: locality.region,
-    zone: locality.zone,
-    subZone: locality.subZone,
-    canary: false,
-    priority: locality.priority,
-    successRate: -1,
-    localOriginSuccessRate: -1,
-    stats: stats.valuesOf(HOST_CATALOGUE, `${model.name}.${addressText(endpoint.address)}.`),
-  };
 }

@@ -1,8 +1,9 @@
 // The small admin answers about the server itself: info, memory, runtime, certificates, init managers, listeners.
 
 import type { JsonObject, JsonValue } from '../config/model.ts';
+import { addressText } from '../net/listen.ts';
 import { durationJson, protoJson } from './admin-answer.ts';
-import { addressJson, addressText } from './admin-clusters.ts';
+import { addressJson } from './admin-clusters.ts';
 import type { AdminState, ListenerStatus, MemoryInfo, RuntimeStatus, ServerInfo } from './admin-state.ts';
 import type { Options } from './args.ts';
 

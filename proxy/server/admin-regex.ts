@@ -1,6 +1,10 @@
 // Regular expressions that a reader of the admin port sends: RE2's syntax, tried anywhere in the text.
 
-import { RE2JS } from 're2js';
+import { createRequire } from 'node:module';
+
+type Re2Module = typeof import('re2js');
+/** Loaded with the first filter: few processes ever see one. */
+let re2: Re2Module | null = null;
 
 /** A test, or RE2's reason to refuse the pattern. */
 export type AdminRegex = { readonly test: (text: string) => boolean } | { readonly refused: string };
@@ -19,13 +23,14 @@ const WORDING: readonly (readonly [RegExp, string])[] = [
 
 /** Compiles a pattern; `whole` = it must match the full text. */
 export function adminRegex(pattern: string, whole = false): AdminRegex {
+  re2 ??= createRequire(import.meta.url)('re2js') as Re2Module;
   try {
-    const re2 = RE2JS.compile(pattern);
+    const compiled = re2.RE2JS.compile(pattern);
     if (SHARED_SYNTAX.test(pattern)) {
       const regex = new RegExp(whole ? `^(?:${pattern})$` : pattern);
       return { test: (text) => regex.test(text) };
     }
-    return { test: whole ? (text) => re2.matches(text) : (text) => re2.matcher(text).find() };
+    return { test: whole ? (text) => compiled.matches(text) : (text) => compiled.matcher(text).find() };
   } catch (error) {
     const reason = (error instanceof Error ? error.message : String(error))
       .replace(/^error parsing regexp: /, '')

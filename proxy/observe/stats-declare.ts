@@ -1,0 +1,81 @@
+// Makes known what Envoy prints for a configuration before anything happened: zeros for every listener, connection
+// manager, TCP proxy and cluster, and a few facts that follow from the configuration alone.
+
+import type { ListenerModel, Model, NetworkFilterModel } from '../config/model.ts';
+import { CLUSTER_CATALOGUE } from './catalogue-cluster.ts';
+import { HTTP, HTTP_ROUTER, HTTP_TRACING, LISTENER_HTTP } from './catalogue-http.ts';
+import { LISTENER, LISTENER_EXTENSION, LISTENER_WORKER, TCP_PROXY } from './catalogue-listener.ts';
+import {
+  DNS,
+  OVERLOAD,
+  OVERLOAD_RESET,
+  RUNTIME,
+  RUNTIME_LOAD_SUCCESS,
+  RUNTIME_NUM_KEYS,
+  RUNTIME_NUM_LAYERS,
+  RUNTIME_OVERRIDE_DIR_NOT_EXISTS,
+  THREAD_LOCAL_CLUSTERS,
+  THREAD_LOCAL_CLUSTERS_INFLATED,
+} from './catalogue-server.ts';
+import type { StatsRegistry } from './stats-registry.ts';
+
+/**
+ * Declares all stats of a model.
+ * `prefixOf`: the stat prefix of a listener, e.g. `listener.0.0.0.0_80.`.
+ */
+export function declareModelStats(
+  stats: StatsRegistry,
+  model: Model,
+  workers: number,
+  prefixOf: (listener: ListenerModel) => string,
+): void {
+  for (const listener of model.listeners) declareListener(stats, listener, prefixOf(listener), workers);
+  for (const cluster of model.clusters) stats.declare(CLUSTER_CATALOGUE, `cluster.${cluster.statName}.`);
+  if (model.clusters.some(({ discovery }) => discovery.kind === 'strict_dns' || discovery.kind === 'logical_dns')) {
+    stats.declare(DNS, 'dns.cares.');
+  }
+  stats.declare(HTTP_ROUTER, 'http.async-client.');
+  stats.declare(OVERLOAD_RESET, 'envoy.overload_actions.reset_high_memory_stream.');
+  stats.declare(OVERLOAD, 'overload.');
+  declareRuntime(stats, model);
+  const threads = ['main_thread', ...Array.from({ length: workers }, (_, i) => `worker_${i}`)];
+  for (const thread of threads) {
+    const slots = stats.local.block(THREAD_LOCAL_CLUSTERS, `thread_local_cluster_manager.${thread}.`);
+    slots[THREAD_LOCAL_CLUSTERS_INFLATED] = model.clusters.length;
+  }
+}
+
+function declareListener(stats: StatsRegistry, listener: ListenerModel, prefix: string, workers: number): void {
+  stats.declare(LISTENER, prefix);
+  stats.declare(LISTENER_EXTENSION, prefix);
+  for (let i = 0; i < workers; i++) stats.declare(LISTENER_WORKER, `${prefix}worker_${i}.`);
+  const chains = listener.defaultFilterChain === null ? [] : [listener.defaultFilterChain];
+  for (const chain of [...listener.filterChains, ...chains]) {
+    for (const filter of chain.filters) declareFilter(stats, filter, prefix);
+  }
+}
+
+function declareFilter(stats: StatsRegistry, filter: NetworkFilterModel, listenerPrefix: string): void {
+  switch (filter.kind) {
+    case 'http_connection_manager': {
+      const prefix = `http.${filter.config.statPrefix}.`;
+      stats.declare(HTTP, prefix);
+      stats.declare(HTTP_ROUTER, prefix);
+      stats.declare(HTTP_TRACING, `${prefix}tracing.`);
+      stats.declare(LISTENER_HTTP, `${listenerPrefix}${prefix}`);
+      break;
+    }
+    case 'tcp_proxy':
+      stats.declare(TCP_PROXY, `tcp.${filter.config.statPrefix}.`);
+      break;
+  }
+}
+
+/** Envoy loads its runtime twice at start and finds no override folder either time. */
+function declareRuntime(stats: StatsRegistry, model: Model): void {
+  const slots = stats.local.block(RUNTIME, 'runtime.');
+  slots[RUNTIME_LOAD_SUCCESS] = 2;
+  slots[RUNTIME_OVERRIDE_DIR_NOT_EXISTS] = 2;
+  slots[RUNTIME_NUM_KEYS] = Object.keys(model.runtime).length;
+  slots[RUNTIME_NUM_LAYERS] = model.runtimeLayers.length;
+}
