@@ -16,6 +16,7 @@ import { systemCalls } from '../net/sockopt.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { FLAG_NR } from '../observe/flags.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
+import { listenerStatPrefix } from '../observe/stats-prefix.ts';
 import { StreamInfo } from '../observe/stream-info.ts';
 import type { Runtime } from '../util/runtime.ts';
 import { type ChainMatcher, compileChainMatch } from './chain-match.ts';
@@ -220,17 +221,4 @@ export class Listener {
     record.endMs = endMs;
     return record;
   }
-}
-
-/** `listener.0.0.0.0_80.`: the stat prefix, or the configured address. */
-export function listenerStatPrefix(model: ListenerModel): string {
-  if (model.statPrefix !== '') return `listener.${model.statPrefix}.`;
-  const { address } = model;
-  const text = address.kind === 'pipe' ? address.path : addressKey(address);
-  return `listener.${text.replaceAll(':', '_')}.`;
-}
-
-function addressKey(address: AddressModel): string {
-  if (address.kind !== 'socket') return 'internal';
-  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
 }

@@ -17,19 +17,12 @@ import {
   THREAD_LOCAL_CLUSTERS,
   THREAD_LOCAL_CLUSTERS_INFLATED,
 } from './catalogue-server.ts';
+import { listenerStatPrefix } from './stats-prefix.ts';
 import type { StatsRegistry } from './stats-registry.ts';
 
-/**
- * Declares all stats of a model.
- * `prefixOf`: the stat prefix of a listener, e.g. `listener.0.0.0.0_80.`.
- */
-export function declareModelStats(
-  stats: StatsRegistry,
-  model: Model,
-  workers: number,
-  prefixOf: (listener: ListenerModel) => string,
-): void {
-  for (const listener of model.listeners) declareListener(stats, listener, prefixOf(listener), workers);
+/** Declares all stats of a model that so many workers run. */
+export function declareModelStats(stats: StatsRegistry, model: Model, workers: number): void {
+  for (const listener of model.listeners) declareListener(stats, listener, listenerStatPrefix(listener), workers);
   for (const cluster of model.clusters) stats.declare(CLUSTER_CATALOGUE, `cluster.${cluster.statName}.`);
   if (model.clusters.some(({ discovery }) => discovery.kind === 'strict_dns' || discovery.kind === 'logical_dns')) {
     stats.declare(DNS, 'dns.cares.');

@@ -1,6 +1,7 @@
 // Stats of the process itself: `server.`, `listener_manager.`, `cluster_manager.` and our own.
 
 import * as stat from '../observe/catalogue-server.ts';
+import { declareModelStats } from '../observe/stats-declare.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
 import { bugsSeen } from '../util/error.ts';
 import type { ServerView } from './server-view.ts';
@@ -62,8 +63,8 @@ export class ServerStats {
     for (const prefix of ['server.main_thread.', 'main_thread.', 'workers.']) local.block(stat.WATCHDOG, prefix);
     for (let i = 0; i < workers; i++) local.block(stat.WATCHDOG, `server.worker_${i}.`);
     local.block(stat.FILESYSTEM, 'filesystem.');
-    local.block(stat.RUNTIME, 'runtime.');
-    local.block(stat.THREAD_LOCAL_CLUSTERS, 'thread_local_cluster_manager.main_thread.');
+    const { model } = this.server;
+    if (model !== null) declareModelStats(stats, model, workers);
   }
 
   private refresh(): void {

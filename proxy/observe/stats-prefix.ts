@@ -1,0 +1,16 @@
+// Where the stats of a listener stand.
+
+import type { AddressModel, ListenerModel } from '../config/model.ts';
+
+/** `listener.0.0.0.0_80.`: the stat prefix, or the configured address with its colons replaced. */
+export function listenerStatPrefix(model: ListenerModel): string {
+  if (model.statPrefix !== '') return `listener.${model.statPrefix}.`;
+  const { address } = model;
+  const text = address.kind === 'pipe' ? address.path : addressKey(address);
+  return `listener.${text.replaceAll(':', '_')}.`;
+}
+
+function addressKey(address: AddressModel): string {
+  if (address.kind !== 'socket') return 'internal';
+  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+}
