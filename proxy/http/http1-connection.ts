@@ -76,6 +76,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private feeding: boolean;
   private nextDue: boolean;
   private closedByUs: boolean;
+  private spoken: boolean;
+  /** The peer went on sending after its last answer; closing then says so with a reset. */
+  private ignoredBytes: boolean;
   private countedRead: number;
   private countedWritten: number;
 
@@ -100,6 +103,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.feeding = false;
     this.nextDue = false;
     this.closedByUs = false;
+    this.spoken = false;
+    this.ignoredBytes = false;
     this.countedRead = 0;
     this.countedWritten = 0;
     this.idleTimer = model.idleTimeoutMs > 0 ? manager.wheel.add(model.idleTimeoutMs, () => this.onIdle()) : null;
@@ -110,8 +115,6 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.durationTimer?.arm(model.maxConnectionDurationMs);
     manager.count(HTTP_DOWNSTREAM_CX_TOTAL);
     manager.count(HTTP_DOWNSTREAM_CX_ACTIVE);
-    manager.count(HTTP_DOWNSTREAM_CX_HTTP1_TOTAL);
-    manager.count(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
     this.transport = new Transport(socket, this);
   }
 
@@ -129,7 +132,11 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   // === From the socket ===
 
   onData(chunk: Buffer): void {
-    if (this.closing) return;
+    if (this.closing) {
+      this.ignoredBytes = true;
+      return;
+    }
+    if (!this.spoken) this.countProtocol();
     this.feeding = true;
     let error = this.decoder.feed(chunk);
     error = this.runDue(error);
@@ -146,6 +153,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
       return;
     }
     // The peer may only have finished sending (`shutdown(SHUT_WR)`); as Envoy without half-close support, that ends it.
+    if (this.stream !== null) this.stream.onPeerGone('downstream_remote_disconnect');
     this.transport.destroy();
   }
 
@@ -161,7 +169,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.countBytes();
     if (error !== null && this.info.terminationDetails === '') this.info.transportFailureReason = '';
     manager.uncount(HTTP_DOWNSTREAM_CX_ACTIVE);
-    manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
+    if (this.spoken) manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
     manager.count(HTTP_DOWNSTREAM_CX_DESTROY);
     manager.count(this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE);
     manager.cxLength.record(Math.floor(manager.runtime.nowMs() - this.info.startedMs));
@@ -180,7 +188,6 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   onRequestHead(head: RequestHead, endStream: boolean): void {
     const { manager } = this;
     this.requests++;
-    manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
     if (head.droppedHeaders > 0) {
       const at = HTTP1_DROPPED_HEADERS_WITH_UNDERSCORES;
       manager.codecStats[at] = (manager.codecStats[at] as number) + head.droppedHeaders;
@@ -288,6 +295,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.idleTimer?.cancel();
     const stream = new HttpStream(this.manager, this.info, this, this.timers);
     stream.protocol = 'HTTP/1.1';
+    this.manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
     this.stream = stream;
     return stream;
   }
@@ -374,9 +382,17 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.transport.flush();
     this.closeTimer = new Deadline(this.manager.runtime, this.manager.wheel, () => {
       this.manager.count(HTTP_DOWNSTREAM_CX_DELAYED_CLOSE_TIMEOUT);
-      this.transport.destroy();
+      if (this.ignoredBytes) this.transport.reset();
+      else this.transport.destroy();
     });
     this.closeTimer.arm(delayMs);
+  }
+
+  /** The protocol is known by its first bytes. */
+  private countProtocol(): void {
+    this.spoken = true;
+    this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_TOTAL);
+    this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
   }
 
   private countBytes(): void {

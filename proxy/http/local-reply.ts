@@ -37,8 +37,8 @@ const GRPC_UNKNOWN = 2;
 export function buildLocalReply(stream: HttpStream, status: number, body: string, add: ReplyHeaders): LocalReply {
   const headers = new HeaderMap();
   const reply: LocalReply = { status, body, headers };
-  stream.status = status;
   if (add !== null) add(headers);
+  stream.status = status;
   const custom = headers.get('content-type');
   const { localReply } = stream.manager;
   let contentType = custom ?? 'text/plain';

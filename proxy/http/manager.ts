@@ -29,7 +29,6 @@ import { compileInternal } from './forwarded.ts';
 import { HttpDate } from './http-date.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { compileLocalReply, type ReplyRewrite } from './local-reply.ts';
-import { touchesPath } from './prepare-path.ts';
 import { compileForwardedIp } from './prepare-request.ts';
 
 /** What a worker lends to its connection managers. */
@@ -69,7 +68,6 @@ export class HttpManager {
   readonly router: Router;
   routes: RouteTable;
   readonly bufferLimitBytes: number;
-  readonly touchesPath: boolean;
   readonly isInternal: (ip: string) => boolean;
   readonly forwardedIp: (directRemoteIp: string) => string;
   readonly localReply: ReplyRewrite | null;
@@ -99,7 +97,6 @@ export class HttpManager {
     this.codecOptions = codecOptions(model);
     this.log = env.accessLogger(model.accessLogs);
     this.bufferLimitBytes = listener.perConnectionBufferLimitBytes;
-    this.touchesPath = touchesPath(model);
     this.isInternal = compileInternal(model.internalAddresses);
     this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);
     this.localReply = compileLocalReply(model.localReply);

@@ -8,22 +8,11 @@ import { normalizeHost, normalizePath } from './path.ts';
 /** `redirect`: `info.path` holds the place to go. */
 export type PathVerdict = 'ok' | 'reject' | 'redirect';
 
-/** Whether a manager needs `preparePath` at all. */
-export function touchesPath(model: HttpConnectionManagerModel): boolean {
-  return (
-    model.normalizePath ||
-    model.mergeSlashes ||
-    model.escapedSlashes !== 'keep' ||
-    model.stripHostPort !== 'no' ||
-    model.stripTrailingHostDot
-  );
-}
-
 /** Rewrites `info.path` and `info.authority` in place. */
 export function preparePath(info: StreamInfo, model: HttpConnectionManagerModel): PathVerdict {
   const result = normalizePath(info.path, model);
-  if (result.kind === 'reject') return 'reject';
   info.path = result.path;
+  if (result.kind === 'reject') return 'reject';
   if (result.kind === 'redirect') return 'redirect';
   if (model.stripHostPort !== 'no' || model.stripTrailingHostDot)
     info.authority = normalizeHost(info.authority, model, info.connection.localPort);

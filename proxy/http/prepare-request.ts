@@ -152,7 +152,7 @@ function bareIp(address: string): string {
 /** Which address stands in `x-forwarded-for` for a peer: a loopback peer is named by this host's own address. */
 export function compileForwardedIp(localIp: string, mapToIpv6: boolean): (directRemoteIp: string) => string {
   return (ip) => {
-    const named = isLoopback(ip) ? localIp : ip;
-    return mapToIpv6 && named.includes('.') && !named.includes(':') ? `::ffff:${named}` : named;
+    if (isLoopback(ip)) return localIp;
+    return mapToIpv6 && ip.includes('.') && !ip.includes(':') ? `::ffff:${ip}` : ip;
   };
 }

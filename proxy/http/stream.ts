@@ -20,7 +20,7 @@ import {
   HTTP_DOWNSTREAM_RQ_TX_RESET,
   HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE,
 } from '../observe/catalogue-http.ts';
-import { FLAG_DC, FLAG_DPE, FLAG_DT, FLAG_SI } from '../observe/flags.ts';
+import { FLAG_DC, FLAG_DPE, FLAG_SI } from '../observe/flags.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
 import type { RouterRequest } from '../router/request.ts';
@@ -160,7 +160,6 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** The connection ended under the stream. */
   onPeerGone(details: string): void {
     if (this.over) return;
-    this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
     this.flags |= FLAG_DC;
     if (this.details === '' || this.responseStarted) this.details = details;
     this.finish();
@@ -170,7 +169,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   onProtocolError(status: number, details: string): void {
     if (this.over) return;
     this.mustClose = true;
-    if (details === 'http1.codec_error' || this.responseStarted) this.flags |= FLAG_DPE;
+    this.flags |= FLAG_DPE;
     if (this.responseStarted) {
       this.abortResponse(details);
       return;
@@ -198,7 +197,6 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   onMaxDuration(): void {
     this.manager.count(HTTP_DOWNSTREAM_RQ_MAX_DURATION_REACHED);
-    this.flags |= FLAG_DT;
     this.timeOut('downstream duration timeout', 'max_duration_timeout');
   }
 
@@ -301,10 +299,10 @@ export class HttpStream extends StreamInfo implements Downstream {
       this.localReply(404, '', 'absolute_path_rejected', null);
       return false;
     }
-    if (!manager.touchesPath) return true;
     const verdict: PathVerdict = preparePath(this, manager.model);
     if (verdict === 'reject') {
       manager.count(HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION);
+      this.mustClose = true;
       this.localReply(400, '', 'path_normalization_failed', null);
       return false;
     }
@@ -322,7 +320,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     const table = manager.routes;
     const toTls = table.tlsRedirect(this, headers);
     if (toTls !== null) {
-      this.localReply(301, '', 'direct_response', (reply) => reply.set('location', toTls));
+      manager.router.redirectToTls(this, toTls);
       return;
     }
     const route = table.match(this, headers, this.random);
@@ -363,6 +361,8 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.over) return;
     this.over = true;
     this.endMs = this.manager.runtime.nowMs();
+    // Envoy counts every stream here that ends before both directions have, whoever ends it.
+    if (!this.requestComplete || !this.responseComplete) this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
     this.timers.cancel();
     if (this.request !== null) this.request.cancel();
     this.manager.onStreamOver(this);

@@ -48,7 +48,6 @@ export class Transport {
   private holds: number;
   private heldHead: string;
   private ended: boolean;
-  private error: NodeJS.ErrnoException | null;
 
   constructor(accepted: Socket, handler: TransportHandler) {
     const socket = adoptForShared(accepted);
@@ -60,7 +59,6 @@ export class Transport {
     this.holds = 0;
     this.heldHead = '';
     this.ended = false;
-    this.error = null;
     const onBytes = (chunk: Buffer): void => {
       this.bytesRead += chunk.length;
       turnDepth++;
@@ -80,16 +78,18 @@ export class Transport {
       this.handler.onDrain();
       leaveTurn();
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.error = error;
-    });
-    socket.on('close', () => {
-      if (this.closed) return;
-      this.closed = true;
-      turnDepth++;
-      this.handler.onClose(this.error);
-      leaveTurn();
-    });
+    // An error is told at once: the socket's own `close` comes only at the end of the loop's turn, when events of other
+    // sockets have been handled as if this one still lived.
+    socket.on('error', (error: NodeJS.ErrnoException) => this.onGone(error));
+    socket.on('close', () => this.onGone(null));
+  }
+
+  private onGone(error: NodeJS.ErrnoException | null): void {
+    if (this.closed) return;
+    this.closed = true;
+    turnDepth++;
+    this.handler.onClose(error);
+    leaveTurn();
   }
 
   /** Sends text, held until body bytes follow or the turn ends. */

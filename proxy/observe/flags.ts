@@ -66,14 +66,23 @@ const NAMES: readonly (readonly [short: string, long: string])[] = [
   ['UDO', 'UnconditionalDropOverload'],
 ];
 
+// Envoy prints flags in the order in which they were set: what a fault filter or a spent retry policy says comes before
+// the failure that ends the request.
+const SET_FIRST = FLAG_DI | FLAG_FI | FLAG_URX;
+const BITS = NAMES.map((_, bit) => bit);
+const PRINT_ORDER: readonly number[] = [
+  ...BITS.filter((bit) => (SET_FIRST & (1 << bit)) !== 0),
+  ...BITS.filter((bit) => (SET_FIRST & (1 << bit)) === 0),
+];
+
 const shortTexts = new Map<number, string>();
 const longTexts = new Map<number, string>();
 
 function join(flags: number, which: 0 | 1, kept: Map<number, string>): string {
   let text = kept.get(flags);
   if (text === undefined) {
-    text = NAMES.filter((_, bit) => (flags & (1 << bit)) !== 0)
-      .map((names) => names[which])
+    text = PRINT_ORDER.filter((bit) => (flags & (1 << bit)) !== 0)
+      .map((bit) => NAMES[bit]?.[which])
       .join(',');
     if (kept.size < KEPT_TEXTS_MAX) kept.set(flags, text);
   }
@@ -82,7 +91,7 @@ function join(flags: number, which: 0 | 1, kept: Map<number, string>): string {
 /** Combinations of flags whose text is kept; few occur in practice. */
 const KEPT_TEXTS_MAX = 1024;
 
-/** `UF,URX`; `-` when no flag is set. */
+/** `URX,UF`; `-` when no flag is set. */
 export function flagsText(flags: number): string {
   return flags === 0 ? '-' : join(flags, 0, shortTexts);
 }

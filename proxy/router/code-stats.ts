@@ -24,6 +24,7 @@ export class CodeStats {
   private readonly block: Float64Array;
   private readonly internal: (CodeCells | null)[];
   private readonly external: (CodeCells | null)[];
+  private readonly retried: (CodeCells | null)[];
   private timeMs: Histogram | null;
   private internalTimeMs: Histogram | null;
   private externalTimeMs: Histogram | null;
@@ -35,6 +36,7 @@ export class CodeStats {
     this.block = block;
     this.internal = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
     this.external = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
+    this.retried = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
     this.timeMs = null;
     this.internalTimeMs = null;
     this.externalTimeMs = null;
@@ -45,10 +47,19 @@ export class CodeStats {
     this.block[UPSTREAM_RQ_COMPLETED] = (this.block[UPSTREAM_RQ_COMPLETED] as number) + 1;
     if (status < CODE_MIN || status >= CODE_END) return;
     const table = internal ? this.internal : this.external;
-    const cells = table[status - CODE_MIN] ?? this.open(table, status, internal);
+    const cells = table[status - CODE_MIN] ?? this.open(table, status, internal ? 'internal.' : 'external.');
     increment(cells.code);
     increment(cells.codeByOrigin);
     increment(cells.group);
+    increment(cells.groupByOrigin);
+    increment(cells.completedByOrigin);
+  }
+
+  /** An answer that led to another attempt: under `retry.` and nowhere else. */
+  chargeRetry(status: number): void {
+    if (status < CODE_MIN || status >= CODE_END) return;
+    const cells = this.retried[status - CODE_MIN] ?? this.open(this.retried, status, 'retry.');
+    increment(cells.codeByOrigin);
     increment(cells.groupByOrigin);
     increment(cells.completedByOrigin);
   }
@@ -68,14 +79,13 @@ export class CodeStats {
     }
   }
 
-  private open(table: (CodeCells | null)[], status: number, internal: boolean): CodeCells {
-    const origin = internal ? 'internal.' : 'external.';
+  private open(table: (CodeCells | null)[], status: number, origin: string): CodeCells {
     const group = `upstream_rq_${Math.floor(status / 100)}xx`;
     const cell = (name: string) => this.stats.cell(`${this.prefix}${name}`, 'c');
     const cells: CodeCells = {
-      code: cell(`upstream_rq_${status}`),
+      code: origin === 'retry.' ? NOWHERE : cell(`upstream_rq_${status}`),
       codeByOrigin: cell(`${origin}upstream_rq_${status}`),
-      group: cell(group),
+      group: origin === 'retry.' ? NOWHERE : cell(group),
       groupByOrigin: cell(`${origin}${group}`),
       completedByOrigin: cell(`${origin}upstream_rq_completed`),
     };
@@ -83,6 +93,9 @@ export class CodeStats {
     return cells;
   }
 }
+
+/** Stands for stats that an origin does not have. */
+const NOWHERE = new Float64Array(1);
 
 function increment(cell: Float64Array): void {
   cell[0] = (cell[0] as number) + 1;

@@ -97,9 +97,38 @@ export function compileFullMatch(pattern: string): TextMatch {
 /** Replaces every match of an RE2 pattern; in the substitution `\1` is group 1 and `\\` a backslash. */
 export function compileReplaceAll(pattern: string, substitution: string): (text: string) => string {
   const compiled = re2().compile(pattern);
-  const replacement = substitution.replace(/\\(\d)|\\\\|\$/g, (all: string, group: string | undefined) => {
-    if (group !== undefined) return `\${${group}}`;
-    return all === '$' ? '\\$' : '\\\\';
-  });
-  return (text) => compiled.matcher(text).replaceAll(replacement);
+  const parts = substitutionParts(substitution);
+  return (text) => {
+    const matcher = compiled.matcher(text);
+    let out = '';
+    let at = 0;
+    while (matcher.find()) {
+      out += text.slice(at, matcher.start());
+      for (const part of parts) out += typeof part === 'string' ? part : (matcher.group(part) ?? '');
+      at = matcher.end();
+    }
+    return at === 0 && out === '' ? text : out + text.slice(at);
+  };
+}
+
+/** Literals and group numbers in order; RE2 knows `\0` to `\9` only. */
+function substitutionParts(substitution: string): (string | number)[] {
+  const parts: (string | number)[] = [];
+  let literal = '';
+  for (let i = 0; i < substitution.length; i++) {
+    const char = substitution[i] as string;
+    const next = substitution[i + 1] ?? '';
+    if (char !== '\\' || next === '') {
+      literal += char;
+      continue;
+    }
+    i++;
+    if (next >= '0' && next <= '9') {
+      if (literal !== '') parts.push(literal);
+      literal = '';
+      parts.push(Number(next));
+    } else literal += next;
+  }
+  if (literal !== '') parts.push(literal);
+  return parts;
 }

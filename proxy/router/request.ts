@@ -57,6 +57,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private retryTaken: boolean;
   /** A place of the cluster's retry breaker is taken. */
   private retryHeld: boolean;
+  /** The attempt before ended at its time limit. */
+  private afterTimeout: boolean;
   private beganMs: number;
   /** Request body not yet sent, or kept for a replay. */
   private kept: Uint8Array[];
@@ -93,6 +95,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.retry = null;
     this.retryTaken = false;
     this.retryHeld = false;
+    this.afterTimeout = false;
     this.beganMs = 0;
     this.kept = NOTHING;
     this.keptBytes = 0;
@@ -198,6 +201,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.bump(UPSTREAM_RQ_PER_TRY_TIMEOUT);
     attempt.abandon();
     this.noteHost(attempt);
+    this.afterTimeout = true;
     if (this.tryAgain(this.retry !== null && this.retry.wantsReset('local_reset', attempt.headSent))) return;
     this.fail(FLAG_UT, 504, TIMEOUT_BODY, 'upstream_per_try_timeout');
   }
@@ -240,7 +244,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     transportFailure: string,
     host: UpstreamHostInfo | null,
   ): void {
-    if (host !== null) this.down.upstreamHost = host;
+    if (host !== null && reason !== 'overflow') this.down.upstreamHost = host;
     if (reason === 'no_healthy_host') {
       this.codes.charge(503, this.internal);
       this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
@@ -265,6 +269,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   onAttemptInformational(_attempt: Attempt, status: number, headers: HeaderMap): void {
+    this.codes.charge(status, this.internal);
     this.down.respondInformational(status, headers);
   }
 
@@ -273,6 +278,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const now = this.router.runtime.nowMs();
     down.perTryTimer.cancel();
     if (retry !== null) {
+      this.afterTimeout = false;
       const wants = retry.wantsResponse(status, headers);
       if (this.tryAgain(wants, status)) return;
       if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS);
@@ -280,13 +286,13 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       this.dropKept();
     }
     down.upstreamRxStartMs = now;
-    if (!this.router.model.suppressEnvoyHeaders) {
-      const since = down.requestRxEndMs >= 0 ? down.requestRxEndMs : now;
-      headers.set('x-envoy-upstream-service-time', `${Math.floor(now - since)}`);
-    }
+    if (!this.router.model.suppressEnvoyHeaders && down.requestRxEndMs >= 0)
+      headers.set('x-envoy-upstream-service-time', `${Math.floor(now - down.requestRxEndMs)}`);
     if (route.includeAttemptCountInResponse) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     this.codes.charge(status, this.internal);
     down.details = 'via_upstream';
+    down.status = status;
+    down.responseHeaders = headers;
     if (target.mutateResponse !== null) target.mutateResponse(headers, down);
     if (endStream) this.complete(now);
     down.respondHead(status, headers, endStream);
@@ -314,6 +320,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private startAttempt(headers: HeaderMap): void {
     const { down, route } = this;
     down.attemptCount++;
+    if (down.attemptCount > 1 && route.virtualHost.includeIsTimeoutRetryHeader)
+      headers.set('x-envoy-is-timeout-retry', this.afterTimeout ? 'true' : 'false');
     if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     const attempt = new Attempt(this, this.cluster);
     this.attempt = attempt;
@@ -332,6 +340,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   private onFailure(attempt: Attempt, reason: PoolFailure | ResetReason, transportFailure: string): void {
     const { down, retry } = this;
+    this.afterTimeout = false;
     down.perTryTimer.cancel();
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
     const wants = retry !== null && !down.responseStarted && retry.wantsReset(reason, attempt.headSent);
@@ -372,7 +381,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.bump(UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
     this.retryTaken = true;
     this.retryHeld = true;
-    if (status !== 0) this.codes.charge(status, this.internal);
+    if (status !== 0) this.codes.chargeRetry(status);
     this.attempt?.abandon();
     this.attempt = null;
     down.retryTimer.arm(Math.max(1, retry.nextBackOffMs(this.router.runtime.random())));
@@ -391,7 +400,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.finish();
     down.flags |= flag;
     if (down.responseStarted) {
-      this.router.count(ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED);
+      if (down.isGrpc) this.router.count(ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED);
       down.abortResponse(details);
       return;
     }

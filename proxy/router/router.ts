@@ -8,7 +8,6 @@ import {
   ROUTER_NO_CLUSTER,
   ROUTER_NO_ROUTE,
   ROUTER_RQ_DIRECT_RESPONSE,
-  ROUTER_RQ_REDIRECT,
   ROUTER_RQ_TOTAL,
 } from '../observe/catalogue-http.ts';
 import { FLAG_NC, FLAG_NR } from '../observe/flags.ts';
@@ -57,16 +56,23 @@ export class Router {
     }
     const target = route.target === null ? null : route.target(down, headers, down.random);
     const cluster = target === null ? null : target.cluster.current;
-    if (target !== null) down.upstreamCluster = target.cluster.name;
     if (target === null || cluster === null) {
       this.count(ROUTER_NO_CLUSTER);
       down.flags |= FLAG_NC;
       down.localReply(route.clusterNotFoundCode, '', 'cluster_not_found', null);
       return null;
     }
+    down.upstreamCluster = target.cluster.name;
     const request = new RouterRequest(this, down, route, target, cluster, this.codeStats(cluster));
     request.begin(headers, endStream);
     return request;
+  }
+
+  /** Sends a plain request to the same place under `https`, as a virtual host with `require_tls` asks for. */
+  redirectToTls(down: Downstream, location: string): void {
+    this.count(ROUTER_RQ_TOTAL);
+    this.count(ROUTER_RQ_DIRECT_RESPONSE);
+    down.localReply(301, '', 'direct_response', (reply) => reply.set('location', location));
   }
 
   count(index: number): void {
@@ -77,7 +83,7 @@ export class Router {
     const mutate = route.mutateLocalResponse;
     const redirect = route.redirect;
     if (redirect !== null) {
-      this.count(ROUTER_RQ_REDIRECT);
+      this.count(ROUTER_RQ_DIRECT_RESPONSE);
       const { status, location } = redirect(down);
       down.localReply(status, '', 'direct_response', (reply) => {
         reply.set('location', location);
@@ -87,10 +93,10 @@ export class Router {
     }
     const direct = route.directResponse;
     if (direct === null) {
-      // A non-forwarding route takes part in matching only; a proxy that meets one has nothing to send.
-      this.count(ROUTER_NO_ROUTE);
-      down.flags |= FLAG_NR;
-      down.localReply(404, '', 'route_not_found', null);
+      // A non-forwarding route takes part in matching only; as Envoy sees it, it names no cluster.
+      this.count(ROUTER_NO_CLUSTER);
+      down.flags |= FLAG_NC;
+      down.localReply(503, '', 'cluster_not_found', null);
       return;
     }
     this.count(ROUTER_RQ_DIRECT_RESPONSE);
