@@ -124,9 +124,11 @@ function lowerBreaker(message: Msg | null): BreakerModel {
   };
 }
 
-function tracksRemaining(cluster: Msg): boolean {
+function tracksRemaining(cluster: Msg): ClusterModel['trackRemaining'] {
   const breakers = sub(cluster, 'circuitBreakers');
-  return breakers !== null && list(breakers, 'thresholds').some((item) => bool(item, 'trackRemaining'));
+  const tracking = breakers === null ? [] : list(breakers, 'thresholds').filter((item) => bool(item, 'trackRemaining'));
+  const of = (high: boolean) => tracking.some((item) => (num(item, 'priority') === HIGH_PRIORITY) === high);
+  return { default: of(false), high: of(true) };
 }
 
 // === Sockets ===

@@ -38,7 +38,8 @@ export interface ClusterModel {
   /** Added to stats `upstream_rq_time` and friends: nothing, budgets or sizes. */
   readonly trackTimeoutBudgets: boolean;
   readonly trackRequestResponseSizes: boolean;
-  readonly trackRemaining: boolean;
+  /** Whether the `remaining_*` gauges of a priority exist. */
+  readonly trackRemaining: { readonly default: boolean; readonly high: boolean };
   readonly metadata: MetadataModel;
 }
 

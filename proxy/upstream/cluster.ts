@@ -224,7 +224,7 @@ export class UpstreamCluster implements Cluster {
   private buildPriority(priority: 'default' | 'high', prefix: string, breakerBase: number): PriorityState {
     const { model, env, stats } = this;
     const open = priority === 'high' ? HIGH_OPEN : DEFAULT_OPEN;
-    const remaining = model.trackRemaining
+    const remaining = model.trackRemaining[priority]
       ? env.stats.block(REMAINING_CATALOGUE, `${prefix}circuit_breakers.${priority}.`)
       : null;
     const gauges = (limit: number): LimitGauges => ({

@@ -359,7 +359,8 @@ export class Http1Connection implements DialHandler, ResponseSink {
     }
     const reused = this.requests > 1 && !this.decoder.started;
     this.detach(stream);
-    this.host.countOutcome(false);
+    // A response that had begun was counted by its status.
+    if (!stream.responseStarted) this.host.countOutcome(false);
     this.finish(remote, true);
     stream.handler.onReset(reason, '', reused);
   }

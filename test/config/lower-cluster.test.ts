@@ -70,7 +70,7 @@ const DEFAULTS: ClusterModel = {
   connectionPoolPerDownstreamConnection: false,
   trackTimeoutBudgets: false,
   trackRequestResponseSizes: false,
-  trackRemaining: false,
+  trackRemaining: { default: false, high: false },
   metadata: {},
 };
 
@@ -145,7 +145,7 @@ t.test('circuit breakers by priority', async (t) => {
     },
     high: { ...DEFAULTS.breakers.high, maxConnections: 1, maxPendingRequests: 2, maxRequests: 3, maxRetries: 4 },
   });
-  t.equal(trackRemaining, true);
+  t.same(trackRemaining, { default: false, high: true });
   const budget = lower({ circuit_breakers: { thresholds: [{ retry_budget: {} }] } }).breakers.default.retryBudget;
   t.same(budget, { budgetPercent: 20, minRetryConcurrency: 3 }, 'defaults of a budget');
 });
