@@ -11,7 +11,7 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   'envoy.config.bootstrap.v3.Bootstrap': fields(
     honoured(
       TEST,
-      'node static_resources cluster_manager stats_config stats_flush_interval layered_runtime admin overload_manager header_prefix application_log_config',
+      'node static_resources cluster_manager stats_config stats_flush_interval layered_runtime admin overload_manager application_log_config',
     ),
     honoured(REST, 'bootstrap_extensions'),
     harmless(
@@ -47,6 +47,7 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     warned('there are no performance traces', 'perf_tracing_file_path'),
     warned('configuration updates are not tracked', 'xds_delegate_extension xds_config_tracker_extension'),
     warned('workers are not pinned to processors', 'enable_worker_cpu_affinity'),
+    rejected('the headers are x-envoy-*; remove it', 'header_prefix'),
   ),
   'envoy.config.bootstrap.v3.Bootstrap.StaticResources': fields(
     honoured(TEST, 'listeners clusters'),
@@ -57,11 +58,11 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     honoured(TEST, 'json_format text_format'),
   ),
   'envoy.config.bootstrap.v3.ClusterManager': fields(
-    honoured(TEST, 'local_cluster_name'),
     honoured(REST, 'upstream_bind_config'),
     harmless('clusters are made when they are first used', BOOTSTRAP, 'enable_deferred_cluster_creation'),
     warned('outlier ejections are not logged', 'outlier_detection'),
     warned('load is not reported', 'load_stats_config'),
+    harmless('it is for zone-aware routing, which is left out', BOOTSTRAP, 'local_cluster_name'),
   ),
   'envoy.config.bootstrap.v3.Admin': fields(
     honoured(TEST, 'access_log_path address ignore_global_conn_limit'),

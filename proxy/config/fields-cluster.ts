@@ -22,7 +22,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal load_balancing_policy track_timeout_budgets track_cluster_stats connection_pool_per_downstream_connection',
+      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats',
     ),
     honoured(REST, 'filters'),
     harmless('it holds for original destination clusters only', CLUSTER, 'cleanup_interval original_dst_lb_config'),
@@ -43,6 +43,13 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('load is not reported', 'lrs_server lrs_report_endpoint_metrics'),
     warned('connections are made when they are needed', 'preconnect_policy'),
     warned('waiting requests are served in order', 'queuing_policies'),
+    harmless(
+      'there are no active health checks',
+      CLUSTER,
+      'close_connections_on_host_health_failure ignore_health_on_host_removal',
+    ),
+    warned('these stats are not kept', 'track_timeout_budgets'),
+    rejected('clients share the connections to a host; remove it', 'connection_pool_per_downstream_connection'),
   ),
   'envoy.config.cluster.v3.Filter': fields(
     honoured(TEST, 'name typed_config'),
@@ -84,7 +91,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('the addresses of a host are tried in order', 'happy_eyeballs_config'),
   ),
   'envoy.config.cluster.v3.TrackClusterStats': fields(
-    honoured(TEST, 'timeout_budgets request_response_sizes'),
+    warned('these stats are not kept', 'timeout_budgets request_response_sizes'),
     warned('stats per endpoint are on /clusters only', 'per_endpoint_stats'),
   ),
   'envoy.config.cluster.v3.LoadBalancingPolicy': fields(honoured(TEST, 'policies')),

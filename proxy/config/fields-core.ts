@@ -24,18 +24,20 @@ export const CORE_FIELDS: FieldTable = {
     honoured('lower-listener', 'keepalive_probes keepalive_time keepalive_interval'),
   ),
   'envoy.config.core.v3.SocketOption': fields(
-    honoured('lower-listener', 'description level name int_value buf_value state'),
+    honoured('lower-listener', 'level name int_value buf_value state'),
     warned('the option is set on every kind of socket', 'type ip_version'),
+    harmless('a label', 'core.v3 socket_option.proto', 'description'),
   ),
   'envoy.config.core.v3.SocketOptionsOverride': fields(honoured('lower-listener', 'socket_options')),
   'envoy.config.core.v3.BindConfig': fields(
-    honoured('lower-cluster', 'source_address freebind socket_options'),
+    honoured('lower-cluster', 'source_address'),
     rejected(
       'one source address is supported; use source_address',
       'extra_source_addresses additional_source_addresses',
     ),
     rejected('local address selectors are not supported; use source_address', 'local_address_selector'),
     harmless('network namespaces are refused', 'core.v3 address.proto', 'validate_network_namespaces'),
+    warned('upstream sockets have no further options', 'freebind socket_options'),
   ),
   'envoy.config.core.v3.DataSource': fields(
     honoured('lower-access-log', 'filename inline_bytes inline_string environment_variable'),
@@ -65,9 +67,10 @@ export const CORE_FIELDS: FieldTable = {
   'envoy.config.core.v3.Http1ProtocolOptions': fields(
     honoured(
       'lower-hcm',
-      'allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format enable_trailers allow_chunked_length override_stream_error_on_invalid_http_message send_fully_qualified_url allow_custom_methods ignore_http_11_upgrade',
+      'allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format enable_trailers allow_chunked_length override_stream_error_on_invalid_http_message allow_custom_methods ignore_http_11_upgrade',
     ),
     harmless('there is one parser, and it is as strict as Envoy', 'core.v3 protocol.proto', 'use_balsa_parser'),
+    rejected('requests to upstreams carry the path alone; remove it', 'send_fully_qualified_url'),
   ),
   'envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat': fields(
     honoured('lower-hcm', 'proper_case_words stateful_formatter'),
@@ -78,7 +81,8 @@ export const CORE_FIELDS: FieldTable = {
     warned('headers that the proxy adds are written in lower case', 'formatter_type_on_envoy_headers'),
   ),
   'envoy.config.core.v3.SchemeHeaderTransformation': fields(
-    honoured('lower-hcm', 'scheme_to_overwrite match_upstream'),
+    honoured('lower-hcm', 'scheme_to_overwrite'),
+    warned('the scheme is that of the client', 'match_upstream'),
   ),
   'envoy.config.core.v3.SubstitutionFormatString': fields(
     honoured(

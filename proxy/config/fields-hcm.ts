@@ -16,7 +16,7 @@ export const HCM_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'stat_prefix route_config http_filters add_user_agent common_http_protocol_options http_protocol_options server_name server_header_transformation scheme_header_transformation max_request_headers_kb stream_idle_timeout stream_flush_timeout request_timeout request_headers_timeout drain_timeout delayed_close_timeout access_log access_log_flush_interval flush_access_log_on_new_request access_log_options use_remote_address xff_num_trusted_hops internal_address_config skip_xff_append via generate_request_id preserve_external_request_id always_set_request_id_in_response forward_client_cert_details set_current_client_cert_details proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6 upgrade_configs normalize_path merge_slashes path_with_escaped_slashes_action request_id_extension local_reply_config strip_matching_host_port strip_any_host_port stream_error_on_invalid_http_message strip_trailing_host_dot proxy_status_config append_x_forwarded_port append_local_overload',
+      'stat_prefix route_config http_filters add_user_agent common_http_protocol_options http_protocol_options server_name server_header_transformation scheme_header_transformation max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout delayed_close_timeout access_log use_remote_address xff_num_trusted_hops internal_address_config skip_xff_append via generate_request_id preserve_external_request_id always_set_request_id_in_response proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6 upgrade_configs normalize_path merge_slashes path_with_escaped_slashes_action request_id_extension local_reply_config strip_matching_host_port strip_any_host_port stream_error_on_invalid_http_message strip_trailing_host_dot append_x_forwarded_port',
     ),
     harmless(
       'PROXY protocol values would be passed on, and that protocol is refused',
@@ -49,34 +49,33 @@ export const HCM_FIELDS: FieldTable = {
     warned('only HTTP/1 is served yet', 'http2_protocol_options'),
     warned('draining takes exactly drain_timeout', 'drain_timeout_jitter'),
     warned('these stats are not kept', 'record_route_resolution_stats'),
-  ),
-  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions': fields(
-    honoured(TEST, 'access_log_flush_interval flush_access_log_on_new_request'),
-    warned('a tunnel is logged when it ends', 'flush_log_on_tunnel_successfully_established'),
+    warned(
+      'a request is logged once, when it ends',
+      'access_log_flush_interval flush_access_log_on_new_request access_log_options',
+    ),
+    warned('the idle timeout of the stream holds while an answer is flushed', 'stream_flush_timeout'),
+    warned('a connection is told to close with its next answer', 'drain_timeout'),
+    warned('x-envoy-local-overloaded is not added', 'append_local_overload'),
+    warned('proxy-status is not added', 'proxy_status_config'),
+    harmless('no client shows a certificate on clear text', HCM, 'set_current_client_cert_details'),
+    rejected('x-forwarded-client-cert cannot be trusted on clear text; remove it', 'forward_client_cert_details'),
   ),
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig': fields(
     honoured(TEST, 'unix_sockets cidr_ranges'),
   ),
-  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
-    fields(
-      honoured(TEST, 'subject cert chain dns uri'),
-      harmless('no client shows a certificate on clear text', HCM, 'issuer format'),
-    ),
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig': fields(
     honoured(TEST, 'upgrade_type enabled'),
     rejected('filter chains of upgrades are not supported; the usual chain is used without them', 'filters'),
-  ),
-  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ProxyStatusConfig': fields(
-    honoured(
-      TEST,
-      'remove_details remove_connection_termination_details remove_response_flags set_recommended_response_code use_node_id literal_proxy_name',
-    ),
   ),
   'envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension': fields(
     honoured(TEST, 'typed_config'),
   ),
   'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': fields(
-    honoured(TEST, 'pack_trace_reason use_request_id_for_trace_sampling'),
+    harmless(
+      'requests are not traced, so none is marked or sampled',
+      'uuid.proto',
+      'pack_trace_reason use_request_id_for_trace_sampling',
+    ),
   ),
   'envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig': fields(
     honoured(TEST, 'mappers body_format'),
@@ -90,14 +89,15 @@ export const HCM_FIELDS: FieldTable = {
     rejected('extension discovery is not supported; use typed_config', 'config_discovery'),
   ),
   'envoy.extensions.filters.http.router.v3.Router': fields(
-    honoured(
-      TEST,
-      'dynamic_stats upstream_log suppress_envoy_headers strict_check_headers respect_expected_rq_timeout suppress_grpc_request_failure_code_stats',
-    ),
+    honoured(TEST, 'suppress_envoy_headers'),
     harmless('requests are not traced yet', 'router.proto', 'start_child_span'),
     harmless('early data needs TLS', 'router.proto', 'reject_connect_request_early_data'),
     rejected('upstream filters are not supported; use http_filters', 'upstream_http_filters'),
     warned('attempts are logged when they end', 'upstream_log_options'),
+    warned('the stats are always kept', 'dynamic_stats suppress_grpc_request_failure_code_stats'),
+    warned('x-envoy-expected-rq-timeout-ms of a request is not read', 'respect_expected_rq_timeout'),
+    warned('headers with values that cannot be read are ignored', 'strict_check_headers'),
+    warned('attempts are not logged; use access_log of the connection manager', 'upstream_log'),
   ),
 
   // Filters that do nothing unless a field is set

@@ -11,7 +11,7 @@ export const LISTENER_FIELDS: FieldTable = {
   'envoy.config.listener.v3.Listener': fields(
     honoured(
       TEST,
-      'name address additional_addresses stat_prefix filter_chains default_filter_chain per_connection_buffer_limit_bytes metadata drain_type socket_options traffic_direction connection_balance_config enable_reuse_port access_log tcp_backlog_size bind_to_port deprecated_v1 ignore_global_conn_limit tcp_keepalive',
+      'name address additional_addresses stat_prefix filter_chains default_filter_chain per_connection_buffer_limit_bytes metadata socket_options traffic_direction connection_balance_config enable_reuse_port access_log tcp_backlog_size bind_to_port deprecated_v1 ignore_global_conn_limit tcp_keepalive transparent freebind',
     ),
     harmless(
       'only listener filters wait, and they are refused',
@@ -27,8 +27,6 @@ export const LISTENER_FIELDS: FieldTable = {
     harmless('there are no overload actions that a listener could bypass', LISTENER, 'bypass_overload_manager'),
     rejected('original destinations are not supported yet; bind to the port itself', 'use_original_dst'),
     rejected('listener filters are not supported yet; remove them', 'listener_filters'),
-    rejected('transparent sockets are not supported yet; remove it', 'transparent'),
-    rejected('binding to foreign addresses is not supported yet; remove it', 'freebind'),
     rejected('matcher trees are not supported; use filter_chain_match in each chain', 'filter_chain_matcher'),
     rejected('filter chain discovery is not supported; write the chains into filter_chains', 'fcds_config'),
     rejected('UDP listeners are not supported; remove it', 'udp_listener_config'),
@@ -38,6 +36,7 @@ export const LISTENER_FIELDS: FieldTable = {
     warned('a reader that stands still is not cut off by this limit', 'per_connection_buffer_high_watermark_timeout'),
     warned('TCP fast open is not switched on', 'tcp_fast_open_queue_length'),
     warned('clients are served on plain TCP, which MPTCP falls back to', 'enable_mptcp'),
+    warned('the listener is drained whenever others are', 'drain_type'),
   ),
   'envoy.config.listener.v3.Listener.DeprecatedV1': fields(honoured(TEST, 'bind_to_port')),
   'envoy.config.listener.v3.Listener.ConnectionBalanceConfig': fields(

@@ -30,7 +30,7 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured(TEST, HEADER_MUTATIONS),
     honoured(
       TEST,
-      'name domains routes require_tls virtual_clusters typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy include_is_timeout_retry_header per_request_buffer_limit_bytes request_body_buffer_limit metadata',
+      'name domains routes require_tls virtual_clusters typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy per_request_buffer_limit_bytes request_body_buffer_limit metadata',
     ),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits'),
     rejected('matcher trees are not supported; use routes', 'matcher'),
@@ -39,6 +39,7 @@ export const ROUTE_FIELDS: FieldTable = {
     rejected(MIRROR, 'request_mirror_policies'),
     rejected(SPECIFIERS, 'route_specifiers'),
     warned('requests are not hedged yet', 'hedge_policy'),
+    warned('x-envoy-is-timeout-retry is not added', 'include_is_timeout_retry_header'),
   ),
   'envoy.config.route.v3.VirtualCluster': fields(honoured(TEST, 'headers name')),
   'envoy.config.route.v3.Route': fields(
@@ -52,7 +53,9 @@ export const ROUTE_FIELDS: FieldTable = {
     warned('requests are not traced yet', 'tracing'),
   ),
   'envoy.config.route.v3.NonForwardingAction': fields(),
-  'envoy.config.route.v3.Decorator': fields(honoured(TEST, 'operation propagate')),
+  'envoy.config.route.v3.Decorator': fields(
+    harmless('it names spans, and requests are not traced', ROUTES, 'operation propagate'),
+  ),
   'envoy.config.route.v3.FilterConfig': fields(
     honoured(TEST, 'config disabled'),
     harmless('a filter type that is missing is refused even when optional', ROUTES, 'is_optional'),
@@ -68,7 +71,10 @@ export const ROUTE_FIELDS: FieldTable = {
   ),
   'envoy.config.route.v3.RouteMatch.ConnectMatcher': fields(),
   'envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions': fields(),
-  'envoy.config.route.v3.RouteMatch.TlsContextMatchOptions': fields(honoured(TEST, 'presented validated')),
+  'envoy.config.route.v3.RouteMatch.TlsContextMatchOptions': fields(
+    honoured(TEST, 'presented'),
+    rejected('no certificate is validated on clear text; use presented', 'validated'),
+  ),
   'envoy.config.route.v3.HeaderMatcher': fields(
     honoured(
       TEST,
@@ -80,7 +86,7 @@ export const ROUTE_FIELDS: FieldTable = {
   'envoy.config.route.v3.RouteAction': fields(
     honoured(
       TEST,
-      'cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority upgrade_configs max_stream_duration',
+      'cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy priority upgrade_configs max_stream_duration',
     ),
     harmless(SUBSETS, ROUTES, 'metadata_match'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
@@ -102,6 +108,7 @@ export const ROUTE_FIELDS: FieldTable = {
     ),
     warned('the grpc-timeout header is not read yet; the route timeout holds', 'max_grpc_timeout grpc_timeout_offset'),
     warned('requests are not hedged yet', 'hedge_policy'),
+    warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
   ),
   'envoy.config.route.v3.RouteAction.UpgradeConfig': fields(
     honoured(TEST, 'upgrade_type enabled'),
@@ -115,9 +122,10 @@ export const ROUTE_FIELDS: FieldTable = {
     ),
   ),
   'envoy.config.route.v3.WeightedCluster': fields(
-    honoured(TEST, 'clusters runtime_key_prefix header_name'),
+    honoured(TEST, 'clusters header_name'),
     harmless('the sum of the weights is the total', ROUTES, 'total_weight'),
     rejected('hash policies are not supported yet; use header_name', 'use_hash_policy'),
+    warned('weights do not come from the runtime', 'runtime_key_prefix'),
   ),
   'envoy.config.route.v3.WeightedCluster.ClusterWeight': fields(
     honoured(TEST, HEADER_MUTATIONS),
@@ -127,12 +135,13 @@ export const ROUTE_FIELDS: FieldTable = {
   'envoy.config.route.v3.RetryPolicy': fields(
     honoured(
       TEST,
-      'retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off retriable_headers retriable_request_headers',
+      'retry_on num_retries per_try_timeout retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off retriable_headers retriable_request_headers',
     ),
     rejected('retry priorities are not supported yet; remove it', 'retry_priority'),
     rejected('retry options are not supported; remove it', 'retry_options_predicates'),
     rejected('retries stay in the cluster; remove it', 'refresh_cluster_on_retry'),
     warned('retry_back_off holds for rate limited answers too', 'rate_limited_retry_back_off'),
+    warned('per_try_timeout holds alone', 'per_try_idle_timeout'),
   ),
   'envoy.config.route.v3.RetryPolicy.RetryHostPredicate': fields(honoured(TEST, 'name typed_config')),
   'envoy.config.route.v3.RetryPolicy.RetryBackOff': fields(honoured(TEST, 'base_interval max_interval')),
