@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly serviceZone: string;
   readonly allowUnknownStaticFields: boolean;
   readonly skipDeprecatedLogs: boolean;
+  /** `--stats-tag`: fixed tags of every stat. */
+  readonly statsTags: readonly (readonly [name: string, value: string])[];
 }
 
 export interface LoadedModel {
@@ -56,6 +58,7 @@ export function loadStaticModel(options: LoadOptions, warn: (text: string) => vo
       serviceCluster: options.serviceCluster,
       serviceZone: options.serviceZone,
       skipTypes: skipTypes(),
+      statsTags: options.statsTags,
     },
     checkFields: checkFieldAnswers,
   });

@@ -45,7 +45,7 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   return {
     node,
     admin: lowerAdmin(sub(message, 'admin'), ctx),
-    stats: lowerStatsConfig(sub(message, 'statsConfig'), 'stats_config'),
+    stats: lowerStats(sub(message, 'statsConfig'), ctx),
     statsFlushIntervalMs: lowerFlushInterval(message),
     runtime,
     runtimeLayers,
@@ -89,6 +89,13 @@ function lowerListeners(messages: readonly Msg[], ctx: LowerContext): ListenerMo
     if (listener !== null) listeners.push(listener);
   }
   return listeners;
+}
+
+/** Tags of the command line stand beside those of the file. */
+function lowerStats(message: Msg | null, ctx: LowerContext): Model['stats'] {
+  const stats = lowerStatsConfig(message, 'stats_config');
+  const fixed = ctx.options.statsTags.map(([name, value]) => ({ name, rule: { kind: 'fixed', value } }) as const);
+  return fixed.length === 0 ? stats : { ...stats, tags: [...stats.tags, ...fixed] };
 }
 
 /** The command line wins over the file. */

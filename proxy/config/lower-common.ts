@@ -29,6 +29,8 @@ export interface LowerOptions {
   readonly serviceZone: string;
   /** Type URLs whose extensions may be left out (`OUTRIGGER_SKIP_TYPES`). */
   readonly skipTypes: ReadonlySet<string>;
+  /** `--stats-tag`: name and value. */
+  readonly statsTags: readonly (readonly [name: string, value: string])[];
 }
 
 export const DEFAULT_LOWER_OPTIONS: LowerOptions = {
@@ -37,6 +39,7 @@ export const DEFAULT_LOWER_OPTIONS: LowerOptions = {
   serviceCluster: '',
   serviceZone: '',
   skipTypes: new Set(),
+  statsTags: [],
 };
 
 /** Walks the set fields of a message before it is lowered, and warns of or refuses what is not supported. */

@@ -5,12 +5,19 @@ import { ScalarType } from '@bufbuild/protobuf';
 
 export type ScalarParser = (json: unknown) => unknown;
 
-/** A JSON value in an error text, shortened. */
+const SHOWN_CHARACTERS_MAX = 80;
+
+/** A JSON value in an error text: one line, shortened. */
 export function shown(json: unknown): string {
   if (Array.isArray(json)) return 'a list';
   if (typeof json === 'object' && json !== null) return 'an object';
-  const text = typeof json === 'string' ? `'${json}'` : String(json);
-  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+  if (typeof json !== 'string') return String(json);
+  const text = json.length <= SHOWN_CHARACTERS_MAX ? json : `${json.slice(0, SHOWN_CHARACTERS_MAX - 3)}...`;
+  return `'${text.replace(/[\u0000-\u001f\u007f]/g, escapeControl)}'`;
+}
+
+function escapeControl(character: string): string {
+  return character === '\n' ? '\\n' : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }
 
 export function scalarParser(type: ScalarType): ScalarParser {

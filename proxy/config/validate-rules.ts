@@ -177,13 +177,20 @@ function durationNanos(value: unknown): number {
   return Number(seconds) * 1e9 + nanos;
 }
 
-/** `0s`, `1ms`, `2.5s`: as Envoy's rules print them. */
+/** `0s`, `1ms`, `5m0s`: as Envoy's rules print them (Go's form). */
 export function durationText(value: unknown): string {
   const nanos = durationNanos(value);
-  if (nanos === 0) return '0s';
-  if (Math.abs(nanos) >= 1e9) return `${nanos / 1e9}s`;
-  if (Math.abs(nanos) >= 1e6) return `${nanos / 1e6}ms`;
-  return Math.abs(nanos) >= 1e3 ? `${nanos / 1e3}us` : `${nanos}ns`;
+  const size = Math.abs(nanos);
+  if (size === 0) return '0s';
+  if (size < 1e3) return `${nanos}ns`;
+  if (size < 1e6) return `${nanos / 1e3}us`;
+  if (size < 1e9) return `${nanos / 1e6}ms`;
+  const minutes = Math.floor(size / 60e9);
+  const seconds = `${(size - minutes * 60e9) / 1e9}s`;
+  const hours = Math.floor(minutes / 60);
+  const sign = nanos < 0 ? '-' : '';
+  if (minutes === 0) return sign + seconds;
+  return hours === 0 ? `${sign}${minutes}m${seconds}` : `${sign}${hours}h${minutes % 60}m${seconds}`;
 }
 
 function enumRules(rules: Rules, values: ReadonlySet<number>): Rule[] {
@@ -197,9 +204,9 @@ function enumRules(rules: Rules, values: ReadonlySet<number>): Rule[] {
 // === Strings and bytes ===
 
 const HEADER_NAME = /^:?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+$/;
-const HEADER_VALUE = /^[^\u0000-\u0008\u000a-\u001f\u007f]*$/;
+const HEADER_VALUE = /^[^\x00-\x08\x0a-\x1f\x7f]*$/;
 /** `strict: false`, names and values alike. */
-const LAX_HEADER = /^[^\u0000\n\r]*$/;
+const LAX_HEADER = /^[^\x00\n\r]*$/;
 const WELL_KNOWN_HEADER_NAME = 1;
 
 /** Code points, as protoc-gen-validate counts them. */
@@ -254,7 +261,7 @@ function wellKnownRule(rules: Rules): Rule | null {
 }
 
 function patternRule(pattern: RegExp, source: string): Rule {
-  const problem = `value does not match regex pattern ${JSON.stringify(source)}`;
+  const problem = `value does not match regex pattern "${source}"`;
   return (value) => (pattern.test(value as string) ? null : problem);
 }
 

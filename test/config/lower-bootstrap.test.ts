@@ -14,6 +14,7 @@ const NO_OPTIONS: LoadOptions = {
   serviceZone: '',
   allowUnknownStaticFields: false,
   skipDeprecatedLogs: false,
+  statsTags: [],
 };
 
 function load(json: object, options: Partial<LoadOptions> = {}): Model {
@@ -118,6 +119,8 @@ t.test('stats', async (t) => {
     },
     histogramBuckets: [{ match: { kind: 'suffix', value: 'time', ignoreCase: false }, buckets: [1, 10] }],
   });
+  const tagged = load({}, { statsTags: [['zone', 'a']] }).stats.tags;
+  t.same(tagged, [{ name: 'zone', rule: { kind: 'fixed', value: 'a' } }], '--stats-tag');
   t.same(load({ stats_config: { stats_matcher: { reject_all: true } } }).stats.matcher, { kind: 'none' });
   const bad = (tag: object) => () => load({ stats_config: { stats_tags: [tag] } });
   t.throws(bad({ tag_name: 'a', regex: 'a[' }), {
@@ -135,7 +138,6 @@ t.test('other fields', async (t) => {
     max_active_downstream_connections: 1000,
   };
   const model = load({
-    header_prefix: 'x-foo',
     overload_manager: {
       resource_monitors: [{ name: 'envoy.resource_monitors.global_downstream_max_connections', typed_config: limit }],
     },
@@ -143,7 +145,6 @@ t.test('other fields', async (t) => {
     cluster_manager: { local_cluster_name: 'c' },
     static_resources: { clusters: [{ name: 'c' }] },
   });
-  t.equal(model.headerPrefix, 'x-foo');
   t.equal(model.maxDownstreamConnections, 1000);
   t.same(model.logFormat, { kind: 'text', format: '%v' });
   t.equal(model.localClusterName, 'c');
@@ -213,7 +214,7 @@ t.test('--config-yaml goes over the file as a protobuf merge', async (t) => {
     stats_flush_interval: '2s',
     static_resources: { clusters: [cluster('one', { connect_timeout: '1s' })] },
     stats_config: { use_all_default_tags: true },
-    header_prefix: 'x-a',
+    cluster_manager: { local_cluster_name: 'one' },
     layered_runtime: { layers: [{ name: 'l', static_layer: { a: 1 } }] },
   };
   writeFileSync(file, JSON.stringify(base));
@@ -230,7 +231,7 @@ t.test('--config-yaml goes over the file as a protobuf merge', async (t) => {
     ['one', 'two'],
     'lists are appended',
   );
-  t.equal(model.headerPrefix, 'x-a');
+  t.equal(model.localClusterName, 'one');
   t.equal(model.stats.useAllDefaultTags, true, 'a false wrapper is a zero and does not overwrite');
   t.equal(model.statsFlushIntervalMs, 2500, 'a duration is a message: its seconds stay, its nanos are set');
   t.match(JSON.parse(rawBootstrapJson), {

@@ -61,8 +61,8 @@ t.test('sentences', async (t) => {
     [`${route}DirectResponseAction`, { status: 99 }, 'x.status: value must be inside range [200, 600) (got 99)'],
     [
       `${route}RouteConfiguration`,
-      { request_headers_to_remove: ['a b'] },
-      `x.request_headers_to_remove[0]: value does not match regex pattern "^[^\\\\u0000\\\\n\\\\r]*$" (got 'a\nb')`,
+      { request_headers_to_remove: ['a\nb'] },
+      `x.request_headers_to_remove[0]: value does not match regex pattern "^[^\\x00\\n\\r]*$" (got 'a\\nb')`,
     ],
     [
       'envoy.config.core.v3.Pipe',
@@ -76,7 +76,6 @@ t.test('sentences', async (t) => {
     ],
   ];
   for (const [type, json, text] of cases) {
-    if (text.includes('a\nb')) Object.assign(json, { request_headers_to_remove: ['a\nb'] });
     t.throws(() => validate(type, json), { message: text }, text);
   }
 });
