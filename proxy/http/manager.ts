@@ -11,6 +11,7 @@ import {
   HTTP_DOWNSTREAM_RQ_2XX,
   HTTP_DOWNSTREAM_RQ_ACTIVE,
   HTTP_DOWNSTREAM_RQ_COMPLETED,
+  HTTP_TRACING,
   HTTP1_CODEC,
   LISTENER_HTTP,
   LISTENER_HTTP_DOWNSTREAM_RQ_1XX,
@@ -90,6 +91,7 @@ export class HttpManager {
     this.wheel = env.wheel;
     this.clock = new HttpDate();
     this.stats = env.stats.block(HTTP, prefix);
+    env.stats.block(HTTP_TRACING, `${prefix}tracing.`); // printed also when nothing is traced
     this.codecStats = env.stats.block(HTTP1_CODEC, 'http1.');
     this.listenerStats = env.stats.block(LISTENER_HTTP, `${listener.statPrefix}${prefix}`);
     this.rqTime = env.stats.histogram(`${prefix}downstream_rq_time`);

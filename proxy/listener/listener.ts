@@ -62,6 +62,7 @@ export class Listener {
   private readonly slots: Float64Array;
   private readonly workerSlots: Float64Array;
   private readonly lengths: Histogram;
+  private readonly acceptedPerEvent: Histogram;
 
   constructor(model: ListenerModel, index: number, env: ListenerEnv, log: ConnectionLog | null) {
     this.model = model;
@@ -73,6 +74,7 @@ export class Listener {
     env.stats.block(stat.LISTENER_EXTENSION, prefix);
     this.workerSlots = env.stats.block(stat.LISTENER_WORKER, `${prefix}worker_${env.workerIndex}.`);
     this.lengths = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
+    this.acceptedPerEvent = env.stats.histogram(`${prefix}connections_accepted_per_socket_event`);
     const chains = model.filterChains.map((chain) => this.compileChain(chain, prefix));
     const fallback = model.defaultFilterChain === null ? null : this.compileChain(model.defaultFilterChain, prefix);
     this.chains = fallback === null ? chains : [...chains, fallback];
@@ -154,6 +156,7 @@ export class Listener {
 
   private onAccept(socket: Socket, addressIndex: number): void {
     const { env, index, slots } = this;
+    this.acceptedPerEvent.record(1); // Node hands over one at a time
     const limited = env.connectionsMax > 0 && !this.model.ignoreGlobalConnLimit;
     if (limited && env.counts.total() >= env.connectionsMax) {
       add(slots, stat.LISTENER_DOWNSTREAM_GLOBAL_CX_OVERFLOW, 1);

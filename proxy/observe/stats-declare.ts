@@ -1,10 +1,10 @@
-// Makes known what Envoy prints for a configuration before anything happened: zeros for every listener, connection
-// manager, TCP proxy and cluster, and a few facts that follow from the configuration alone.
+// Makes known what Envoy prints for a configuration before anything happened: zeros for every listener and cluster, and
+// a few facts that follow from the configuration alone. Filters make their own stats known when a worker builds them.
 
-import type { ListenerModel, Model, NetworkFilterModel } from '../config/model.ts';
+import type { Model } from '../config/model.ts';
 import { CLUSTER_CATALOGUE } from './catalogue-cluster.ts';
-import { HTTP, HTTP_ROUTER, HTTP_TRACING, LISTENER_HTTP } from './catalogue-http.ts';
-import { LISTENER, LISTENER_EXTENSION, LISTENER_WORKER, TCP_PROXY } from './catalogue-listener.ts';
+import { HTTP_ROUTER } from './catalogue-http.ts';
+import { LISTENER, LISTENER_EXTENSION, LISTENER_WORKER } from './catalogue-listener.ts';
 import {
   DNS,
   OVERLOAD,
@@ -22,7 +22,7 @@ import type { StatsRegistry } from './stats-registry.ts';
 
 /** Declares all stats of a model that so many workers run. */
 export function declareModelStats(stats: StatsRegistry, model: Model, workers: number): void {
-  for (const listener of model.listeners) declareListener(stats, listener, listenerStatPrefix(listener), workers);
+  for (const listener of model.listeners) declareListener(stats, listenerStatPrefix(listener), workers);
   for (const cluster of model.clusters) stats.declare(CLUSTER_CATALOGUE, `cluster.${cluster.statName}.`);
   if (model.clusters.some(({ discovery }) => discovery.kind === 'strict_dns' || discovery.kind === 'logical_dns')) {
     stats.declare(DNS, 'dns.cares.');
@@ -38,30 +38,10 @@ export function declareModelStats(stats: StatsRegistry, model: Model, workers: n
   }
 }
 
-function declareListener(stats: StatsRegistry, listener: ListenerModel, prefix: string, workers: number): void {
+function declareListener(stats: StatsRegistry, prefix: string, workers: number): void {
   stats.declare(LISTENER, prefix);
   stats.declare(LISTENER_EXTENSION, prefix);
   for (let i = 0; i < workers; i++) stats.declare(LISTENER_WORKER, `${prefix}worker_${i}.`);
-  const chains = listener.defaultFilterChain === null ? [] : [listener.defaultFilterChain];
-  for (const chain of [...listener.filterChains, ...chains]) {
-    for (const filter of chain.filters) declareFilter(stats, filter, prefix);
-  }
-}
-
-function declareFilter(stats: StatsRegistry, filter: NetworkFilterModel, listenerPrefix: string): void {
-  switch (filter.kind) {
-    case 'http_connection_manager': {
-      const prefix = `http.${filter.config.statPrefix}.`;
-      stats.declare(HTTP, prefix);
-      stats.declare(HTTP_ROUTER, prefix);
-      stats.declare(HTTP_TRACING, `${prefix}tracing.`);
-      stats.declare(LISTENER_HTTP, `${listenerPrefix}${prefix}`);
-      break;
-    }
-    case 'tcp_proxy':
-      stats.declare(TCP_PROXY, `tcp.${filter.config.statPrefix}.`);
-      break;
-  }
 }
 
 /** Envoy loads its runtime twice at start and finds no override folder either time. */
