@@ -64,11 +64,26 @@ export function compileHeaderMatch(model: HeaderMatchModel): (info: StreamInfo, 
     };
   }
   const holds = match.kind === 'range' ? rangeMatch(match.start, match.end) : compileStringMatch(match.string);
-  // An absent header matches nothing: also not the inverse of a value match.
-  return (info, headers) => {
-    const value = read(info, headers) ?? (treatMissingAsEmpty ? '' : null);
-    return value !== null && holds(value) !== invert;
+  const { name } = model;
+  if (!isPlainName(name)) {
+    return (info, headers) => {
+      const value = read(info, headers) ?? (treatMissingAsEmpty ? '' : null);
+      return value !== null && holds(value) !== invert;
+    };
+  }
+  // Of a repeated header each value is tried by itself, never the joined list. An absent one matches nothing: also not
+  // the inverse of a value match.
+  return (_info, headers) => {
+    const { names, values } = headers;
+    let at = names.indexOf(name);
+    if (at < 0) return treatMissingAsEmpty && holds('') !== invert;
+    for (; at >= 0; at = names.indexOf(name, at + 1)) if (holds(values[at] as string)) return !invert;
+    return invert;
   };
+}
+
+function isPlainName(name: string): boolean {
+  return name !== 'host' && name.charCodeAt(0) !== COLON;
 }
 
 function rangeMatch(start: number, end: number): TextMatch {
@@ -111,15 +126,20 @@ function cookieValue(headers: HeaderMap, name: string): string | null {
   if (cookies === null) return null;
   for (const part of cookies.split(/[;,]/)) {
     const pair = part.trim();
-    if (pair.startsWith(name) && pair.charCodeAt(name.length) === EQUALS) return pair.slice(name.length + 1);
+    if (pair.startsWith(name) && pair.charCodeAt(name.length) === EQUALS) return unquote(pair.slice(name.length + 1));
   }
   return null;
 }
 
-/** True where `application/grpc` or one of its subtypes is the content type. */
+function unquote(value: string): string {
+  const quoted = value.length >= 2 && value.charCodeAt(0) === QUOTE && value.charCodeAt(value.length - 1) === QUOTE;
+  return quoted ? value.slice(1, -1) : value;
+}
+
+/** True where `application/grpc` or `application/grpc+…` is the content type, and nothing else. */
 function isGrpc(headers: HeaderMap): boolean {
   const type = headers.get('content-type');
-  return type !== null && (type === 'application/grpc' || /^application\/grpc[+;]/.test(type));
+  return type !== null && (type === 'application/grpc' || type.startsWith('application/grpc+'));
 }
 
 /** Everything of a route's match but its path; `null` = nothing more to check. */
@@ -131,7 +151,7 @@ export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue)
     const holds = compileStringMatch(string);
     list.push((_info, headers) => {
       const value = cookieValue(headers, name);
-      return value !== null && holds(value) !== invert;
+      return value === null ? invert : holds(value) !== invert;
     });
   }
   if (match.grpcOnly) list.push((_info, headers) => isGrpc(headers));
@@ -157,3 +177,5 @@ export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue)
 }
 
 const EQUALS = 0x3d;
+const COLON = 0x3a;
+const QUOTE = 0x22;

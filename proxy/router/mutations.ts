@@ -1,19 +1,29 @@
 // Header additions and removals, compiled (Envoy: docs configuration/http/http_conn_man/headers, "Custom request/response headers").
-// Within a level removals follow additions; levels run from the most specific to the least, or the other way round
-// under `most_specific_header_mutations_wins`, so that the winner writes last.
+//
+// Within a level, as Envoy 1.40 does it: removals, then every value is rendered, then what overwrites, then what adds.
+// Levels run from the most specific to the least, or the other way round under
+// `most_specific_header_mutations_wins`, so that the winner writes last.
 
+import type { HeaderMap } from '../codec/headers.ts';
+import { headerName } from '../codec/known-headers.ts';
 import type { HeaderAddModel } from '../config/model-http.ts';
-import { compileText } from '../observe/format.ts';
-import type { StreamInfo } from '../observe/stream-info.ts';
+import { compileText, type Formatter } from '../observe/format.ts';
 import type { Mutate } from './route.ts';
 
-/** One level's lists. @returns `null` when there is nothing to do */
-export function compileMutations(add: readonly HeaderAddModel[], remove: readonly string[]): Mutate | null {
+/** One level's lists; `lower` has refused pseudo-headers and `host`. @returns `null` when there is nothing to do */
+export function compileMutations(
+  add: readonly HeaderAddModel[],
+  remove: readonly string[],
+  direction: 'request' | 'response' = 'response',
+): Mutate | null {
   if (add.length === 0 && remove.length === 0) return null;
-  const steps: Mutate[] = add.map(compileAdd);
-  for (const name of remove)
-    if (name !== 'host' && !name.startsWith(':')) steps.push((headers) => headers.remove(name));
-  return sequence(steps);
+  const adds = add.map((model) => new Addition(model, direction));
+  const removals: Mutate = (headers) => {
+    for (let i = 0; i < remove.length; i++) headers.remove(remove[i] as string);
+  };
+  if (adds.length === 0) return removals;
+  const additions = adds.length === 1 ? compileOne(adds[0] as Addition) : compileMany(adds);
+  return remove.length === 0 ? additions : sequence([removals, additions]);
 }
 
 /** Runs levels in order; `null` ones cost nothing. */
@@ -27,54 +37,79 @@ export function sequence(levels: readonly (Mutate | null)[]): Mutate | null {
   };
 }
 
-function compileAdd(model: HeaderAddModel): Mutate {
-  const { name, action, keepEmptyValue } = model;
-  const render = compileText(model.value, true);
-  const pseudo = compilePseudo(name, render);
-  if (pseudo !== null) return pseudo;
-  switch (action) {
-    case 'append_if_exists_or_add':
-      return (headers, info) => {
-        const value = render(info);
-        if (value !== '' || keepEmptyValue) headers.add(name, value);
-      };
-    case 'add_if_absent':
-      return (headers, info) => {
-        if (headers.has(name)) return;
-        const value = render(info);
-        if (value !== '' || keepEmptyValue) headers.add(name, value);
-      };
-    case 'overwrite_if_exists_or_add':
-      return (headers, info) => {
-        const value = render(info);
-        if (value !== '' || keepEmptyValue) headers.set(name, value);
-      };
-    case 'overwrite_if_exists':
-      return (headers, info) => {
-        if (!headers.has(name)) return;
-        const value = render(info);
-        if (value !== '' || keepEmptyValue) headers.set(name, value);
-      };
+/** One header to add. */
+class Addition {
+  readonly name: string;
+  readonly render: Formatter;
+  readonly overwrites: boolean;
+  private readonly action: HeaderAddModel['action'];
+  private readonly keepEmpty: boolean;
+  /** Envoy keeps one entry of this name and joins values. */
+  private readonly inline: boolean;
+
+  constructor(model: HeaderAddModel, direction: 'request' | 'response') {
+    const known = headerName(model.name);
+    this.name = model.name;
+    this.render = compileText(model.value, true);
+    this.action = model.action;
+    this.overwrites = model.action === 'overwrite_if_exists_or_add' || model.action === 'overwrite_if_exists';
+    this.keepEmpty = model.keepEmptyValue;
+    this.inline = known !== null && (direction === 'request' ? known.requestInline : known.responseInline) >= 0;
+  }
+
+  /** Whether the value is to be written, judged before anything of the level is. */
+  applies(headers: HeaderMap, value: string): boolean {
+    if (value === '' && !this.keepEmpty) return false;
+    if (this.action === 'add_if_absent') return !headers.has(this.name);
+    return this.action !== 'overwrite_if_exists' || headers.has(this.name);
+  }
+
+  write(headers: HeaderMap, value: string): void {
+    const { name } = this;
+    if (this.overwrites) headers.remove(name);
+    else if (this.inline) {
+      const at = headers.names.indexOf(name);
+      if (at >= 0) {
+        headers.values[at] = `${headers.values[at]},${value}`;
+        return;
+      }
+    }
+    headers.add(name, value);
   }
 }
 
-/** Pseudo-headers are fields of the record. */
-function compilePseudo(name: string, render: (info: StreamInfo) => string): Mutate | null {
-  switch (name) {
-    case ':authority':
-    case 'host':
-      return (_headers, info) => {
-        info.authority = render(info);
-      };
-    case ':path':
-      return (_headers, info) => {
-        info.path = render(info);
-      };
-    case ':method':
-      return (_headers, info) => {
-        info.method = render(info);
-      };
-    default:
-      return null;
+function compileOne(addition: Addition): Mutate {
+  const { render } = addition;
+  return (headers, info) => {
+    const value = render(info);
+    if (addition.applies(headers, value)) addition.write(headers, value);
+  };
+}
+
+function compileMany(additions: readonly Addition[]): Mutate {
+  const count = additions.length;
+  return (headers, info) => {
+    // `null` = not to be written.
+    const values: (string | null)[] = [];
+    for (let i = 0; i < count; i++) {
+      const addition = additions[i] as Addition;
+      const value = addition.render(info);
+      values.push(addition.applies(headers, value) ? value : null);
+    }
+    writeWhere(additions, values, headers, true);
+    writeWhere(additions, values, headers, false);
+  };
+}
+
+function writeWhere(
+  additions: readonly Addition[],
+  values: readonly (string | null)[],
+  headers: HeaderMap,
+  overwrites: boolean,
+): void {
+  for (let i = 0; i < additions.length; i++) {
+    const addition = additions[i] as Addition;
+    const value = values[i] as string | null;
+    if (value !== null && addition.overwrites === overwrites) addition.write(headers, value);
   }
 }

@@ -102,12 +102,16 @@ export function compileReplaceAll(pattern: string, substitution: string): (text:
     const matcher = compiled.matcher(text);
     let out = '';
     let at = 0;
+    let last = -1;
     while (matcher.find()) {
+      // RE2 does not let an empty match stand right behind another match.
+      if (matcher.end() === last && matcher.start() === last) continue;
+      last = matcher.end();
       out += text.slice(at, matcher.start());
       for (const part of parts) out += typeof part === 'string' ? part : (matcher.group(part) ?? '');
       at = matcher.end();
     }
-    return at === 0 && out === '' ? text : out + text.slice(at);
+    return last < 0 ? text : out + text.slice(at);
   };
 }
 

@@ -17,6 +17,7 @@ import {
 import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
 import { FLAG_UH, FLAG_UO, FLAG_URX, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import { countHostTimeout } from '../upstream/host.ts';
 import type {
   Cluster,
   PickContext,
@@ -30,6 +31,7 @@ import type { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { failureText, resetDetails } from './failure.ts';
 import { RetryState } from './retry.ts';
+import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
 import type { Router } from './router.ts';
 import { type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
@@ -129,9 +131,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     }
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     if (!this.router.model.suppressEnvoyHeaders) this.setExpectedTimeout(headers, 0);
-    if (route.rewrite !== null) route.rewrite(down, headers);
-    if (target.hostRewriteLiteral !== '') down.authority = target.hostRewriteLiteral;
-    if (target.mutateRequest !== null) target.mutateRequest(headers, down);
+    applyRequestChanges(route, target, down, headers);
     this.startAttempt(headers);
     if (endStream && !this.over) this.onRequestEnd();
   }
@@ -184,6 +184,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const { attempt } = this;
     if (attempt !== null) {
       attempt.abandon();
+      countHostTimeout(attempt.host, attempt.responseStarted);
       this.noteHost(attempt);
     }
     this.fail(
@@ -200,6 +201,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.over || attempt === null || attempt.responseStarted) return;
     this.bump(UPSTREAM_RQ_PER_TRY_TIMEOUT);
     attempt.abandon();
+    countHostTimeout(attempt.host, false);
     this.noteHost(attempt);
     this.afterTimeout = true;
     if (this.tryAgain(this.retry !== null && this.retry.wantsReset('local_reset', attempt.headSent))) return;
@@ -229,10 +231,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     down.upstreamConnectStartMs = stream.connectStartMs;
     down.upstreamConnectEndMs = stream.connectEndMs;
     down.upstreamTxStartMs = this.router.runtime.nowMs();
-    const authority = this.route.autoHostRewrite && stream.host.hostname !== '' ? stream.host.hostname : down.authority;
-    if (this.route.autoHostRewrite) down.authority = authority;
+    if (this.route.autoHostRewrite) rewriteToHost(down, headers, stream.host.hostname);
     attempt.headSent = true;
-    stream.sendHead(down.method, down.path, authority, headers, this.headOnly);
+    stream.sendHead(down.method, down.path, down.authority, headers, this.headOnly);
     if (!this.headOnly) this.sendKept(stream);
     if (this.requestEnded) this.armPerTry();
     this.releaseDownstream();

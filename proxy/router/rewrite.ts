@@ -4,6 +4,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { RedirectModel, RouteActionModel, RouteMatchModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileReplaceAll } from './regex.ts';
+import type { CompiledRoute, CompiledTarget } from './route.ts';
 
 /** Changes `info.path` and `info.authority` and leaves the originals in headers. */
 export type Rewrite = (info: StreamInfo, headers: HeaderMap) => void;
@@ -16,7 +17,8 @@ export function compileRewrite(action: RouteActionModel, match: RouteMatchModel)
   const rewritePath: Rewrite = (info, headers) => {
     const before = info.path;
     const after = path(before);
-    if (after === before) return;
+    // Envoy leaves a path alone that would become empty, and calls any other rewritten, changed or not.
+    if (after === '') return;
     headers.set('x-envoy-original-path', before);
     info.path = after;
   };
@@ -66,9 +68,9 @@ function compileHostRewrite(action: RouteActionModel): Rewrite | null {
   if (value === null) return null;
   return (info, headers) => {
     const host = value(info, headers);
-    if (host === null || host === '' || host === info.authority) return;
-    if (appendXForwardedHost) appendForwardedHost(headers, info.authority);
+    if (host === null || host === '') return;
     headers.set('x-envoy-original-host', info.authority);
+    if (appendXForwardedHost) appendForwardedHost(headers, info.authority);
     info.authority = host;
   };
 }
@@ -112,20 +114,18 @@ export function compileRedirect(
     const { scheme } = info;
     const toScheme =
       redirect.scheme.kind === 'https' ? 'https' : redirect.scheme.kind === 'literal' ? redirect.scheme.value : scheme;
-    const host = redirect.host !== '' ? redirect.host : info.authority;
-    return {
-      status: redirect.code,
-      location: `${toScheme}://${redirectHost(host, redirect, scheme, toScheme)}${rewrite(info.path)}`,
-    };
+    const host = redirectHost(info.authority, redirect, scheme, toScheme);
+    return { status: redirect.code, location: `${toScheme}://${host}${rewrite(info.path)}` };
   };
 }
 
-/** A new port replaces the old one; the old scheme's default port goes when the scheme changes. */
-function redirectHost(host: string, redirect: RedirectModel, from: string, to: string): string {
+/** A new port replaces the old one; the old scheme's default port goes when the scheme changes and the host stays. */
+function redirectHost(authority: string, redirect: RedirectModel, from: string, to: string): string {
+  const host = redirect.host !== '' ? redirect.host : authority;
   const colon = host.startsWith('[') ? host.indexOf(':', host.indexOf(']')) : host.indexOf(':');
   const bare = colon < 0 ? host : host.slice(0, colon);
   if (redirect.port !== 0) return `${bare}:${redirect.port}`;
-  if (colon >= 0 && redirect.scheme.kind !== 'keep') {
+  if (colon >= 0 && redirect.host === '' && redirect.scheme.kind !== 'keep') {
     const port = host.slice(colon);
     if ((from === 'http' && to === 'https' && port === ':80') || (from === 'https' && to === 'http' && port === ':443'))
       return bare;
@@ -158,4 +158,26 @@ function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): (
       return (text) => strip(rewrite === null ? text : rewrite(text));
     }
   }
+}
+
+/**
+ * Changes a request on its way up as route and target say: the weighted cluster's host, headers, then host and path,
+ * so that formats see what the client sent.
+ */
+export function applyRequestChanges(
+  route: CompiledRoute,
+  target: CompiledTarget,
+  info: StreamInfo,
+  headers: HeaderMap,
+): void {
+  if (target.hostRewriteLiteral !== '') info.authority = target.hostRewriteLiteral;
+  if (target.mutateRequest !== null) target.mutateRequest(headers, info);
+  if (route.rewrite !== null) route.rewrite(info, headers);
+}
+
+/** `auto_host_rewrite`: the picked host's name becomes the authority. Safe to call again for a retry. */
+export function rewriteToHost(info: StreamInfo, headers: HeaderMap, hostname: string): void {
+  if (hostname === '' || info.authority === hostname) return;
+  headers.addIfAbsent('x-envoy-original-host', info.authority);
+  info.authority = hostname;
 }

@@ -46,6 +46,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     redirect: action.kind === 'redirect' ? compileRedirect(action, model.match) : null,
     redirectModel: action.kind === 'redirect' ? action : null,
     directResponse: action.kind === 'direct_response' ? action : null,
+    directLocation: action.kind === 'direct_response' && needsLocation(action.status) ? ownLocation : null,
     timeoutMs: forward?.timeoutMs ?? 0,
     idleTimeoutMs: forward?.idleTimeoutMs ?? -1,
     maxStreamDurationMs: forward?.maxStreamDurationMs ?? -1,
@@ -60,6 +61,15 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
   };
+}
+
+/** Envoy gives every 201 and 3xx of its own a `location`, pointing where the request went. */
+function needsLocation(status: number): boolean {
+  return status === 201 || (status >= 300 && status < 400);
+}
+
+function ownLocation(info: StreamInfo): string {
+  return `${info.scheme}://${info.authority}${info.path}`;
 }
 
 /** Retry conditions look at plain headers only, never at pseudo-headers, so they need no record. */
@@ -155,7 +165,9 @@ function constant(target: CompiledTarget): NonNullable<CompiledRoute['target']> 
 }
 
 function requestMutations(levels: readonly HeaderMutationsModel[], scope: RouteScope): Mutate | null {
-  return sequence(inOrder(levels, scope).map((level) => compileMutations(level.requestAdd, level.requestRemove)));
+  return sequence(
+    inOrder(levels, scope).map((level) => compileMutations(level.requestAdd, level.requestRemove, 'request')),
+  );
 }
 
 function responseMutations(levels: readonly HeaderMutationsModel[], scope: RouteScope): Mutate | null {

@@ -75,7 +75,8 @@ class CompiledRouteTable implements RouteTable {
       }
     }
     this.fallback = fallback;
-    this.only = this.exact.size === 0 && this.suffixes.empty && this.prefixes.empty ? fallback : null;
+    const onlyFallback = this.exact.size === 0 && this.suffixes.empty && this.prefixes.empty;
+    this.only = onlyFallback && this.readHost === null ? fallback : null;
   }
 
   match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult {
@@ -97,7 +98,9 @@ class CompiledRouteTable implements RouteTable {
   }
 
   private find(info: StreamInfo, headers: HeaderMap): HostRoutes | null {
-    let host = this.readHost === null ? info.authority : (this.readHost(info, headers) ?? '');
+    // A configured header that is missing finds nothing, not even `*`.
+    let host = this.readHost === null ? info.authority : this.readHost(info, headers);
+    if (host === null) return null;
     if (host === '') return this.fallback;
     host = host.toLowerCase();
     if (this.ignorePort) host = withoutPort(host);
@@ -110,8 +113,7 @@ class CompiledRouteTable implements RouteTable {
     if (fragment >= 0 && (end < 0 || fragment < end)) end = fragment;
     const bare = end < 0 ? path : path.slice(0, end);
     if (!this.stripParameters) return bare;
-    const semicolon = bare.indexOf(';');
-    return semicolon < 0 ? bare : bare.slice(0, semicolon);
+    return bare.includes(';') ? bare.replace(PATH_PARAMETERS, '') : bare;
   }
 }
 
@@ -163,8 +165,7 @@ class WildcardMap {
 
 function withoutPort(host: string): string {
   const colon = host.lastIndexOf(':');
-  if (colon < 0 || host.indexOf(']', colon) >= 0) return host;
-  return /^\d+$/.test(host.slice(colon + 1)) ? host.slice(0, colon) : host;
+  return colon < 0 || host.indexOf(']', colon) >= 0 ? host : host.slice(0, colon);
 }
 
 /** The routes of one virtual host. */
@@ -296,3 +297,4 @@ function plainPath(kind: 'exact' | 'prefix' | 'path_separated_prefix', value: st
 }
 
 const SLASH = 0x2f;
+const PATH_PARAMETERS = /;[^/]*/g;

@@ -24,6 +24,8 @@ export interface CompiledRoute {
   readonly redirect: ((info: StreamInfo) => { readonly status: number; readonly location: string }) | null;
   readonly redirectModel: RedirectModel | null;
   readonly directResponse: DirectResponseModel | null;
+  /** `location` of a direct response with 201 or 3xx; `null` for other statuses. */
+  readonly directLocation: ((info: StreamInfo) => string) | null;
   readonly timeoutMs: number;
   /** −1 = the manager's. */
   readonly idleTimeoutMs: number;

@@ -51,7 +51,7 @@ export class Router {
       return null;
     }
     if (route.kind !== 'route') {
-      this.answer(down, route, headers);
+      this.answer(down, route);
       return null;
     }
     const target = route.target === null ? null : route.target(down, headers, down.random);
@@ -79,7 +79,7 @@ export class Router {
     this.stats[index] = (this.stats[index] as number) + 1;
   }
 
-  private answer(down: Downstream, route: CompiledRoute, headers: HeaderMap): void {
+  private answer(down: Downstream, route: CompiledRoute): void {
     const mutate = route.mutateLocalResponse;
     const redirect = route.redirect;
     if (redirect !== null) {
@@ -100,13 +100,12 @@ export class Router {
       return;
     }
     this.count(ROUTER_RQ_DIRECT_RESPONSE);
-    if (route.rewrite !== null) route.rewrite(down, headers);
-    down.localReply(
-      direct.status,
-      direct.body,
-      'direct_response',
-      mutate === null ? null : (reply) => mutate(reply, down),
-    );
+    const { directLocation } = route;
+    const location = directLocation === null ? '' : directLocation(down);
+    down.localReply(direct.status, direct.body, 'direct_response', (reply) => {
+      if (location !== '') reply.set('location', location);
+      if (mutate !== null) mutate(reply, down);
+    });
   }
 
   private codeStats(cluster: Cluster): CodeStats {
