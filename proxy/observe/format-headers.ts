@@ -43,13 +43,15 @@ function first(headers: HeaderMap | null, name: string): string | null {
   return headers === null ? null : headers.get(name);
 }
 
+const HEADER_NAME = /^(?::?[!#$%&'*+.^_`|~0-9a-z-]+)?$/;
+
 /** Splits `main?alternative`, lower case; an absent alternative is empty. */
 function headerNames(argument: string): { readonly main: string; readonly alternative: string } {
-  if (!/^[!-9;-~]*$|^[!-~]*$/.test(argument) || /[()<>@,;\\"/[\]={}\s]/.test(argument)) {
-    throw new ConfigError('Invalid header configuration. Format string contains invalid characters.');
-  }
   const names = argument.toLowerCase().split('?');
   if (names.length > 2) throw new ConfigError(`More than 1 alternative header specified in token: ${argument}`);
+  if (!names.every((name) => HEADER_NAME.test(name))) {
+    throw new ConfigError('Invalid header configuration. Format string contains invalid characters.');
+  }
   return { main: names[0] as string, alternative: names[1] ?? '' };
 }
 

@@ -57,6 +57,7 @@ const REFUSED: readonly (readonly [format: string, message: string])[] = [
   ['%REQ()%', 'REQ requires parameters'],
   ['%REQ(a?b?c)%', 'More than 1 alternative header specified in token: a?b?c'],
   ['%REQ(a b)%', 'Invalid header configuration. Format string contains invalid characters.'],
+  ['%REQ(:)%', 'Invalid header configuration. Format string contains invalid characters.'],
   ['%REQ(a:b)%', 'Invalid header configuration. Format string contains invalid characters.'],
   ['%PROTOCOL(a)%', 'PROTOCOL does not take any parameters or length'],
   ['%PROTOCOL:3%', 'PROTOCOL does not take any parameters or length'],
@@ -86,18 +87,14 @@ const REFUSED: readonly (readonly [format: string, message: string])[] = [
 
 t.test('what Envoy refuses is refused', (t) => {
   for (const [format, message] of REFUSED) {
-    t.throws(
-      () => compileText(format, false),
-      (error: unknown) => error instanceof ConfigError && error.message.includes(message),
-      format,
-    );
     let caught = '';
     try {
       compileText(format, false);
     } catch (error) {
+      t.ok(error instanceof ConfigError, format);
       caught = (error as Error).message;
     }
-    t.match(caught, message, format);
+    t.ok(caught.includes(message), `${format}: ${caught}`);
   }
   t.end();
 });

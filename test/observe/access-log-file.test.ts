@@ -1,0 +1,265 @@
+// Log files: batching, order, rotation, full and slow disks.
+
+import { write as fsWrite, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { AccessLogModel } from '../../proxy/config/model-access-log.ts';
+import { createAccessLogger } from '../../proxy/observe/access-log.ts';
+import { type AccessLogFileOptions, AccessLogFiles, checkLogFile } from '../../proxy/observe/access-log-file.ts';
+import { FILESYSTEM } from '../../proxy/observe/catalogue-server.ts';
+import type { Catalogue, Histogram, StatsStore } from '../../proxy/observe/stats.ts';
+import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
+import { ConfigError } from '../../proxy/util/error.ts';
+import type { Runtime } from '../../proxy/util/runtime.ts';
+
+type Callback = (error: NodeJS.ErrnoException | null, written: number, buffer: Uint8Array) => void;
+
+/** A clock that moves when told. */
+class ManualRuntime implements Runtime {
+  private ms = 0;
+  private timers: { at: number; fn: () => void }[] = [];
+  nowMs(): number {
+    return this.ms;
+  }
+  random(): number {
+    return 0.5;
+  }
+  after(ms: number, fn: () => void): () => void {
+    const timer = { at: this.ms + ms, fn };
+    this.timers.push(timer);
+    return () => {
+      this.timers = this.timers.filter((each) => each !== timer);
+    };
+  }
+  advance(ms: number): void {
+    this.ms += ms;
+    const due = this.timers.filter((timer) => timer.at <= this.ms);
+    this.timers = this.timers.filter((timer) => timer.at > this.ms);
+    for (const timer of due) timer.fn();
+  }
+}
+
+/** The stats of one test. */
+class FlatStats implements StatsStore {
+  readonly slots = new Float64Array(FILESYSTEM.names.length);
+  block(_catalogue: Catalogue, prefix: string): Float64Array {
+    if (prefix !== 'filesystem.') throw new Error(prefix);
+    return this.slots;
+  }
+  cell(): Float64Array {
+    return new Float64Array(1);
+  }
+  histogram(): Histogram {
+    return { record: () => undefined };
+  }
+  get(name: string): number {
+    return this.slots[FILESYSTEM.names.indexOf(name)] as number;
+  }
+}
+
+function setUp(t: { teardown(fn: () => void): void }, more: Partial<AccessLogFileOptions> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'access-log-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const runtime = new ManualRuntime();
+  const stats = new FlatStats();
+  const warnings: string[] = [];
+  const files = new AccessLogFiles({
+    flushIntervalMs: 10_000,
+    flushBytes: 65_536,
+    stats,
+    runtime,
+    warn: (message) => warnings.push(message),
+    ...more,
+  });
+  return { folder, runtime, stats, warnings, files, path: join(folder, 'a.log') };
+}
+
+/** `fs.write` that asks a script: a number = bytes taken, a string = error code, `null` = as usual. */
+function scripted(script: (length: number, call: number) => number | string | null) {
+  const lengths: number[] = [];
+  const write = (fd: number, buffer: Buffer, offset: number, length: number, _at: null, done: Callback): void => {
+    const answer = script(length, lengths.length);
+    lengths.push(length);
+    if (answer === null) fsWrite(fd, buffer, offset, length, null, done);
+    else if (typeof answer === 'number') fsWrite(fd, buffer, offset, answer, null, done);
+    else {
+      const error = Object.assign(new Error(`${answer}: disk trouble, write`), { code: answer });
+      setImmediate(() => done(error, 0, buffer));
+    }
+  };
+  return { lengths, write: write as unknown as typeof fsWrite };
+}
+
+t.test('lines wait for the interval', async (t) => {
+  const { files, path, runtime, stats } = setUp(t);
+  const writer = files.open(path);
+  t.equal(files.open(path), writer, 'one writer a path');
+  writer.write('one\n');
+  writer.write('tw\xc3\xb6\n');
+  t.equal(readFileSync(path, 'utf8'), '');
+  t.equal(stats.get('write_buffered'), 2);
+  t.equal(stats.get('write_total_buffered'), 9);
+  runtime.advance(10_000);
+  await writer.flush();
+  t.equal(readFileSync(path, 'utf8'), 'one\ntwö\n');
+  t.equal(stats.get('flushed_by_timer'), 1);
+  t.equal(stats.get('write_completed'), 1);
+  t.equal(stats.get('write_total_buffered'), 0);
+  await files.close();
+});
+
+t.test('a full buffer is written at once, lines stay whole and in order', async (t) => {
+  const { lengths, write } = scripted(() => null);
+  const { files, path, stats } = setUp(t, { write });
+  const writer = files.open(path);
+  let expected = '';
+  for (let i = 0; i < 3000; i++) {
+    const line = `${i} ${'x'.repeat(i % 97)}\n`;
+    expected += line;
+    writer.write(line);
+  }
+  t.ok(lengths.length === 1, 'one write in flight');
+  const long = `${'y'.repeat(200_000)}\n`;
+  writer.write(long);
+  writer.write('end\n');
+  await writer.flush();
+  t.equal(readFileSync(path, 'latin1'), `${expected}${long}end\n`);
+  t.equal(stats.get('write_total_buffered'), 0);
+  t.equal(stats.get('write_failed'), 0);
+  await files.close();
+});
+
+t.test('a write that takes a part goes on behind it', async (t) => {
+  const { lengths, write } = scripted((length, call) => (call === 0 ? length - 3 : null));
+  const { files, path } = setUp(t, { write });
+  files.open(path).write('first\nsecond\n');
+  await files.flush();
+  t.same(lengths, [13, 3]);
+  t.equal(readFileSync(path, 'utf8'), 'first\nsecond\n');
+  await files.close();
+});
+
+t.test('a full disk loses lines, counts them, and says so once', async (t) => {
+  let full = true;
+  const { write } = scripted(() => (full ? 'ENOSPC' : null));
+  const { files, path, stats, warnings } = setUp(t, { write });
+  const writer = files.open(path);
+  for (let i = 0; i < 3; i++) {
+    writer.write('lost\n');
+    await writer.flush();
+  }
+  t.equal(stats.get('write_failed'), 3);
+  t.equal(stats.get('write_total_buffered'), 0, 'nothing is kept');
+  t.same(warnings, [`access log '${path}' loses lines: disk trouble`]);
+  full = false;
+  writer.write('kept\n');
+  await writer.flush();
+  t.equal(readFileSync(path, 'utf8'), 'kept\n');
+  t.equal(warnings[1], `access log '${path}' is written again`);
+  await files.close();
+});
+
+t.test('a disk that does not answer bounds memory', async (t) => {
+  const pending: (() => void)[] = [];
+  const write = ((_fd: number, _b: Buffer, _o: number, length: number, _at: null, done: Callback) => {
+    pending.push(() => done(null, length, Buffer.alloc(0)));
+  }) as unknown as typeof fsWrite;
+  const { files, path, stats, warnings } = setUp(t, { write });
+  const writer = files.open(path);
+  const line = `${'z'.repeat(1023)}\n`;
+  for (let i = 0; i < 10_000; i++) writer.write(line);
+  t.equal(pending.length, 1, 'one write in flight');
+  t.equal(stats.get('write_buffered'), 4096, '4 MiB are held');
+  t.equal(stats.get('write_failed'), 10_000 - 4096);
+  t.equal(warnings.length, 1);
+  const flushed = writer.flush();
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) next();
+  await flushed;
+  t.equal(stats.get('write_total_buffered'), 0);
+  writer.write(line);
+  t.equal(stats.get('write_buffered'), 4097, 'lines are taken again');
+  const closed = files.close();
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) next();
+  await closed;
+});
+
+t.test('a full pipe is tried again', async (t) => {
+  const { lengths, write } = scripted((_, call) => (call < 2 ? 'EAGAIN' : null));
+  const { files, path, runtime, stats } = setUp(t, { write });
+  const writer = files.open(path);
+  writer.write('line\n');
+  const flushed = writer.flush();
+  for (let turn = 0; turn < 100 && lengths.length < 3; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    runtime.advance(10);
+  }
+  await flushed;
+  t.equal(lengths.length, 3);
+  t.equal(stats.get('write_failed'), 0);
+  t.equal(readFileSync(path, 'utf8'), 'line\n');
+  await files.close();
+});
+
+t.test('rotation', async (t) => {
+  const { files, path, folder, stats } = setUp(t);
+  const writer = files.open(path);
+  writer.write('old\n');
+  await files.flush();
+  const moved = join(folder, 'a.log.1');
+  renameSync(path, moved);
+  files.reopen();
+  writer.write('new\n');
+  await files.flush();
+  t.equal(readFileSync(moved, 'utf8'), 'old\n');
+  t.equal(readFileSync(path, 'utf8'), 'new\n');
+  t.equal(stats.get('reopen_failed'), 0);
+  await files.close();
+});
+
+t.test('a file that cannot be opened', async (t) => {
+  const { files, folder, stats, warnings, runtime } = setUp(t);
+  const path = join(folder, 'missing', 'a.log');
+  t.throws(() => checkLogFile(path), new ConfigError(`unable to open file '${path}': no such file or directory`));
+  checkLogFile('/dev/stdout');
+  const writer = files.open(path);
+  writer.write('lost\n');
+  await files.flush();
+  t.equal(stats.get('reopen_failed'), 1);
+  t.equal(stats.get('write_failed'), 1);
+  t.same(warnings, [`access log '${path}' loses lines: unable to open: no such file or directory`]);
+  const { mkdirSync } = await import('node:fs');
+  mkdirSync(join(folder, 'missing'));
+  runtime.advance(10_000);
+  writer.write('kept\n');
+  await files.flush();
+  t.equal(readFileSync(path, 'utf8'), 'kept\n', 'the timer opened it');
+  await files.close();
+});
+
+t.test('loggers: none, one, several, filtered', async (t) => {
+  const { files, path } = setUp(t);
+  const model = (format: string, filter: AccessLogModel['filter']): AccessLogModel => ({
+    name: '',
+    filter,
+    sink: { kind: 'file', path },
+    format: { kind: 'text', format, omitEmptyValues: false },
+  });
+  t.equal(createAccessLogger([], files), null);
+  const one = createAccessLogger([model('%RESPONSE_CODE% %ACCESS_LOG_TYPE%\n', null)], files);
+  const both = createAccessLogger(
+    [
+      model('a %ACCESS_LOG_TYPE%\n', { kind: 'response_flag', flags: [] }),
+      model('b\n', { kind: 'log_type', types: ['TcpConnectionEnd'], exclude: false }),
+    ],
+    files,
+    'TcpConnectionEnd',
+  );
+  const info = new StreamInfo({} as ConnectionInfo, 0, 0);
+  info.status = 204;
+  one?.(info);
+  both?.(info);
+  await files.flush();
+  t.equal(readFileSync(path, 'utf8'), '204 DownstreamEnd\nb\n');
+  await files.close();
+});
