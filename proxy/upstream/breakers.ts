@@ -17,6 +17,8 @@ export const LIMIT_POOLS = 4;
 export type Limit = 0 | 1 | 2 | 3 | 4;
 
 const LIMITS = 5;
+/** Clusters that every table has room for. */
+const CLUSTERS_MIN = 16_384;
 /** Cells of one cluster: both priorities. `ClusterModel.breakerBase` is a multiple of it. */
 export const CELLS_PER_CLUSTER = LIMITS * 2;
 
@@ -38,16 +40,23 @@ export class SharedBreakers {
     this.stride = workers + 1;
   }
 
-  /** Memory for `clusters` clusters; a growable buffer, so that later clusters are appended with `ensure`. */
-  static allocate(workers: number, clusters: number, clustersMax = 65_536): SharedArrayBuffer {
-    const bytes = CELLS_PER_CLUSTER * (workers + 1) * Int32Array.BYTES_PER_ELEMENT;
-    return new SharedArrayBuffer(bytes * Math.max(clusters, 1), { maxByteLength: bytes * clustersMax });
+  /**
+   * Memory for the clusters there are and those that may come. Its size is fixed, because access to a growable buffer
+   * is several times slower; pages that nobody touches cost nothing.
+   */
+  static allocate(workers: number, clusters: number): SharedArrayBuffer {
+    const capacity = Math.max(clusters * 2, CLUSTERS_MIN);
+    return new SharedArrayBuffer(capacity * CELLS_PER_CLUSTER * (workers + 1) * Int32Array.BYTES_PER_ELEMENT);
   }
 
-  /** Makes room up to and including the cluster at `base`. */
-  ensure(base: number): void {
-    const bytes = (base + CELLS_PER_CLUSTER) * this.stride * Int32Array.BYTES_PER_ELEMENT;
-    if (this.buffer.byteLength < bytes) this.buffer.grow(bytes);
+  /** Whether the table has room for the cluster at `base`. */
+  fits(base: number): boolean {
+    return (base + CELLS_PER_CLUSTER) * this.stride <= this.cells.length;
+  }
+
+  /** The last run of cells. */
+  get lastBase(): number {
+    return (Math.floor(this.cells.length / (CELLS_PER_CLUSTER * this.stride)) - 1) * CELLS_PER_CLUSTER;
   }
 
   /** Gives back what a dead worker held. Called before its successor starts. */
@@ -73,6 +82,9 @@ export class Breaker {
   private readonly cells: Int32Array;
   private readonly first: number;
   private readonly own: number;
+  /** The cell that says whether the gauge shows "open". */
+  private readonly flag: number;
+  private readonly alone: boolean;
   private readonly gauges: LimitGauges;
 
   constructor(shared: SharedBreakers, cell: number, max: number, gauges: LimitGauges) {
@@ -81,6 +93,8 @@ export class Breaker {
     this.cells = shared.cells;
     this.first = cell * shared.stride;
     this.own = this.first + shared.worker;
+    this.flag = this.first + shared.workers;
+    this.alone = shared.workers === 1;
     this.gauges = gauges;
     // The gauge is summed over the workers: the first one brings in the limit, each takes off what it uses.
     if (gauges.remaining !== null)
@@ -90,7 +104,7 @@ export class Breaker {
   /** Uses of all workers now. */
   get used(): number {
     const { cells, first, shared } = this;
-    if (shared.workers === 1) return cells[first] as number;
+    if (this.alone) return cells[first] as number;
     let sum = 0;
     for (let at = first; at < first + shared.workers; at++) sum += cells[at] as number;
     return sum;
@@ -101,28 +115,31 @@ export class Breaker {
   }
 
   take(): void {
-    (this.cells[this.own] as number)++;
+    const { cells, own } = this;
+    const mine = (cells[own] as number) + 1;
+    cells[own] = mine;
     const { remaining, remainingAt } = this.gauges;
     if (remaining !== null) (remaining[remainingAt] as number)--;
-    if (this.used >= this.max) this.setOpen(1);
+    if ((this.alone ? mine : this.used) >= this.max) this.setOpen(1);
   }
 
   give(): void {
-    if (this.cells[this.own] === 0) {
-      bug('breaker_underflow', `cell ${this.own}`);
+    const { cells, own } = this;
+    const mine = cells[own] as number;
+    if (mine === 0) {
+      bug('breaker_underflow', `cell ${own}`);
       return;
     }
-    (this.cells[this.own] as number)--;
+    cells[own] = mine - 1;
     const { remaining, remainingAt } = this.gauges;
     if (remaining !== null) (remaining[remainingAt] as number)++;
-    if (this.cells[this.first + this.shared.workers] === 1 && this.used < this.max) this.setOpen(0);
+    if (cells[this.flag] === 1 && this.used < this.max) this.setOpen(0);
   }
 
   /** Whoever turns the shared flag moves its own gauge by one, so that the sum over the workers is the flag. */
   private setOpen(open: 0 | 1): void {
-    const flag = this.first + this.shared.workers;
-    if (this.cells[flag] === open) return;
-    if (Atomics.compareExchange(this.cells, flag, 1 - open, open) === 1 - open)
+    if (this.cells[this.flag] === open) return;
+    if (Atomics.compareExchange(this.cells, this.flag, 1 - open, open) === 1 - open)
       (this.gauges.block[this.gauges.open] as number) += open === 1 ? 1 : -1;
   }
 }

@@ -1,6 +1,7 @@
 // All clusters of a worker: made, replaced and removed by configuration, found by name.
 
 import type { ClusterModel, LocalityModel } from '../config/model-cluster.ts';
+import { bug } from '../util/error.ts';
 import { CELLS_PER_CLUSTER } from './breakers.ts';
 import { UpstreamCluster, type UpstreamEnv } from './cluster.ts';
 import type { ClusterManager, ClusterRef } from './upstream.ts';
@@ -40,8 +41,7 @@ export class UpstreamClusterManager implements ClusterManager {
     // A lone worker shares its breakers with nobody and numbers them itself.
     const models = this.env.breakers.workers === 1 ? assignBreakerBases(changed, this.ownBases) : changed;
     for (const model of models) {
-      this.env.breakers.ensure(model.breakerBase);
-      const next = new UpstreamCluster(model, this.env, model.breakerBase);
+      const next = new UpstreamCluster(model, this.env, this.breakerBase(model));
       const { discovery } = model;
       if (discovery.kind !== 'strict_dns' && discovery.kind !== 'logical_dns') next.setHosts(model.localities);
       const ref = this.own(model.name);
@@ -71,6 +71,14 @@ export class UpstreamClusterManager implements ClusterManager {
   /** Closes every connection now. */
   close(): void {
     for (const cluster of this.clusters) cluster.close();
+  }
+
+  /** Beyond the table's room clusters share the last cells: limits may then bite early, but memory is never exceeded. */
+  private breakerBase(model: ClusterModel): number {
+    const { breakers } = this.env;
+    if (breakers.fits(model.breakerBase)) return model.breakerBase;
+    bug('breaker_table_full', `no cells for cluster ${model.name}`);
+    return breakers.lastBase;
   }
 
   private own(name: string): Ref {

@@ -452,7 +452,11 @@ t.test('breakers: one connection, one waiting, overflow', async (t) => {
       if (path === '/slow') setTimeout(() => socket.write(OK), 50);
       else socket.write(OK);
     },
-    (model) => withLimits({ ...model, trackRemaining: { default: true, high: false } }, { maxConnections: 1, maxPendingRequests: 1 }),
+    (model) =>
+      withLimits(
+        { ...model, trackRemaining: { default: true, high: false } },
+        { maxConnections: 1, maxPendingRequests: 1 },
+      ),
   );
   await r.get('/first');
   t.equal(r.counts['circuit_breakers.default.cx_open'], 1);
