@@ -4,6 +4,13 @@ import { connect, type Socket } from 'node:net';
 import type { ClientStep, Observation, ObservedMessage, Scenario } from './types.ts';
 import { isInterim, parseMessage, parsePartial } from './wire.ts';
 
+/**
+ * Every connection has a local port of its own, from a range below the kernel's: log records are put to scenarios by it,
+ * and the kernel would use one port for connections to different listeners.
+ */
+const LOCAL_PORT_FIRST = 25_500;
+const LOCAL_PORTS = 7_000;
+let nextLocalPort = Math.floor(Math.random() * LOCAL_PORTS);
 /** Nothing in a scenario takes this long. */
 const STEP_TIMEOUT_MS = 5_000;
 
@@ -49,10 +56,10 @@ class ScriptedClient {
   failed = false;
   byClient = false;
 
-  constructor(port: number, waiter: Waiter, bodiless: boolean) {
+  constructor(socket: Socket, waiter: Waiter, bodiless: boolean) {
     this.waiter = waiter;
     this.bodiless = bodiless;
-    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    this.socket = socket;
     this.socket.on('data', (chunk) => {
       this.text += chunk.toString('latin1');
       waiter.changed();
@@ -97,11 +104,7 @@ export async function playClient(
   saw: () => number,
   lingerMs: number,
 ): Promise<ClientResult> {
-  const client = new ScriptedClient(port, waiter, scenario.bodiless === true);
-  await new Promise<void>((resolve) => {
-    client.socket.once('connect', resolve);
-    client.socket.once('error', () => resolve());
-  });
+  const client = new ScriptedClient(await connectFromOwnPort(port), waiter, scenario.bodiless === true);
   const localPort = client.socket.localPort ?? 0;
   for (const step of scenario.client) await playStep(client, step, waiter, saw);
   if (!client.byClient) {
@@ -115,6 +118,20 @@ export async function playClient(
   const end = client.byClient ? 'by client' : !client.ended ? 'open' : client.failed ? 'reset' : 'closed';
   client.socket.destroy();
   return { port: localPort, answers: messages, rest: partial === null ? rest : '', end };
+}
+
+async function connectFromOwnPort(port: number): Promise<Socket> {
+  for (;;) {
+    const localPort = LOCAL_PORT_FIRST + (nextLocalPort++ % LOCAL_PORTS);
+    const socket = connect({ port, host: '127.0.0.1', localPort, noDelay: true, allowHalfOpen: true });
+    const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
+      socket.once('connect', () => resolve(null));
+      socket.once('error', resolve);
+    });
+    socket.removeAllListeners('error');
+    if (error === null) return socket;
+    if (error.code !== 'EADDRINUSE' && error.code !== 'EADDRNOTAVAIL') throw error;
+  }
 }
 
 async function playStep(client: ScriptedClient, step: ClientStep, waiter: Waiter, saw: () => number): Promise<void> {

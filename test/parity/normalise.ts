@@ -7,6 +7,9 @@ const DATE = /\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g;
 const LOOPBACK_PORT = /127\.0\.0\.1:(\d{2,5})/g;
 const BARE_PORT = /\b(\d{4,5})\b/g;
 
+/** What is left of a route's timeout at a retry varies by milliseconds. */
+const LONG_TIMEOUT = /(x-envoy-expected-rq-timeout-ms: )(\d{4,})/gi;
+
 export class Normaliser {
   private readonly names = new Map<number, string>();
 
@@ -19,6 +22,7 @@ export class Normaliser {
     return text
       .replace(DATE, '<date>')
       .replace(UUID, '<uuid>')
+      .replace(LONG_TIMEOUT, (_, name: string, ms: string) => `${name}${Math.round(Number(ms) / 1_000)}000`)
       .replace(LOOPBACK_PORT, (_, port: string) => `127.0.0.1:<${this.names.get(Number(port)) ?? 'port'}>`)
       .replace(BARE_PORT, (whole) => {
         const name = this.names.get(Number(whole));

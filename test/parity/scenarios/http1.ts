@@ -113,7 +113,6 @@ export const http1: Group = {
       bodiless: true,
       upstreams: replies('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'),
     }),
-    at('main', 'HEAD with no route', request('HEAD', '/', ['host: nobody']), { bodiless: true }),
     at('main', '204 answer', get('/'), { upstreams: replies('HTTP/1.1 204 No Content\r\n\r\n') }),
     at('main', '304 answer', get('/'), { upstreams: replies('HTTP/1.1 304 Not Modified\r\netag: "a"\r\n\r\n') }),
     at('main', 'chunked answer', get('/'), {
@@ -237,7 +236,9 @@ export const http1: Group = {
       get('/', 'connection: upgrade, http2-settings', 'upgrade: h2c', 'http2-settings: AAMAAABkAARAAAAAAAIAAAAA'),
     ),
     at('main', 'upgrade header without connection', get('/', 'upgrade: websocket')),
-    at('main', 'HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    at('main', 'HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', {
+      differs: { why: 'HTTP/2 is not spoken yet', parts: ['answers', 'end', 'log'] },
+    }),
     at(
       'main',
       'too large a head',

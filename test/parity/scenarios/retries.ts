@@ -40,22 +40,6 @@ export const retries: Group = {
               to('/gateway', 'a', policy('gateway-error')),
               to('/reset', 'a', policy('reset')),
               to('/before', 'a', policy('reset-before-request')),
-              to(
-                '/connect',
-                'mixed',
-                policy('connect-failure', {
-                  host_selection_retry_max_attempts: 5,
-                  retry_host_predicate: [
-                    {
-                      name: 'envoy.retry_host_predicates.previous_hosts',
-                      typed_config: {
-                        '@type':
-                          'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
-                      },
-                    },
-                  ],
-                }),
-              ),
               to('/dead', 'dead', policy('connect-failure')),
               to('/4xx', 'a', policy('retriable-4xx')),
               to('/codes', 'a', policy('retriable-status-codes', { retriable_status_codes: [418, 404] })),
@@ -80,11 +64,7 @@ export const retries: Group = {
           ),
         ),
       ],
-      [
-        cluster('a', [ports['a']]),
-        cluster('mixed', [ports['dead'], ports['a']], { lb_policy: 'ROUND_ROBIN' }),
-        cluster('dead', [ports['dead']]),
-      ],
+      [cluster('a', [ports['a']]), cluster('dead', [ports['dead']])],
     ),
   stats: STATS,
   scenarios: [
@@ -111,7 +91,6 @@ export const retries: Group = {
       },
     },
     at('reset after the request was sent is not retried by reset-before-request', '/before', RESET),
-    at('connect failure retried on another host', '/connect', codes(200)),
     at('connect failure until the limit', '/dead', codes(200)),
     at('conflict retried', '/4xx', codes(409, 200)),
     at('404 is not retriable-4xx', '/4xx', codes(404, 200)),

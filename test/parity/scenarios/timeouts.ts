@@ -31,7 +31,7 @@ export const timeouts: Group = {
       ports,
       [
         manager('main', {}),
-        manager('idle', { common_http_protocol_options: { idle_timeout: '0.15s' } }),
+        manager('idle', { drain_timeout: '0.05s', common_http_protocol_options: { idle_timeout: '0.15s' } }),
         manager('request', { request_timeout: '0.15s' }),
         manager('heads', { request_headers_timeout: '0.15s' }),
         manager('stream', { stream_idle_timeout: '0.15s' }),
