@@ -8,6 +8,7 @@ import { DEFAULT_ACCESS_LOG_FORMAT, lowerAccessLogs } from './lower-access-log.t
 import { lowerCluster } from './lower-cluster.ts';
 import { type LowerContext, lowerAddress, structOrEmpty } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
+import { claimAddresses } from './lower-listen-address.ts';
 import { lowerListener } from './lower-listener.ts';
 import { lowerRuntime } from './lower-runtime.ts';
 import { lowerStatsConfig } from './lower-stats.ts';
@@ -77,6 +78,7 @@ function lowerClusters(messages: readonly Msg[], ctx: LowerContext): ClusterMode
 function lowerListeners(messages: readonly Msg[], ctx: LowerContext): ListenerModel[] {
   const listeners: ListenerModel[] = [];
   const names = new Set<string>();
+  const taken = new Set<string>();
   for (const [i, message] of messages.entries()) {
     const path = `static_resources.listeners[${i}]`;
     const listener = ctx.attempt(() => {
@@ -84,6 +86,7 @@ function lowerListeners(messages: readonly Msg[], ctx: LowerContext): ListenerMo
       // Envoy drops the second one without a word; a listener that silently is not there helps nobody.
       if (names.has(lowered.name)) throw new ConfigError(`duplicate listener ${lowered.name} found`, path);
       names.add(lowered.name);
+      claimAddresses(taken, lowered, path);
       return lowered;
     });
     if (listener !== null) listeners.push(listener);

@@ -12,21 +12,19 @@ import {
   lowerMetadata,
   lowerSocketOption,
   lowerTcpKeepalive,
-  requireIp,
 } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerHttpConnectionManager } from './lower-hcm.ts';
+import { checkListenAddress, lowerListenAddress } from './lower-listen-address.ts';
 import { lowerTcpProxy } from './lower-tcp-proxy.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
-import type { AddressModel, FilterChainModel, ListenerModel, NetworkFilterModel, SocketOptionModel } from './model.ts';
+import type { FilterChainModel, ListenerModel, NetworkFilterModel, SocketOptionModel } from './model.ts';
 
 const TRAFFIC_DIRECTIONS = ['unspecified', 'inbound', 'outbound'] as const;
 
 /** Envoy's defaults. */
 const LISTENER_FILTERS_TIMEOUT_MS = 15_000;
 const CONNECTION_BUFFER_BYTES = 1024 * 1024;
-/** Of a Unix socket's path, bytes with the closing zero. */
-const PIPE_PATH_BYTES_MAX = 108;
 
 const HTTP_CONNECTION_MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
@@ -68,56 +66,7 @@ function connectionLimit(name: string, ctx: LowerContext): number {
   return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
 }
 
-// === Addresses and sockets ===
-
-function lowerListenAddress(message: Msg, path: string): AddressModel {
-  const at = `${path}.address`;
-  const address = sub(message, 'address');
-  if (address === null) {
-    throw new ConfigError(`error adding listener named '${str(message, 'name')}': address is necessary`, path);
-  }
-  return checkListenAddress(lowerAddress(address, at), at);
-}
-
-/** What a server socket can be bound to. */
-export function checkListenAddress(address: AddressModel, path: string): AddressModel {
-  switch (address.kind) {
-    case 'pipe':
-      checkPipe(address, path);
-      break;
-    case 'internal':
-      throw new ConfigError('internal listeners are not supported; listen on a socket or pipe', path);
-    default:
-      requireIp(address, `${path}.socket_address.address`);
-      if (address.protocol === 'udp') {
-        throw new ConfigError('UDP listeners are not supported; use protocol TCP', `${path}.socket_address.protocol`);
-      }
-      checkCompat(address, path);
-  }
-  return address;
-}
-
-function checkPipe(address: AddressModel & { kind: 'pipe' }, path: string): void {
-  if (address.path.startsWith('@') && address.mode !== 0) {
-    throw new ConfigError('Cannot set mode for Abstract AF_UNIX sockets', `${path}.pipe.mode`);
-  }
-  if (Buffer.byteLength(address.path) >= PIPE_PATH_BYTES_MAX) {
-    throw new ConfigError(
-      `Path "${address.path}" exceeds maximum UNIX domain socket path size of ${PIPE_PATH_BYTES_MAX}.`,
-      `${path}.pipe.path`,
-    );
-  }
-}
-
-function checkCompat(address: AddressModel & { kind: 'socket' }, path: string): void {
-  if (!address.ipv4Compat) return;
-  const lower = address.address.toLowerCase();
-  if (lower === '::' || lower.startsWith('::ffff:')) return;
-  throw new ConfigError(
-    `Only IPv6 address '::' or valid IPv4-mapped IPv6 address can set ipv4_compat: ${addressText(address)}`,
-    `${path}.socket_address.ipv4_compat`,
-  );
-}
+// === Sockets ===
 
 function lowerAdditionalAddresses(message: Msg, path: string): ListenerModel['additionalAddresses'] {
   const own = lowerSocketOptions(message);

@@ -73,3 +73,30 @@ t.test('listeners learn the runtime and the node', async (t) => {
   if (filter?.kind !== 'http_connection_manager') throw new Error('no connection manager');
   t.equal(filter.config.proxyStatus?.proxyName, 'node-7');
 });
+
+t.test('two listeners cannot have one address', async (t) => {
+  const filter_chains = [{ filters: [hcmFilter()] }];
+  const pair = (first: object, second: object) =>
+    lower({
+      static_resources: {
+        listeners: [
+          { name: 'a', filter_chains, ...first },
+          { name: 'b', filter_chains, ...second },
+        ],
+      },
+    });
+  const text = (address: string) =>
+    `static_resources.listeners[1]: error adding listener: 'b' has duplicate address '${address}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener`;
+  const same = { address: socket(8080) };
+  t.equal(
+    refusal(() => pair(same, { ...same, bind_to_port: false })),
+    text('127.0.0.1:8080'),
+  );
+  const additional_addresses = [{ address: { pipe: { path: '/run/x' } } }];
+  const pipe = { address: { pipe: { path: '/run/x' } } };
+  t.equal(
+    refusal(() => pair({ ...same, additional_addresses }, pipe)),
+    text('/run/x'),
+  );
+  t.equal(pair({ address: socket(0) }, { address: socket(0) }).listeners.length, 2, 'port 0 is never the same');
+});
