@@ -2,7 +2,7 @@
 // From JSON an Any is decoded where it stands and carries its message (`DecodedAny`); from the wire it is decoded when
 // first read and remembered. A TypedStruct (`udpa.type.v1`, `xds.type.v3`) is only a wrapping: readers see what it names.
 
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 import { ConfigError } from '../util/error.ts';
 import { decodeTypedStruct, unknownTypeError } from './decode.ts';
 import { DecodedAny, isTypedStruct } from './decoded-any.ts';
@@ -52,17 +52,4 @@ function decodeWire(any: Msg, path: string): DecodedAny {
     throw new ConfigError(`cannot decode ${desc.typeName}: ${error instanceof Error ? error.message : error}`, path);
   }
   return new DecodedAny(typeUrl, message, isTypedStruct(desc.typeName) ? decodeTypedStruct(message, path) : null);
-}
-
-/** The type URL of an Any without decoding it. */
-export function typeUrlOfAny(any: Msg): string {
-  return any instanceof DecodedAny ? (any.inner?.typeUrl ?? any.typeUrl) : str(any, 'typeUrl');
-}
-
-/** The binary form of an Any's content. */
-export function anyBytes(any: Msg): Uint8Array {
-  if (!(any instanceof DecodedAny)) return (any as unknown as { value: Uint8Array }).value;
-  const desc = loadRegistry().getMessage(any.message.$typeName);
-  if (desc === undefined) throw new Error(`schema has no ${any.message.$typeName}`);
-  return toBinary(desc, any.message);
 }

@@ -1,7 +1,9 @@
 // An Any whose message is already decoded. It stands where protobuf-es has a `google.protobuf.Any` message; its bytes
-// are not kept (`anyBytes` of `any.ts` makes them when they are wanted).
+// are not kept but made when they are asked for.
 
+import { toBinary } from '@bufbuild/protobuf';
 import type { Msg } from './message.ts';
+import { messageDesc } from './registry.ts';
 
 export class DecodedAny {
   readonly $typeName = 'google.protobuf.Any';
@@ -14,6 +16,11 @@ export class DecodedAny {
     this.typeUrl = typeUrl;
     this.message = message;
     this.inner = inner;
+  }
+
+  /** The binary form, which the library asks for when it encodes a message around this one. */
+  get value(): Uint8Array<ArrayBuffer> {
+    return toBinary(messageDesc(this.message.$typeName), this.message);
   }
 }
 

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP, isIPv6 } from 'node:net';
 import { ConfigError } from '../util/error.ts';
-import { bool, type Msg, messageMap, num, oneof, oneofCase, scalarMap, str, struct, sub } from './message.ts';
+import { bool, type Msg, messageMap, num, oneof, oneofCase, str, struct, sub } from './message.ts';
 import type {
   AddressModel,
   CidrModel,
@@ -17,7 +17,6 @@ import type {
 } from './model.ts';
 import type { HeaderAddModel } from './model-http.ts';
 import { checkRegex } from './regex.ts';
-import { loadRegistry, type Registry } from './registry.ts';
 
 /** What the command line says about reading configuration. */
 export interface LowerOptions {
@@ -50,7 +49,6 @@ const DATA_SOURCE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** One run of `lower`: its inputs, and what it has to say besides the model. */
 export class LowerContext {
-  readonly registry: Registry;
   readonly options: LowerOptions;
   /** One sentence each, with its field path. */
   readonly warnings: string[];
@@ -69,7 +67,6 @@ export class LowerContext {
   readonly #checkFields: FieldCheck | null;
 
   constructor(init: { options?: LowerOptions; collectRefusals?: boolean; checkFields?: FieldCheck | null } = {}) {
-    this.registry = loadRegistry();
     this.options = init.options ?? DEFAULT_LOWER_OPTIONS;
     this.warnings = [];
     this.refusals = init.collectRefusals === true ? [] : null;
@@ -333,13 +330,6 @@ export function requireMutableHeader(lowerName: string, path: string): void {
   if (lowerName.startsWith(':') || lowerName === 'host') {
     throw new ConfigError(':-prefixed or host headers may not be modified', path);
   }
-}
-
-/** A string map as plain data (node metadata, dynamic parameters). */
-export function lowerStringMap(message: Msg, field: string): { [key: string]: string } {
-  const out: { [key: string]: string } = {};
-  for (const [key, value] of Object.entries(scalarMap(message, field))) out[key] = String(value);
-  return out;
 }
 
 /** A `Struct` field as JSON; empty when not set. */

@@ -49,10 +49,6 @@ export function bool(message: Msg, field: string, fallback = false): boolean {
   return (read(message, field) as boolean | undefined) ?? fallback;
 }
 
-export function bytes(message: Msg, field: string): Uint8Array {
-  return (read(message, field) as Uint8Array | undefined) ?? new Uint8Array(0);
-}
-
 /** A message field; `null` when not set. */
 export function sub(message: Msg, field: string): Msg | null {
   return (read(message, field) as Msg | undefined) ?? null;
@@ -73,11 +69,6 @@ export function numbers(message: Msg, field: string): readonly number[] {
 /** A map field with message values. */
 export function messageMap(message: Msg, field: string): { readonly [key: string]: Msg } {
   return read(message, field) as { readonly [key: string]: Msg };
-}
-
-/** A map field with scalar values. */
-export function scalarMap(message: Msg, field: string): { readonly [key: string]: string | number | boolean } {
-  return read(message, field) as { readonly [key: string]: string | number | boolean };
 }
 
 /** A `google.protobuf.Struct` field; `null` when not set. */

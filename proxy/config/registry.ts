@@ -36,10 +36,6 @@ export function typeNameOf(typeUrl: string): string {
   return slash < 0 ? '' : typeUrl.slice(slash + 1);
 }
 
-export function typeUrlOf(typeName: string): string {
-  return `type.googleapis.com/${typeName}`;
-}
-
 /** One file of the set, decoded or not. */
 interface SchemaFile {
   readonly bytes: Uint8Array;
