@@ -1,10 +1,11 @@
 // Log files of one worker: whole lines are gathered and written behind the worker's back.
 //
 // Rule 1: a record costs one copy into a buffer; the disk is reached through asynchronous writes, one in flight a file.
-// Rule 2: a write holds whole lines, and files are opened for appending, so lines of several workers never mix.
+// Rule 2: a write holds whole lines, and files are opened for appending, so lines of several workers never mix. On
+//         pipes, where the kernel may split a write, workers take turns through a lock.
 // Rule 3: memory is bounded: when the disk is slow or full, lines are dropped, counted, and it is said once.
 
-import { closeSync, fstatSync, openSync, write } from 'node:fs';
+import { closeSync, fstatSync, openSync, writev } from 'node:fs';
 import { ConfigError } from '../util/error.ts';
 import type { Runtime } from '../util/runtime.ts';
 import {
@@ -22,12 +23,13 @@ import type { StatsStore } from './stats.ts';
 const GATHER_BYTES = 4096;
 /** What a file may hold back while the disk does not take it. */
 const HELD_BYTES_MAX = 4 * 1024 * 1024;
-/** Writes to pipes up to this size are not torn apart by the kernel (POSIX `PIPE_BUF`, Linux). */
-const PIPE_WRITE_BYTES_MAX = 4096;
-/** A full pipe is tried again after this long. */
-const PIPE_RETRY_MS = 10;
+/** Buffers that go to the kernel in one call. */
+const BATCH_BUFFERS_MAX = 64;
+/** A full pipe, and one that another worker is writing to, is tried again after this long. */
+const PIPE_RETRY_MS = 2;
+/** Trouble is announced this often at most. */
+const WARNING_INTERVAL_MS = 60_000;
 const FILE_MODE = 0o644;
-const NEWLINE = 10;
 
 /** What a worker's log files share. */
 export interface AccessLogFileOptions {
@@ -39,8 +41,13 @@ export interface AccessLogFileOptions {
   readonly runtime: Runtime;
   /** Told once when a file stops taking lines, and once when it goes on. */
   readonly warn: (message: string) => void;
-  /** `fs.write`, for tests. */
-  readonly write?: typeof write;
+  /**
+   * Shared by all workers of the process where there are several: the holder's token for standard output and standard
+   * error, 0 = free. Whoever replaces a dead worker zeroes the cells that hold its token.
+   */
+  readonly pipeLocks?: { readonly cells: Int32Array; readonly token: number };
+  /** `fs.writev`, for tests. */
+  readonly writev?: typeof writev;
 }
 
 /**
@@ -109,12 +116,13 @@ export class AccessLogWriter {
   readonly path: string;
   private readonly options: AccessLogFileOptions;
   private readonly stats: Float64Array;
-  private readonly writeBytes: typeof write;
+  private readonly writeBuffers: typeof writev;
   /** Of standard output and standard error, which are never opened or closed; `null` for files. */
   private readonly standard: number | null;
   /** −1 = not open. */
   private fd: number;
-  private writeBytesMax: number;
+  /** Pipe, socket or terminal: the kernel may split writes. */
+  private isPipe: boolean;
   private readonly gatherBytes: number;
   /** Gathered lines, a latin1 image. */
   private gathered: string;
@@ -124,10 +132,14 @@ export class AccessLogWriter {
   /** Full buffers that wait for the disk, oldest first. */
   private readonly waiting: Buffer[];
   private heldBytes: number;
+  /** What the write in flight is about; empty = none in flight. */
+  private batch: Buffer[];
   private writing: boolean;
   /** Descriptors to close when the write in flight is done. */
   private retired: number[];
   private failing: boolean;
+  private announced: boolean;
+  private quietUntilMs: number;
   private stopTimer: (() => void) | null;
   private idleWaiters: (() => void)[];
 
@@ -135,19 +147,22 @@ export class AccessLogWriter {
     this.path = path;
     this.options = options;
     this.stats = options.stats.block(FILESYSTEM, 'filesystem.');
-    this.writeBytes = options.write ?? write;
+    this.writeBuffers = options.writev ?? writev;
     this.standard = descriptorOf(path);
     this.fd = -1;
-    this.writeBytesMax = options.flushBytes;
+    this.isPipe = false;
     this.gatherBytes = Math.min(GATHER_BYTES, options.flushBytes);
     this.gathered = '';
     this.filling = Buffer.allocUnsafe(options.flushBytes);
     this.used = 0;
     this.waiting = [];
     this.heldBytes = 0;
+    this.batch = [];
     this.writing = false;
     this.retired = [];
     this.failing = false;
+    this.announced = false;
+    this.quietUntilMs = -1;
     this.stopTimer = null;
     this.idleWaiters = [];
     this.openFile();
@@ -247,7 +262,7 @@ export class AccessLogWriter {
       }
     }
     try {
-      this.writeBytesMax = fstatSync(this.fd).isFIFO() ? PIPE_WRITE_BYTES_MAX : this.options.flushBytes;
+      this.isPipe = !fstatSync(this.fd).isFile();
     } catch {
       // A closed standard output is found out by the first write.
     }
@@ -262,77 +277,106 @@ export class AccessLogWriter {
 
   private writeNext(): void {
     while (this.retired.length > 0) closeSync(this.retired.pop() as number);
-    const buffer = this.waiting[0];
-    if (buffer === undefined) {
+    if (this.waiting.length === 0) {
       this.writing = false;
       const waiters = this.idleWaiters;
       this.idleWaiters = [];
       for (const done of waiters) done();
       return;
     }
-    if (this.fd < 0) {
-      this.add(FILESYSTEM_WRITE_FAILED, 1);
-      this.drop();
+    this.writing = true;
+    if (!this.lock()) {
+      setTimeout(this.resume, PIPE_RETRY_MS);
       return;
     }
-    this.writing = true;
-    const length = buffer.length <= this.writeBytesMax ? buffer.length : wholeLines(buffer, this.writeBytesMax);
-    this.writeBytes(this.fd, buffer, 0, length, null, this.onWritten);
+    this.batch = this.waiting.splice(0, BATCH_BUFFERS_MAX);
+    if (this.fd < 0) this.giveUp();
+    else this.writeBuffers(this.fd, this.batch, null, this.onWritten);
   }
+
+  private readonly resume = (): void => {
+    if (this.batch.length === 0) this.writeNext();
+    else this.writeBuffers(this.fd, this.batch, null, this.onWritten);
+  };
 
   private readonly onWritten = (error: NodeJS.ErrnoException | null, written: number): void => {
     if (error !== null && error.code === 'EAGAIN') {
-      this.options.runtime.after(PIPE_RETRY_MS, () => this.writeNext());
+      setTimeout(this.resume, PIPE_RETRY_MS);
       return;
     }
     if (error !== null) {
-      this.add(FILESYSTEM_WRITE_FAILED, 1);
       this.fail(reasonOf(error));
-      this.drop();
+      this.giveUp();
       return;
     }
-    const buffer = this.waiting[0] as Buffer;
-    this.heldBytes -= written;
-    this.add(FILESYSTEM_WRITE_TOTAL_BUFFERED, -written);
-    if (written < buffer.length) {
-      this.waiting[0] = buffer.subarray(written);
-    } else {
-      this.waiting.shift();
+    this.release(written);
+    let left = written;
+    while (this.batch.length > 0) {
+      const buffer = this.batch[0] as Buffer;
+      if (left < buffer.length) {
+        // The rest of a split write goes before anything else, and before the lock is free.
+        this.batch[0] = buffer.subarray(left);
+        this.writeBuffers(this.fd, this.batch, null, this.onWritten);
+        return;
+      }
+      left -= buffer.length;
+      this.batch.shift();
       this.add(FILESYSTEM_WRITE_COMPLETED, 1);
-      this.recover();
     }
+    this.unlock();
+    if (this.waiting.length === 0) this.recover();
     this.writeNext();
   };
 
-  /** Gives up the oldest buffer and goes on. */
-  private drop(): void {
-    const lost = (this.waiting.shift() as Buffer).length;
-    this.heldBytes -= lost;
-    this.add(FILESYSTEM_WRITE_TOTAL_BUFFERED, -lost);
+  /** Drops the batch and goes on. */
+  private giveUp(): void {
+    for (const buffer of this.batch) {
+      this.release(buffer.length);
+      this.add(FILESYSTEM_WRITE_FAILED, 1);
+    }
+    this.batch = [];
+    this.unlock();
     this.writeNext();
   }
+
+  private release(bytes: number): void {
+    this.heldBytes -= bytes;
+    this.add(FILESYSTEM_WRITE_TOTAL_BUFFERED, -bytes);
+  }
+
+  // === the lock of a shared pipe ===
+
+  private lock(): boolean {
+    const { pipeLocks } = this.options;
+    if (!this.isPipe || this.standard === null || pipeLocks === undefined) return true;
+    return Atomics.compareExchange(pipeLocks.cells, this.standard - 1, 0, pipeLocks.token) === 0;
+  }
+
+  private unlock(): void {
+    const { pipeLocks } = this.options;
+    if (!this.isPipe || this.standard === null || pipeLocks === undefined) return;
+    Atomics.compareExchange(pipeLocks.cells, this.standard - 1, pipeLocks.token, 0);
+  }
+
+  // === what is said about it ===
 
   private fail(reason: string): void {
     if (this.failing) return;
     this.failing = true;
+    const nowMs = this.options.runtime.nowMs();
+    this.announced = nowMs >= this.quietUntilMs;
+    if (!this.announced) return;
+    this.quietUntilMs = nowMs + WARNING_INTERVAL_MS;
     this.options.warn(`access log '${this.path}' loses lines: ${reason}`);
   }
 
   private recover(): void {
     if (!this.failing) return;
     this.failing = false;
-    this.options.warn(`access log '${this.path}' is written again`);
+    if (this.announced) this.options.warn(`access log '${this.path}' is written again`);
   }
 
   private add(stat: number, amount: number): void {
     this.stats[stat] = (this.stats[stat] as number) + amount;
   }
-}
-
-/** Length of the longest run of whole lines within `max` bytes; a longer first line goes alone. */
-function wholeLines(buffer: Buffer, max: number): number {
-  const end = buffer.lastIndexOf(NEWLINE, max - 1);
-  if (end >= 0) return end + 1;
-  const first = buffer.indexOf(NEWLINE, max);
-  return first < 0 ? buffer.length : first + 1;
 }
