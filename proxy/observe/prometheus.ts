@@ -6,10 +6,12 @@ import type { StatsQuery } from './stats-query.ts';
 import { wants } from './stats-query.ts';
 import type { HistogramValue, StatsRegistry, StatValue } from './stats-registry.ts';
 import { wantedHistograms } from './stats-text.ts';
-import type { Tag, Tagged } from './tags.ts';
+import { labelText } from './tags.ts';
 
 /** Stats looked at between two pauses. */
-const STATS_PER_PIECE = 2000;
+const STATS_PER_PIECE = 500;
+/** Text of a metric with many stats is handed on in pieces of about so many characters. */
+const PIECE_CHARS = 32 * 1024;
 
 /** Options beside the common query. */
 export interface PrometheusQuery extends StatsQuery {
@@ -25,7 +27,7 @@ export function* renderPrometheus(registry: StatsRegistry, query: PrometheusQuer
   let looked = 0;
   for (const family of registry.families()) {
     for (const stat of family) {
-      if (wants(query, stat)) addTo(stat.kind === 'c' ? counters : gauges, registry.tagsOf(stat).name, stat);
+      if (wants(query, stat)) addTo(stat.kind === 'c' ? counters : gauges, registry.tagFreeName(stat), stat);
     }
     looked += family.length;
     if (looked >= STATS_PER_PIECE) {
@@ -48,7 +50,11 @@ function* scalars(
     const metric = metricName(name);
     let piece = `# TYPE ${metric} ${type}\n`;
     for (const stat of byName.get(name) ?? []) {
-      piece += `${metric}{${labels(registry.tagsOf(stat).tags)}} ${stat.value}\n`;
+      piece += `${metric}{${registry.labelsOf(stat)}} ${stat.value}\n`;
+      if (piece.length >= PIECE_CHARS) {
+        yield piece;
+        piece = '';
+      }
     }
     yield piece;
   }
@@ -59,7 +65,7 @@ function* texts(registry: StatsRegistry, query: PrometheusQuery): Generator<stri
   for (const { name, value } of registry.textReadouts()) {
     if (!(query.matches?.(name) ?? true)) continue;
     const tagged = registry.tagsOfName(name);
-    addTo(byName, tagged.name, labels([...tagged.tags, { name: 'text_value', value }]));
+    addTo(byName, tagged.name, labelText([...tagged.tags, { name: 'text_value', value }]));
   }
   for (const name of [...byName.keys()].sort()) {
     const metric = metricName(name);
@@ -69,18 +75,23 @@ function* texts(registry: StatsRegistry, query: PrometheusQuery): Generator<stri
 }
 
 function* histograms(registry: StatsRegistry, query: PrometheusQuery): Generator<string> {
-  const byName = new Map<string, { histogram: HistogramValue; tagged: Tagged }[]>();
+  let looked = 0;
+  const byName = new Map<string, { histogram: HistogramValue; own: string }[]>();
   for (const histogram of wantedHistograms(registry, query)) {
     const tagged = registry.tagsOfName(histogram.name);
-    addTo(byName, tagged.name, { histogram, tagged });
+    addTo(byName, tagged.name, { histogram, own: labelText(tagged.tags) });
+    if (++looked % STATS_PER_PIECE === 0) yield '';
   }
   const summary = query.buckets === 'summary';
   for (const name of [...byName.keys()].sort()) {
     const metric = metricName(name);
     let piece = `# TYPE ${metric} ${summary ? 'summary' : 'histogram'}\n`;
-    for (const { histogram, tagged } of byName.get(name) ?? []) {
-      const own = labels(tagged.tags);
+    for (const { histogram, own } of byName.get(name) ?? []) {
       piece += summary ? summaryLines(metric, own, histogram) : bucketLines(metric, own, histogram);
+      if (piece.length >= PIECE_CHARS) {
+        yield piece;
+        piece = '';
+      }
     }
     yield piece;
   }
@@ -107,21 +118,8 @@ function summaryLines(metric: string, own: string, { interval }: HistogramValue)
   return `${text}${metric}_sum{${own}} ${decimal(sampleSum(interval))}\n${metric}_count{${own}} ${sampleCount(interval)}\n`;
 }
 
-function labels(tags: readonly Tag[]): string {
-  return tags.map((tag) => `${labelName(tag.name)}="${labelValue(tag.value)}"`).join(',');
-}
-
 function metricName(name: string): string {
   return `envoy_${name.replace(/[^a-zA-Z0-9_]/g, '_')}`;
-}
-
-function labelName(name: string): string {
-  const clean = name.replace(/[^a-zA-Z0-9_]/g, '_');
-  return /^\d/.test(clean) ? `_${clean}` : clean;
-}
-
-function labelValue(value: string): string {
-  return value.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
 }
 
 /** The exact value to 32 significant digits, as Envoy prints it. */

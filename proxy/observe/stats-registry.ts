@@ -25,7 +25,7 @@ import {
   type StatsEntry,
   WorkerStats,
 } from './stats-store.ts';
-import { TagExtractor, type Tagged } from './tags.ts';
+import { labelText, TagExtractor, type Tagged } from './tags.ts';
 
 /** The main thread's own place among the writers; workers are 0 and up. */
 export const MAIN_THREAD = -1;
@@ -45,7 +45,7 @@ export interface StatValue {
   readonly value: number;
   /** It was written at least once. */
   readonly used: boolean;
-  /** Where its tags are kept; for `tagsOf`. */
+  /** Where its tags are kept. */
   readonly group: StatGroup;
   readonly index: number;
 }
@@ -63,6 +63,7 @@ export interface HistogramValue {
 /** A catalogue under a prefix with everybody's slots. */
 export interface StatGroup {
   readonly catalogue: Catalogue;
+  readonly traits: CatalogueTraits;
   readonly prefix: string;
   readonly sources: Map<number, Float64Array>;
   /** Printed without traffic, and kept when its writers go. */
@@ -73,7 +74,9 @@ export interface StatGroup {
   baseline: Float64Array | null;
   /** Which names the stats matcher keeps; `null` = all. */
   readonly kept: readonly boolean[] | null;
-  tagged: Tagged[] | null;
+  /** Per stat, once a scrape has asked: the name without tags, and the tags as labels. Both are shared strings. */
+  tagFreeNames: string[] | null;
+  labels: string[] | null;
 }
 
 interface HistogramGroup {
@@ -87,6 +90,9 @@ interface HistogramGroup {
   buckets: readonly number[] | null;
   tagged: Tagged | null;
 }
+
+/** Strings kept for sharing; names can come from traffic. */
+const SHARED_STRINGS_MAX = 50_000;
 
 const CELLS: { readonly c: Catalogue; readonly g: Catalogue } = {
   c: { key: 'cell', names: [''], kinds: ['c'] },
@@ -105,6 +111,7 @@ export class StatsRegistry {
   readonly #textReadouts = new Map<string, string>();
   readonly #threads = new Map<number, { segments: SharedArrayBuffer[]; catalogues: Map<string, Catalogue> }>();
   readonly #refreshers: (() => void)[] = [];
+  readonly #shared = new Map<string, string>();
   #families: readonly (readonly StatGroup[])[] | null = null;
 
   constructor(config: StatsConfigModel) {
@@ -231,7 +238,7 @@ export class StatsRegistry {
     for (const family of this.#families) {
       const values: StatValue[] = [];
       for (const group of family) addValues(group, values);
-      values.sort(byName);
+      if (family.length > 1) values.sort(byName);
       yield values;
     }
   }
@@ -256,16 +263,14 @@ export class StatsRegistry {
     return [...this.#textReadouts].map(([name, value]) => ({ name, value })).sort(byName);
   }
 
-  /** The tags of a counter or gauge. */
-  tagsOf(stat: StatValue): Tagged {
-    const { group, index } = stat;
-    group.tagged ??= [];
-    let tagged = group.tagged[index];
-    if (tagged === undefined) {
-      tagged = this.#extractor.extract(stat.name);
-      group.tagged[index] = tagged;
-    }
-    return tagged;
+  /** A counter's or gauge's name without its tags. */
+  tagFreeName(stat: StatValue): string {
+    return stat.group.tagFreeNames?.[stat.index] ?? this.#tag(stat).name;
+  }
+
+  /** A counter's or gauge's tags as Prometheus labels. */
+  labelsOf(stat: StatValue): string {
+    return stat.group.labels?.[stat.index] ?? this.#tag(stat).labels;
   }
 
   /** The tags of a histogram or text readout. */
@@ -311,6 +316,27 @@ export class StatsRegistry {
     }
   }
 
+  #tag(stat: StatValue): { name: string; labels: string } {
+    const { group, index } = stat;
+    const tagged = this.#extractor.extract(stat.name);
+    group.tagFreeNames ??= new Array(group.catalogue.names.length);
+    group.labels ??= new Array(group.catalogue.names.length);
+    const name = this.#share(tagged.name);
+    const labels = this.#share(labelText(tagged.tags));
+    group.tagFreeNames[index] = name;
+    group.labels[index] = labels;
+    return { name, labels };
+  }
+
+  /** The same string object for equal strings: most stats share their names and labels with many others. */
+  #share(text: string): string {
+    const known = this.#shared.get(text);
+    if (known !== undefined) return known;
+    if (this.#shared.size >= SHARED_STRINGS_MAX) this.#shared.clear();
+    this.#shared.set(text, text);
+    return text;
+  }
+
   #group(catalogue: Catalogue, prefix: string): StatGroup {
     const key = groupKey(catalogue, prefix);
     let group = this.#groups.get(key);
@@ -318,13 +344,15 @@ export class StatsRegistry {
       const keepsAll = this.#config.matcher.kind === 'all';
       group = {
         catalogue,
+        traits: traitsOf(catalogue),
         prefix,
         sources: new Map(),
         declared: false,
         retained: null,
         baseline: null,
         kept: keepsAll ? null : catalogue.names.map((name) => this.#keeps(prefix + name)),
-        tagged: null,
+        tagFreeNames: null,
+        labels: null,
       };
       this.#groups.set(key, group);
       this.#families = null;
@@ -394,10 +422,31 @@ function view(
 
 /** Adds one thread's value to the others'; −0 means "never written" and survives only among its like. */
 function combine(group: StatGroup, index: number, a: number, b: number): number {
-  if (SHARED_CATALOGUES.has(group.catalogue.key) && SHARED_FACTS.test(group.catalogue.names[index] as string)) {
-    return Math.max(a, b);
+  return group.traits.shared[index] ? Math.max(a, b) : a + b;
+}
+
+/** What follows from a catalogue alone. */
+interface CatalogueTraits {
+  /** Slots in the order of their names. */
+  readonly order: readonly number[];
+  /** Slots that hold a fact which all threads state alike. */
+  readonly shared: readonly boolean[];
+}
+
+const traitsByKey = new WeakMap<Catalogue, CatalogueTraits>();
+
+function traitsOf(catalogue: Catalogue): CatalogueTraits {
+  let traits = traitsByKey.get(catalogue);
+  if (traits === undefined) {
+    const names = catalogue.names.slice(0, slotCount(catalogue));
+    const mayShare = SHARED_CATALOGUES.has(catalogue.key);
+    traits = {
+      order: names.map((_, i) => i).sort((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1)),
+      shared: names.map((name) => mayShare && SHARED_FACTS.test(name)),
+    };
+    traitsByKey.set(catalogue, traits);
   }
-  return a + b;
+  return traits;
 }
 
 function rawValue(group: StatGroup, index: number): number {
@@ -412,8 +461,7 @@ function valueAt(group: StatGroup, index: number): number {
 
 function addValues(group: StatGroup, into: StatValue[]): void {
   const { catalogue, prefix, baseline } = group;
-  const slots = slotCount(catalogue);
-  for (let index = 0; index < slots; index++) {
+  for (const index of group.traits.order) {
     if (group.kept !== null && !group.kept[index]) continue;
     const raw = rawValue(group, index);
     into.push({

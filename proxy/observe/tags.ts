@@ -19,6 +19,20 @@ export interface Tag {
   readonly value: string;
 }
 
+/** Tags as Prometheus labels: `envoy_cluster_name="reviews",envoy_response_code="200"`. */
+export function labelText(tags: readonly Tag[]): string {
+  return tags.map((tag) => `${labelName(tag.name)}="${labelValue(tag.value)}"`).join(',');
+}
+
+function labelName(name: string): string {
+  const clean = name.replace(/[^a-zA-Z0-9_]/g, '_');
+  return /^\d/.test(clean) ? `_${clean}` : clean;
+}
+
+function labelValue(value: string): string {
+  return value.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
+}
+
 interface Extractor {
   readonly name: string;
   /** First word of the names it applies to; empty = all. */
