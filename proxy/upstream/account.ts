@@ -1,8 +1,8 @@
 // The accounts of one upstream connection, HTTP or raw: Envoy's `upstream_cx_*` stats, the host's, and the breaker.
 
 import type { ClusterModel } from '../config/model-cluster.ts';
-import type { Dial } from '../net/dial.ts';
-import { socketErrorText } from '../net/dial.ts';
+import { type Dial, type DialHandler, type DialTarget, socketErrorText } from '../net/dial.ts';
+import type { Transport } from '../net/transport.ts';
 import {
   BIND_ERRORS,
   HOST_CX_ACTIVE,
@@ -23,7 +23,7 @@ import type { Histogram } from '../observe/stats.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { PriorityBreakers } from './breakers.ts';
-import type { Host } from './host.ts';
+import { formatAddress, type Host } from './host.ts';
 import type { PoolFailure } from './upstream.ts';
 
 /** What all connections of one cluster and priority share. */
@@ -57,6 +57,8 @@ export class ConnectionAccount {
   private readonly context: ConnectionContext;
   private readonly host: Host;
   private open: boolean;
+  /** Which of the host's addresses is being tried. */
+  private targetAt: number;
 
   constructor(context: ConnectionContext, host: Host) {
     this.id = ++lastConnectionId;
@@ -65,12 +67,29 @@ export class ConnectionAccount {
     this.context = context;
     this.host = host;
     this.open = true;
+    this.targetAt = 0;
     const { stats } = context;
     (stats[UPSTREAM_CX_TOTAL] as number)++;
     (stats[UPSTREAM_CX_ACTIVE] as number)++;
     (host.stats[HOST_CX_TOTAL] as number)++;
     (host.stats[HOST_CX_ACTIVE] as number)++;
     context.breakers.connections.take();
+  }
+
+  /** Dials the first address. */
+  dial(handler: DialHandler): Transport {
+    return this.context.dial(this.target, handler);
+  }
+
+  /** Dials the next address after a failure; `null` = there is none left. */
+  dialNext(handler: DialHandler): Transport | null {
+    if (this.targetAt + 1 >= this.host.targets.length) return null;
+    this.targetAt++;
+    return this.context.dial(this.target, handler);
+  }
+
+  private get target(): DialTarget {
+    return (this.host.targets[this.targetAt] ?? this.host.targets[0]) as DialTarget;
   }
 
   connected(): void {
@@ -112,12 +131,12 @@ export class ConnectionAccount {
   private failureOf(error: NodeJS.ErrnoException | null): ConnectFailure {
     if (error === null) return { reason: 'connect_failure', text: '' };
     const text = socketErrorText(error);
-    const { bind } = this.host.target;
+    const { bind, address } = this.target;
     if (bind !== null && (error.syscall === 'bind' || error.code === 'EADDRNOTAVAIL' || error.code === 'EADDRINUSE'))
       return { reason: 'local_connect_failure', text: `failed to bind to ${bind.address}:${bind.port}: ${text}` };
     // Errors that the kernel reports from connect() itself carry the address in Envoy's text, later ones do not.
-    return this.host.target.address.kind === 'pipe' || IMMEDIATE_ERRORS.has(error.code ?? '')
-      ? { reason: 'connect_failure', text: `immediate connect error: ${text}|remote address:${this.host.address}` }
+    return address.kind === 'pipe' || IMMEDIATE_ERRORS.has(error.code ?? '')
+      ? { reason: 'connect_failure', text: `immediate connect error: ${text}|remote address:${formatAddress(address)}` }
       : { reason: 'connect_failure', text: `delayed connect error: ${text}` };
   }
 }

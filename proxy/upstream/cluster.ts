@@ -142,10 +142,10 @@ export class UpstreamCluster implements Cluster {
         // The one host of a LOGICAL_DNS cluster is its name: a new address is for new connections only.
         const key = this.model.discovery.kind === 'logical_dns' ? endpoint.hostname : hostKey(endpoint);
         if (next.has(key)) continue;
-        const target = this.targetOf(endpoint.address);
+        const targets = [endpoint.address, ...endpoint.additionalAddresses].map((address) => this.targetOf(address));
         let host = this.hosts.get(key);
-        if (host === undefined) host = new Host(endpoint, target, this.model.name, this.env.stats);
-        else host.update(endpoint, target);
+        if (host === undefined) host = new Host(endpoint, targets, this.model.name, this.env.stats);
+        else host.update(endpoint, targets);
         next.set(key, host);
         (priorities[locality.priority] as Host[]).push(host);
       }

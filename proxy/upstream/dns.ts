@@ -1,14 +1,13 @@
 // Discovery by DNS: resolves the names of STRICT_DNS and LOGICAL_DNS clusters again and again and publishes endpoints.
 //
 // Runs once, in the main thread; workers get plain localities and know nothing of names.
-// As in Envoy: a failed resolution keeps the hosts, an empty answer removes them; a cluster is warm after the first
+// As in Envoy: a failed resolution keeps the hosts, an empty answer removes them (LOGICAL_DNS takes it for a failure); a cluster is warm after the first
 // outcome of each of its names, good or bad.
 
 import type { ClusterModel, DiscoveryModel, EndpointModel, LocalityModel } from '../config/model-cluster.ts';
 import {
   CLUSTER_CATALOGUE,
   UPDATE_ATTEMPT,
-  UPDATE_EMPTY,
   UPDATE_FAILURE,
   UPDATE_NO_REBUILD,
   UPDATE_SUCCESS,
@@ -93,8 +92,7 @@ export class DnsClusters {
 /** One name of a cluster with its own refresh. */
 interface Target {
   readonly name: string;
-  /** `null` before the first good answer. */
-  addresses: readonly string[] | null;
+  addresses: readonly string[];
   failures: number;
   cancelTimer: (() => void) | null;
 }
@@ -122,8 +120,7 @@ class DnsCluster {
     this.env = env;
     this.stats = env.stats.block(CLUSTER_CATALOGUE, `cluster.${model.statName}.`);
     this.targets = new Map();
-    for (const name of namesOf(model))
-      this.targets.set(name, { name, addresses: null, failures: 0, cancelTimer: null });
+    for (const name of namesOf(model)) this.targets.set(name, { name, addresses: [], failures: 0, cancelTimer: null });
     this.cold = new Set(this.targets.keys());
     this.setWarm = () => {};
     this.warm = new Promise((resolve) => {
@@ -166,18 +163,17 @@ class DnsCluster {
   }
 
   private settle(target: Target, resolution: Resolution | null): void {
-    if (resolution === null) {
+    if (resolution === null || (this.discovery.kind === 'logical_dns' && resolution.addresses.length === 0)) {
       (this.stats[UPDATE_FAILURE] as number)++;
       target.failures++;
       return;
     }
     (this.stats[UPDATE_SUCCESS] as number)++;
     target.failures = 0;
-    if (resolution.addresses.length === 0) (this.stats[UPDATE_EMPTY] as number)++;
     // Servers rotate their answers: only the set matters, except for LOGICAL_DNS, which takes the first.
     const next =
       this.discovery.kind === 'logical_dns' ? resolution.addresses.slice(0, 1) : [...resolution.addresses].sort();
-    if (target.addresses !== null && sameList(target.addresses, next)) {
+    if (sameList(target.addresses, next)) {
       (this.stats[UPDATE_NO_REBUILD] as number)++;
       return;
     }
@@ -204,7 +200,7 @@ class DnsCluster {
   private nextRefreshMs(target: Target, resolution: Resolution | null): number {
     const { refreshMs, failureRefreshBaseMs, failureRefreshMaxMs, respectTtl, jitterMs } = this.discovery;
     const { random } = this.env.runtime;
-    if (resolution === null && failureRefreshBaseMs > 0) {
+    if (target.failures > 0 && failureRefreshBaseMs > 0) {
       const bound = Math.min(failureRefreshBaseMs * 2 ** Math.min(target.failures - 1, 30), failureRefreshMaxMs);
       return Math.max(1, random() * bound);
     }

@@ -19,8 +19,8 @@ export function hostKey(endpoint: EndpointModel): string {
 export class Host implements UpstreamHostInfo {
   address: string;
   readonly hostname: string;
-  /** Where new connections go. */
-  target: DialTarget;
+  /** Where new connections go: the address, then its alternatives, tried in order. Never empty. */
+  targets: readonly DialTarget[];
   /** The newest configuration of this address. */
   endpoint: EndpointModel;
   weight: number;
@@ -31,10 +31,10 @@ export class Host implements UpstreamHostInfo {
   private readonly statsPrefix: string;
   private block: Float64Array | null;
 
-  constructor(endpoint: EndpointModel, target: DialTarget, clusterName: string, store: StatsStore) {
+  constructor(endpoint: EndpointModel, targets: readonly DialTarget[], clusterName: string, store: StatsStore) {
     this.address = formatAddress(endpoint.address);
     this.hostname = endpoint.hostname;
-    this.target = target;
+    this.targets = targets;
     this.endpoint = endpoint;
     this.weight = endpoint.weight;
     this.health = healthOf(endpoint);
@@ -51,9 +51,9 @@ export class Host implements UpstreamHostInfo {
   }
 
   /** Takes over weight, health, metadata (and, for a logical host, the address) of a newer configuration. */
-  update(endpoint: EndpointModel, target: DialTarget): void {
+  update(endpoint: EndpointModel, targets: readonly DialTarget[]): void {
     this.address = formatAddress(endpoint.address);
-    this.target = target;
+    this.targets = targets;
     this.endpoint = endpoint;
     this.weight = endpoint.weight;
     this.health = healthOf(endpoint);

@@ -76,7 +76,8 @@ export class Http1Connection implements DialHandler, ResponseSink {
   next: Http1Connection | null;
   readonly account: ConnectionAccount;
   readonly owner: Http1Owner;
-  readonly transport: Transport;
+  /** Replaced while connecting, when a host has several addresses. */
+  transport: Transport;
   readonly decoder: ResponseDecoder;
   stream: Http1UpstreamStream | null;
   localAddress: string;
@@ -112,7 +113,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
     this.durationTimer = null;
     this.mustClose = false;
     this.endedEarly = false;
-    this.transport = context.dial(host.target, this);
+    this.transport = this.account.dial(this);
     this.cancelConnectTimer = context.runtime.after(model.connectTimeoutMs, () => this.onConnectTimeout());
   }
 
@@ -185,8 +186,13 @@ export class Http1Connection implements DialHandler, ResponseSink {
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    if (this.state === CONNECTING) this.failConnect(error);
-    else this.onRemoteClose();
+    if (this.state !== CONNECTING) {
+      this.onRemoteClose();
+      return;
+    }
+    const next = this.account.dialNext(this);
+    if (next === null) this.failConnect(error);
+    else this.transport = next;
   }
 
   onDrain(): void {

@@ -27,6 +27,7 @@ const CONNECTS_PER_EVENT_MAX = 3;
 /** A request that waits for a connection; a link of the pool's queue. */
 class Pending implements PendingStream {
   readonly pool: Http1Pool;
+  readonly host: Host;
   readonly handler: UpstreamStreamHandler;
   previous: Pending | null;
   next: Pending | null;
@@ -34,6 +35,7 @@ class Pending implements PendingStream {
 
   constructor(pool: Http1Pool, handler: UpstreamStreamHandler) {
     this.pool = pool;
+    this.host = pool.host;
     this.handler = handler;
     this.previous = null;
     this.next = null;

@@ -47,10 +47,10 @@ const CLOSED = 2;
 /** One raw connection: its way up, then its accounts. */
 class TcpConnection implements DialHandler, PendingStream, TcpLease {
   private readonly context: ConnectionContext;
-  private readonly host: Host;
+  readonly host: Host;
   private readonly handler: TcpHandler;
   private readonly account: ConnectionAccount;
-  private readonly transport: Transport;
+  private transport: Transport;
   private state: 0 | 1 | 2;
   private cancelConnectTimer: (() => void) | null;
   private durationTimer: WheelTimer | null;
@@ -67,7 +67,7 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
     this.account = new ConnectionAccount(context, host);
     this.state = CONNECTING;
     this.durationTimer = null;
-    this.transport = context.dial(host.target, this);
+    this.transport = this.account.dial(this);
     this.cancelConnectTimer = context.runtime.after(context.model.connectTimeoutMs, () => {
       this.cancelConnectTimer = null;
       this.fail(null, true);
@@ -125,7 +125,10 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    this.fail(error, false);
+    if (this.state !== CONNECTING) return;
+    const next = this.account.dialNext(this);
+    if (next === null) this.fail(error, false);
+    else this.transport = next;
   }
 
   // Before the connection is handed over there is nothing to read or to drain.

@@ -77,6 +77,8 @@ export interface PickContext {
 
 /** Cancels a pending wait for a connection; a no-op once ready or failed. */
 export interface PendingStream {
+  /** Where the stream will go. */
+  readonly host: UpstreamHostInfo;
   cancel(): void;
 }
 

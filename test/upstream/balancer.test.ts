@@ -28,7 +28,7 @@ const store = new FakeStats();
 function hosts(weights: readonly number[], health: readonly EndpointModel['health'][] = []): Host[] {
   return weights.map((weight, i) => {
     const model = endpoint(i + 1, { weight, health: health[i] ?? 'healthy' });
-    return new Host(model, { address: model.address, bind: null, keepalive: null, bufferLimitBytes: 1 }, 'c', store);
+    return new Host(model, [{ address: model.address, bind: null, keepalive: null, bufferLimitBytes: 1 }], 'c', store);
   });
 }
 

@@ -116,8 +116,16 @@ t.test('a failure keeps the hosts, an empty answer removes them', async (t) => {
   rig.answer('a', []);
   await rig.tick();
   t.strictSame(rig.addresses, []);
-  t.equal(rig.stats.ofCluster('c')['update_empty'], 1);
+  t.equal(rig.stats.ofCluster('c')['update_success'], 2);
   rig.dns.close();
+
+  const logical = new Rig();
+  logical.answer('a', []);
+  logical.dns.apply([dnsModel('logical_dns', ['a'])]);
+  await logical.dns.warm();
+  t.equal(logical.stats.ofCluster('c')['update_failure'], 1);
+  t.equal(logical.published.length, 0);
+  logical.dns.close();
 });
 
 t.test('refresh: TTL, jitter, back-off after failures', async (t) => {

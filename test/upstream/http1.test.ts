@@ -7,7 +7,16 @@ import { HeaderMap } from '../../proxy/codec/headers.ts';
 import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
 import type { Dial } from '../../proxy/net/dial.ts';
 import { setStrict } from '../../proxy/util/error.ts';
-import { clusterModel, eventually, type Recorder, Rig, ScriptedHost, withLimits } from '../fixtures/upstream.ts';
+import {
+  clusterModel,
+  endpoint,
+  eventually,
+  locality,
+  type Recorder,
+  Rig,
+  ScriptedHost,
+  withLimits,
+} from '../fixtures/upstream.ts';
 
 setStrict(true);
 
@@ -413,6 +422,25 @@ t.test('a Unix socket that is not there, an address that is not ours', async (t)
     upstream_rq_pending_failure_eject: 1,
     upstream_rq_pending_total: 1,
   });
+});
+
+t.test('the other addresses of a host are tried in order', async (t) => {
+  const { rig: r, host } = await rig(t, (socket) => socket.write(OK));
+  const closed = await ScriptedHost.listen(() => {});
+  const refused = {
+    kind: 'socket',
+    protocol: 'tcp',
+    address: '127.0.0.1',
+    port: closed.port,
+    ipv4Compat: false,
+  } as const;
+  await closed.close();
+  const good = { ...refused, port: host.port };
+  const one = endpoint(refused.port, { additionalAddresses: [refused, good] });
+  r.manager.updateHosts('c', [locality([one])]);
+  t.strictSame((await r.get('/')).log, ['head 200 1', 'end']);
+  t.equal(r.counts['upstream_cx_total'], 1, 'one connection in the books');
+  t.equal(r.counts['upstream_cx_connect_fail'], undefined);
 });
 
 t.test('connect timeout', async (t) => {
