@@ -30,7 +30,7 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured(TEST, HEADER_MUTATIONS),
     honoured(
       TEST,
-      'name domains routes require_tls virtual_clusters typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy per_request_buffer_limit_bytes request_body_buffer_limit metadata',
+      'name domains routes require_tls virtual_clusters typed_per_filter_config include_request_attempt_count include_attempt_count_in_response include_is_timeout_retry_header retry_policy per_request_buffer_limit_bytes request_body_buffer_limit metadata',
     ),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits'),
     rejected('matcher trees are not supported; use routes', 'matcher'),
@@ -39,7 +39,6 @@ export const ROUTE_FIELDS: FieldTable = {
     rejected(MIRROR, 'request_mirror_policies'),
     rejected(SPECIFIERS, 'route_specifiers'),
     warned('requests are not hedged yet', 'hedge_policy'),
-    warned('x-envoy-is-timeout-retry is not added', 'include_is_timeout_retry_header'),
   ),
   'envoy.config.route.v3.VirtualCluster': fields(honoured(TEST, 'headers name')),
   'envoy.config.route.v3.Route': fields(

@@ -1,5 +1,6 @@
 // A field is honoured only when something past `lower` reads it. Properties of the model that nothing reads must be
-// known here, with the fields behind them, and those fields must not be called honoured in the tables.
+// known here, with the fields behind them: such a field must not be called honoured in the tables, nor unsupported once
+// something reads it.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -93,7 +94,8 @@ function sources(folder: string): string {
   return text;
 }
 
-const words = new Set(sources(PROXY).match(/\w+/g));
+const COMMENTS = /\/\*[\s\S]*?\*\/|\/\/.*/g;
+const words = new Set(sources(PROXY).replaceAll(COMMENTS, '').match(/\w+/g));
 
 function modelProperties(): readonly string[] {
   const found = MODEL_FILES.flatMap((file) => [
@@ -102,7 +104,7 @@ function modelProperties(): readonly string[] {
   return [...new Set(found.map((match) => match[1] ?? ''))];
 }
 
-t.test('a field that nothing past lower reads is not called honoured', async (t) => {
+t.test('fields are called honoured when something past lower reads them', async (t) => {
   const properties = modelProperties();
   const unread = properties.filter((property) => !words.has(property));
   t.same(
@@ -120,6 +122,12 @@ t.test('a field that nothing past lower reads is not called honoured', async (t)
       const dot = field.lastIndexOf('.');
       const answer = FIELDS[field.slice(0, dot)]?.[field.slice(dot + 1)];
       if (unread.includes(property)) t.not(answer?.kind, 'honoured', `${field}: nothing reads ${property}`);
+      else
+        t.not(
+          answer?.kind,
+          'unsupported',
+          `${field}: ${property} is read now; say honoured in proxy/config/fields*.ts`,
+        );
     }
   }
 });
