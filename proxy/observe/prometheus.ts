@@ -2,9 +2,10 @@
 // tags as labels, one `# TYPE` line a name; counters first, then gauges, texts and histograms, each by name.
 
 import { cumulativeCounts, QUANTILES, quantiles, sampleCount, sampleSum } from './histogram.ts';
+import type { StatValue } from './stats-group.ts';
 import type { StatsQuery } from './stats-query.ts';
 import { wants } from './stats-query.ts';
-import type { HistogramValue, StatsRegistry, StatValue } from './stats-registry.ts';
+import type { HistogramValue, StatsRegistry } from './stats-registry.ts';
 import { wantedHistograms } from './stats-text.ts';
 import { labelText } from './tags.ts';
 
