@@ -132,14 +132,15 @@ export function writeResponseHead(
 }
 
 function fields(headers: HeaderMap, headerCase: HeaderCase): string {
-  const { names, values } = headers;
+  const { names, values, rawNames } = headers;
   let text = '';
-  if (headerCase === 'lower') {
+  if (headerCase === 'lower' && rawNames === null) {
     for (let i = 0; i < names.length; i++) text += `${names[i]}: ${values[i]}\r\n`;
     return text;
   }
-  const spelled = headerCase === 'preserve' ? (headers.rawNames ?? names) : names;
-  const proper = headerCase === 'proper';
+  // A peer's own spelling travels with its headers, whatever this side would write.
+  const spelled = rawNames ?? names;
+  const proper = headerCase === 'proper' && rawNames === null;
   for (let i = 0; i < names.length; i++) {
     const name = spelled[i] as string;
     text += `${proper ? properName(name) : name}: ${values[i]}\r\n`;

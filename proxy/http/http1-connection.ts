@@ -77,8 +77,12 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private nextDue: boolean;
   private closedByUs: boolean;
   private spoken: boolean;
+  /** The peer has said its last word. */
+  private gone: boolean;
   /** The peer went on sending after its last answer; closing then says so with a reset. */
   private ignoredBytes: boolean;
+  /** What the peer sends is no HTTP; what follows means nothing. */
+  private deaf: boolean;
   private countedRead: number;
   private countedWritten: number;
 
@@ -104,7 +108,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.nextDue = false;
     this.closedByUs = false;
     this.spoken = false;
+    this.gone = false;
     this.ignoredBytes = false;
+    this.deaf = false;
     this.countedRead = 0;
     this.countedWritten = 0;
     this.idleTimer = model.idleTimeoutMs > 0 ? manager.wheel.add(model.idleTimeoutMs, () => this.onIdle()) : null;
@@ -121,7 +127,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   /** Ends an idle connection; a busy one says `connection: close` in its present response. */
   drain(): void {
     this.draining = true;
-    if (this.stream === null) this.close();
+    if (this.stream === null) this.closeAfterFlush();
   }
 
   destroy(): void {
@@ -133,7 +139,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
 
   onData(chunk: Buffer): void {
     if (this.closing) {
-      this.ignoredBytes = true;
+      this.ignoredBytes = !this.deaf;
       return;
     }
     if (!this.spoken) this.countProtocol();
@@ -147,14 +153,20 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   }
 
   onEnd(): void {
-    const error = this.closing ? null : this.decoder.eof();
-    if (error !== null && this.stream === null) {
-      this.onCodecError(error);
-      return;
-    }
+    // Tells a body that ends with the connection that it is whole; an error is a peer that went away.
+    if (!this.closing) this.decoder.eof();
     // The peer may only have finished sending (`shutdown(SHUT_WR)`); as Envoy without half-close support, that ends it.
+    this.gone = true;
     if (this.stream !== null) this.stream.onPeerGone('downstream_remote_disconnect');
     this.transport.destroy();
+  }
+
+  get bytesRead(): number {
+    return this.transport.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.transport.bytesWritten;
   }
 
   onDrain(): void {
@@ -198,6 +210,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
       this.draining = true;
       manager.count(HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED);
     }
+    // As if the peer had asked for it: its last request is answered and the connection closed without delay.
+    if (max > 0 && this.requests >= max) head.keepAlive = false;
     this.expectContinue(head);
     stream.onHead(head, endStream);
   }
@@ -272,7 +286,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     if (stream === null) return;
     this.stream = null;
     this.countBytes();
-    if (this.transport.closed) return;
+    if (this.gone || this.transport.closed) return;
     if (this.closing) {
       // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read.
       if (stream.requestComplete && stream.wantsClose && stream.responseComplete) this.close();
@@ -293,7 +307,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
 
   private beginStream(): HttpStream {
     this.idleTimer?.cancel();
-    const stream = new HttpStream(this.manager, this.info, this, this.timers);
+    const stream = new HttpStream(this.manager, this.info, this, this.timers, this.countedRead);
     stream.protocol = 'HTTP/1.1';
     this.manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
     this.stream = stream;
@@ -331,6 +345,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     const { proxy100Continue } = this.manager.model;
     if (proxy100Continue || headers.get('expect')?.toLowerCase() !== '100-continue') return;
     headers.remove('expect');
+    this.manager.chargeStatus(100);
     this.transport.writeHead('HTTP/1.1 100 Continue\r\n\r\n');
     this.transport.flush();
   }
@@ -342,6 +357,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
       manager.codecStats[at] = (manager.codecStats[at] as number) + 1;
     }
     manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
+    this.deaf = true;
     const stream = this.stream ?? this.beginStream();
     stream.onProtocolError(error.status, error.details);
     if (!this.closing) {
@@ -353,7 +369,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private onIdle(): void {
     if (this.stream !== null) return;
     this.manager.count(HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT);
-    this.close();
+    if (this.spoken) this.closeAfterFlush();
+    else this.close();
   }
 
   private onMaxDuration(): void {

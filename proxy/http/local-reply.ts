@@ -94,15 +94,15 @@ export function compileLocalReply(model: LocalReplyModel): ReplyRewrite | null {
   return (info, reply) => {
     for (const mapper of mappers) {
       if (!mapper.holds(info)) continue;
-      if (mapper.status !== 0) {
-        reply.status = mapper.status;
-        info.status = mapper.status;
-      }
       if (mapper.body !== null) {
         reply.body = mapper.body;
         info.localReplyBody = mapper.body;
       }
       if (mapper.mutate !== null) mapper.mutate(reply.headers, info);
+      if (mapper.status !== 0) {
+        reply.status = mapper.status;
+        info.status = mapper.status;
+      }
       if (mapper.format !== null) return mapper.format(info, reply);
       break;
     }

@@ -4,6 +4,9 @@ import type { HeaderMap } from '../codec/headers.ts';
 
 /** Writes one stream's response. Calls come in message order. */
 export interface ResponseWriter {
+  /** Totals of the connection. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
   writeInformational(status: number, headers: HeaderMap): void;
   writeHead(status: number, headers: HeaderMap, endStream: boolean): void;
   /** @returns false when the peer reads too slowly: `HttpStream.onWritable` follows */

@@ -55,8 +55,17 @@ export class HttpStream extends StreamInfo implements Downstream {
   upgrade: string;
   over: boolean;
   private idleMs: number;
+  private readonly readBefore: number;
+  private readonly writtenBefore: number;
 
-  constructor(manager: HttpManager, connection: ConnectionInfo, writer: ResponseWriter, timers: StreamTimers) {
+  /** @param readBefore bytes that the connection had read when the stream before this one ended */
+  constructor(
+    manager: HttpManager,
+    connection: ConnectionInfo,
+    writer: ResponseWriter,
+    timers: StreamTimers,
+    readBefore: number,
+  ) {
     super(connection, Date.now(), manager.runtime.nowMs());
     this.manager = manager;
     this.writer = writer;
@@ -74,6 +83,8 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.upgrade = '';
     this.over = false;
     this.idleMs = manager.model.streamIdleTimeoutMs;
+    this.readBefore = readBefore;
+    this.writtenBefore = writer.bytesWritten;
     this.remoteAddress = connection.directRemoteAddress;
     timers.owner = this;
     manager.count(HTTP_DOWNSTREAM_RQ_TOTAL);
@@ -204,7 +215,9 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   respondInformational(status: number, headers: HeaderMap): void {
     if (this.over || this.responseStarted) return;
-    if (status === 100 && this.manager.model.proxy100Continue) this.writer.writeInformational(status, headers);
+    if (status !== 100 || !this.manager.model.proxy100Continue) return;
+    this.manager.chargeStatus(status);
+    this.writer.writeInformational(status, headers);
   }
 
   respondHead(status: number, headers: HeaderMap, endStream: boolean): void {
@@ -323,10 +336,13 @@ export class HttpStream extends StreamInfo implements Downstream {
       manager.router.redirectToTls(this, toTls);
       return;
     }
+    this.routeResolutions++;
     const route = table.match(this, headers, this.random);
     this.route = route;
     if (route === null) return;
     this.routeName = route.name;
+    this.routeMetadata = route.model.metadata;
+    this.virtualHostMetadata = route.virtualHost.metadata;
     this.virtualHostName = route.virtualHostName;
     if (route.idleTimeoutMs >= 0) this.idleMs = route.idleTimeoutMs;
     const durationMs = route.maxStreamDurationMs >= 0 ? route.maxStreamDurationMs : manager.model.maxStreamDurationMs;
@@ -344,6 +360,7 @@ export class HttpStream extends StreamInfo implements Downstream {
       return true;
     }
     this.manager.count(HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE);
+    this.upstreamCluster = this.route.target?.(this, headers, this.random)?.cluster.name ?? '';
     this.localReply(403, '', 'upgrade_failed', null);
     return false;
   }
@@ -365,6 +382,8 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (!this.requestComplete || !this.responseComplete) this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
     this.timers.cancel();
     if (this.request !== null) this.request.cancel();
+    this.downstreamWireBytesSent = this.writer.bytesWritten - this.writtenBefore;
+    this.downstreamWireBytesReceived = this.writer.bytesRead - this.readBefore;
     this.manager.onStreamOver(this);
     this.writer.onStreamOver();
   }

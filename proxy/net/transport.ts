@@ -95,6 +95,7 @@ export class Transport {
   /** Sends text, held until body bytes follow or the turn ends. */
   writeHead(latin1: string): void {
     if (this.ended || this.closed) return;
+    this.bytesWritten += latin1.length;
     if (this.heldHead === '') {
       this.heldHead = latin1;
       if (turnDepth === 0) this.flush();
@@ -115,7 +116,7 @@ export class Transport {
       return this.socket.write(keepable(chunk));
     }
     this.heldHead = '';
-    this.bytesWritten += head.length + chunk.length;
+    this.bytesWritten += chunk.length;
     if (chunk.length <= COALESCE_BYTES_MAX) {
       const joined = Buffer.allocUnsafe(head.length + chunk.length);
       joined.write(head, 0, 'latin1');
@@ -160,7 +161,6 @@ export class Transport {
     if (head === '') return;
     this.heldHead = '';
     if (this.ended || this.closed) return;
-    this.bytesWritten += head.length;
     this.socket.write(head, 'latin1');
   }
 

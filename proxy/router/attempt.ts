@@ -55,7 +55,9 @@ export class Attempt implements UpstreamStreamHandler {
   start(context: PickContext): void {
     const pending = this.cluster.startStream(context, this);
     // The answer may have come from inside the call already.
-    if (this.stream === null && !this.over) this.pending = pending;
+    if (this.stream !== null || this.over || pending === null) return;
+    this.pending = pending;
+    this.host = pending.host;
   }
 
   /** Gives the attempt up without a report: cancels the wait or resets the stream. */

@@ -122,6 +122,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.internal = down.internal;
     this.headOnly = endStream;
     this.requestEnded = endStream;
+    const { statName, name, metadata } = this.cluster.model;
+    down.upstreamCluster = statName;
+    if (name !== statName) down.upstreamClusterRaw = name;
+    down.clusterMetadata = metadata;
     const policy = route.retryPolicy;
     if (policy !== null) this.perTryMs = policy.perTryTimeoutMs;
     if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this);
@@ -230,7 +234,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     down.upstreamConnectionId = stream.connectionId;
     down.upstreamConnectStartMs = stream.connectStartMs;
     down.upstreamConnectEndMs = stream.connectEndMs;
-    down.upstreamTxStartMs = this.router.runtime.nowMs();
+    const now = this.router.runtime.nowMs();
+    down.upstreamPoolReadyMs = now;
+    down.upstreamTxStartMs = now;
     if (this.route.autoHostRewrite) rewriteToHost(down, headers, stream.host.hostname);
     attempt.headSent = true;
     stream.sendHead(down.method, down.path, down.authority, headers, this.headOnly);
@@ -245,7 +251,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     transportFailure: string,
     host: UpstreamHostInfo | null,
   ): void {
-    if (host !== null && reason !== 'overflow') this.down.upstreamHost = host;
+    if (host !== null) this.down.upstreamHost = host;
     if (reason === 'no_healthy_host') {
       this.codes.charge(503, this.internal);
       this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
@@ -327,6 +333,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const attempt = new Attempt(this, this.cluster);
     this.attempt = attempt;
     attempt.start(this);
+    if (attempt.host !== null) down.upstreamHost = attempt.host;
   }
 
   private onRequestEnd(): void {

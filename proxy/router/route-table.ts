@@ -94,7 +94,7 @@ class CompiledRouteTable implements RouteTable {
   virtualCluster(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): string {
     for (const { name, headers: matchers } of route.virtualHost.virtualClusters)
       if (matchers.every((matcher) => compiledMatcher(matcher)(info, headers))) return name;
-    return 'other';
+    return '';
   }
 
   private find(info: StreamInfo, headers: HeaderMap): HostRoutes | null {
@@ -205,12 +205,15 @@ class PathIndex {
   private readonly useMaps: boolean;
   private readonly exact: Map<string, Entry[]>;
   private readonly prefixLengths: { readonly length: number; readonly routes: Map<string, Entry[]> }[];
+  /** `path_separated_prefix`: looked up where the path has a slash or ends. */
+  private readonly separated: Map<string, Entry[]>;
   private readonly linear: LinearEntry[];
 
   constructor(useMaps: boolean) {
     this.useMaps = useMaps;
     this.exact = new Map();
     this.prefixLengths = [];
+    this.separated = new Map();
     this.linear = [];
   }
 
@@ -218,6 +221,8 @@ class PathIndex {
     const { path, caseSensitive } = match;
     if (this.useMaps && caseSensitive && path.kind === 'exact') append(this.exact, path.value, entry);
     else if (this.useMaps && caseSensitive && path.kind === 'prefix') this.addPrefix(path.value, entry);
+    else if (this.useMaps && caseSensitive && path.kind === 'path_separated_prefix')
+      append(this.separated, path.value, entry);
     else this.linear.push({ ...entry, matchesPath: compilePath(match) });
   }
 
@@ -229,6 +234,7 @@ class PathIndex {
         if (length > path.length) break;
         best = first(routes.get(path.slice(0, length)), best, info, headers, random);
       }
+      if (this.separated.size > 0) best = this.matchSeparated(path, best, info, headers, random);
     }
     for (let i = 0; i < this.linear.length; i++) {
       const entry = this.linear[i] as LinearEntry;
@@ -237,6 +243,19 @@ class PathIndex {
       if (entry.conditions === null || entry.conditions(info, headers, random)) return entry.route;
     }
     return best === null ? null : best.route;
+  }
+
+  private matchSeparated(
+    path: string,
+    bestYet: Entry | null,
+    info: StreamInfo,
+    headers: HeaderMap,
+    random: number,
+  ): Entry | null {
+    let best = bestYet;
+    for (let slash = path.indexOf('/', 1); slash > 0; slash = path.indexOf('/', slash + 1))
+      best = first(this.separated.get(path.slice(0, slash)), best, info, headers, random);
+    return first(this.separated.get(path), best, info, headers, random);
   }
 
   private addPrefix(value: string, entry: Entry): void {

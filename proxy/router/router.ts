@@ -62,7 +62,6 @@ export class Router {
       down.localReply(route.clusterNotFoundCode, '', 'cluster_not_found', null);
       return null;
     }
-    down.upstreamCluster = target.cluster.name;
     const request = new RouterRequest(this, down, route, target, cluster, this.codeStats(cluster));
     request.begin(headers, endStream);
     return request;

@@ -84,7 +84,7 @@ export class Http1Pool implements Http1Owner {
   startStream(handler: UpstreamStreamHandler): PendingStream | null {
     const connection = this.idle;
     if (connection !== null) {
-      if (!this.context.breakers.requests.canTake) this.overflow(handler, UPSTREAM_RQ_ACTIVE_OVERFLOW);
+      if (!this.context.breakers.requests.canTake) this.overflow(handler, UPSTREAM_RQ_ACTIVE_OVERFLOW, this.host);
       else {
         this.unlinkIdle(connection);
         connection.attach(handler);
@@ -92,11 +92,11 @@ export class Http1Pool implements Http1Owner {
       return null;
     }
     if (!this.register()) {
-      handler.onPoolFailure('overflow', '', this.host);
+      handler.onPoolFailure('overflow', '', null);
       return null;
     }
     if (!this.context.breakers.pending.canTake) {
-      this.overflow(handler, UPSTREAM_RQ_PENDING_OVERFLOW);
+      this.overflow(handler, UPSTREAM_RQ_PENDING_OVERFLOW, null);
       this.releaseIfEmpty();
       return null;
     }
@@ -161,7 +161,7 @@ export class Http1Pool implements Http1Owner {
         connection.attach(pending.handler);
         return;
       }
-      this.overflow(pending.handler, UPSTREAM_RQ_ACTIVE_OVERFLOW);
+      this.overflow(pending.handler, UPSTREAM_RQ_ACTIVE_OVERFLOW, this.host);
     }
     this.linkIdle(connection);
     if (this.draining) connection.drain();
@@ -178,9 +178,9 @@ export class Http1Pool implements Http1Owner {
     }
   }
 
-  private overflow(handler: UpstreamStreamHandler, counter: number): void {
+  private overflow(handler: UpstreamStreamHandler, counter: number, host: Host | null): void {
     (this.context.stats[counter] as number)++;
-    handler.onPoolFailure('overflow', '', this.host);
+    handler.onPoolFailure('overflow', '', host);
   }
 
   private failPending(failure: ConnectFailure): void {
