@@ -1,0 +1,204 @@
+// Micro benchmarks: what grows with a configuration, and what every request pays. `node benchmarks/micro.ts`
+//
+// Numbers order ideas on one machine in one run; they say nothing across machines. Each figure is the median of rounds.
+
+import { HeaderMap } from '../proxy/codec/headers.ts';
+import { FRAMING_AS_IS, H1_OPTIONS } from '../proxy/codec/http1.ts';
+import { RequestDecoder } from '../proxy/codec/http1-request.ts';
+import { ResponseDecoder } from '../proxy/codec/http1-response.ts';
+import { writeRequestHead, writeResponseHead } from '../proxy/codec/http1-write.ts';
+import type { EndpointModel } from '../proxy/config/model-cluster.ts';
+import { normalizePath } from '../proxy/http/path.ts';
+import { type ConnectionInfo, StreamInfo } from '../proxy/observe/stream-info.ts';
+import { compileRouteTable } from '../proxy/router/route-table.ts';
+import type { Host } from '../proxy/upstream/host.ts';
+import { buildPicker } from '../proxy/upstream/picker.ts';
+import type { ClusterManager } from '../proxy/upstream/upstream.ts';
+import { SYSTEM_RUNTIME } from '../proxy/util/runtime.ts';
+import { directRoute, pathMatch, routeConfig } from '../test/fixtures/routes.ts';
+
+const SIZES = [10, 1_000, 10_000];
+const ROUNDS = 7;
+/** CPU time of this thread, so that a busy machine disturbs less. */
+const ROUND_US = 60_000;
+
+/** Results are added up here, so that nothing measured can be optimised away. */
+let sink = 0;
+
+/** Median CPU nanoseconds of one call. */
+function measure(call: (i: number) => number): number {
+  let batch = 1_000;
+  const samples: number[] = [];
+  for (let round = -2; round < ROUNDS; round++) {
+    const start = process.threadCpuUsage();
+    let calls = 0;
+    let spentUs = 0;
+    while (spentUs < ROUND_US) {
+      for (let i = 0; i < batch; i++) sink += call(calls + i);
+      calls += batch;
+      const { user, system } = process.threadCpuUsage(start);
+      spentUs = user + system;
+    }
+    const ns = (spentUs * 1e3) / calls;
+    if (round >= 0) samples.push(ns);
+    batch = Math.max(10, Math.min(100_000, Math.round(1e6 / ns)));
+  }
+  samples.sort((a, b) => a - b);
+  return samples[samples.length >> 1] as number;
+}
+
+function row(name: string, cells: readonly (number | null)[]): void {
+  const shown = cells.map((ns) => (ns === null ? '' : ns.toFixed(ns < 100 ? 1 : 0)).padStart(10));
+  process.stdout.write(`${name.padEnd(44)}${shown.join('')}\n`);
+}
+
+const clusters: ClusterManager = { ref: (name) => ({ name, current: null }) };
+const connection = { tls: null } as unknown as ConnectionInfo;
+
+function request(host: string, path: string): StreamInfo {
+  const info = new StreamInfo(connection, 0, 0);
+  info.authority = host;
+  info.path = path;
+  info.method = 'GET';
+  return info;
+}
+
+function lookups(name: string, build: (count: number) => Parameters<typeof routeConfig>[0], of: LookupTarget): void {
+  const headers = new HeaderMap();
+  headers.add('user-agent', 'bench');
+  row(
+    name,
+    SIZES.map((count) => {
+      const table = compileRouteTable(routeConfig(build(count)), clusters, { runtimeValue: () => null });
+      // A prime number of requests, spread over the table.
+      const infos = Array.from({ length: 97 }, (_, i) => of(Math.floor((i * count) / 97)));
+      return measure((i) => (table.match(infos[i % 97] as StreamInfo, headers, 0) === null ? 1 : 0));
+    }),
+  );
+}
+
+type LookupTarget = (index: number) => StreamInfo;
+
+function range<T>(count: number, make: (index: number) => T): T[] {
+  return Array.from({ length: count }, (_, i) => make(i));
+}
+
+function routing(): void {
+  process.stdout.write(`${'route lookup, ns'.padEnd(44)}${SIZES.map((n) => `${n}`.padStart(10)).join('')}\n`);
+  const kinds = ['prefix', 'exact', 'path_separated_prefix'] as const;
+  for (const kind of kinds)
+    lookups(
+      `  routes by ${kind}`,
+      (count) => [
+        { domains: ['*'], routes: range(count, (i) => directRoute(`r${i}`, pathMatch(kind, `/service-${i}/v1`))) },
+      ],
+      (i) => request('host', kind === 'exact' ? `/service-${i}/v1?q=1` : `/service-${i}/v1/items/42?q=1`),
+    );
+  const one = [directRoute('r', pathMatch('prefix', '/'))];
+  lookups(
+    '  virtual hosts, exact',
+    (count) => range(count, (i) => ({ domains: [`service-${i}.default.svc.cluster.local`], routes: one })),
+    (i) => request(`service-${i}.default.svc.cluster.local`, '/items/42'),
+  );
+  lookups(
+    '  virtual hosts, suffix wildcard',
+    (count) => range(count, (i) => ({ domains: [`*.service-${i}.example.com`], routes: one })),
+    (i) => request(`www.service-${i}.example.com`, '/items/42'),
+  );
+}
+
+const REQUEST = Buffer.from(
+  'GET /productpage?u=normal HTTP/1.1\r\nHost: productpage.default.svc.cluster.local:9080\r\n' +
+    'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: text/html,application/xhtml+xml\r\n' +
+    'Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.5\r\n' +
+    'X-Request-Id: 3f2504e0-4f89-41d3-9a0c-0305e82c3301\r\nCookie: session=abcdef0123456789\r\nX-Custom-Thing: 1\r\n\r\n',
+);
+const RESPONSE = Buffer.from(
+  'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\n' +
+    `Server: origin\r\nCache-Control: no-cache\r\nETag: "abc"\r\nVary: Accept-Encoding\r\n\r\n${'x'.repeat(100)}`,
+);
+
+function codec(): void {
+  process.stdout.write('\nHTTP/1 codec, ns\n');
+  let headers = new HeaderMap();
+  const decoder = new RequestDecoder(H1_OPTIONS, {
+    onRequestHead(head) {
+      headers = head.headers;
+    },
+    onRequestData() {},
+    onRequestTrailers() {},
+  });
+  row(`  parse a request head (8 headers, ${REQUEST.length} B)`, [
+    measure(() => {
+      decoder.feed(REQUEST);
+      decoder.nextRequest();
+      return headers.size;
+    }),
+  ]);
+  row('  write that head', [
+    measure(() => writeRequestHead('GET', '/productpage?u=normal', 'host', headers, FRAMING_AS_IS, 'lower').length),
+  ]);
+  const half = REQUEST.length >> 1;
+  const [first, second] = [REQUEST.subarray(0, half), REQUEST.subarray(half)];
+  row('  parse it from two reads', [
+    measure(() => {
+      decoder.feed(first);
+      decoder.feed(second);
+      decoder.nextRequest();
+      return headers.size;
+    }),
+  ]);
+  let responseHeaders = new HeaderMap();
+  const responses = new ResponseDecoder(H1_OPTIONS, {
+    onInformational() {},
+    onResponseHead(head) {
+      responseHeaders = head.headers;
+    },
+    onResponseData() {},
+    onResponseTrailers() {},
+  });
+  row(`  parse a response with body (7 headers, ${RESPONSE.length} B)`, [
+    measure(() => {
+      responses.expect('GET', false);
+      responses.feed(RESPONSE);
+      return responseHeaders.size;
+    }),
+  ]);
+  row('  write that response head', [
+    measure(() => writeResponseHead(200, responseHeaders, 1, FRAMING_AS_IS, 'lower').length),
+  ]);
+  const rules = { normalizePath: true, mergeSlashes: true, escapedSlashes: 'keep' } as const;
+  row('  normalise a plain path', [measure(() => normalizePath('/api/v1/products/0/reviews?x=1', rules).path.length)]);
+  row('  normalise /a/../b//c%41', [measure(() => normalizePath('/a/../b//c%41', rules).path.length)]);
+}
+
+function picks(): void {
+  process.stdout.write(
+    `\n${'balancer pick, ns; hosts'.padEnd(44)}${[10, 100, 1_000].map((n) => `${n}`.padStart(10)).join('')}\n`,
+  );
+  const policies = [
+    ['round_robin', { kind: 'round_robin' }, 1],
+    ['round_robin, weights', { kind: 'round_robin' }, 5],
+    ['random', { kind: 'random' }, 1],
+    ['least_request', { kind: 'least_request', choiceCount: 2, activeRequestBias: 1 }, 1],
+  ] as const;
+  for (const [name, policy, weights] of policies)
+    row(
+      `  ${name}`,
+      [10, 100, 1_000].map((count) => {
+        const hosts = range(count, (i) => ({
+          weight: 1 + (i % weights),
+          activeRequests: i % 7,
+          endpoint: {} as EndpointModel,
+        }));
+        const picker = buildPicker(hosts as unknown as Host[], policy, SYSTEM_RUNTIME);
+        return measure(() => picker.pick().weight);
+      }),
+    );
+}
+
+process.stdout.write(`node ${process.version}, median of ${ROUNDS} rounds of ${ROUND_US / 1000} ms CPU\n\n`);
+routing();
+codec();
+picks();
+process.stdout.write(`\n(sum ${sink})\n`);
