@@ -71,6 +71,7 @@ export class UpstreamCluster implements Cluster {
   private readonly high: PriorityState;
   private hosts: Map<string, Host>;
   private balancer: Balancer;
+  private draining: boolean;
 
   /** @param breakerBase first cell of this cluster in the shared table */
   constructor(model: ClusterModel, env: UpstreamEnv, breakerBase: number) {
@@ -90,6 +91,7 @@ export class UpstreamCluster implements Cluster {
     this.high = this.buildPriority('high', prefix, breakerBase);
     this.hosts = new Map();
     this.balancer = { pick: () => null };
+    this.draining = false;
     if (this.isFirstWorker) (env.stats.cell(`${prefix}${DEFAULT_TOTAL_MATCH_COUNT}`, 'c')[0] as number)++;
   }
 
@@ -158,8 +160,9 @@ export class UpstreamCluster implements Cluster {
     this.countMembers(changed);
   }
 
-  /** The cluster was removed or replaced: running exchanges end by themselves, nothing new begins. */
+  /** The cluster was removed or replaced: what runs or waits is finished, no connection is kept for later. */
   drain(): void {
+    this.draining = true;
     for (const state of [this.default, this.high]) for (const pool of state.pools.values()) pool.drain();
   }
 
@@ -187,6 +190,7 @@ export class UpstreamCluster implements Cluster {
     this.env.stats.block(CLUSTER_HTTP1_CATALOGUE, `cluster.${this.model.statName}.http1.`);
     const pool = new Http1Pool(state.context, host, this.decoderOptions);
     state.pools.set(host, pool);
+    if (this.draining) pool.drain();
     return pool;
   }
 

@@ -621,3 +621,15 @@ t.test('replacing hosts: the old ones finish what runs and close', async (t) => 
   t.equal(ref.current, null);
   await eventually(() => other.sockets.size === 0);
 });
+
+t.test('whoever still holds a removed cluster may finish, but keeps no connection', async (t) => {
+  const { rig: r, host } = await rig(t, (socket) => socket.write(OK));
+  const { cluster } = r;
+  r.manager.apply([], ['c']);
+  const recorder = new Recorder();
+  recorder.onReadyDo = (stream) => stream.sendHead('GET', '/', 'h', new HeaderMap(), true);
+  cluster.startStream(PICK, recorder);
+  await recorder.ended;
+  t.strictSame(recorder.log, ['head 200 1', 'end']);
+  await eventually(() => host.sockets.size === 0);
+});
