@@ -45,11 +45,12 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured(TEST, HEADER_MUTATIONS),
     honoured(
       TEST,
-      'name match route redirect direct_response non_forwarding_action metadata decorator typed_per_filter_config per_request_buffer_limit_bytes request_body_buffer_limit stat_prefix',
+      'name match route redirect direct_response non_forwarding_action metadata decorator typed_per_filter_config per_request_buffer_limit_bytes request_body_buffer_limit',
     ),
     rejected('use route, redirect or direct_response', 'filter_action'),
     rejected(SPECIFIERS, 'route_specifiers'),
     warned('requests are not traced yet', 'tracing'),
+    warned('routes have no stats of their own', 'stat_prefix'),
   ),
   'envoy.config.route.v3.NonForwardingAction': fields(),
   'envoy.config.route.v3.Decorator': fields(
@@ -152,5 +153,8 @@ export const ROUTE_FIELDS: FieldTable = {
     ),
     rejected('use path_redirect, prefix_rewrite or regex_rewrite', 'path_rewrite'),
   ),
-  'envoy.config.route.v3.DirectResponseAction': fields(honoured(TEST, 'status body body_format')),
+  'envoy.config.route.v3.DirectResponseAction': fields(
+    honoured(TEST, 'status body'),
+    rejected('formats of direct responses are not supported yet; write the answer into body', 'body_format'),
+  ),
 };
