@@ -200,7 +200,10 @@ class DnsCluster {
   private nextRefreshMs(target: Target, resolution: Resolution | null): number {
     const { refreshMs, failureRefreshBaseMs, failureRefreshMaxMs, respectTtl, jitterMs } = this.discovery;
     const { random } = this.env.runtime;
-    if (target.failures > 0 && failureRefreshBaseMs > 0) {
+    // Without a failure interval of its own a cluster repeats its refresh interval, and that one is not jittered.
+    const backsOff =
+      failureRefreshBaseMs > 0 && (failureRefreshBaseMs !== refreshMs || failureRefreshMaxMs !== refreshMs);
+    if (target.failures > 0 && backsOff) {
       const bound = Math.min(failureRefreshBaseMs * 2 ** Math.min(target.failures - 1, 30), failureRefreshMaxMs);
       return Math.max(1, random() * bound);
     }

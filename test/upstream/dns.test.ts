@@ -150,6 +150,15 @@ t.test('refresh: TTL, jitter, back-off after failures', async (t) => {
   rig.dns.close();
 });
 
+t.test('refresh after a failure without an interval of its own', async (t) => {
+  const rig = new Rig();
+  rig.random = 0.5;
+  rig.dns.apply([dnsModel('strict_dns', ['a'], { failureRefreshBaseMs: 5_000, failureRefreshMaxMs: 5_000 })]);
+  await rig.dns.warm();
+  t.equal(await rig.tick(), 5_000);
+  rig.dns.close();
+});
+
 t.test('LOGICAL_DNS takes the first address; a failed first resolution is warm, too', async (t) => {
   const rig = new Rig();
   rig.answer('a', ['10.0.0.2', '10.0.0.1']);
