@@ -11,6 +11,7 @@ import {
   requireArgument,
   stringOperator,
 } from './format-operator.ts';
+import { isInlineRequestHeader } from './inline-headers.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 type HeaderRead = (info: StreamInfo) => string | null;
@@ -30,7 +31,8 @@ function requestHeader(name: string): HeaderRead {
     case ':scheme':
       return (info) => orNull(info.scheme);
     default:
-      return (info) => first(info.requestHeaders, name);
+      if (!isInlineRequestHeader(name)) return (info) => first(info.requestHeaders, name);
+      return (info) => (info.requestHeaders === null ? null : info.requestHeaders.getJoined(name));
   }
 }
 

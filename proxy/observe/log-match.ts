@@ -2,8 +2,10 @@
 // rare and reads the stream info, so these favour being small: regular expressions run on `re2js` itself.
 
 import { createRequire } from 'node:module';
+import type { HeaderMap } from '../codec/headers.ts';
 import type { StringMatchModel } from '../config/model.ts';
 import type { HeaderMatchModel } from '../config/model-http.ts';
+import { isInlineRequestHeader } from './inline-headers.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 type Re2Module = typeof import('re2js');
@@ -47,11 +49,22 @@ export function compileHeaderTest(model: HeaderMatchModel): (info: StreamInfo) =
     return (info) => (headerOf(info, name) !== null || treatMissingAsEmpty) === want;
   }
   const test = match.kind === 'range' ? rangeTest(match.start, match.end) : compileStringTest(match.string);
+  const single = name[0] === ':' || name === 'host' || isInlineRequestHeader(name);
   return (info) => {
-    const value = headerOf(info, name) ?? (treatMissingAsEmpty ? '' : null);
+    const value = headerOf(info, name);
     // A missing header matches nothing, inverted or not.
-    return value !== null && test(value) !== invert;
+    if (value === null) return treatMissingAsEmpty && test('') !== invert;
+    return (single ? test(value) : anyValue(info, name, test)) !== invert;
   };
+}
+
+/** A repeated header matches when one of its values does. */
+function anyValue(info: StreamInfo, name: string, test: (text: string) => boolean): boolean {
+  const headers = info.requestHeaders as HeaderMap;
+  for (let i = headers.names.indexOf(name); i >= 0; i = headers.names.indexOf(name, i + 1)) {
+    if (test(headers.values[i] as string)) return true;
+  }
+  return false;
 }
 
 function rangeTest(start: number, end: number): (text: string) => boolean {

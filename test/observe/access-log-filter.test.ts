@@ -14,6 +14,10 @@ function stream(): StreamInfo {
   info.requestHeaders = new HeaderMap();
   info.requestHeaders.add('x-a', 'Alpha');
   info.requestHeaders.add('x-n', '42');
+  info.requestHeaders.add('x-m', 'a');
+  info.requestHeaders.add('x-m', 'b');
+  info.requestHeaders.add('accept', 'a');
+  info.requestHeaders.add('accept', 'b');
   info.requestHeaders.add('x-request-id', '00000063-1111-4111-8111-111111111111');
   info.method = 'GET';
   info.path = '/p';
@@ -109,6 +113,15 @@ const CASES: readonly (readonly [name: string, filter: LogFilterModel, wanted: b
   ['inverted', header('x-a', exact('beta'), { invert: true }), true],
   ['inverted, missing', header('x-z', exact('beta'), { invert: true }), false],
   ['missing as empty', header('x-z', exact(''), { treatMissingAsEmpty: true }), true],
+  ['missing as empty, inverted', header('x-z', exact('b'), { treatMissingAsEmpty: true, invert: true }), true],
+  // Seen in Envoy 1.40: values of a repeated header are tried one by one, unless it is one that Envoy joins.
+  ['repeated, first', header('x-m', exact('a')), true],
+  ['repeated, second', header('x-m', exact('b')), true],
+  ['repeated, joined', header('x-m', exact('a,b')), false],
+  ['repeated, inverted', header('x-m', exact('b'), { invert: true }), false],
+  ['repeated, inverted, none', header('x-m', exact('z'), { invert: true }), true],
+  ['repeated and joined', header('accept', exact('a,b')), true],
+  ['repeated and joined, part', header('accept', exact('a')), false],
   ['pseudo-header', header(':method', exact('GET')), true],
   ['any flag', { kind: 'response_flag', flags: [] }, true],
   ['this flag', { kind: 'response_flag', flags: ['UF', 'NR'] }, true],

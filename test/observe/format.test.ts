@@ -41,6 +41,8 @@ function stream(tls: TlsInfo | null = null): StreamInfo {
   const info = new StreamInfo(connection(tls), Date.UTC(2026, 0, 3, 4, 5, 6, 7), 10);
   info.requestHeaders = new HeaderMap();
   info.requestHeaders.add('x-a', 'alpha');
+  for (const value of ['a=1', 'b=2']) info.requestHeaders.add('cookie', value);
+  for (const value of ['x', 'y']) info.requestHeaders.add('accept', value);
   return info;
 }
 
@@ -111,6 +113,7 @@ t.test('literals, percent signs and absent values', (t) => {
     ['%REQ(nope)%|%REQ(X-A)%|%TRACE_ID%', '-|alpha|-', '|alpha|'],
     ['%REQUESTED_SERVER_NAME%', 'sni.example', 'sni.example'],
     ['é%REQ(x-a)%', 'éalpha', 'éalpha'],
+    ['%REQ(cookie)% %REQ(accept)%', 'a=1 x,y', 'a=1 x,y'],
   ];
   for (const [format, text, omitted] of cases) {
     t.equal(compileText(format, false)(info), text, format);
