@@ -69,7 +69,7 @@ export const LISTENER_FIELDS: FieldTable = {
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': fields(
     honoured(
       TEST,
-      'stat_prefix cluster idle_timeout access_log max_connect_attempts max_downstream_connection_duration',
+      'stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts max_downstream_connection_duration',
     ),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
     harmless('it feeds consistent hashing, and such clusters are refused', 'tcp_proxy.proto', 'hash_policy'),
@@ -78,7 +78,6 @@ export const LISTENER_FIELDS: FieldTable = {
       'tcp_proxy.proto',
       'proxy_protocol_tlvs proxy_protocol_tlv_merge_policy',
     ),
-    rejected('weighted clusters are not supported on TCP yet; use cluster', 'weighted_clusters'),
     rejected('on-demand clusters are not supported; define the cluster', 'on_demand'),
     rejected('tunnelling is not supported yet; remove it', 'tunneling_config'),
     rejected('connections go up as soon as they are accepted; remove it', 'upstream_connect_mode max_early_data_bytes'),
@@ -93,6 +92,12 @@ export const LISTENER_FIELDS: FieldTable = {
       'access_log_flush_interval flush_access_log_on_connected access_log_options',
     ),
     warned('connections are not closed while draining', 'check_drain_close'),
+  ),
+
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster': fields(honoured(TEST, 'clusters')),
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight': fields(
+    honoured(TEST, 'name weight'),
+    harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
   ),
 
   'envoy.config.accesslog.v3.AccessLog': fields(honoured(LOG, 'name filter typed_config')),

@@ -129,7 +129,8 @@ export type NetworkFilterModel =
 
 export interface TcpProxyModel {
   readonly statPrefix: string;
-  readonly cluster: string;
+  /** Never empty; each connection draws one by weight. The sum of the weights is at least 1. */
+  readonly clusters: readonly { readonly name: string; readonly weight: number }[];
   /** 0 = never. Default one hour. */
   readonly idleTimeoutMs: number;
   readonly maxConnectAttempts: number;

@@ -51,7 +51,8 @@ type InitFailure = 0 | 1 | 2 | 3;
 export class TcpProxy implements NetworkFilter {
   readonly model: TcpProxyModel;
   readonly env: TcpProxyEnv;
-  readonly cluster: ClusterRef;
+  private readonly clusters: readonly { readonly ref: ClusterRef; readonly weight: number }[];
+  private readonly totalWeight: number;
   readonly stats: Float64Array;
   readonly log: ((info: StreamInfo) => void) | null;
   private readonly sessions: Set<TcpSession>;
@@ -59,10 +60,24 @@ export class TcpProxy implements NetworkFilter {
   constructor(model: TcpProxyModel, env: TcpProxyEnv, log: ((info: StreamInfo) => void) | null) {
     this.model = model;
     this.env = env;
-    this.cluster = env.clusters.ref(model.cluster);
+    this.clusters = model.clusters.map(({ name, weight }) => ({ ref: env.clusters.ref(name), weight }));
+    this.totalWeight = model.clusters.reduce((sum, { weight }) => sum + weight, 0);
     this.stats = env.stats.block(stat.TCP_PROXY, `tcp.${model.statPrefix}.`);
     this.log = log;
     this.sessions = new Set();
+  }
+
+  /** The cluster of one connection, drawn by weight. */
+  pickCluster(): ClusterRef {
+    const [first] = this.clusters;
+    if (first === undefined) throw new Error('a TCP proxy without clusters was lowered');
+    if (this.clusters.length === 1) return first.ref;
+    let left = Math.floor(this.env.runtime.random() * this.totalWeight);
+    for (const { ref, weight } of this.clusters) {
+      if (left < weight) return ref;
+      left -= weight;
+    }
+    return first.ref;
   }
 
   get activeConnections(): number {
@@ -98,6 +113,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   private readonly onOver: (record: StreamInfo) => void;
   private readonly maxDuration: Deadline | null;
   private readonly idle: WheelTimer | null;
+  private readonly target: ClusterRef;
   private cluster: Cluster | null;
   private pending: PendingStream | null;
   private upstream: Transport | null;
@@ -123,6 +139,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.maxDuration =
       maxDownstreamConnectionDurationMs > 0 ? new Deadline(runtime, wheel, () => this.onMaxDuration()) : null;
     this.idle = idleTimeoutMs > 0 ? wheel.timer(() => this.onIdle()) : null;
+    this.target = proxy.pickCluster();
     this.cluster = null;
     this.pending = null;
     this.upstream = null;
@@ -282,7 +299,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   /** Tries the cluster until it connects, fails for good, or the attempts are used up. */
   private connectUpstream(): void {
     const { info, proxy } = this;
-    const cluster = proxy.cluster.current;
+    const cluster = this.target.current;
     if (cluster === null) {
       info.flags |= FLAG_NC;
       add(proxy.stats, stat.TCP_DOWNSTREAM_CX_NO_ROUTE, 1);

@@ -72,7 +72,7 @@ t.test('defaults', async (t) => {
           kind: 'tcp_proxy',
           config: {
             statPrefix: 't',
-            cluster: 'c',
+            clusters: [{ name: 'c', weight: 1 }],
             idleTimeoutMs: 3_600_000,
             maxConnectAttempts: 1,
             maxDownstreamConnectionDurationMs: 0,
@@ -215,6 +215,17 @@ t.test('filter chain and TCP proxy', async (t) => {
   t.equal(proxy.config.maxConnectAttempts, 3);
   t.equal(proxy.config.maxDownstreamConnectionDurationMs, 1500);
   t.equal(proxy.config.accessLogs.length, 1);
+});
+
+t.test('weighted clusters on TCP', async (t) => {
+  const { cluster: _, ...weighted } = (tcpFilter() as { typed_config: { cluster: string } }).typed_config;
+  const clusters = [
+    { name: 'a', weight: 1 },
+    { name: 'b', weight: 3 },
+  ];
+  const typed_config = { ...weighted, weighted_clusters: { clusters } };
+  const [chain] = lower({ filter_chains: [{ filters: [{ name: 'tcp', typed_config }] }] }).filterChains;
+  t.match(chain?.filters[0], { kind: 'tcp_proxy', config: { clusters } });
 });
 
 t.test('refusals in Envoy’s words', async (t) => {
