@@ -31,7 +31,7 @@ async function replay(t: Tap, group: Group): Promise<void> {
     if (want === undefined || got === undefined) t.fail(`${scenario.name}: never recorded`);
     else t.strictSame(compareScenario(scenario, want, got), [], scenario.name);
   }
-  if (group.stats !== undefined) t.strictSame(compareStats(group, golden, seen), [], 'stats');
+  if (group.stats !== undefined) t.strictSame(compareStats(golden, seen), [], 'stats');
   const unknown = Object.keys(golden.scenarios).filter((name) => !group.scenarios.some((s) => s.name === name));
   t.strictSame(unknown, [], 'every recorded scenario still exists');
 }

@@ -104,7 +104,7 @@ export async function playClient(
   saw: () => number,
   lingerMs: number,
 ): Promise<ClientResult> {
-  const client = new ScriptedClient(await connectFromOwnPort(port), waiter, scenario.bodiless === true);
+  const client = new ScriptedClient(await connectFromOwnPort(port, scenario), waiter, scenario.bodiless === true);
   const localPort = client.socket.localPort ?? 0;
   for (const step of scenario.client) await playStep(client, step, waiter, saw);
   if (!client.byClient) {
@@ -120,10 +120,11 @@ export async function playClient(
   return { port: localPort, answers: messages, rest: partial === null ? rest : '', end };
 }
 
-async function connectFromOwnPort(port: number): Promise<Socket> {
+async function connectFromOwnPort(port: number, scenario: Scenario): Promise<Socket> {
   for (;;) {
     const localPort = LOCAL_PORT_FIRST + (nextLocalPort++ % LOCAL_PORTS);
-    const socket = connect({ port, host: '127.0.0.1', localPort, noDelay: true, allowHalfOpen: true });
+    const { from = '127.0.0.1', target = '127.0.0.1' } = scenario;
+    const socket = connect({ port, host: target, localAddress: from, localPort, noDelay: true, allowHalfOpen: true });
     const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
       socket.once('connect', () => resolve(null));
       socket.once('error', resolve);

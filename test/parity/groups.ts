@@ -1,8 +1,10 @@
 // All groups of scenarios.
 
+import { clusters } from './scenarios/clusters.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { http1 } from './scenarios/http1.ts';
+import { listeners } from './scenarios/listeners.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
 import { rewriting } from './scenarios/rewriting.ts';
@@ -22,5 +24,7 @@ export const GROUPS: readonly Group[] = [
   retries,
   failures,
   replies,
+  clusters,
+  listeners,
   tcpProxy,
 ];

@@ -50,7 +50,7 @@ function compareGroup(group: Group, expected: GroupObservation, actual: GroupObs
     if (want === undefined || got === undefined) report(counts, name, ['never recorded: run with --update']);
     else report(counts, name, compareScenario(scenario, want, got));
   }
-  if (group.stats !== undefined) report(counts, `${group.name}: stats`, compareStats(group, expected, actual));
+  if (group.stats !== undefined) report(counts, `${group.name}: stats`, compareStats(expected, actual));
 }
 
 function show(group: Group, who: string, observation: GroupObservation): void {

@@ -34,6 +34,9 @@ export interface Scenario {
   readonly name: string;
   /** Name of the listener that the client connects to; default `main`. */
   readonly listener?: string;
+  /** Addresses of the client and the one it connects to; default 127.0.0.1. */
+  readonly from?: string;
+  readonly target?: string;
   readonly client: readonly ClientStep[];
   /** Final answers that end the scenario; default 1. 0 = wait for the connection to close. */
   readonly answers?: number;
@@ -58,8 +61,6 @@ export interface Group {
   readonly scenarios: readonly Scenario[];
   /** Stats compared after all scenarios, as a regular expression over names. */
   readonly stats?: RegExp;
-  /** Stats in which this proxy differs on purpose: name → why. */
-  readonly statsDiffer?: Readonly<Record<string, string>>;
 }
 
 export interface ObservedMessage {

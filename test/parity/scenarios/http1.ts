@@ -29,6 +29,8 @@ const MANAGERS: Readonly<Record<string, object>> = {
   streamerror: { stream_error_on_invalid_http_message: true },
   upgrades: { upgrade_configs: [{ upgrade_type: 'websocket' }] },
   noabsolute: { http_protocol_options: { allow_absolute_url: false } },
+  /** Scenarios in which this proxy differs on purpose. */
+  differs: { http_protocol_options: { accept_http_10: true } },
   odd: { http_protocol_options: { allow_custom_methods: true } },
 };
 
@@ -60,9 +62,12 @@ export const http1: Group = {
     ]);
     return bootstrap(
       ports,
-      Object.entries(MANAGERS).map(([name, manager]) => http(ports, log, name, list, manager)),
+      Object.entries(MANAGERS).map(([name, manager]) =>
+        http(ports, log, name, name === 'differs' ? routes([to('/', 'differs')]) : list, manager),
+      ),
       [
         cluster('a', [ports['a']]),
+        cluster('differs', [ports['a']]),
         cluster('cased', [ports['a']], httpOptions({ header_key_format: { proper_case_words: {} } })),
         cluster('trailers', [ports['a']], httpOptions({ enable_trailers: true })),
       ],
@@ -79,16 +84,27 @@ export const http1: Group = {
       upstreams: replies('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'),
     }),
     at(
-      'old',
+      'differs',
       'HTTP/1.0 and chunked request',
       `${head('POST / HTTP/1.0', 'host: a.example', 'transfer-encoding: chunked')}2\r\nhi\r\n0\r\n\r\n`,
+      {
+        differs: {
+          why: 'HTTP/1.0 has no chunks; a relay in front would read the body differently: refused with 400',
+          parts: ['answers', 'upstream', 'log'],
+        },
+      },
     ),
     at('main', 'HTTP/0.9 refused', 'GET /\r\n\r\n'),
     at('main', 'HTTP/1.2', head('GET / HTTP/1.2', 'host: a.example')),
     at('main', 'HTTP/3.0', head('GET / HTTP/3.0', 'host: a.example')),
     at('main', 'no host', head('GET / HTTP/1.1')),
     at('main', 'empty host', head('GET / HTTP/1.1', 'host:')),
-    at('main', 'two hosts', head('GET / HTTP/1.1', 'host: a.example', 'host: b.example')),
+    at('differs', 'two hosts', head('GET / HTTP/1.1', 'host: a.example', 'host: b.example'), {
+      differs: {
+        why: 'two Host headers are refused with 400 (RFC 9112 §3.2); Envoy joins them with a comma',
+        parts: ['answers', 'end', 'upstream', 'log'],
+      },
+    }),
     at('main', 'close asked for', get('/', 'connection: close')),
     at('main', 'pipelined requests', get('/1') + get('/2') + get('/3'), { answers: 3 }),
     at(
@@ -236,7 +252,7 @@ export const http1: Group = {
       get('/', 'connection: upgrade, http2-settings', 'upgrade: h2c', 'http2-settings: AAMAAABkAARAAAAAAAIAAAAA'),
     ),
     at('main', 'upgrade header without connection', get('/', 'upgrade: websocket')),
-    at('main', 'HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', {
+    at('differs', 'HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', {
       differs: { why: 'HTTP/2 is not spoken yet', parts: ['answers', 'end', 'log'] },
     }),
     at(
