@@ -8,6 +8,7 @@ export type FormatModel =
   | { readonly kind: 'text'; readonly format: string; readonly omitEmptyValues: boolean }
   | {
       readonly kind: 'json';
+      /** Keys and values are ordinary strings, not latin1 images; metadata likewise. Keys come out sorted in any case. */
       readonly format: JsonObject;
       readonly omitEmptyValues: boolean;
       readonly sortProperties: boolean;
