@@ -221,8 +221,8 @@ export class UpstreamCluster implements Cluster {
     stats[MEMBERSHIP_TOTAL] = hosts.size;
     stats[MEMBERSHIP_HEALTHY] = healthy;
     stats[MEMBERSHIP_DEGRADED] = degraded;
-    // Envoy leaves it at zero for static clusters.
-    stats[MAX_HOST_WEIGHT] = this.model.discovery.kind === 'static' ? 0 : maxWeight;
+    // Envoy keeps it for STRICT_DNS clusters and leaves it at zero for static and logical ones.
+    stats[MAX_HOST_WEIGHT] = this.model.discovery.kind === 'strict_dns' ? maxWeight : 0;
   }
 
   private buildPriority(priority: 'default' | 'high', prefix: string, breakerBase: number): PriorityState {

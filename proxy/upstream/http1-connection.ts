@@ -458,7 +458,8 @@ export class Http1UpstreamStream implements UpstreamStream {
   sendHead(method: string, path: string, authority: string, headers: HeaderMap, endStream: boolean): void {
     if (this.over) return;
     const { connection } = this;
-    this.framing = requestFraming(method, headers, endStream);
+    const upgrade = method === 'CONNECT' || headers.has('upgrade');
+    this.framing = requestFraming(method, headers, endStream, upgrade);
     const text = writeRequestHead(
       method,
       path,
@@ -467,7 +468,7 @@ export class Http1UpstreamStream implements UpstreamStream {
       this.framing,
       connection.owner.context.model.http1.headerCase,
     );
-    connection.decoder.expect(method, false);
+    connection.decoder.expect(method, upgrade);
     this.headSent = true;
     this.requestEnded = endStream;
     this.count(text.length);
