@@ -13,7 +13,7 @@ import {
 import { lineCount, lines } from './http1-scan.ts';
 import {
   type HeaderName,
-  headerName,
+  headerNameIn,
   KIND_CONNECTION,
   KIND_CONTENT_LENGTH,
   KIND_HOST,
@@ -94,12 +94,12 @@ export function readFields(text: string, firstLine: number, options: H1Options, 
     } else {
       const colon = text.indexOf(':', lineStart);
       if (colon < 0 || colon >= lineEnd) return BAD_HEADER_NAME;
-      const raw = text.slice(lineStart, colon);
-      const name = headerName(raw);
+      const name = headerNameIn(text, lineStart, colon);
       if (name === null) return BAD_HEADER_NAME;
       const to = trimEnd(text, colon + 1, lineEnd);
       let from = colon + 1;
       while (from < to && isBlank(text.charCodeAt(from))) from++;
+      const raw = options.preserveCase ? text.slice(lineStart, colon) : '';
       const problem = addField(name, raw, text.slice(from, to), options, section);
       if (problem !== null) return problem;
     }

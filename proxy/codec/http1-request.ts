@@ -169,7 +169,7 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
 
 /** Reads method, target and version of the first line of `text` into the module's variables. */
 function readStartLine(text: string, lineEnd: number, options: H1Options): H1Error | null {
-  const space = text.indexOf(' ');
+  const space = usualMethod(text);
   const versionAt = lineEnd - 8;
   minor = 1;
   if (
@@ -179,11 +179,25 @@ function readStartLine(text: string, lineEnd: number, options: H1Options): H1Err
     text.startsWith('HTTP/1.', versionAt) &&
     text.charCodeAt(lineEnd - 1) === 49
   ) {
-    method = text.slice(0, space);
     target = text.slice(space + 1, versionAt - 1);
-    if (METHODS.has(method) && target.charCodeAt(0) !== 32 && target.charCodeAt(target.length - 1) !== 32) return null;
+    if (target.charCodeAt(0) !== 32 && target.charCodeAt(target.length - 1) !== 32) return null;
   }
   return readUnusualStartLine(text.slice(0, lineEnd), options);
+}
+
+/** Sets `method` where it is one of the common ones; returns the index of the space behind it, or −1. */
+function usualMethod(text: string): number {
+  if (text.startsWith('GET ')) {
+    method = 'GET';
+    return 3;
+  }
+  if (text.startsWith('POST ')) {
+    method = 'POST';
+    return 4;
+  }
+  const space = text.indexOf(' ');
+  method = text.slice(0, space);
+  return METHODS.has(method) ? space : -1;
 }
 
 /** Runs of spaces and tabs as Envoy takes them, versions other than 1.1, custom methods. */

@@ -6,16 +6,9 @@
 const CR = 13;
 const LF = 10;
 
-const PLAIN = 0;
-const CLASS_CR = 1;
-const CLASS_LF = 2;
-const CLASS_CONTROL = 3;
-const classes = new Uint8Array(256);
-for (let byte = 0; byte < 32; byte++) classes[byte] = CLASS_CONTROL;
-classes[0x7f] = CLASS_CONTROL;
-classes[9] = PLAIN;
-classes[CR] = CLASS_CR;
-classes[LF] = CLASS_LF;
+const TAB = 9;
+const SPACE = 32;
+const DEL = 0x7f;
 
 /** Lines that the table holds at first; it doubles as needed, bounded by the head's byte limit. */
 const LINES_INITIAL = 512;
@@ -34,34 +27,46 @@ export let hasBareCr = false;
  * @returns the index behind the head, or −1 when the bytes end before it does
  */
 export function scanHead(bytes: Buffer, start: number, end: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const lastWord = end - 4;
   let count = 0;
   let control = false;
   let bareCr = false;
   let lineStart = start;
   let table = lines;
-  for (let i = start; i < end; i++) {
-    const kind = classes[bytes[i] as number] as number;
-    if (kind === PLAIN) continue;
-    if (kind === CLASS_LF) {
-      const contentEnd = i > lineStart && bytes[i - 1] === CR ? i - 1 : i;
-      if (contentEnd === lineStart) {
-        lineCount = count;
-        hasControl = control;
-        hasBareCr = bareCr;
-        return i + 1;
-      }
-      if (count * 2 === table.length) table = grow();
-      table[count * 2] = contentEnd - start;
-      table[count * 2 + 1] = i + 1 - start;
-      count++;
-      lineStart = i + 1;
-    } else if (kind === CLASS_CR) {
-      if (i + 1 < end && bytes[i + 1] !== LF) bareCr = true;
-    } else {
-      control = true;
+  let i = start;
+  while (i < end) {
+    // Four bytes at a time while none of them is a control character; twice as fast as byte by byte (micro.ts).
+    while (i <= lastWord && !hasControlByte(view.getInt32(i))) i += 4;
+    const stop = Math.min(i + 4, end);
+    for (; i < stop; i++) {
+      const byte = bytes[i] as number;
+      if (byte >= SPACE && byte !== DEL) continue;
+      if (byte === LF) {
+        const contentEnd = i > lineStart && bytes[i - 1] === CR ? i - 1 : i;
+        if (contentEnd === lineStart) {
+          lineCount = count;
+          hasControl = control;
+          hasBareCr = bareCr;
+          return i + 1;
+        }
+        if (count * 2 === table.length) table = grow();
+        table[count * 2] = contentEnd - start;
+        table[count * 2 + 1] = i + 1 - start;
+        count++;
+        lineStart = i + 1;
+      } else if (byte === CR) {
+        if (i + 1 < end && bytes[i + 1] !== LF) bareCr = true;
+      } else if (byte !== TAB) control = true;
     }
   }
   return -1;
+}
+
+/** Whether a byte of the word is below 0x20 or 0x7f (sometimes also true for a neighbour of one that is). */
+function hasControlByte(word: number): boolean {
+  const flipped = word ^ 0x7f7f7f7f;
+  return ((((word - 0x20202020) & ~word) | ((flipped - 0x01010101) & ~flipped)) & 0x80808080) !== 0;
 }
 
 /** Index behind a head's empty line at or after `from`, without looking at anything else; −1 when it is not there yet. */

@@ -76,6 +76,7 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [508, 'Loop Detected'],
   [510, 'Not Extended'],
   [511, 'Network Authentication Required'],
+  [599, 'Last Unassigned Server Error Code'],
 ]);
 
 const statusLines: string[] = [];
