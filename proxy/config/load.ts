@@ -50,6 +50,11 @@ export function loadStaticModel(options: LoadOptions, warn: (text: string) => vo
     onDeprecated: (path, fullName) => {
       if (!options.skipDeprecatedLogs) warnings.push(`${path}: Using deprecated option '${fullName}'`);
     },
+    onUnknown: (path, numbers) => {
+      const text = `unknown field${numbers.length === 1 ? '' : 's'} number ${numbers.join(', ')}`;
+      if (!options.allowUnknownStaticFields) throw new ConfigError(text, path);
+      warnings.push(path === '' ? text : `${path}: ${text}`);
+    },
   });
   const ctx = new LowerContext({
     options: {

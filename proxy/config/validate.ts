@@ -14,6 +14,8 @@ import { durationText, type FieldRules, isRequiredOneof, type Rule, rulesOf } fr
 export interface ValidateOptions {
   /** Called once per deprecated field or enum value, by its full name. */
   readonly onDeprecated: (path: string, fullName: string) => void;
+  /** Called for field numbers that the schema does not know (only in messages read from the wire). May throw. */
+  readonly onUnknown: (path: string, numbers: readonly number[]) => void;
 }
 
 /**
@@ -44,6 +46,13 @@ class State {
   fail(problem: string, value: unknown): never {
     const got = value === undefined ? '' : ` (got ${valueText(value)})`;
     throw new ConfigError(`${problem}${got}`, this.path.toString());
+  }
+
+  unknown(fields: readonly { readonly no: number }[]): void {
+    this.#options.onUnknown(
+      this.path.toString(),
+      fields.map((field) => field.no),
+    );
   }
 
   failAt(field: string, problem: string, value: unknown): never {
@@ -79,6 +88,7 @@ function visit(message: Msg, state: State): void {
     fields = desc === undefined ? [] : compile(desc);
     compiled.set(message.$typeName, fields);
   }
+  if (message.$unknown !== undefined && message.$unknown.length > 0) state.unknown(message.$unknown);
   for (const field of fields) field(message as unknown as Record<string, unknown>, state);
 }
 
@@ -124,6 +134,7 @@ function compileField(field: DescField): FieldVisit | null {
   const below = inner !== null || rules.items !== null || rules.keys !== null;
   if (!below && rules.value === null && deprecation === null && !rules.required) return null;
   const read = reader(field);
+  const isCollection = field.fieldKind === 'list' || field.fieldKind === 'map';
   // Most fields hold and have nothing below them: the path is only touched where there is something to say or visit.
   return (target, state) => {
     const value = read(target);
@@ -133,7 +144,7 @@ function compileField(field: DescField): FieldVisit | null {
     }
     const problem = rules.value === null ? null : rules.value(value);
     if (problem !== null) state.failAt(field.name, problem, value);
-    if (deprecation === null && (!below || isUnset(value))) return;
+    if (deprecation === null && (!below || (isCollection && isUnset(value)))) return;
     state.path.push(field.name);
     deprecation?.(value, state);
     if (field.fieldKind === 'list') visitList(value as unknown[], rules, inner, state);

@@ -206,6 +206,17 @@ t.test('warnings', async (t) => {
   t.equal(loadStaticModel({ ...options, skipDeprecatedLogs: true }).warnings.length, 1);
 });
 
+t.test('a binary file with fields that the schema does not know', async (t) => {
+  const file = join(t.testdir({}), 'b.pb');
+  // node { id: "abc", 2000: 1 }
+  writeFileSync(file, Buffer.from('0a080a03616263807d01', 'hex'));
+  const options = { ...NO_OPTIONS, configPath: file };
+  t.throws(() => loadStaticModel(options), { message: 'node: unknown field number 2000' });
+  const { model, warnings } = loadStaticModel({ ...options, allowUnknownStaticFields: true });
+  t.equal(model.node.id, 'abc');
+  t.same(warnings, ['node: unknown field number 2000']);
+});
+
 t.test('--config-yaml goes over the file as a protobuf merge', async (t) => {
   const file = join(t.testdir({}), 'b.json');
   const cluster = (name: string, more: object = {}) => ({ name, ...more });

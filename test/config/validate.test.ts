@@ -9,7 +9,10 @@ const CLUSTER = 'envoy.config.cluster.v3.Cluster';
 function validate(type: string, json: object): string[] {
   const deprecated: string[] = [];
   const message = decodeJson(type, json, { allowUnknown: false, warnings: [] });
-  validateMessage(message, 'x', { onDeprecated: (path, name) => deprecated.push(`${path} ${name}`) });
+  validateMessage(message, 'x', {
+    onDeprecated: (path, name) => deprecated.push(`${path} ${name}`),
+    onUnknown: (path) => t.fail(`unknown fields at ${path}`),
+  });
   return deprecated;
 }
 
