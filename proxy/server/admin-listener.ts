@@ -9,10 +9,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AddressModel } from '../config/model.ts';
+import type { AccessLogger } from '../observe/access-log.ts';
 import { bug, ConfigError } from '../util/error.ts';
 import { handleAdmin } from './admin.ts';
 import { parseQuery, text } from './admin-answer.ts';
 import { AdminCounters } from './admin-counters.ts';
+import { type BodyBytes, recordOf } from './admin-record.ts';
 import type { AdminResponse, AdminState } from './admin-state.ts';
 
 /** Bytes of a request head; Envoy's default. */
@@ -34,15 +36,19 @@ export interface AdminListener {
 }
 
 /**
- * Opens the admin port.
+ * Opens the admin port. `log` gets a record of every request that was answered.
  * @throws ConfigError `cannot bind '127.0.0.1:15000': Address already in use`
  */
-export async function openAdminListener(address: AddressModel, state: AdminState): Promise<AdminListener> {
+export async function openAdminListener(
+  address: AddressModel,
+  state: AdminState,
+  log: AccessLogger | null = null,
+): Promise<AdminListener> {
   const counters = new AdminCounters(state.stats);
   const server = createServer(
     { maxHeaderSize: HEAD_BYTES_MAX, keepAlive: true, noDelay: true },
     (request, response) => {
-      serve(request, response, state, counters).catch((error: unknown) => {
+      serve(request, response, state, counters, log).catch((error: unknown) => {
         bug('admin_request', error instanceof Error ? (error.stack ?? error.message) : String(error));
         response.destroy();
       });
@@ -113,15 +119,20 @@ async function serve(
   response: ServerResponse,
   state: AdminState,
   counters: AdminCounters,
+  log: AccessLogger | null,
 ): Promise<void> {
   const startedMs = performance.now();
+  const bytes: BodyBytes = { received: 0, sent: 0 };
   counters.requestStarted();
   response.once('close', () => counters.requestEnded(response.statusCode, performance.now() - startedMs));
-  const body = await readBody(request);
-  if (body === null) {
-    await send(response, text('the request body is too large\n', 413));
-    return;
-  }
+  const body = await readBody(request, bytes);
+  const answer = body === null ? text('the request body is too large\n', 413) : await answerTo(request, body, state);
+  await send(response, answer, bytes);
+  if (log !== null) log(recordOf(request, response, startedMs, bytes));
+  answer.afterwards?.();
+}
+
+async function answerTo(request: IncomingMessage, body: string, state: AdminState): Promise<AdminResponse> {
   const target = request.url ?? '/';
   const mark = target.indexOf('?');
   const query = parseQuery(mark < 0 ? '' : target.slice(mark + 1));
@@ -129,22 +140,21 @@ async function serve(
     for (const [name, value] of parseQuery(body)) if (!query.has(name)) query.set(name, value);
   }
   const path = mark < 0 ? target : target.slice(0, mark);
-  const answer = await handleAdmin({ method: request.method ?? 'GET', path, query }, state);
-  await send(response, answer);
-  answer.afterwards?.();
+  return handleAdmin({ method: request.method ?? 'GET', path, query }, state);
 }
 
 /** The body as text, or `null` when it is longer than anything here takes. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
+async function readBody(request: IncomingMessage, bytes: BodyBytes): Promise<string | null> {
   let body = '';
   for await (const chunk of request.setEncoding('latin1')) {
     body += chunk;
+    bytes.received = body.length;
     if (body.length > BODY_BYTES_MAX) return null;
   }
   return body;
 }
 
-async function send(response: ServerResponse, answer: AdminResponse): Promise<void> {
+async function send(response: ServerResponse, answer: AdminResponse, bytes: BodyBytes): Promise<void> {
   response.statusCode = answer.status;
   response.removeHeader('connection');
   response.setHeader('content-type', answer.contentType);
@@ -154,7 +164,7 @@ async function send(response: ServerResponse, answer: AdminResponse): Promise<vo
   response.setHeader('server', 'envoy');
   response.setHeader('transfer-encoding', 'chunked');
   if (typeof answer.body === 'string') {
-    await sent(response, answer.body);
+    await sent(response, answer.body, bytes);
     return;
   }
   let pending = '';
@@ -162,7 +172,7 @@ async function send(response: ServerResponse, answer: AdminResponse): Promise<vo
   for (const piece of answer.body) {
     pending += piece;
     if (pending.length >= WRITE_CHARS) {
-      const gone = !(await write(response, pending));
+      const gone = !(await write(response, pending, bytes));
       pending = '';
       if (gone) return;
     }
@@ -171,19 +181,21 @@ async function send(response: ServerResponse, answer: AdminResponse): Promise<vo
       sliceMs = performance.now();
     }
   }
-  await sent(response, pending);
+  await sent(response, pending, bytes);
 }
 
 /** Writes and waits for a slow reader; false when it has gone. */
-async function write(response: ServerResponse, piece: string): Promise<boolean> {
+async function write(response: ServerResponse, piece: string, bytes: BodyBytes): Promise<boolean> {
   if (response.destroyed) return false;
+  bytes.sent += Buffer.byteLength(piece);
   if (!response.write(piece)) await either(response, 'drain', 'close');
   return !response.destroyed;
 }
 
 /** Ends the answer; resolves when the last byte was handed to the system, or the reader has gone. */
-async function sent(response: ServerResponse, last: string): Promise<void> {
+async function sent(response: ServerResponse, last: string, bytes: BodyBytes): Promise<void> {
   if (response.destroyed) return;
+  bytes.sent += Buffer.byteLength(last);
   const finished = either(response, 'finish', 'close');
   response.end(last);
   await finished;

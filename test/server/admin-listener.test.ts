@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import type { AddressModel } from '../../proxy/config/model.ts';
+import { compileText } from '../../proxy/observe/format.ts';
 import type { AdminListener } from '../../proxy/server/admin-listener.ts';
 import { openAdminListener } from '../../proxy/server/admin-listener.ts';
 import { fakeAdmin } from '../fixtures/admin-state.ts';
@@ -111,6 +112,25 @@ t.test('the server quits after it has answered', async (t) => {
   const answer = await exchange(listener, 'POST /quitquitquit HTTP/1.1\r\nhost: a\r\n\r\n');
   t.match(answer, /^HTTP\/1\.1 200 OK\r\n[\s\S]*OK\n/);
   t.same(order, ['quit']);
+});
+
+t.test('answered requests are logged as Envoy logs them', async (t) => {
+  const lines: string[] = [];
+  const format = compileText(
+    '%PROTOCOL% %REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% [%RESPONSE_CODE_DETAILS%] %RESPONSE_FLAGS% ' +
+      '%BYTES_RECEIVED% %BYTES_SENT% auth=%REQ(:AUTHORITY)% ua=%REQ(USER-AGENT)% [%ROUTE_NAME%] [%UPSTREAM_CLUSTER%] ' +
+      '[%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%] scheme=%REQ(:SCHEME)% ct=%RESP(CONTENT-TYPE)%',
+    false,
+  );
+  const listener = await openAdminListener(LOOPBACK, fakeAdmin().state, (info) => void lines.push(format(info)));
+  t.teardown(() => listener.close());
+  await exchange(listener, 'GET /ready HTTP/1.1\r\nHost: a:1\r\nUser-Agent: curl\r\n\r\n');
+  await exchange(listener, 'POST /reopen_logs?x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc');
+  const type = 'scheme=http ct=text/plain; charset=UTF-8';
+  t.same(lines, [
+    `HTTP/1.1 GET /ready 200 [admin_filter_response] - 0 5 auth=a:1 ua=curl [-] [-] [127.0.0.1] ${type}`,
+    `HTTP/1.1 POST /reopen_logs?x 200 [admin_filter_response] - 3 3 auth=a ua=- [-] [-] [127.0.0.1] ${type}`,
+  ]);
 });
 
 t.test('a reader who does not read stops the rendering', async (t) => {
