@@ -21,8 +21,8 @@ import type { StatsStore } from './stats.ts';
 
 /** Lines are gathered as text up to this many bytes, then copied into the buffer in one call. */
 const GATHER_BYTES = 4096;
-/** What a file may hold back while the disk does not take it. */
-const HELD_BYTES_MAX = 4 * 1024 * 1024;
+/** What a file may hold back while the disk does not take it: about two seconds of full load. */
+const HELD_BYTES_MAX = 16 * 1024 * 1024;
 /** Buffers that go to the kernel in one call. */
 const BATCH_BUFFERS_MAX = 64;
 /** A full pipe, and one that another worker is writing to, is tried again after this long. */
