@@ -237,8 +237,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     const minor = stream.protocol === 'HTTP/1.0' ? 0 : 1;
     const framing = responseFraming(stream.method, status, headers, minor, endStream);
     this.framing = framing;
-    if (!this.closing) this.decideClose(stream, headers, minor, endStream);
-    if (stream.upgrade === '' || status >= 300) {
+    const raw = stream.upgrade !== '' && (status === 101 || stream.upgrade === 'connect');
+    if (!raw) {
+      if (!this.closing) this.decideClose(stream, headers, minor, endStream);
       if (this.closing) headers.set('connection', 'close');
       else if (minor === 0) headers.set('connection', 'keep-alive');
     }
@@ -287,6 +288,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.stream = null;
     this.countBytes();
     if (this.gone || this.transport.closed) return;
+    // What follows an upgrade is no HTTP any more.
+    if (stream.upgrade !== '') this.closing = true;
     if (this.closing) {
       // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read.
       if (stream.requestComplete && stream.wantsClose && stream.responseComplete) this.close();

@@ -34,7 +34,13 @@ const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
 const GRPC_UNKNOWN = 2;
 
 /** Builds an answer; sets `info.status` and `info.localReplyBody` for mappers and formatters. */
-export function buildLocalReply(stream: HttpStream, status: number, body: string, add: ReplyHeaders): LocalReply {
+export function buildLocalReply(
+  stream: HttpStream,
+  status: number,
+  body: string,
+  add: ReplyHeaders,
+  format: BodyFormatModel | null,
+): LocalReply {
   const headers = new HeaderMap();
   const reply: LocalReply = { status, body, headers };
   if (add !== null) add(headers);
@@ -42,7 +48,10 @@ export function buildLocalReply(stream: HttpStream, status: number, body: string
   const custom = headers.get('content-type');
   const { localReply } = stream.manager;
   let contentType = custom ?? 'text/plain';
-  if (localReply !== null) {
+  if (format !== null) {
+    stream.localReplyBody = body;
+    contentType = bodyRewrite(format)(stream, reply);
+  } else if (localReply !== null) {
     stream.localReplyBody = body;
     stream.responseHeaders = headers;
     const rewritten = localReply(stream, reply);
@@ -108,6 +117,17 @@ export function compileLocalReply(model: LocalReplyModel): ReplyRewrite | null {
     }
     return fallback === null ? '' : fallback(info, reply);
   };
+}
+
+const bodyRewrites = new WeakMap<BodyFormatModel, ReplyRewrite>();
+
+function bodyRewrite(model: BodyFormatModel): ReplyRewrite {
+  let rewrite = bodyRewrites.get(model);
+  if (rewrite === undefined) {
+    rewrite = compileBody(model);
+    bodyRewrites.set(model, rewrite);
+  }
+  return rewrite;
 }
 
 function compileBody(model: BodyFormatModel): ReplyRewrite {

@@ -36,12 +36,13 @@ export function normalizePath(path: string, rules: PathRules): PathResult {
   let bare = question < 0 ? path : path.slice(0, question);
   let redirect = false;
   if (escapedSlashes !== 'keep' && ESCAPED_SLASH.test(bare)) {
-    if (escapedSlashes === 'reject') {
-      result.kind = 'reject';
-      return result;
-    }
     redirect = escapedSlashes === 'unescape_and_redirect';
     bare = bare.replace(ESCAPED_SLASHES, (found) => (found.charCodeAt(1) === DIGIT_2 ? '/' : '\\'));
+    if (escapedSlashes === 'reject') {
+      result.kind = 'reject';
+      result.path = bare + query;
+      return result;
+    }
   }
   if (normalize) {
     if (bare.includes('%00')) {

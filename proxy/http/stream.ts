@@ -5,7 +5,10 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
+import type { BodyFormatModel } from '../config/model-http.ts';
 import {
+  HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE,
+  HTTP_DOWNSTREAM_CX_UPGRADES_TOTAL,
   HTTP_DOWNSTREAM_RQ_ACTIVE,
   HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION,
   HTTP_DOWNSTREAM_RQ_HEADER_TIMEOUT,
@@ -253,14 +256,14 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.endResponse();
   }
 
-  localReply(status: number, body: string, details: string, add: ReplyHeaders): void {
+  localReply(status: number, body: string, details: string, add: ReplyHeaders, format?: BodyFormatModel | null): void {
     if (this.over) return;
     if (this.responseStarted) {
       this.abortResponse(details);
       return;
     }
     this.details = details;
-    const reply = buildLocalReply(this, status, body, add);
+    const reply = buildLocalReply(this, status, body, add, format ?? null);
     const bodyless = this.method === 'HEAD' || reply.body === '';
     this.respondHead(reply.status, reply.headers, bodyless);
     if (!bodyless) this.respondData(Buffer.from(reply.body, 'latin1'), true);
@@ -357,6 +360,8 @@ export class HttpStream extends StreamInfo implements Downstream {
     const token = this.method === 'CONNECT' ? 'connect' : (headers.get('upgrade') ?? '').toLowerCase();
     if (this.manager.allowsUpgrade(token, this.route)) {
       this.upgrade = token;
+      this.manager.count(HTTP_DOWNSTREAM_CX_UPGRADES_TOTAL);
+      this.manager.count(HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE);
       return true;
     }
     this.manager.count(HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE);
@@ -382,6 +387,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (!this.requestComplete || !this.responseComplete) this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
     this.timers.cancel();
     if (this.request !== null) this.request.cancel();
+    if (this.upgrade !== '') this.manager.uncount(HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE);
     this.downstreamWireBytesSent = this.writer.bytesWritten - this.writtenBefore;
     this.downstreamWireBytesReceived = this.writer.bytesRead - this.readBefore;
     this.manager.onStreamOver(this);

@@ -1,6 +1,7 @@
 // What the router needs of the request it serves: the record, the request as it stands, and the way back.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { BodyFormatModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Deadline } from '../util/deadline.ts';
 import type { CompiledRoute } from './route.ts';
@@ -14,6 +15,8 @@ export interface Downstream extends StreamInfo {
   readonly requestHeaders: HeaderMap | null;
   readonly route: CompiledRoute | null;
   readonly isGrpc: boolean;
+  /** Token of an admitted upgrade, lower case, or `connect`; empty. */
+  readonly upgrade: string;
   /** Some `x-envoy-` header may be in the request. */
   readonly hasEnvoyHeaders: boolean;
   /** The peer has sent the whole request. */
@@ -34,8 +37,17 @@ export interface Downstream extends StreamInfo {
   /** False: the peer reads too slowly, stop until `RouterRequest.onDownstreamDrain`. */
   respondData(chunk: Uint8Array, endStream: boolean): boolean;
   respondTrailers(trailers: HeaderMap): void;
-  /** An answer of our own. The body may be replaced by the manager's `local_reply_config`. */
-  localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
+  /**
+   * An answer of our own. The body may be replaced by the manager's `local_reply_config`.
+   * @param format how the body is rendered, before that
+   */
+  localReply(
+    status: number,
+    body: string,
+    details: string,
+    headers: ReplyHeaders,
+    format?: BodyFormatModel | null,
+  ): void;
   /** The response cannot be finished: the peer must notice. */
   abortResponse(details: string): void;
   /** Counted: stop and go on reading request body from the peer. */

@@ -280,9 +280,13 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.down.respondInformational(status, headers);
   }
 
-  onAttemptHead(_attempt: Attempt, status: number, headers: HeaderMap, endStream: boolean): void {
+  onAttemptHead(attempt: Attempt, status: number, headers: HeaderMap, endStream: boolean): void {
     const { down, route, target, retry } = this;
     const now = this.router.runtime.nowMs();
+    if (down.upgrade !== '' && down.upgrade !== 'connect' && status !== 101) {
+      this.refuseUpgrade(attempt, status);
+      return;
+    }
     down.perTryTimer.cancel();
     if (retry !== null) {
       this.afterTimeout = false;
@@ -306,6 +310,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void {
+    if (endStream && this.down.upgrade !== '') {
+      this.endUpgrade(chunk);
+      return;
+    }
     if (endStream) this.complete(this.router.runtime.nowMs());
     if (!this.down.respondData(chunk, endStream) && !endStream) {
       this.responseHeld = true;
@@ -316,6 +324,22 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   onAttemptTrailers(_attempt: Attempt, trailers: HeaderMap): void {
     this.complete(this.router.runtime.nowMs());
     this.down.respondTrailers(trailers);
+  }
+
+  /** The upstream answered an upgrade with an ordinary response: its status is passed on, its body is not. */
+  private refuseUpgrade(attempt: Attempt, status: number): void {
+    attempt.abandon();
+    this.noteHost(attempt);
+    this.finish();
+    this.codes.charge(status, this.internal);
+    this.down.localReply(status, '', 'websocket_handshake_unsuccessful', null);
+  }
+
+  /** An upgraded stream has no end of its own: the upstream has closed its connection. */
+  private endUpgrade(last: Uint8Array): void {
+    if (last.length > 0) this.down.respondData(last, false);
+    const { flag, reason } = failureText('connection_termination');
+    this.fail(flag, 503, '', resetDetails(true, reason, ''));
   }
 
   onAttemptDrain(_attempt: Attempt): void {

@@ -101,10 +101,11 @@ export class Router {
     this.count(ROUTER_RQ_DIRECT_RESPONSE);
     const { directLocation } = route;
     const location = directLocation === null ? '' : directLocation(down);
-    down.localReply(direct.status, direct.body, 'direct_response', (reply) => {
+    const add = (reply: HeaderMap): void => {
       if (location !== '') reply.set('location', location);
       if (mutate !== null) mutate(reply, down);
-    });
+    };
+    down.localReply(direct.status, direct.body, 'direct_response', add, direct.bodyFormat);
   }
 
   private codeStats(cluster: Cluster): CodeStats {
