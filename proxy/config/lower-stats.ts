@@ -43,25 +43,11 @@ function lowerTag(message: Msg, useAllDefaultTags: boolean, path: string): Stats
     checkTagPattern(pattern, `${path}.regex`);
     return [{ name, rule: { kind: 'regex', pattern } }];
   }
-  const found = DEFAULT_TAGS.find((tag) => tag.name === name);
-  if (found === undefined) {
+  if (!DEFAULT_TAGS.some((tag) => tag.name === name)) {
     throw new ConfigError(`No regex specified for tag specifier and no default regex for name: '${name}'`, path);
   }
-  if (useAllDefaultTags) return [];
-  return [{ name, rule: { kind: 'regex', pattern: 'pattern' in found ? found.pattern : pathPattern(found.path) } }];
-}
-
-/** The dotted notation of a default tag as a pattern with the groups of `StatsTagModel`. */
-function pathPattern(path: string): string {
-  const source = path
-    .split('.')
-    .map((part) =>
-      part === '**' ? '.*' : part === '*' ? '[^.]+' : part === '$' ? '$' : part.replace(/[^\w]/g, '\\$&'),
-    )
-    .join('\\.')
-    .replace('$\\.', '(([^.]+)\\.)')
-    .replace('\\.$', '(\\.([^.]+))');
-  return `^${source}$`;
+  // Several default tags may share a name, and some except a value: an empty pattern stands for all of them.
+  return useAllDefaultTags ? [] : [{ name, rule: { kind: 'regex', pattern: '' } }];
 }
 
 /** Tag patterns are ECMAScript with POSIX classes, not RE2: lookahead is allowed. */

@@ -53,12 +53,12 @@ export const DEFAULT_TAGS: readonly DefaultTag[] = [
   pattern('listener_address', `^listener\\.((${ADDRESS}|${PART})\\.)`, '', 'admin'),
   pattern('rds_route_config', `^http\\.${PART}\\.rds\\.((${ROUTE_CONFIG})\\.)\\w+?$`, '.rds.'),
   pattern('scoped_rds_config', `^http\\.${PART}\\.scoped_rds\\.(([\\w\\-./]+)\\.)\\w+?$`, '.scoped_rds.'),
-  pattern('rbac_http_prefix', `^http\\.${PART}\\.rbac\\.((${PART})\\.).*?`, '.rbac.', 'policy'),
   pattern(
     'rbac_policy_name',
     `^http\\.${PART}\\.rbac\\.(?:${PART}\\.)?policy\\.((${PART})\\.)(allowed|shadow_allowed|denied|shadow_denied)$`,
     '.rbac.',
   ),
+  pattern('rbac_http_prefix', `^http\\.${PART}\\.rbac\\.((${PART})\\.).*?`, '.rbac.', 'policy'),
   pattern('proxy_protocol_version', `^proxy_proto\\.((?:${PART}\\.)?versions\\.v(\\d)\\.)\\w+$`, 'proxy_proto.'),
   pattern('proxy_protocol_prefix', `^proxy_proto\\.((${PART})\\.).+$`, 'proxy_proto.', 'versions'),
   pattern('xds_resource_name', `^sds\\.((${PART})\\.).+`),
