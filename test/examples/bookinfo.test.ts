@@ -28,9 +28,9 @@ function run(...args: readonly string[]): Run {
   return { child, text: () => text, code };
 }
 
-/** A base whose whole span is free: below the kernel's range for outgoing connections. */
+/** A base whose whole span is free: below the kernel's range for outgoing connections and that of the parity clients. */
 async function freeBase(): Promise<number> {
-  for (let base = 20_000 + (process.pid % 300) * 32; ; base += 32) {
+  for (let base = 20_000 + (process.pid % 150) * 32; ; base += 32) {
     const free = await Promise.all(Array.from({ length: PORT_SPAN }, (_, i) => isFree(base + i)));
     if (free.every(Boolean)) return base;
   }
