@@ -47,6 +47,8 @@ interface Step {
   readonly group: string | null;
   readonly answer: FieldAnswer;
   readonly child: 'none' | 'message' | 'any';
+  /** A filter's configuration, which is not looked at while the filter is disabled. */
+  readonly ofFilter: boolean;
 }
 
 const steps = new Map<string, readonly Step[]>();
@@ -72,7 +74,8 @@ function compileSteps(desc: DescMessage): readonly Step[] {
     const child = answer.kind === 'honoured' ? childOf(field) : 'none';
     const values = answer.kind === 'honoured' && Object.keys(answer.values).length > 0;
     if (answer.kind !== 'unsupported' && child === 'none' && !values) continue;
-    out.push({ field, group: field.oneof?.localName ?? null, answer, child });
+    const ofFilter = child === 'any' && desc.fields.some((other) => other.name === 'disabled');
+    out.push({ field, group: field.oneof?.localName ?? null, answer, child, ofFilter });
   }
   return out;
 }
@@ -97,7 +100,7 @@ class Walk {
   message(message: Msg): void {
     this.#ownRule(message);
     for (const step of stepsOf(message.$typeName)) {
-      if (skips(message, step.field.name)) continue;
+      if (step.ofFilter && (message as unknown as { disabled: boolean }).disabled) continue;
       const value = setValueOf(message, step);
       if (value === undefined) continue;
       this.#path.push(step.field.name);
@@ -182,12 +185,6 @@ class Walk {
     if (config !== undefined || disabled) return;
     this.#unsupported('reject', 'filters that are disabled by default cannot be enabled per route; remove it');
   }
-}
-
-/** A disabled filter's configuration is not looked at. */
-function skips(message: Msg, fieldName: string): boolean {
-  if (fieldName !== 'typed_config' && fieldName !== 'config') return false;
-  return (message as unknown as { disabled?: boolean }).disabled === true;
 }
 
 /** For Envoy's words about a missing extension, which name it as the configuration does. */
