@@ -94,7 +94,7 @@ export class ConnectionAccount {
 
   connected(): void {
     this.connectedMs = this.context.runtime.nowMs();
-    this.context.connectMs.record(Math.round(this.connectedMs - this.startMs));
+    this.context.connectMs.record(Math.floor(this.connectedMs - this.startMs));
   }
 
   /** @param active a request was under way */
@@ -113,7 +113,7 @@ export class ConnectionAccount {
     (stats[UPSTREAM_CX_ACTIVE] as number)--;
     (this.host.stats[HOST_CX_ACTIVE] as number)--;
     breakers.connections.give();
-    lengthMs.record(Math.round(runtime.nowMs() - this.startMs));
+    lengthMs.record(Math.floor(runtime.nowMs() - this.startMs));
   }
 
   /** Counts a connection that never came to be, and says why. @param timedOut by the connect time-out */
