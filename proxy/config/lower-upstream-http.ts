@@ -23,7 +23,8 @@ export type UpstreamHttpModel = Pick<
 >;
 
 const HOUR_MS = 3_600_000;
-const DEFAULT_HEADERS_KIB = 60;
+/** Envoy reads larger heads from upstreams than the 60 KiB it reads from clients (seen on 1.40). */
+const DEFAULT_HEADERS_KIB = 80;
 const DEFAULT_HEADERS_COUNT = 100;
 
 export function lowerUpstreamHttp(cluster: Msg, path: string): UpstreamHttpModel {

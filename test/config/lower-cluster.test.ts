@@ -59,7 +59,7 @@ const DEFAULTS: ClusterModel = {
   maxRequestsPerConnection: 0,
   idleTimeoutMs: 3_600_000,
   maxConnectionDurationMs: 0,
-  maxResponseHeadersBytes: 61_440,
+  maxResponseHeadersBytes: 81_920,
   maxResponseHeadersCount: 100,
   protocol: 'http1',
   http1: { headerCase: 'lower', enableTrailers: false, allowChunkedLength: false, acceptHttp10: false },
