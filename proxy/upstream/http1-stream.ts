@@ -1,0 +1,132 @@
+// One request and its response on an HTTP/1 connection: what the router writes to. Inert after its end.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import { FRAMING_CHUNKED, type Framing } from '../codec/http1.ts';
+import {
+  CHUNK_END,
+  chunkHead,
+  LAST_CHUNK,
+  requestFraming,
+  writeRequestHead,
+  writeTrailers,
+} from '../codec/http1-write.ts';
+import type { Host } from './host.ts';
+import type { Http1Connection } from './http1-connection.ts';
+import type { UpstreamStream, UpstreamStreamHandler } from './upstream.ts';
+
+/** See the head of this file. */
+export class Http1UpstreamStream implements UpstreamStream {
+  readonly host: Host;
+  readonly protocol: string;
+  readonly connectionId: number;
+  readonly connectStartMs: number;
+  readonly connectEndMs: number;
+  readonly handler: UpstreamStreamHandler;
+  headSent: boolean;
+  requestEnded: boolean;
+  responseStarted: boolean;
+  /** `sendData` has returned false and no drain was told yet. */
+  backedUp: boolean;
+  /** Nothing more may be asked of the connection. */
+  over: boolean;
+  private readonly connection: Http1Connection;
+  private readonly bytesReadBefore: number;
+  private framing: Framing;
+  wireBytesSent: number;
+
+  constructor(connection: Http1Connection, handler: UpstreamStreamHandler) {
+    const first = connection.requests === 1;
+    this.host = connection.owner.host;
+    this.protocol = 'HTTP/1.1';
+    this.connectionId = connection.account.id;
+    this.connectStartMs = first ? connection.account.startMs : -1;
+    this.connectEndMs = first ? connection.account.connectedMs : -1;
+    this.handler = handler;
+    this.headSent = false;
+    this.requestEnded = false;
+    this.responseStarted = false;
+    this.backedUp = false;
+    this.over = false;
+    this.connection = connection;
+    this.bytesReadBefore = connection.transport.bytesRead;
+    this.framing = 0;
+    this.wireBytesSent = 0;
+  }
+
+  get localAddress(): string {
+    return this.connection.localAddress;
+  }
+
+  get wireBytesReceived(): number {
+    return this.connection.transport.bytesRead - this.bytesReadBefore;
+  }
+
+  sendHead(method: string, path: string, authority: string, headers: HeaderMap, endStream: boolean): void {
+    if (this.over) return;
+    const { connection } = this;
+    const upgrade = method === 'CONNECT' || headers.has('upgrade');
+    this.framing = requestFraming(method, headers, endStream, upgrade);
+    const text = writeRequestHead(
+      method,
+      path,
+      authority,
+      headers,
+      this.framing,
+      connection.owner.context.model.http1.headerCase,
+    );
+    connection.decoder.expect(method, upgrade);
+    this.headSent = true;
+    this.requestEnded = endStream;
+    this.count(text.length);
+    connection.transport.writeHead(text);
+  }
+
+  sendData(chunk: Uint8Array, endStream: boolean): boolean {
+    if (this.over) return true;
+    const { transport } = this.connection;
+    this.requestEnded = endStream;
+    let more = true;
+    if (this.framing === FRAMING_CHUNKED) {
+      const prefix = chunk.length === 0 ? '' : chunkHead(chunk.length);
+      const suffix = (chunk.length === 0 ? '' : CHUNK_END) + (endStream ? LAST_CHUNK : '');
+      if (suffix === '') return true;
+      this.count(prefix.length + chunk.length + suffix.length);
+      more = transport.writeFramed(prefix, chunk, suffix);
+    } else if (chunk.length > 0) {
+      this.count(chunk.length);
+      more = transport.write(chunk);
+    }
+    if (more) return true;
+    this.backedUp = true;
+    this.connection.countBackedUp();
+    return false;
+  }
+
+  sendTrailers(trailers: HeaderMap): void {
+    if (this.over) return;
+    const { connection } = this;
+    this.requestEnded = true;
+    if (this.framing !== FRAMING_CHUNKED) return;
+    const { headerCase, enableTrailers } = connection.owner.context.model.http1;
+    const text = enableTrailers ? writeTrailers(trailers, headerCase) : LAST_CHUNK;
+    this.count(text.length);
+    connection.transport.writeHead(text);
+  }
+
+  reset(): void {
+    if (!this.over) this.connection.abandon(this);
+  }
+
+  hold(): void {
+    if (!this.over) this.connection.holdReading();
+  }
+
+  release(): void {
+    if (!this.over) this.connection.releaseReading();
+  }
+
+  private count(bytes: number): void {
+    this.wireBytesSent += bytes;
+    this.connection.countSent(bytes);
+  }
+}
