@@ -22,6 +22,8 @@ const HEAD_BYTES_MAX = 60 * 1024;
 /** Bytes of a form body; nothing that the endpoints take is longer. */
 const BODY_BYTES_MAX = 64 * 1024;
 const CONNECTIONS_MAX = 1024;
+/** The one endpoint that also takes its parameters as a form. */
+const FORM_PATH = '/runtime_modify';
 /** Answer text gathered before a write, characters. */
 const WRITE_CHARS = 32 * 1024;
 /** How long rendering may hold the thread in one go, milliseconds. */
@@ -136,10 +138,10 @@ async function answerTo(request: IncomingMessage, body: string, state: AdminStat
   const target = request.url ?? '/';
   const mark = target.indexOf('?');
   const query = parseQuery(mark < 0 ? '' : target.slice(mark + 1));
-  if (request.headers['content-type'] === 'application/x-www-form-urlencoded') {
+  const path = mark < 0 ? target : target.slice(0, mark);
+  if (path === FORM_PATH && request.headers['content-type'] === 'application/x-www-form-urlencoded') {
     for (const [name, value] of parseQuery(body)) if (!query.has(name)) query.set(name, value);
   }
-  const path = mark < 0 ? target : target.slice(0, mark);
   return handleAdmin({ method: request.method ?? 'GET', path, query }, state);
 }
 

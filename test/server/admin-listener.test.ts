@@ -87,19 +87,25 @@ t.test('its own traffic is counted under the names of Envoy', async (t) => {
   for (const [name, value] of expected) t.equal(stats.valueOf(name), value, name);
 });
 
-t.test('a form body adds parameters; a long one is refused', async (t) => {
-  const { state, calls } = fakeAdmin();
+t.test('a form body gives runtime keys; a long one is refused', async (t) => {
+  const seen: string[] = [];
+  const { state } = fakeAdmin({
+    modifyRuntime(changes) {
+      for (const [key, value] of changes) seen.push(`${key}=${value}`);
+      return true;
+    },
+  });
   const listener = await openAdminListener(LOOPBACK, state);
   t.teardown(() => listener.close());
   const post = (body: string) =>
     exchange(
       listener,
-      `POST /drain_listeners HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      `POST /runtime_modify?b=2 HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
-  t.match(await post('graceful='), /^HTTP\/1\.1 200 /);
-  t.same(calls, ['drain {"graceful":true,"skipExit":false,"inboundOnly":false}']);
+  t.match(await post('a=1'), /^HTTP\/1\.1 200 /);
+  t.same(seen, ['b=2', 'a=1']);
   t.match(await post('x'.repeat(100_000)), /^HTTP\/1\.1 413 /);
-  t.equal(calls.length, 1);
+  t.equal(seen.length, 2);
   const longHead = `GET /ready HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(70_000)}\r\n\r\n`;
   t.notMatch(await exchange(listener, longHead), /^HTTP\/1\.1 200/);
 });
