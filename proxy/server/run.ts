@@ -8,7 +8,7 @@ import { type LogOptions, logger, reopenLog, setLogLevel } from '../observe/log.
 import { StatsRegistry } from '../observe/stats-registry.ts';
 import type { DnsClusters } from '../upstream/dns.ts';
 import { SYSTEM_RUNTIME } from '../util/runtime.ts';
-import type { AdminListener } from './admin-listener.ts';
+import type { Admin } from './admin-open.ts';
 import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';
 import { type ReplyOf, runConfigTask } from './config-task.ts';
@@ -31,7 +31,7 @@ export class ProxyServer implements ServerView {
   readonly hosts: Map<string, readonly LocalityModel[]>;
   private readonly pool: WorkerPool;
   private readonly log = logger('main');
-  private admin: AdminListener | null;
+  private admin: Admin | null;
   private dns: DnsClusters | null;
   private live: boolean;
   private initialising: boolean;
@@ -113,7 +113,7 @@ export class ProxyServer implements ServerView {
   }
 
   /** Where the admin port really is; `null` when there is none. */
-  get adminAddress(): AdminListener['address'] | null {
+  get adminAddress(): Admin['address'] | null {
     return this.admin?.address ?? null;
   }
 
@@ -146,6 +146,7 @@ export class ProxyServer implements ServerView {
 
   reopenLogs(): void {
     reopenLog();
+    this.admin?.reopenLogs();
     this.pool.post({ type: 'reopen_logs' });
   }
 
@@ -192,11 +193,11 @@ export class ProxyServer implements ServerView {
       this.log.warning('No admin address given, so no admin HTTP server started.');
       return;
     }
-    const [{ openAdminListener }, { ControlState }] = await Promise.all([
-      import('./admin-listener.ts'),
+    const [{ openAdmin }, { ControlState }] = await Promise.all([
+      import('./admin-open.ts'),
       import('./control-state.ts'),
     ]);
-    this.admin = await openAdminListener(model.admin.address, new ControlState(this, model, stats));
+    this.admin = await openAdmin(model.admin, new ControlState(this, model, stats));
     logger('admin').info(`admin address: ${addressText(this.admin.address)}`);
   }
 
