@@ -59,14 +59,9 @@ export function buildLocalReply(
   }
   if (stream.isGrpc) return asGrpc(stream, reply);
   if (reply.body !== '') {
-    const own = new HeaderMap();
-    own.add('content-length', `${reply.body.length}`);
-    own.add('content-type', contentType);
-    for (let i = 0; i < headers.names.length; i++) {
-      const name = headers.names[i] as string;
-      if (name !== 'content-type' && name !== 'content-length') own.add(name, headers.values[i] as string);
-    }
-    return { status: reply.status, body: reply.body, headers: own };
+    headers.set('content-length', `${reply.body.length}`);
+    headers.set('content-type', contentType);
+    return reply;
   }
   headers.remove('content-type');
   return reply;
