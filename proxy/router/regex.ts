@@ -1,8 +1,9 @@
 // RE2 patterns at run time. Envoy promises linear time and a match of the whole value; V8's engine backtracks.
 //
 // A pattern that cannot make a backtracking engine slow becomes a `RegExp`, an order of magnitude faster; any other
-// runs in re2js, which is linear. Slow needs two repetitions that can divide the same text between them, so a pattern
-// is taken when at most one of its repetitions is followed by something it could have swallowed itself.
+// runs in re2js, which is linear. What makes it slow are *choices*: a repetition or option followed by something it
+// could have taken itself, and alternatives that begin alike. Without a choice time is linear; with one it is linear
+// when nothing is repeated behind it, and else quadratic, which is fine for short texts only.
 
 import { createRequire } from 'node:module';
 
@@ -18,8 +19,10 @@ function re2(): Re2 {
   return loaded;
 }
 
-/** Repetitions that may give back what they took; one costs time proportional to text × pattern, two are quadratic. */
-const AMBIGUOUS_MAX = 1;
+/** Longest text, in characters, for a pattern that may take quadratic time: at most some 100 µs. */
+const QUADRATIC_TEXT_MAX = 256;
+/** Longer patterns are not looked at. */
+const PATTERN_MAX = 512;
 
 /** One item that both engines read alike on latin1 text: a literal, an escape, `.`, or a simple class. */
 const ATOM =
@@ -27,43 +30,115 @@ const ATOM =
 const REPEAT = /[*+]\??/y;
 const BOUNDED = /\?\??|\{\d{1,2}\}/y;
 
-/** Whether V8's engine is as good as RE2's for this pattern. */
-export function isBacktrackSafe(pattern: string): boolean {
-  let at = 0;
-  let depth = 0;
-  let ambiguous = 0;
-  let repeated = '';
-  const end = pattern.endsWith('$') && !pattern.endsWith('\\$') ? pattern.length - 1 : pattern.length;
-  if (pattern.startsWith('^')) at = 1;
-  while (at < end) {
-    const char = pattern[at] as string;
-    if (char === '(' || char === ')' || char === '|') {
-      if (repeated !== '') ambiguous++;
-      repeated = '';
-      if (char === '(') {
-        depth++;
-        at += pattern.startsWith('?:', at + 1) ? 3 : 1;
-        if (pattern[at] === '?') return false;
-      } else {
-        at++;
-        if (char === ')') {
-          if (--depth < 0) return false;
-          if (/[*+{]/.test(pattern[at] ?? '')) return false;
-          if (pattern[at] === '?') at++;
-        }
-      }
-      continue;
-    }
-    const atom = match(ATOM, pattern, at);
-    if (atom === '') return false;
-    at += atom.length;
-    const repeat = match(REPEAT, pattern, at);
-    const bounded = repeat === '' ? match(BOUNDED, pattern, at) : '';
-    at += repeat.length + bounded.length;
-    if (repeated !== '' && (overlap(repeated, atom) || repeat.startsWith('*') || bounded.startsWith('?'))) ambiguous++;
-    repeated = repeat === '' ? '' : atom;
+/** `linear`: V8 may run it on anything; `short`: on short texts; `unsafe`: never. */
+export type BacktrackClass = 'linear' | 'short' | 'unsafe';
+
+/** A group being read: what stood open before it, at the ends of its finished alternatives, and how these begin. */
+interface Group {
+  readonly entry: readonly string[];
+  exits: readonly string[];
+  readonly firsts: string[];
+}
+
+/** Reads a pattern once and counts its choices. */
+class PatternReader {
+  private readonly pattern: string;
+  private readonly end: number;
+  private at: number;
+  private readonly groups: Group[];
+  /** Atoms of repetitions and options that end right before `at`. */
+  private open: readonly string[];
+  /** The next atom begins an alternative. */
+  private fresh: boolean;
+  private choices: number;
+  /** Something is repeated behind the first choice. */
+  private repeatsAfterChoice: boolean;
+
+  constructor(pattern: string) {
+    this.pattern = pattern;
+    this.end = pattern.endsWith('$') && !pattern.endsWith('\\$') ? pattern.length - 1 : pattern.length;
+    this.at = pattern.startsWith('^') ? 1 : 0;
+    this.groups = [{ entry: [], exits: [], firsts: [] }];
+    this.open = [];
+    this.fresh = true;
+    this.choices = 0;
+    this.repeatsAfterChoice = false;
   }
-  return depth === 0 && ambiguous <= AMBIGUOUS_MAX;
+
+  classify(): BacktrackClass {
+    if (this.pattern.length > PATTERN_MAX) return 'unsafe';
+    while (this.at < this.end) if (!this.readOne()) return 'unsafe';
+    if (this.groups.length !== 1 || this.choices > 1) return 'unsafe';
+    return this.choices === 0 || !this.repeatsAfterChoice ? 'linear' : 'short';
+  }
+
+  private readOne(): boolean {
+    const char = this.pattern[this.at] as string;
+    if (char === '(') return this.openGroup();
+    if (char === '|') return this.nextAlternative();
+    return char === ')' ? this.closeGroup() : this.readAtom();
+  }
+
+  private openGroup(): boolean {
+    this.at += this.pattern.startsWith('?:', this.at + 1) ? 3 : 1;
+    // What begins an alternative with a group is not compared with the others: a choice.
+    if (this.fresh) this.noteFirst('');
+    this.groups.push({ entry: this.open, exits: [], firsts: [] });
+    this.fresh = true;
+    return this.pattern[this.at] !== '?';
+  }
+
+  private nextAlternative(): boolean {
+    const group = this.groups[this.groups.length - 1] as Group;
+    if (this.fresh) this.noteFirst('');
+    group.exits = group.exits.concat(this.open);
+    this.open = group.entry;
+    this.fresh = true;
+    this.at++;
+    return true;
+  }
+
+  private closeGroup(): boolean {
+    if (this.groups.length === 1) return false;
+    if (this.fresh) this.noteFirst('');
+    const group = this.groups.pop() as Group;
+    this.open = group.exits.concat(this.open);
+    this.fresh = false;
+    this.at++;
+    const next = this.pattern[this.at] ?? '';
+    if (next === '*' || next === '+' || next === '{') return false;
+    if (next === '?') {
+      this.at++;
+      this.choices++;
+      this.open = this.open.concat(group.entry);
+    }
+    return true;
+  }
+
+  private readAtom(): boolean {
+    const atom = match(ATOM, this.pattern, this.at);
+    if (atom === '') return false;
+    this.at += atom.length;
+    const repeat = match(REPEAT, this.pattern, this.at);
+    const bounded = repeat === '' ? match(BOUNDED, this.pattern, this.at) : '';
+    this.at += repeat.length + bounded.length;
+    for (const before of this.open) if (overlap(before, atom)) this.choices++;
+    if (repeat !== '' && this.choices > 0) this.repeatsAfterChoice = true;
+    const optional = repeat.startsWith('*') || bounded.startsWith('?');
+    if (this.fresh) this.noteFirst(optional ? '' : atom);
+    this.fresh = false;
+    const repeated = repeat !== '' || optional ? [atom] : [];
+    this.open = optional ? this.open.concat(repeated) : repeated;
+    return true;
+  }
+
+  /** How an alternative begins; `''` = in a way that is not compared. Beginning like another one is a choice. */
+  private noteFirst(atom: string): void {
+    const { firsts } = this.groups[this.groups.length - 1] as Group;
+    for (const other of firsts) if (other === '' || atom === '' || overlap(other, atom)) this.choices++;
+    firsts.push(atom);
+    this.fresh = false;
+  }
 }
 
 function match(expression: RegExp, text: string, at: number): string {
@@ -81,17 +156,29 @@ function overlap(a: string, b: string): boolean {
   return false;
 }
 
+/** How V8's engine does on this pattern. */
+export function backtrackClass(pattern: string): BacktrackClass {
+  return new PatternReader(pattern).classify();
+}
+
 /**
  * Compiles a pattern that must match the whole text (RE2 `FullMatch`).
  * @param pattern valid RE2; `lower` has refused anything else
  */
 export function compileFullMatch(pattern: string): TextMatch {
-  if (isBacktrackSafe(pattern)) {
-    const expression = new RegExp(`^(?:${pattern})$`);
-    return (text) => expression.test(text);
+  const kind = backtrackClass(pattern);
+  if (kind === 'unsafe') {
+    const compiled = re2().compile(pattern);
+    return (text) => compiled.matches(text);
   }
-  const compiled = re2().compile(pattern);
-  return (text) => compiled.matches(text);
+  const expression = new RegExp(`^(?:${pattern})$`);
+  if (kind === 'linear') return (text) => expression.test(text);
+  let compiled: ReturnType<Re2['compile']> | null = null;
+  return (text) => {
+    if (text.length <= QUADRATIC_TEXT_MAX) return expression.test(text);
+    compiled ??= re2().compile(pattern);
+    return compiled.matches(text);
+  };
 }
 
 /** Replaces every match of an RE2 pattern; in the substitution `\1` is group 1 and `\\` a backslash. */
