@@ -77,6 +77,17 @@ export function useOneMallocArena(): boolean {
   }
 }
 
+/** Returns free pages of the C heap to the system; nothing where the C library has no such call. */
+export function trimMalloc(): void {
+  try {
+    const ffi = process.getBuiltinModule('node:ffi');
+    const library = ffi.dlopen(null, { malloc_trim: { arguments: ['u64'], return: 'i32' } });
+    library.functions.malloc_trim(0n);
+  } catch {
+    // Not glibc.
+  }
+}
+
 /** Descriptor of a socket that Node made (private field of its handle); −1 when it cannot be had. */
 export function descriptorOf(socket: Socket | { readonly _handle?: { readonly fd?: number } | null }): number {
   const handle = (socket as { readonly _handle?: { readonly fd?: number } | null })._handle;

@@ -2,6 +2,7 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { trimMalloc } from '../net/sockopt.ts';
 
 type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
 
@@ -14,4 +15,5 @@ export function giveMemoryBack(): void {
     collect = runInNewContext('gc') as Collect;
   }
   collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  trimMalloc();
 }

@@ -1,5 +1,6 @@
 // The running proxy as the main thread sees it: start, steady state, stop. Does nothing heavy itself.
 
+import { writeFileSync } from 'node:fs';
 import type { Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
 import { addressText } from '../net/listen.ts';
@@ -17,6 +18,9 @@ import type { ToWorker } from './messages.ts';
 import { ServerStats } from './server-stats.ts';
 import type { ServerView } from './server-view.ts';
 import { WorkerPool } from './worker-pool.ts';
+
+/** What start-up needed is given back this long after it, milliseconds. */
+const SETTLE_MS = 300;
 
 /** See the head of this file. */
 export class ProxyServer implements ServerView {
@@ -176,7 +180,8 @@ export class ProxyServer implements ServerView {
     this.serverStats.onLive(performance.now() - this.startedMs);
     this.flushTimer = setInterval(() => stats.flushInterval(), model.statsFlushIntervalMs);
     this.flushTimer.unref();
-    giveMemoryBack();
+    // Once the configuration thread is surely gone; the collection holds this thread for some 20 ms.
+    setTimeout(giveMemoryBack, SETTLE_MS).unref();
     logger('config').info('all dependencies initialized. starting workers');
   }
 
@@ -198,6 +203,8 @@ export class ProxyServer implements ServerView {
       import('./control-state.ts'),
     ]);
     this.admin = await openAdmin(model.admin, new ControlState(this, model, stats));
+    const { adminAddressPath } = this.options;
+    if (adminAddressPath !== '') writeFileSync(adminAddressPath, addressText(this.admin.address));
     logger('admin').info(`admin address: ${addressText(this.admin.address)}`);
   }
 
