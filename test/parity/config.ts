@@ -159,4 +159,4 @@ export function answer(status: string, headers: readonly string[] = [], body = '
 
 /** The stats that most groups compare: not those that depend on the length of times, nor gauges of the moment. */
 export const STATS =
-  /^(http\.(?!admin|differs)[^.]+\.(?!.*(bytes|active|buffered))(downstream_(rq|cx)_.*|no_route|no_cluster|rq_.*|passthrough.*)|cluster\.(?!differs)[^.]+\.(?!.*active)(upstream_rq_.*|upstream_cx_(total|connect_fail|connect_timeout|protocol_error|destroy.*_with_active_rq|max_requests|overflow|none_healthy|idle_timeout)|retry.*|internal.*|external.*)|tcp\..*_(total|bytes))$/;
+  /^(http\.(?!admin|differs)[^.]+\.(?!.*(bytes|active|buffered))(downstream_(rq|cx)_.*|no_route|no_cluster|rq_.*|passthrough.*)|cluster\.(?!differs)[^.]+\.(?!.*active)(upstream_rq_.*|upstream_cx_(total|connect_fail|connect_timeout|protocol_error|destroy.*_with_active_rq|max_requests|overflow|none_healthy)|retry.*|internal.*|external.*)|tcp\..*_(total|bytes))$/;

@@ -4,7 +4,7 @@ import type { ObservedMessage } from './types.ts';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const DATE = /\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g;
-const LOOPBACK_PORT = /127\.0\.0\.1:(\d{2,5})/g;
+const LOOPBACK_PORT = /127\.0\.0\.1:(\d{1,5})/g;
 const BARE_PORT = /\b(\d{4,5})\b/g;
 
 /** What is left of a route's timeout at a retry varies by milliseconds. */

@@ -84,21 +84,25 @@ export function getText(port: number, path: string): Promise<string> {
   });
 }
 
-/** Ports of the loopback that were free a moment ago, all different. */
+/** Ports for listeners come from below the kernel's own range, so that no upstream or client is given one by chance. */
+const PORT_FIRST = 10_000;
+const PORTS = 9_000;
+let nextPort = Math.floor(Math.random() * PORTS);
+
+/** Ports of the loopback that were free a moment ago, all different within this process. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.on('error', reject);
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address();
-            resolve(address !== null && typeof address === 'object' ? address.port : 0);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = PORT_FIRST + (nextPort++ % PORTS);
+    if (await isFree(port)) ports.push(port);
+  }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

@@ -16,6 +16,8 @@ const OPEN_EXPECTED_MS = 15;
 /** How long it is watched when nothing is known. */
 const UNKNOWN_MS = 1_300;
 const HANG_UP_MS = 2_000;
+/** `tcpmux`: nothing listens there. */
+const DEAD_PORT = 1;
 
 interface Played {
   readonly scenario: Scenario;
@@ -37,9 +39,9 @@ export async function runGroup(
   const upstreams = new Map<string, ScriptedUpstream>();
   try {
     for (const name of group.upstreams) upstreams.set(name, await ScriptedUpstream.start(waiter));
-    const names = ['admin', 'dead', ...group.listeners];
+    const names = ['admin', ...group.listeners];
     const free = await freePorts(names.length);
-    const ports: Record<string, number> = {};
+    const ports: Record<string, number> = { dead: DEAD_PORT };
     for (const [i, name] of names.entries()) ports[name] = free[i] ?? 0;
     for (const [name, upstream] of upstreams) ports[name] = upstream.port;
 

@@ -50,7 +50,6 @@ export const clusters: Group = {
       to('/panic', 'panic'),
       to('/no-panic', 'no-panic'),
       to('/draining', 'draining'),
-      to('/degraded', 'degraded'),
       to('/high', 'limits', { priority: 'HIGH' }),
       to('/default', 'limits'),
       to('/bound', 'bound'),
@@ -104,13 +103,6 @@ export const clusters: Group = {
             { lb_endpoints: [endpoint(ports, 'a', 'DRAINING'), endpoint(ports, 'b', 'HEALTHY')] },
           ]),
         ),
-        cluster(
-          'degraded',
-          [],
-          assignment('degraded', [
-            { lb_endpoints: [endpoint(ports, 'a', 'DEGRADED'), endpoint(ports, 'b', 'HEALTHY')] },
-          ]),
-        ),
         cluster('limits', [ports['a']], {
           circuit_breakers: {
             thresholds: [
@@ -152,7 +144,6 @@ export const clusters: Group = {
     at('panic', '/panic'),
     at('no panic', '/no-panic'),
     at('draining host is left out', '/draining'),
-    at('degraded host is the last choice', '/degraded'),
     at('limit of the high priority', '/high'),
     at('limit of the default priority', '/default'),
     at('source address of upstream connections', '/bound'),

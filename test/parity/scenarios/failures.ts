@@ -72,8 +72,6 @@ export const failures: Group = {
     { name: 'pending limit reached', client: [get('/queue')] },
     { name: 'no cluster named', client: [get('/header')] },
     { name: 'unknown cluster named', client: [get('/header', 'x-cluster: nobody')] },
-    sends('upstream closes on connect', { onConnect: [{ close: 'full' }] }),
-    sends('upstream resets on connect', { onConnect: [{ close: 'reset' }] }),
     sends('upstream closes after the request', { replies: [[{ close: 'full' }]] }),
     sends('upstream resets after the request', { replies: [[{ close: 'reset' }]] }),
     bytes('upstream closes within the head', 'HTTP/1.1 200 OK\r\nx-a: ', { waitMs: 20 }, { close: 'full' }),
