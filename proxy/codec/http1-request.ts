@@ -125,6 +125,7 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
       method,
       path: target,
       authority: facts.host,
+      hasAuthority: facts.hostSeen,
       scheme: '',
       minor,
       headers: facts.headers,
@@ -233,6 +234,7 @@ function applyTarget(head: RequestHead, options: H1Options): H1Error | null {
   if (head.method === 'CONNECT') {
     head.path = '';
     head.authority = target;
+    head.hasAuthority = true;
     head.upgrade = true;
     return null;
   }
@@ -244,13 +246,17 @@ function applyTarget(head: RequestHead, options: H1Options): H1Error | null {
   if (absolute.scheme !== 'http' && absolute.scheme !== 'https') return INVALID_SCHEME;
   head.path = absolute.path;
   head.authority = absolute.authority;
+  head.hasAuthority = true;
   head.scheme = absolute.scheme;
   return null;
 }
 
 /** Persistence, upgrade and nominated headers. */
 function applyConnection(head: RequestHead, options: H1Options): H1Error | null {
-  if (head.minor === 0 && !facts.hostSeen && head.authority === '') head.authority = options.defaultHostForHttp10;
+  if (head.minor === 0 && !head.hasAuthority && options.defaultHostForHttp10 !== '') {
+    head.authority = options.defaultHostForHttp10;
+    head.hasAuthority = true;
+  }
   if ((head.known & KNOWN_CONNECTION) === 0) return null;
   const { connection } = facts;
   if (connection === 'keep-alive') {

@@ -103,8 +103,10 @@ export interface RequestHead {
    * whose authority-form is in `authority`.
    */
   path: string;
-  /** From absolute-form, else `host`; empty when absent. */
+  /** From absolute-form, else `host`; empty when absent (or empty: see `hasAuthority`). */
   authority: string;
+  /** There was a `host` (perhaps an empty one, which is valid), an authority in the target, or a default for 1.0. */
+  hasAuthority: boolean;
   /** From absolute-form (`http`/`https`), else empty. */
   scheme: string;
   /** 0 or 1: the minor version. */

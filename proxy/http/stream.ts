@@ -136,7 +136,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.isGrpc = (head.known & KNOWN_CONTENT_TYPE) !== 0 && isGrpcType(headers.get('content-type'));
     this.hasEnvoyHeaders = (head.known & KNOWN_ENVOY) !== 0;
 
-    if (this.authority === '' && head.method !== 'CONNECT') {
+    if (!head.hasAuthority) {
       this.mustClose = !model.streamErrorOnInvalidHttpMessage;
       this.localReply(400, '', 'missing_host_header', null);
       return;
