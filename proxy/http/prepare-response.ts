@@ -13,7 +13,7 @@ export function prepareResponse(stream: HttpStream, headers: HeaderMap): void {
   headers.remove('transfer-encoding');
   headers.remove('keep-alive');
   headers.remove('proxy-connection');
-  if (stream.upgrade === '' && stream.status === 101) headers.remove('upgrade');
+  if (stream.upgrade === '') headers.remove('upgrade');
   if (model.via !== '') appendVia(headers, model.via);
   if (model.alwaysSetRequestIdInResponse && stream.requestId !== '') headers.set('x-request-id', stream.requestId);
   if (!headers.has('date')) headers.add('date', manager.clock.httpDate());
