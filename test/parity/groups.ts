@@ -5,6 +5,7 @@ import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { http1 } from './scenarios/http1.ts';
 import { listeners } from './scenarios/listeners.ts';
+import { options } from './scenarios/options.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
 import { rewriting } from './scenarios/rewriting.ts';
@@ -24,6 +25,7 @@ export const GROUPS: readonly Group[] = [
   retries,
   failures,
   replies,
+  options,
   clusters,
   listeners,
   tcpProxy,

@@ -1,0 +1,168 @@
+// Switches of the router and of the connection manager that change what is counted, logged or believed.
+
+import { answer, bootstrap, cluster, fileLog, get, http, request, router, routes, to } from '../config.ts';
+import type { Group, Scenario } from '../types.ts';
+
+const again = { retry_on: '5xx', num_retries: 1, retry_back_off: { base_interval: '0.01s' } };
+const matching = (name: string, header: string, string_match: object, extra: object = {}): object => ({
+  match: { prefix: `/${name}`, headers: [{ name: header, string_match, ...extra }] },
+  direct_response: { status: 200, body: { inline_string: name } },
+});
+/** Headers that count as one field when they are repeated, and others that stay several. */
+const repeated = [
+  matching('inline-exact', 'accept', { exact: 'b' }),
+  matching('inline-joined', 'accept', { exact: 'a,b' }),
+  matching('plain-exact', 'x-many', { exact: 'b' }),
+  matching('plain-joined', 'x-many', { exact: 'a,b' }),
+  matching('plain-not', 'x-many', { exact: 'b' }, { invert_match: true }),
+  matching('inline-not', 'accept', { exact: 'b' }, { invert_match: true }),
+];
+const on = (listener: string, name: string, ...client: Scenario['client']): Scenario => ({ name, listener, client });
+
+export const options: Group = {
+  name: 'options',
+  listeners: ['main', 'strict', 'quiet', 'expected', 'scheme', 'overload', 'attempts', 'begun'],
+  upstreams: ['a', 'slow'],
+  bootstrap: (ports, log) =>
+    bootstrap(
+      ports,
+      [
+        http(
+          ports,
+          log,
+          'main',
+          routes(
+            [
+              ...repeated,
+              to('/counted', 'a', {}, { stat_prefix: 'counted' }),
+              to('/again', 'a', { retry_policy: again }, { stat_prefix: 'again' }),
+              to('/late', 'slow', { timeout: '0.1s' }, { stat_prefix: 'late' }),
+              to('/dead', 'dead', {}, { stat_prefix: 'dead' }),
+              to('/nowhere', 'gone', {}, { stat_prefix: 'nowhere' }),
+              { match: { prefix: '/direct' }, direct_response: { status: 200 }, stat_prefix: 'direct' },
+              to('/', 'a'),
+            ],
+            {
+              virtual_clusters: [
+                { name: 'writes', headers: [{ name: ':method', string_match: { exact: 'POST' } }] },
+                { name: 'agains', headers: [{ name: ':path', string_match: { prefix: '/again' } }] },
+                { name: 'unused', headers: [{ name: ':path', string_match: { exact: '/unused' } }] },
+              ],
+            },
+            { validate_clusters: false },
+          ),
+          { access_log: [fileLog(log, { vcluster: '%VIRTUAL_CLUSTER_NAME%' })] },
+        ),
+        http(ports, log, 'strict', routes([to('/', 'a')]), {
+          use_remote_address: true,
+          http_filters: [
+            router({
+              strict_check_headers: [
+                'x-envoy-upstream-rq-timeout-ms',
+                'x-envoy-upstream-rq-per-try-timeout-ms',
+                'x-envoy-max-retries',
+                'x-envoy-retry-on',
+                'x-envoy-retry-grpc-on',
+              ],
+            }),
+          ],
+        }),
+        http(ports, log, 'quiet', routes([to('/', 'b')]), { http_filters: [router({ dynamic_stats: false })] }),
+        http(ports, log, 'expected', routes([to('/late', 'slow', { timeout: '9s' }), to('/', 'a')]), {
+          use_remote_address: true,
+          http_filters: [router({ respect_expected_rq_timeout: true })],
+        }),
+        http(ports, log, 'scheme', routes([to('/', 'a')]), {
+          scheme_header_transformation: { match_upstream: true },
+          access_log: [fileLog(log, { scheme: '%REQ(:SCHEME)%' })],
+        }),
+        http(ports, log, 'overload', routes([to('/', 'full'), to('/a', 'a')]), { append_local_overload: true }),
+        http(ports, log, 'attempts', routes([to('/', 'a', { retry_policy: again })]), {
+          http_filters: [router({ upstream_log: [fileLog(log, { upstream: 'yes', path: '%REQ(:PATH)%' })] })],
+          access_log: [],
+        }),
+        http(ports, log, 'begun', routes([to('/', 'a')]), {
+          access_log: [fileLog(log, { type: '%ACCESS_LOG_TYPE%' })],
+          access_log_options: { flush_access_log_on_new_request: true },
+        }),
+      ],
+      [
+        cluster('a', [ports['a']]),
+        cluster('b', [ports['a']]),
+        cluster('slow', [ports['slow']]),
+        cluster('dead', [ports['dead']]),
+        cluster('full', [ports['a']], {
+          circuit_breakers: { thresholds: [{ max_pending_requests: 0, max_connections: 0 }] },
+        }),
+      ],
+    ),
+  stats:
+    /^(vhost\..*|cluster\.(b|slow)\.(?!.*active)(upstream_rq_.*|internal.*|external.*|retry.*)|http\.(strict|overload)\.(downstream_rq_[1-5]xx|rq_.*))$/,
+  scenarios: [
+    ...['inline-exact', 'inline-joined', 'inline-not'].map((path) =>
+      on('main', `a repeated accept: ${path}`, get(`/${path}`, 'accept: a', 'accept: b')),
+    ),
+    ...['plain-exact', 'plain-joined', 'plain-not'].map((path) =>
+      on('main', `a repeated x-many: ${path}`, get(`/${path}`, 'x-many: a', 'x-many: b')),
+    ),
+    on('main', 'a route with stats', get('/counted')),
+    on('main', 'a virtual cluster', request('POST', '/counted', ['content-length: 2'], 'hi')),
+    {
+      name: 'a retried request of a virtual cluster',
+      client: [get('/again')],
+      upstreams: { a: { replies: [[answer('503 X')], [answer('200 OK')]] } },
+    },
+    {
+      name: 'retries at their limit in a virtual cluster',
+      client: [get('/again')],
+      upstreams: { a: { replies: [[answer('503 X')]] } },
+    },
+    {
+      name: 'a route with stats and its time-out',
+      client: [get('/late')],
+      upstreams: { slow: { replies: [[{ waitMs: 400 }, answer('200 OK')]] } },
+    },
+    on('main', 'a route with stats whose host is dead', get('/dead')),
+    on('main', 'a route with stats whose cluster is unknown', get('/nowhere')),
+    on('main', 'a direct response with stats', get('/direct')),
+    on('main', 'an internal request of a route with stats', get('/counted', 'x-forwarded-for: 10.0.0.1')),
+    {
+      name: 'an upgrade hint of the upstream',
+      client: [get('/counted')],
+      upstreams: { a: { replies: [['HTTP/1.1 100 Continue\r\n\r\n', answer('404 Not Found')]] } },
+    },
+    ...[
+      'x-envoy-upstream-rq-timeout-ms: 12x',
+      'x-envoy-upstream-rq-timeout-ms: 1200',
+      'x-envoy-upstream-rq-per-try-timeout-ms: -1',
+      'x-envoy-max-retries: many',
+      'x-envoy-retry-on: 5xx,never',
+      'x-envoy-retry-on: 5xx, reset',
+      'x-envoy-retry-grpc-on: 5xx',
+      'x-envoy-retry-grpc-on: cancelled,unavailable',
+    ].map((header) => on('strict', `strict: ${header}`, get('/', header))),
+    on('quiet', 'no stats by code', get('/')),
+    on('expected', 'an expected time-out that is passed on', get('/', 'x-envoy-expected-rq-timeout-ms: 1234')),
+    {
+      name: 'an expected time-out that ends',
+      listener: 'expected',
+      client: [get('/late', 'x-envoy-expected-rq-timeout-ms: 100')],
+      upstreams: { slow: { replies: [[{ waitMs: 400 }, answer('200 OK')]] } },
+    },
+    {
+      name: 'an expected time-out beside a set one',
+      listener: 'expected',
+      client: [get('/late', 'x-envoy-expected-rq-timeout-ms: 100', 'x-envoy-upstream-rq-timeout-ms: 5000')],
+      upstreams: { slow: { replies: [[{ waitMs: 400 }, answer('200 OK')]] } },
+    },
+    on('scheme', 'the scheme of a clear-text upstream', get('/', 'x-forwarded-proto: https')),
+    on('overload', 'overload that is ours', get('/')),
+    {
+      name: 'attempts are logged',
+      listener: 'attempts',
+      client: [get('/')],
+      upstreams: { a: { replies: [[answer('503 X')], [answer('200 OK')]] } },
+    },
+    on('begun', 'a request is logged when it begins', get('/')),
+  ],
+};
