@@ -56,6 +56,12 @@ import type { ResponseWriter } from './response-writer.ts';
 import { HttpStream } from './stream.ts';
 import { StreamTimers } from './timers.ts';
 
+/**
+ * Bytes of further requests that are kept while one is being served; beyond it the connection is not read. It may be
+ * exceeded by one read.
+ */
+const PIPELINED_BYTES_MAX = 65_536;
+
 /** See the head of this file. */
 export class Http1Connection implements TransportHandler, RequestSink, ResponseWriter {
   private readonly manager: HttpManager;
@@ -74,7 +80,10 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   /** The last response said `connection: close`. */
   private closing: boolean;
   private feeding: boolean;
+  /** An exchange has ended and the decoder was not asked for the next one yet. */
   private nextDue: boolean;
+  /** Reading is held because of `PIPELINED_BYTES_MAX`. */
+  private pipelineHeld: boolean;
   private closedByUs: boolean;
   private spoken: boolean;
   /** The peer has said its last word. */
@@ -106,6 +115,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.closing = false;
     this.feeding = false;
     this.nextDue = false;
+    this.pipelineHeld = false;
     this.closedByUs = false;
     this.spoken = false;
     this.gone = false;
@@ -144,12 +154,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     }
     if (!this.spoken) this.countProtocol();
     this.feeding = true;
-    let error = this.decoder.feed(chunk);
-    error = this.runDue(error);
+    const error = this.runDue(this.decoder.feed(chunk));
     this.feeding = false;
-    if (error !== null) this.onCodecError(error);
-    else if (this.stream === null && this.decoder.bufferedBytes > 0 && !this.closing) this.beginStream().onHeadBegun();
-    this.countBytes();
+    this.afterFeeding(error);
   }
 
   onEnd(): void {
@@ -171,6 +178,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
 
   onDrain(): void {
     if (this.stream !== null) this.stream.onWritable();
+    else if (this.nextDue) this.takeNext();
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
@@ -278,8 +286,14 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   release(): void {
     this.manager.count(HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL);
     this.transport.release();
-    const error = this.decoder.release();
-    if (error !== null) this.onCodecError(error);
+    if (this.feeding) {
+      this.decoder.release();
+      return;
+    }
+    this.feeding = true;
+    const error = this.runDue(this.decoder.release());
+    this.feeding = false;
+    this.afterFeeding(error);
   }
 
   onStreamOver(): void {
@@ -288,8 +302,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.stream = null;
     this.countBytes();
     if (this.gone || this.transport.closed) return;
-    // What follows an upgrade is no HTTP any more.
-    if (stream.upgrade !== '') this.closing = true;
+    // What follows an upgrade is no HTTP any more. A drain that began after the head went out could not announce itself.
+    if (stream.upgrade !== '' || this.draining) this.closing = true;
     if (this.closing) {
       // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read.
       if (stream.requestComplete && stream.wantsClose && stream.responseComplete) this.close();
@@ -297,13 +311,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
       return;
     }
     this.idleTimer?.start(this.manager.model.idleTimeoutMs);
-    if (this.feeding) this.nextDue = true;
-    else {
-      this.feeding = true;
-      const error = this.runDue(this.decoder.nextRequest());
-      this.feeding = false;
-      if (error !== null) this.onCodecError(error);
-    }
+    this.nextDue = true;
+    if (!this.feeding) this.takeNext();
   }
 
   // === Inside ===
@@ -317,15 +326,39 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     return stream;
   }
 
-  /** Decodes the next pipelined requests, one at a time, after the exchange before has ended. */
+  private takeNext(): void {
+    this.feeding = true;
+    const error = this.runDue(null);
+    this.feeding = false;
+    this.afterFeeding(error);
+  }
+
+  /**
+   * Decodes the next pipelined requests, one at a time, each after the exchange before it has ended. Answers that the
+   * peer does not read stop it until they have left: requests are small, what they ask for need not be.
+   */
   private runDue(first: H1Error | null): H1Error | null {
     let error = first;
-    while (this.nextDue && error === null && !this.closing) {
+    while (this.nextDue && error === null && !this.closing && !this.transport.congested) {
       this.nextDue = false;
       error = this.decoder.nextRequest();
     }
-    this.nextDue = false;
     return error;
+  }
+
+  /** Common end of everything that lets the decoder run. */
+  private afterFeeding(error: H1Error | null): void {
+    const { decoder } = this;
+    if (error !== null) this.onCodecError(error);
+    else if (this.stream === null && !this.nextDue && decoder.bufferedBytes > 0 && !this.closing)
+      this.beginStream().onHeadBegun();
+    const full = decoder.bufferedBytes > PIPELINED_BYTES_MAX && decoder.requestComplete;
+    if (full !== this.pipelineHeld) {
+      this.pipelineHeld = full;
+      if (full) this.transport.hold();
+      else this.transport.release();
+    }
+    this.countBytes();
   }
 
   private decideClose(stream: HttpStream, headers: HeaderMap, minor: number, endStream: boolean): void {

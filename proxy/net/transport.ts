@@ -149,7 +149,7 @@ export class Transport {
     }
     this.socket.cork();
     this.socket.write(head, 'latin1');
-    this.socket.write(chunk);
+    this.socket.write(keepable(chunk));
     const more = this.socket.write(suffix, 'latin1');
     this.socket.uncork();
     return more;
