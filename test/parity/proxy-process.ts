@@ -84,16 +84,50 @@ export function getText(port: number, path: string): Promise<string> {
   });
 }
 
-/** Ports for listeners come from below the kernel's own range, so that no upstream or client is given one by chance. */
+/**
+ * Ports for listeners come from below the kernel's own range, so that no upstream or client is given one by chance.
+ * A port that was free a moment ago is not enough: proxies bind with SO_REUSEPORT, so that two runs at the same time
+ * would share a port and each other's connections. A run therefore owns a block of ports.
+ */
 const PORT_FIRST = 10_000;
-const PORTS = 9_000;
-let nextPort = Math.floor(Math.random() * PORTS);
+const BLOCK_PORTS = 450;
+const BLOCKS = 30;
 
-/** Ports of the loopback that were free a moment ago, all different within this process. */
+interface PortBlock {
+  readonly first: number;
+  next: number;
+}
+
+let block: Promise<PortBlock> | null = null;
+
+/** The first block that no other run owns; its first port is listened on, without sharing, as long as this run lives. */
+async function ownBlock(): Promise<PortBlock> {
+  const start = Math.floor(Math.random() * BLOCKS);
+  for (let i = 0; i < BLOCKS; i++) {
+    const first = PORT_FIRST + ((start + i) % BLOCKS) * BLOCK_PORTS;
+    if (await holdPort(first)) return { first, next: 0 };
+  }
+  throw new Error('every block of ports is taken by another run');
+}
+
+function holdPort(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const guard = createServer();
+    guard.on('error', () => resolve(false));
+    guard.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
+      guard.unref();
+      resolve(true);
+    });
+  });
+}
+
+/** Ports of the loopback that were free a moment ago, all different within this process until the block is used up. */
 export async function freePorts(count: number): Promise<number[]> {
+  block ??= ownBlock();
+  const own = await block;
   const ports: number[] = [];
   while (ports.length < count) {
-    const port = PORT_FIRST + (nextPort++ % PORTS);
+    const port = own.first + 1 + (own.next++ % (BLOCK_PORTS - 1));
     if (await isFree(port)) ports.push(port);
   }
   return ports;
