@@ -27,7 +27,8 @@ function isEdge(list: string, from: number, step: 1 | -1): boolean {
 }
 
 /**
- * Removes the headers that `connection` nominates; `te: trailers` stays.
+ * Removes the headers that `connection` nominates; `te: trailers` stays. The body's framing was read before; a body
+ * whose length is nominated travels on in chunks.
  * @returns false when the nomination is one Envoy refuses: too many, or a header whose removal would hide the client
  */
 export function removeNominated(connection: string, headers: HeaderMap): boolean {
@@ -38,8 +39,7 @@ export function removeNominated(connection: string, headers: HeaderMap): boolean
     if (name === '' || name === 'close' || name === 'keep-alive' || name === 'upgrade' || name === 'connection')
       continue;
     if (name === 'x-forwarded-for' || name === 'x-forwarded-host' || name === 'x-forwarded-proto') return false;
-    if (name.startsWith(':') || name === 'host') return false;
-    if (name === 'transfer-encoding' || name === 'content-length') continue;
+    if (name.startsWith(':')) return false;
     if (name !== 'te') headers.remove(name);
     else if (!keepTrailersOnly(headers)) return false;
   }

@@ -251,13 +251,20 @@ function applyTarget(head: RequestHead, options: H1Options): H1Error | null {
   return null;
 }
 
-/** Persistence, upgrade and nominated headers. */
+/** Persistence, upgrade and nominated headers; then the host of an HTTP/1.0 request that has none. */
 function applyConnection(head: RequestHead, options: H1Options): H1Error | null {
+  if ((head.known & KNOWN_CONNECTION) !== 0) {
+    const problem = readConnection(head, options);
+    if (problem !== null) return problem;
+  }
   if (head.minor === 0 && !head.hasAuthority && options.defaultHostForHttp10 !== '') {
     head.authority = options.defaultHostForHttp10;
     head.hasAuthority = true;
   }
-  if ((head.known & KNOWN_CONNECTION) === 0) return null;
+  return null;
+}
+
+function readConnection(head: RequestHead, options: H1Options): H1Error | null {
   const { connection } = facts;
   if (connection === 'keep-alive') {
     head.keepAlive = true;
@@ -274,7 +281,14 @@ function applyConnection(head: RequestHead, options: H1Options): H1Error | null 
       dropConnectionTokens(headers, ['upgrade', 'http2-settings']);
     } else head.upgrade = true;
   }
-  return removeNominated(headers.get('connection') ?? '', headers) ? null : CONNECTION_HEADER_REJECTED;
+  const nominated = headers.get('connection') ?? '';
+  if (!removeNominated(nominated, headers)) return CONNECTION_HEADER_REJECTED;
+  // An absolute target names the authority again after its header is gone.
+  if (head.scheme === '' && head.method !== 'CONNECT' && hasToken(nominated, 'host')) {
+    head.authority = '';
+    head.hasAuthority = false;
+  }
+  return null;
 }
 
 /** RFC 9112 §6.1: exactly one `chunked`, never beside a length (unless configured), never in 1.0. */

@@ -305,8 +305,10 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     // What follows an upgrade is no HTTP any more. A drain that began after the head went out could not announce itself.
     if (stream.upgrade !== '' || this.draining) this.closing = true;
     if (this.closing) {
-      // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read.
-      if (stream.requestComplete && stream.wantsClose && stream.responseComplete) this.close();
+      // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read,
+      // as is one that was answered while its head was handled, without an upstream request (seen on Envoy 1.40).
+      if (stream.requestComplete && stream.wantsClose && stream.responseComplete && stream.request !== null)
+        this.close();
       else this.closeAfterFlush();
       return;
     }

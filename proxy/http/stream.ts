@@ -126,6 +126,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.method = head.method;
     this.path = head.path;
     this.authority = head.authority;
+    this.authorityIsEmpty = head.hasAuthority && head.authority === '';
     this.scheme = head.scheme;
     this.wantsClose = !head.keepAlive;
     this.requestHeaderBytes = head.wireBytes;

@@ -206,6 +206,11 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     const { upstream } = this;
     this.finish();
     if (upstream === null || upstream.closed) return;
+    if (error !== null) {
+      // The upstream must not take what it has got for the whole of it.
+      upstream.reset();
+      return;
+    }
     if (upstream.bufferedBytes > 0) this.flushUpstream(upstream);
     upstream.closeSoon();
   }

@@ -27,7 +27,7 @@ function requestHeader(name: string): HeaderRead {
       return (info) => orNull(info.path);
     case ':authority':
     case 'host':
-      return (info) => orNull(info.authority);
+      return (info) => (info.authority === '' && !info.authorityIsEmpty ? null : info.authority);
     case ':scheme':
       return (info) => orNull(info.scheme);
     default:

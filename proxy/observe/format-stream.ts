@@ -190,10 +190,11 @@ const environment: OperatorFactory = (argument, max, name) => {
 
 const host = latin1Image(hostname());
 
-/** `%STREAM_ID%` is the request id of an HTTP request, and a random one elsewhere. */
+/** `%STREAM_ID%` is the request id of an HTTP request, absent where its head was never read, and else a random one. */
 const streamId: Read<string | null> = (info) => {
   if (info.streamId !== '') return info.streamId;
   if (info.requestHeaders !== null) return info.requestHeaders.get('x-request-id');
+  if (info.protocol !== '') return null;
   info.streamId = randomUUID();
   return info.streamId;
 };

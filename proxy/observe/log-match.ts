@@ -83,7 +83,7 @@ function headerOf(info: StreamInfo, name: string): string | null {
       return info.path === '' ? null : info.path;
     case ':authority':
     case 'host':
-      return info.authority === '' ? null : info.authority;
+      return info.authority === '' && !info.authorityIsEmpty ? null : info.authority;
     case ':scheme':
       return info.scheme === '' ? null : info.scheme;
     default:

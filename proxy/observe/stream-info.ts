@@ -111,6 +111,8 @@ export class StreamInfo {
   method: string;
   scheme: string;
   authority: string;
+  /** A host was named, and it is empty. */
+  authorityIsEmpty: boolean;
   path: string;
   /** `null` before a head was decoded and on TCP. */
   requestHeaders: HeaderMap | null;
@@ -206,6 +208,7 @@ export class StreamInfo {
     this.method = '';
     this.scheme = '';
     this.authority = '';
+    this.authorityIsEmpty = false;
     this.path = '';
     this.requestHeaders = null;
     this.requestTrailers = null;

@@ -157,6 +157,6 @@ export function answer(status: string, headers: readonly string[] = [], body = '
   return [`HTTP/1.1 ${status}`, ...headers, `content-length: ${body.length}`, '', body].join('\r\n');
 }
 
-/** The stats that most groups compare: not those that depend on the length of times, nor gauges of the moment. */
+/** The stats that most groups compare: not those that depend on the length of times or on the moment of a flush, nor gauges. */
 export const STATS =
-  /^(http\.(?!admin|differs)[^.]+\.(?!.*(bytes|active|buffered))(downstream_(rq|cx)_.*|no_route|no_cluster|rq_.*|passthrough.*)|cluster\.(?!differs)[^.]+\.(?!.*active)(upstream_rq_.*|upstream_cx_(total|connect_fail|connect_timeout|protocol_error|destroy.*_with_active_rq|max_requests|overflow|none_healthy)|retry.*|internal.*|external.*)|tcp\..*_(total|bytes))$/;
+  /^(http\.(?!admin|differs)[^.]+\.(?!.*(bytes|active|buffered))(downstream_(rq|cx)_.*|no_route|no_cluster|rq_.*|passthrough.*)|cluster\.(?!differs)[^.]+\.(?!.*active)(upstream_rq_.*|upstream_cx_(total|connect_fail|connect_timeout|protocol_error|destroy.*_with_active_rq|max_requests|overflow|none_healthy)|retry.*|internal.*|external.*)|tcp\.(?!.*flush).*_(total|bytes))$/;

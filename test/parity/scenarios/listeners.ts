@@ -90,5 +90,5 @@ export const listeners: Group = {
     from('chain of a listener without default', 'none', '127.9.9.9'),
     from('order of criteria', 'order', '127.0.1.7'),
     from('transport protocol raw_buffer', 'order', '127.0.0.1', '127.0.3.3'),
-  ].map((scenario) => (scenario.name === 'no chain' ? { ...scenario, answers: 0 } : scenario)),
+  ].map((scenario) => (scenario.name === 'no chain' ? { ...scenario, client: [], answers: 0 } : scenario)),
 };
