@@ -2,7 +2,7 @@
 // fractions, string matchers, data sources, header mutations).
 
 import { readFileSync } from 'node:fs';
-import { isIP, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 import { ConfigError } from '../util/error.ts';
 import { bool, type Msg, messageMap, num, oneof, oneofCase, str, struct, sub } from './message.ts';
 import type {
@@ -171,7 +171,9 @@ export function requireIp(address: AddressModel, path: string): void {
 export function addressText(address: AddressModel): string {
   switch (address.kind) {
     case 'socket':
-      return isIPv6(address.address) ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+      return isIP(address.address) === 6
+        ? `[${address.address}]:${address.port}`
+        : `${address.address}:${address.port}`;
     case 'pipe':
       return address.path;
     case 'internal':

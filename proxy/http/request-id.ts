@@ -1,8 +1,8 @@
 // `x-request-id` as Envoy's UUID extension makes it (Envoy: extensions.request_id.uuid.v3).
 // The character at index 14 packs why a trace was taken; a fresh version-4 UUID has `4` there: not traced.
 
-import { randomUUID } from 'node:crypto';
 import type { HeaderMap } from '../codec/headers.ts';
+import { randomUuid } from '../util/uuid.ts';
 
 /**
  * Makes sure a request carries an id.
@@ -12,7 +12,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 export function ensureRequestId(headers: HeaderMap, force: boolean): string {
   const present = headers.get('x-request-id');
   if (present !== null && present !== '' && !force) return present;
-  const id = randomUUID();
+  const id = randomUuid();
   headers.set('x-request-id', id);
   return id;
 }

@@ -1,7 +1,7 @@
 // Opens listening sockets for Envoy addresses.
 
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { isIPv6, type Server } from 'node:net';
+import { isIP, type Server } from 'node:net';
 import { constants } from 'node:os';
 import type { AddressModel, ListenerModel, SocketOptionModel, TcpKeepaliveModel } from '../config/model.ts';
 import { ConfigError } from '../util/error.ts';
@@ -106,7 +106,7 @@ export async function listen(server: Server, spec: ListenSpec, fd: number): Prom
     removeStale(address.path);
     server.listen({ path: nodePath(address.path), backlog }, resolve);
   } else if (address.kind === 'socket') {
-    const ipv6Only = isIPv6(address.address) && !address.ipv4Compat;
+    const ipv6Only = isIP(address.address) === 6 && !address.ipv4Compat;
     server.listen({ host: address.address, port: address.port, backlog, ipv6Only, reusePort: spec.reusePort }, resolve);
   } else reject(new ConfigError('internal listeners cannot bind', addressText(address)));
   await promise;

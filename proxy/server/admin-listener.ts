@@ -5,7 +5,7 @@
 
 import { once } from 'node:events';
 import { chmodSync, unlinkSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AddressModel } from '../config/model.ts';
@@ -16,6 +16,9 @@ import { parseQuery, text } from './admin-answer.ts';
 import { AdminCounters } from './admin-counters.ts';
 import { type BodyBytes, recordOf } from './admin-record.ts';
 import type { AdminResponse, AdminState } from './admin-state.ts';
+
+/** Not imported: an import reads every export, and `WebSocket` then loads undici (measured: 36 ms and 15 MB). */
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** Bytes of a request head; Envoy's default. */
 const HEAD_BYTES_MAX = 60 * 1024;
