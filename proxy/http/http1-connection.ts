@@ -188,6 +188,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.closeTimer?.cancel();
     this.countBytes();
     if (error !== null && this.info.terminationDetails === '') this.info.transportFailureReason = '';
+    this.info.bytesReceived = this.countedRead;
+    this.info.bytesSent = this.countedWritten;
     manager.uncount(HTTP_DOWNSTREAM_CX_ACTIVE);
     if (this.spoken) manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
     manager.count(HTTP_DOWNSTREAM_CX_DESTROY);
@@ -446,6 +448,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   /** The protocol is known by its first bytes. */
   private countProtocol(): void {
     this.spoken = true;
+    this.info.protocol = 'HTTP/1.1';
     this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_TOTAL);
     this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
   }

@@ -5,6 +5,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { H1Options } from '../codec/http1.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
+import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
   HTTP_DOWNSTREAM_RQ_1XX,
@@ -39,7 +40,7 @@ export interface HttpEnv {
   readonly wheel: TimerWheel;
   readonly clusters: ClusterManager;
   /** Compiles access logs into one call; `null` when there are none. */
-  accessLogger(models: readonly AccessLogModel[]): ((info: StreamInfo) => void) | null;
+  accessLogger(models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null;
   /** A configured value of the runtime layers, percent of requests out of 100 for fractions; `null` = not set. */
   runtimeValue(key: string): string | number | boolean | null;
   /** True while responses should tell their connections to close (listener drain, failed health check). */
@@ -76,7 +77,11 @@ export class HttpManager {
   readonly cxLength: Histogram;
   private readonly listenerStats: Float64Array;
   private readonly rqTime: Histogram;
-  private readonly log: ((info: StreamInfo) => void) | null;
+  /** Written when a request's head is there; `null` unless `flush_access_log_on_new_request`. */
+  readonly startLog: AccessLogger | null;
+  /** Written every `access_log_flush_interval` while a stream lives; `null` without one. */
+  readonly periodicLog: AccessLogger | null;
+  private readonly log: AccessLogger | null;
   private readonly env: HttpEnv;
   private readonly listener: HttpListenerInfo;
   private readonly upgrades: ReadonlyMap<string, boolean>;
@@ -97,7 +102,10 @@ export class HttpManager {
     this.rqTime = env.stats.histogram(`${prefix}downstream_rq_time`);
     this.cxLength = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
     this.codecOptions = codecOptions(model);
-    this.log = env.accessLogger(model.accessLogs);
+    this.log = env.accessLogger(model.accessLogs, 'DownstreamEnd');
+    this.startLog = model.flushAccessLogOnNewRequest ? env.accessLogger(model.accessLogs, 'DownstreamStart') : null;
+    this.periodicLog =
+      model.accessLogFlushIntervalMs > 0 ? env.accessLogger(model.accessLogs, 'DownstreamPeriodic') : null;
     this.bufferLimitBytes = listener.perConnectionBufferLimitBytes;
     this.isInternal = compileInternal(model.internalAddresses);
     this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);

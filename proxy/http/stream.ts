@@ -6,6 +6,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
 import type { BodyFormatModel } from '../config/model-http.ts';
+import type { AccessLogger } from '../observe/access-log.ts';
 import {
   HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE,
   HTTP_DOWNSTREAM_CX_UPGRADES_TOTAL,
@@ -92,6 +93,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     timers.owner = this;
     manager.count(HTTP_DOWNSTREAM_RQ_TOTAL);
     manager.count(HTTP_DOWNSTREAM_RQ_ACTIVE);
+    if (manager.periodicLog !== null) timers.log.arm(manager.model.accessLogFlushIntervalMs);
   }
 
   get routeTimer(): Deadline {
@@ -143,9 +145,14 @@ export class HttpStream extends StreamInfo implements Downstream {
       return;
     }
     if (!this.checkPath(head)) return;
+    if (head.method === 'QUERY' && (head.known & KNOWN_CONTENT_TYPE) === 0) {
+      this.localReply(400, '', 'query_missing_content_type', null);
+      return;
+    }
     prepareRequest(this, head, headers);
     this.resolveRoute(headers);
     if (this.over || this.responseStarted) return;
+    if (manager.startLog !== null) this.logStart(manager.startLog, headers);
     if (head.upgrade && !this.admitUpgrade(headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
     this.request = manager.router.start(this, headers, endStream);
@@ -213,6 +220,14 @@ export class HttpStream extends StreamInfo implements Downstream {
   onMaxDuration(): void {
     this.manager.count(HTTP_DOWNSTREAM_RQ_MAX_DURATION_REACHED);
     this.timeOut('downstream duration timeout', 'max_duration_timeout');
+  }
+
+  onLogTimer(): void {
+    const { manager } = this;
+    if (manager.periodicLog === null) return;
+    this.measureDownstream();
+    manager.periodicLog(this);
+    this.timers.log.arm(manager.model.accessLogFlushIntervalMs);
   }
 
   // === From the router ===
@@ -380,6 +395,19 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.localReply(this.requestComplete ? 504 : 408, body, details, null);
   }
 
+  /** The record of a request that begins names the cluster that its route points to. */
+  private logStart(log: AccessLogger, headers: HeaderMap): void {
+    const cluster = this.route?.target?.(this, headers, this.random)?.cluster.current ?? null;
+    if (cluster !== null) this.upstreamCluster = cluster.model.statName;
+    this.measureDownstream();
+    log(this);
+  }
+
+  private measureDownstream(): void {
+    this.downstreamWireBytesSent = this.writer.bytesWritten - this.writtenBefore;
+    this.downstreamWireBytesReceived = this.writer.bytesRead - this.readBefore;
+  }
+
   private finish(): void {
     if (this.over) return;
     this.over = true;
@@ -389,8 +417,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.timers.cancel();
     if (this.request !== null) this.request.cancel();
     if (this.upgrade !== '') this.manager.uncount(HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE);
-    this.downstreamWireBytesSent = this.writer.bytesWritten - this.writtenBefore;
-    this.downstreamWireBytesReceived = this.writer.bytesRead - this.readBefore;
+    this.measureDownstream();
     this.manager.onStreamOver(this);
     this.writer.onStreamOver();
   }

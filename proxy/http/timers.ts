@@ -17,7 +17,9 @@ export class StreamTimers {
   private durationTimer: Deadline | null;
   private routeTimer: Deadline | null;
   private perTryTimer: Deadline | null;
+  private perTryIdleTimer: Deadline | null;
   private retryTimer: Deadline | null;
+  private logTimer: Deadline | null;
 
   constructor(runtime: Runtime, wheel: TimerWheel) {
     this.owner = null;
@@ -29,7 +31,9 @@ export class StreamTimers {
     this.durationTimer = null;
     this.routeTimer = null;
     this.perTryTimer = null;
+    this.perTryIdleTimer = null;
     this.retryTimer = null;
+    this.logTimer = null;
   }
 
   /** `stream_idle_timeout`: refreshed by every piece in either direction. */
@@ -62,6 +66,12 @@ export class StreamTimers {
     return this.retryTimer;
   }
 
+  /** `access_log_flush_interval`. */
+  get log(): Deadline {
+    this.logTimer ??= this.deadline((stream) => stream.onLogTimer());
+    return this.logTimer;
+  }
+
   /** Stops all and forgets the owner. */
   cancel(): void {
     this.owner = null;
@@ -71,7 +81,9 @@ export class StreamTimers {
     this.durationTimer?.cancel();
     this.routeTimer?.cancel();
     this.perTryTimer?.cancel();
+    this.perTryIdleTimer?.cancel();
     this.retryTimer?.cancel();
+    this.logTimer?.cancel();
   }
 
   private deadline(fire: (stream: HttpStream) => void): Deadline {

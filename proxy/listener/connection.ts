@@ -23,6 +23,9 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   transportFailureReason: string;
   detectedCloseType: string;
   localCloseReason: string;
+  protocol: string;
+  bytesReceived: number;
+  bytesSent: number;
   readonly listenerName: string;
   /** Set once the chain is chosen. */
   filterChainName: string;
@@ -47,6 +50,9 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.transportFailureReason = '';
     this.detectedCloseType = 'Normal';
     this.localCloseReason = '';
+    this.protocol = '';
+    this.bytesReceived = 0;
+    this.bytesSent = 0;
     this.listenerName = listenerName;
     this.filterChainName = '';
     this.startedMs = startedMs;

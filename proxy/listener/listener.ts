@@ -222,6 +222,11 @@ export class Listener {
     const record = new StreamInfo(connection, wallMs, connection.startedMs);
     record.remoteAddress = connection.directRemoteAddress;
     record.endMs = endMs;
+    record.protocol = connection.protocol;
+    record.requestBodyBytes = connection.bytesReceived;
+    record.responseBodyBytes = connection.bytesSent;
+    record.downstreamWireBytesReceived = connection.bytesReceived;
+    record.downstreamWireBytesSent = connection.bytesSent;
     return record;
   }
 }

@@ -9,8 +9,14 @@ import type { StreamInfo } from './stream-info.ts';
 /** Writes the record of one finished stream. */
 export type AccessLogger = (info: StreamInfo) => void;
 
-/** What ended, as `%ACCESS_LOG_TYPE%` prints it. */
-export type AccessLogType = 'DownstreamEnd' | 'TcpConnectionEnd' | 'UpstreamEnd' | 'NotSet';
+/** What has happened, as `%ACCESS_LOG_TYPE%` prints it. */
+export type AccessLogType =
+  | 'DownstreamStart'
+  | 'DownstreamPeriodic'
+  | 'DownstreamEnd'
+  | 'TcpConnectionEnd'
+  | 'UpstreamEnd'
+  | 'NotSet';
 
 /**
  * Compiles a list of access logs.

@@ -33,6 +33,10 @@ export interface ConnectionInfo {
   /** `%DOWNSTREAM_DETECTED_CLOSE_TYPE%`: `Normal`, `LocalReset` or `RemoteReset`. */
   detectedCloseType?: string;
   localCloseReason?: string;
+  /** What a filter that keeps no record of its own says of the connection when it ends; bytes on the wire. */
+  protocol?: string;
+  bytesReceived?: number;
+  bytesSent?: number;
 }
 
 /** What one side presented in its certificate; strings are latin1 images, lists in certificate order. */

@@ -61,7 +61,7 @@ export function compose(init: WorkerInit, model: Model, breakers: SharedArrayBuf
     runtime,
     wheel,
     clusters,
-    accessLogger: (models: readonly AccessLogModel[]) => accessLogger(models, 'DownstreamEnd'),
+    accessLogger,
     runtimeValue: (key: string) => model.runtime[key] ?? null,
     drainClose: (direction: 'unspecified' | 'inbound' | 'outbound') => drain.drainClose(direction),
     localIp: localIp(init.localAddressFamily),
