@@ -5,6 +5,7 @@
 // through private fields: where those are not as expected the socket is returned as it was and reads in the usual way.
 
 import { type OnReadOpts, type Server, Socket } from 'node:net';
+import { lend } from './lent-buffer.ts';
 
 /** Bytes of one read at most; Node's own size. */
 const READ_BUFFER_BYTES = 65_536;
@@ -80,7 +81,11 @@ export function readSlot(socket: Socket): ReadSlot | null {
   return (socket as unknown as SocketInside)[SLOT] ?? null;
 }
 
-/** Bytes that outlive the call they came in: a view of the shared buffer is copied, anything else returned as it is. */
-export function keepable(chunk: Uint8Array): Uint8Array {
-  return chunk.buffer === shared.buffer ? Buffer.from(chunk) : chunk;
+/** Writes to a socket what may be a view of the shared buffer. @returns as `socket.write` */
+export function writeKept(socket: Socket, chunk: Uint8Array): boolean {
+  if (chunk.buffer !== shared.buffer) return socket.write(chunk);
+  const lent = lend(chunk.length);
+  if (lent === null) return socket.write(Buffer.from(chunk));
+  lent.bytes.set(chunk, 0);
+  return socket.write(lent.first(chunk.length), lent.giveBack);
 }

@@ -6,7 +6,8 @@
 // leaves at once.
 
 import type { Socket } from 'node:net';
-import { adoptForShared, keepable, readSlot } from './read-buffer.ts';
+import { lend } from './lent-buffer.ts';
+import { adoptForShared, readSlot, writeKept } from './read-buffer.ts';
 
 /** Told what happens on a transport. Exactly one `onClose` ends every transport. */
 export interface TransportHandler {
@@ -113,19 +114,14 @@ export class Transport {
     const head = this.heldHead;
     if (head === '') {
       this.bytesWritten += chunk.length;
-      return this.socket.write(keepable(chunk));
+      return writeKept(this.socket, chunk);
     }
     this.heldHead = '';
     this.bytesWritten += chunk.length;
-    if (chunk.length <= COALESCE_BYTES_MAX) {
-      const joined = Buffer.allocUnsafe(head.length + chunk.length);
-      joined.write(head, 0, 'latin1');
-      joined.set(chunk, head.length);
-      return this.socket.write(joined);
-    }
+    if (chunk.length <= COALESCE_BYTES_MAX) return this.writeJoined(head, chunk, '');
     this.socket.cork();
     this.socket.write(head, 'latin1');
-    const more = this.socket.write(keepable(chunk));
+    const more = writeKept(this.socket, chunk);
     this.socket.uncork();
     return more;
   }
@@ -138,21 +134,24 @@ export class Transport {
     if (this.ended || this.closed) return true;
     const head = this.heldHead + prefix;
     this.heldHead = '';
-    const length = head.length + chunk.length + suffix.length;
-    this.bytesWritten += length;
-    if (chunk.length <= COALESCE_BYTES_MAX) {
-      const joined = Buffer.allocUnsafe(length);
-      joined.write(head, 0, 'latin1');
-      joined.set(chunk, head.length);
-      joined.write(suffix, head.length + chunk.length, 'latin1');
-      return this.socket.write(joined);
-    }
+    this.bytesWritten += prefix.length + chunk.length + suffix.length;
+    if (chunk.length <= COALESCE_BYTES_MAX) return this.writeJoined(head, chunk, suffix);
     this.socket.cork();
     this.socket.write(head, 'latin1');
-    this.socket.write(keepable(chunk));
+    writeKept(this.socket, chunk);
     const more = this.socket.write(suffix, 'latin1');
     this.socket.uncork();
     return more;
+  }
+
+  private writeJoined(head: string, chunk: Uint8Array, suffix: string): boolean {
+    const length = head.length + chunk.length + suffix.length;
+    const lent = lend(length);
+    const joined = lent === null ? Buffer.allocUnsafe(length) : lent.first(length);
+    joined.write(head, 0, 'latin1');
+    joined.set(chunk, head.length);
+    if (suffix !== '') joined.write(suffix, head.length + chunk.length, 'latin1');
+    return lent === null ? this.socket.write(joined) : this.socket.write(joined, lent.giveBack);
   }
 
   /** Sends what is held. */
