@@ -16,6 +16,7 @@ import { buildPicker } from '../proxy/upstream/picker.ts';
 import type { ClusterManager } from '../proxy/upstream/upstream.ts';
 import { SYSTEM_RUNTIME } from '../proxy/util/runtime.ts';
 import { directRoute, pathMatch, routeConfig } from '../test/fixtures/routes.ts';
+import { FakeStats } from '../test/fixtures/upstream.ts';
 
 const SIZES = [10, 1_000, 10_000];
 const ROUNDS = 7;
@@ -69,7 +70,11 @@ function lookups(name: string, build: (count: number) => Parameters<typeof route
   row(
     name,
     SIZES.map((count) => {
-      const table = compileRouteTable(routeConfig(build(count)), clusters, { runtimeValue: () => null });
+      const table = compileRouteTable(routeConfig(build(count)), {
+        clusters,
+        stats: new FakeStats(),
+        runtimeValue: () => null,
+      });
       // A prime number of requests, spread over the table.
       const infos = Array.from({ length: 97 }, (_, i) => of(Math.floor((i * count) / 97)));
       return measure((i) => (table.match(infos[i % 97] as StreamInfo, headers, 0) === null ? 1 : 0));

@@ -88,14 +88,12 @@ export const HCM_FIELDS: FieldTable = {
     rejected('extension discovery is not supported; use typed_config', 'config_discovery'),
   ),
   'envoy.extensions.filters.http.router.v3.Router': fields(
-    honoured(TEST, 'suppress_envoy_headers'),
+    honoured(TEST, 'suppress_envoy_headers dynamic_stats respect_expected_rq_timeout strict_check_headers'),
     harmless('requests are not traced yet', 'router.proto', 'start_child_span'),
     harmless('early data needs TLS', 'router.proto', 'reject_connect_request_early_data'),
     rejected('upstream filters are not supported; use http_filters', 'upstream_http_filters'),
     warned('attempts are logged when they end', 'upstream_log_options'),
-    warned('the stats are always kept', 'dynamic_stats suppress_grpc_request_failure_code_stats'),
-    warned('x-envoy-expected-rq-timeout-ms of a request is not read', 'respect_expected_rq_timeout'),
-    warned('headers with values that cannot be read are ignored', 'strict_check_headers'),
+    warned('the stats are always kept', 'suppress_grpc_request_failure_code_stats'),
     warned('attempts are not logged; use access_log of the connection manager', 'upstream_log'),
   ),
 

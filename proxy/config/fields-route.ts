@@ -45,12 +45,11 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured(TEST, HEADER_MUTATIONS),
     honoured(
       TEST,
-      'name match route redirect direct_response non_forwarding_action metadata decorator typed_per_filter_config per_request_buffer_limit_bytes request_body_buffer_limit',
+      'name match route redirect direct_response non_forwarding_action metadata decorator typed_per_filter_config per_request_buffer_limit_bytes request_body_buffer_limit stat_prefix',
     ),
     rejected('use route, redirect or direct_response', 'filter_action'),
     rejected(SPECIFIERS, 'route_specifiers'),
     warned('requests are not traced yet', 'tracing'),
-    warned('routes have no stats of their own', 'stat_prefix'),
   ),
   'envoy.config.route.v3.NonForwardingAction': fields(),
   'envoy.config.route.v3.Decorator': fields(
@@ -86,7 +85,7 @@ export const ROUTE_FIELDS: FieldTable = {
   'envoy.config.route.v3.RouteAction': fields(
     honoured(
       TEST,
-      'cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy priority upgrade_configs max_stream_duration',
+      'cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy priority upgrade_configs max_stream_duration max_grpc_timeout grpc_timeout_offset',
     ),
     harmless(SUBSETS, ROUTES, 'metadata_match'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
@@ -106,26 +105,20 @@ export const ROUTE_FIELDS: FieldTable = {
       'internal redirects are not supported yet; remove it',
       'internal_redirect_policy internal_redirect_action',
     ),
-    warned('the grpc-timeout header is not read yet; the route timeout holds', 'max_grpc_timeout grpc_timeout_offset'),
     warned('requests are not hedged yet', 'hedge_policy'),
     warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
   ),
   'envoy.config.route.v3.RouteAction.UpgradeConfig': fields(
     honoured(TEST, 'upgrade_type enabled'),
-    rejected('CONNECT is not supported yet; remove it', 'connect_config'),
+    rejected('CONNECT is passed on as it is; remove it', 'connect_config'),
   ),
   'envoy.config.route.v3.RouteAction.MaxStreamDuration': fields(
-    honoured(TEST, 'max_stream_duration'),
-    warned(
-      'the grpc-timeout header is not read yet; the route timeout holds',
-      'grpc_timeout_header_max grpc_timeout_header_offset',
-    ),
+    honoured(TEST, 'max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset'),
   ),
   'envoy.config.route.v3.WeightedCluster': fields(
-    honoured(TEST, 'clusters header_name'),
+    honoured(TEST, 'clusters header_name runtime_key_prefix'),
     harmless('the sum of the weights is the total', ROUTES, 'total_weight'),
     rejected('hash policies are not supported yet; use header_name', 'use_hash_policy'),
-    warned('weights do not come from the runtime', 'runtime_key_prefix'),
   ),
   'envoy.config.route.v3.WeightedCluster.ClusterWeight': fields(
     honoured(TEST, HEADER_MUTATIONS),
@@ -135,13 +128,12 @@ export const ROUTE_FIELDS: FieldTable = {
   'envoy.config.route.v3.RetryPolicy': fields(
     honoured(
       TEST,
-      'retry_on num_retries per_try_timeout retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off retriable_headers retriable_request_headers',
+      'retry_on num_retries per_try_timeout retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off retriable_headers retriable_request_headers per_try_idle_timeout',
     ),
     rejected('retry priorities are not supported yet; remove it', 'retry_priority'),
     rejected('retry options are not supported; remove it', 'retry_options_predicates'),
     rejected('retries stay in the cluster; remove it', 'refresh_cluster_on_retry'),
     warned('retry_back_off holds for rate limited answers too', 'rate_limited_retry_back_off'),
-    warned('per_try_timeout holds alone', 'per_try_idle_timeout'),
   ),
   'envoy.config.route.v3.RetryPolicy.RetryHostPredicate': fields(honoured(TEST, 'name typed_config')),
   'envoy.config.route.v3.RetryPolicy.RetryBackOff': fields(honoured(TEST, 'base_interval max_interval')),

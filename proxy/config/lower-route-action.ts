@@ -9,7 +9,13 @@ import { lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerRegexRewrite } from './lower-route-reply.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
 import type { JsonObject } from './model.ts';
-import type { RetryPolicyModel, RouteActionModel, UpgradeModel, WeightedClusterModel } from './model-http.ts';
+import type {
+  GrpcLimitsModel,
+  RetryPolicyModel,
+  RouteActionModel,
+  UpgradeModel,
+  WeightedClusterModel,
+} from './model-http.ts';
 
 const CLUSTER_NOT_FOUND_CODES = [503, 404, 500] as const;
 const PRIORITIES = ['default', 'high'] as const;
@@ -70,10 +76,16 @@ export function lowerRouteAction(message: Msg, scope: RouteScope, path: string):
     regexRewrite: regexRewrite === null ? null : lowerRegexRewrite(regexRewrite, `${path}.regex_rewrite`),
     hostRewrite: lowerHostRewrite(message, path),
     appendXForwardedHost: bool(message, 'appendXForwardedHost'),
-    timeoutMs: wholeMs(message, 'timeout', ROUTE_TIMEOUT_MS_DEFAULT, path),
+    // Where `max_stream_duration` is given, even empty, Envoy leaves the route's own time-out out of account.
+    timeoutMs: maxStream === null ? wholeMs(message, 'timeout', ROUTE_TIMEOUT_MS_DEFAULT, path) : 0,
     idleTimeoutMs: wholeMs(message, 'idleTimeout', -1, path),
     maxStreamDurationMs:
       maxStream === null ? -1 : wholeMs(maxStream, 'maxStreamDuration', -1, `${path}.max_stream_duration`),
+    grpcStreamLimits:
+      maxStream === null
+        ? null
+        : lowerGrpcLimits(maxStream, 'grpcTimeoutHeaderMax', 'grpcTimeoutHeaderOffset', `${path}.max_stream_duration`),
+    grpcLimits: lowerGrpcLimits(message, 'maxGrpcTimeout', 'grpcTimeoutOffset', path),
     flushTimeoutMs: wholeMs(message, 'flushTimeout', -1, path),
     priority: PRIORITIES[num(message, 'priority')] ?? 'default',
     retry: retry === null ? scope.retry : lowerRetryPolicy(retry, `${path}.retry_policy`),
@@ -81,6 +93,11 @@ export function lowerRouteAction(message: Msg, scope: RouteScope, path: string):
     metadataMatch: lbMetadata(metadataMatch),
     includeVirtualHostRateLimits: bool(message, 'includeVhRateLimits'),
   };
+}
+
+function lowerGrpcLimits(message: Msg, max: string, offset: string, path: string): GrpcLimitsModel | null {
+  const maxMs = wholeMs(message, max, -1, path);
+  return maxMs < 0 ? null : { maxMs, offsetMs: wholeMs(message, offset, 0, path) };
 }
 
 /** Only the balancer's own namespace selects endpoints. */

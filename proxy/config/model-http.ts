@@ -251,12 +251,24 @@ export interface RouteActionModel {
   readonly idleTimeoutMs: number;
   /** −1 = not set. */
   readonly maxStreamDurationMs: number;
+  /** `max_stream_duration.grpc_timeout_header_max` and `_offset`; `null` = the `grpc-timeout` header is not read. */
+  readonly grpcStreamLimits: GrpcLimitsModel | null;
+  /** `max_grpc_timeout` and `grpc_timeout_offset`; `null` = the `grpc-timeout` header is not read. */
+  readonly grpcLimits: GrpcLimitsModel | null;
   readonly flushTimeoutMs: number;
   readonly priority: 'default' | 'high';
   readonly retry: RetryPolicyModel | null;
   readonly upgrades: readonly UpgradeModel[];
   readonly metadataMatch: JsonObject | null;
   readonly includeVirtualHostRateLimits: boolean;
+}
+
+/** Limits of what a gRPC client says in `grpc-timeout`. */
+export interface GrpcLimitsModel {
+  /** 0 = what the client says. */
+  readonly maxMs: number;
+  /** Taken off, for the way back. */
+  readonly offsetMs: number;
 }
 
 export interface WeightedClusterModel {

@@ -19,6 +19,7 @@ import {
   chunkHead,
   LAST_CHUNK,
   responseFraming,
+  statusLineBytes,
   writeResponseHead,
   writeTrailers,
 } from '../codec/http1-write.ts';
@@ -247,14 +248,15 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     const minor = stream.protocol === 'HTTP/1.0' ? 0 : 1;
     const framing = responseFraming(stream.method, status, headers, minor, endStream);
     this.framing = framing;
-    const raw = stream.upgrade !== '' && (status === 101 || stream.upgrade === 'connect');
+    const raw = stream.upgrade !== '' && (status === 101 || (stream.upgrade === 'connect' && status < 300));
     if (!raw) {
       if (!this.closing) this.decideClose(stream, headers, minor, endStream);
       if (this.closing) headers.set('connection', 'close');
       else if (minor === 0) headers.set('connection', 'keep-alive');
     }
     const text = writeResponseHead(status, headers, minor, framing, manager.model.http1.headerCase);
-    stream.responseHeaderBytes = text.length;
+    // Envoy counts the fields alone, without the status line and the empty line.
+    stream.responseHeaderBytes = text.length - statusLineBytes(status) - 2;
     this.transport.writeHead(text);
   }
 
@@ -272,7 +274,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   writeTrailers(trailers: HeaderMap): void {
     if (this.framing !== FRAMING_CHUNKED) return;
     const { http1 } = this.manager.model;
-    this.transport.writeHead(writeTrailers(http1.enableTrailers ? trailers : null, http1.headerCase));
+    const text = writeTrailers(http1.enableTrailers ? trailers : null, http1.headerCase);
+    if (this.stream !== null) this.stream.responseHeaderBytes += text.length - LAST_CHUNK.length;
+    this.transport.writeHead(text);
   }
 
   abort(): void {

@@ -33,6 +33,9 @@ const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
 ]);
 const GRPC_UNKNOWN = 2;
 
+/** Replies whose gRPC status does not follow from their HTTP status, by their details. */
+const GRPC_STATUS_OF_DETAILS: ReadonlyMap<string, number> = new Map([['max_duration_timeout', 4]]);
+
 /** Builds an answer; sets `info.status` and `info.localReplyBody` for mappers and formatters. */
 export function buildLocalReply(
   stream: HttpStream,
@@ -71,7 +74,8 @@ function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {
   const { headers } = reply;
   headers.remove('content-length');
   headers.set('content-type', 'application/grpc');
-  headers.set('grpc-status', `${GRPC_STATUS.get(reply.status) ?? GRPC_UNKNOWN}`);
+  const status = GRPC_STATUS_OF_DETAILS.get(stream.details) ?? GRPC_STATUS.get(reply.status) ?? GRPC_UNKNOWN;
+  headers.set('grpc-status', `${status}`);
   if (reply.body !== '' && stream.method !== 'HEAD') headers.set('grpc-message', percentEncode(reply.body));
   return { status: 200, body: '', headers };
 }

@@ -116,7 +116,7 @@ export class HttpManager {
     this.router = new Router(filter.config, env.runtime, env.stats, prefix);
     const routeConfig = model.routes.kind === 'inline' ? model.routes.config : emptyRoutes(model.routes.name);
     this.internalOnlyHeaders = routeConfig.internalOnlyHeaders;
-    this.routes = compileRouteTable(routeConfig, env.clusters, env);
+    this.routes = compileRouteTable(routeConfig, env);
     this.connections = new Set();
   }
 

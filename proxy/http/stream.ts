@@ -27,6 +27,7 @@ import {
 import { FLAG_DC, FLAG_DPE, FLAG_SI } from '../observe/flags.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
+import { readGrpcTimeout, streamLimit, writeGrpcTimeout } from '../router/grpc-timeout.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { CompiledRoute } from '../router/route.ts';
 import type { Deadline } from '../util/deadline.ts';
@@ -102,6 +103,9 @@ export class HttpStream extends StreamInfo implements Downstream {
   get perTryTimer(): Deadline {
     return this.timers.perTry;
   }
+  get perTryIdleTimer(): Deadline {
+    return this.timers.perTryIdle;
+  }
   get retryTimer(): Deadline {
     return this.timers.retry;
   }
@@ -131,7 +135,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.authorityIsEmpty = head.hasAuthority && head.authority === '';
     this.scheme = head.scheme;
     this.wantsClose = !head.keepAlive;
-    this.requestHeaderBytes = head.wireBytes;
+    this.requestHeaderBytes = head.fieldBytes;
     this.random = (Math.random() * 0x1_0000_0000) >>> 0;
     if (model.requestHeadersTimeoutMs > 0) this.timers.headers.cancel();
     if (endStream) this.endRequest();
@@ -140,7 +144,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.hasEnvoyHeaders = (head.known & KNOWN_ENVOY) !== 0;
 
     if (!head.hasAuthority) {
-      this.mustClose = !model.streamErrorOnInvalidHttpMessage;
       this.localReply(400, '', 'missing_host_header', null);
       return;
     }
@@ -226,7 +229,9 @@ export class HttpStream extends StreamInfo implements Downstream {
     const { manager } = this;
     if (manager.periodicLog === null) return;
     this.measureDownstream();
+    this.request?.countRunning(1);
     manager.periodicLog(this);
+    this.request?.countRunning(-1);
     this.timers.log.arm(manager.model.accessLogFlushIntervalMs);
   }
 
@@ -279,6 +284,8 @@ export class HttpStream extends StreamInfo implements Downstream {
       return;
     }
     this.details = details;
+    // As Envoy sees it, whoever sent a bad request may not know where the next one begins.
+    if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.mustClose = true;
     const reply = buildLocalReply(this, status, body, add, format ?? null);
     const bodyless = this.method === 'HEAD' || reply.body === '';
     this.respondHead(reply.status, reply.headers, bodyless);
@@ -334,7 +341,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     const verdict: PathVerdict = preparePath(this, manager.model);
     if (verdict === 'reject') {
       manager.count(HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION);
-      this.mustClose = true;
       this.localReply(400, '', 'path_normalization_failed', null);
       return false;
     }
@@ -364,10 +370,22 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.virtualHostMetadata = route.virtualHost.metadata;
     this.virtualHostName = route.virtualHostName;
     if (route.idleTimeoutMs >= 0) this.idleMs = route.idleTimeoutMs;
-    const durationMs = route.maxStreamDurationMs >= 0 ? route.maxStreamDurationMs : manager.model.maxStreamDurationMs;
-    if (durationMs > 0) this.timers.duration.arm(durationMs);
+    this.limitDuration(route, headers);
     if (route.virtualHost.virtualClusters.length > 0)
       this.virtualClusterName = table.virtualCluster(route, this, headers);
+  }
+
+  private limitDuration(route: CompiledRoute, headers: HeaderMap): void {
+    let ms = route.maxStreamDurationMs >= 0 ? route.maxStreamDurationMs : this.manager.model.maxStreamDurationMs;
+    if (this.isGrpc) {
+      const asked = route.grpcStreamLimits === null ? -1 : readGrpcTimeout(headers);
+      if (route.grpcStreamLimits !== null && asked >= 0) {
+        ms = streamLimit(asked, route.grpcStreamLimits);
+        this.timers.duration.arm(Math.max(1, ms));
+      }
+      if (asked >= 0 || ms > 0) writeGrpcTimeout(headers, ms);
+    }
+    if (ms > 0) this.timers.duration.arm(ms);
   }
 
   /** @returns false when the upgrade was refused */

@@ -61,6 +61,10 @@ export class StreamTimers {
     this.perTryTimer ??= this.deadline((stream) => stream.request?.onPerTryTimeout());
     return this.perTryTimer;
   }
+  get perTryIdle(): Deadline {
+    this.perTryIdleTimer ??= this.deadline((stream) => stream.request?.onPerTryIdle());
+    return this.perTryIdleTimer;
+  }
   get retry(): Deadline {
     this.retryTimer ??= this.deadline((stream) => stream.request?.onRetryTimer());
     return this.retryTimer;

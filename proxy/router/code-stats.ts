@@ -4,9 +4,12 @@
 import { UPSTREAM_RQ_COMPLETED } from '../observe/catalogue-cluster.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 
-/** Codes that get a cell of their own are 100 to 599; anything else only counts as completed. */
+/** Codes that get a cell of their own are 100 to 599; all others share `upstream_rq_unknown` and have no class. */
 const CODE_MIN = 100;
 const CODE_END = 600;
+/** Stands for every other code; its place is behind the codes. */
+const UNKNOWN = CODE_END;
+const PLACES = UNKNOWN - CODE_MIN + 1;
 
 /** The cells that one status touches under one origin. */
 interface CodeCells {
@@ -22,6 +25,7 @@ export class CodeStats {
   private readonly stats: StatsStore;
   private readonly prefix: string;
   private readonly block: Float64Array;
+  private readonly dynamic: boolean;
   private readonly internal: (CodeCells | null)[];
   private readonly external: (CodeCells | null)[];
   private readonly retried: (CodeCells | null)[];
@@ -29,14 +33,18 @@ export class CodeStats {
   private internalTimeMs: Histogram | null;
   private externalTimeMs: Histogram | null;
 
-  /** @param prefix with its trailing dot, e.g. `cluster.reviews.` */
-  constructor(stats: StatsStore, prefix: string, block: Float64Array) {
+  /**
+   * @param prefix with its trailing dot, e.g. `cluster.reviews.`
+   * @param dynamic false = nothing is charged (`dynamic_stats` of the router)
+   */
+  constructor(stats: StatsStore, prefix: string, block: Float64Array, dynamic: boolean) {
     this.stats = stats;
     this.prefix = prefix;
     this.block = block;
-    this.internal = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
-    this.external = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
-    this.retried = new Array<CodeCells | null>(CODE_END - CODE_MIN).fill(null);
+    this.dynamic = dynamic;
+    this.internal = new Array<CodeCells | null>(PLACES).fill(null);
+    this.external = new Array<CodeCells | null>(PLACES).fill(null);
+    this.retried = new Array<CodeCells | null>(PLACES).fill(null);
     this.timeMs = null;
     this.internalTimeMs = null;
     this.externalTimeMs = null;
@@ -44,10 +52,11 @@ export class CodeStats {
 
   /** @param internal the request counts as internal (`x-envoy-internal`) */
   charge(status: number, internal: boolean): void {
+    if (!this.dynamic) return;
     this.block[UPSTREAM_RQ_COMPLETED] = (this.block[UPSTREAM_RQ_COMPLETED] as number) + 1;
-    if (status < CODE_MIN || status >= CODE_END) return;
     const table = internal ? this.internal : this.external;
-    const cells = table[status - CODE_MIN] ?? this.open(table, status, internal ? 'internal.' : 'external.');
+    const code = status < CODE_MIN || status >= CODE_END ? UNKNOWN : status;
+    const cells = table[code - CODE_MIN] ?? this.open(table, code, internal ? 'internal.' : 'external.');
     increment(cells.code);
     increment(cells.codeByOrigin);
     increment(cells.group);
@@ -57,7 +66,7 @@ export class CodeStats {
 
   /** An answer that led to another attempt: under `retry.` and nowhere else. */
   chargeRetry(status: number): void {
-    if (status < CODE_MIN || status >= CODE_END) return;
+    if (!this.dynamic || status < CODE_MIN || status >= CODE_END) return;
     const cells = this.retried[status - CODE_MIN] ?? this.open(this.retried, status, 'retry.');
     increment(cells.codeByOrigin);
     increment(cells.groupByOrigin);
@@ -66,6 +75,7 @@ export class CodeStats {
 
   /** The time from the request's end to the response's end. */
   recordTime(ms: number, internal: boolean): void {
+    if (!this.dynamic) return;
     if (this.timeMs === null) this.timeMs = this.stats.histogram(`${this.prefix}upstream_rq_time`);
     this.timeMs.record(ms);
     if (internal) {
@@ -80,13 +90,15 @@ export class CodeStats {
   }
 
   private open(table: (CodeCells | null)[], status: number, origin: string): CodeCells {
+    const known = status !== UNKNOWN;
+    const code = `upstream_rq_${known ? status : 'unknown'}`;
     const group = `upstream_rq_${Math.floor(status / 100)}xx`;
     const cell = (name: string) => this.stats.cell(`${this.prefix}${name}`, 'c');
     const cells: CodeCells = {
-      code: origin === 'retry.' ? NOWHERE : cell(`upstream_rq_${status}`),
-      codeByOrigin: cell(`${origin}upstream_rq_${status}`),
-      group: origin === 'retry.' ? NOWHERE : cell(group),
-      groupByOrigin: cell(`${origin}${group}`),
+      code: origin === 'retry.' ? NOWHERE : cell(code),
+      codeByOrigin: cell(`${origin}${code}`),
+      group: origin === 'retry.' || !known ? NOWHERE : cell(group),
+      groupByOrigin: known ? cell(`${origin}${group}`) : NOWHERE,
       completedByOrigin: cell(`${origin}upstream_rq_completed`),
     };
     table[status - CODE_MIN] = cells;

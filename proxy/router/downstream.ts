@@ -27,6 +27,7 @@ export interface Downstream extends StreamInfo {
   /** Timers that live as long as the connection; the router arms them and they call it back through the stream. */
   readonly routeTimer: Deadline;
   readonly perTryTimer: Deadline;
+  readonly perTryIdleTimer: Deadline;
   readonly retryTimer: Deadline;
   /** Bytes of request body the router may keep before it must stop the sender. */
   readonly bufferLimitBytes: number;

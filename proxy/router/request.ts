@@ -6,6 +6,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import {
   RETRY_OR_SHADOW_ABANDONED,
+  UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT,
   UPSTREAM_RQ_PER_TRY_TIMEOUT,
   UPSTREAM_RQ_RETRY,
   UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL,
@@ -14,7 +15,15 @@ import {
   UPSTREAM_RQ_RETRY_SUCCESS,
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
-import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
+import {
+  ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED,
+  VCLUSTER_UPSTREAM_RQ_RETRY,
+  VCLUSTER_UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
+  VCLUSTER_UPSTREAM_RQ_RETRY_OVERFLOW,
+  VCLUSTER_UPSTREAM_RQ_RETRY_SUCCESS,
+  VCLUSTER_UPSTREAM_RQ_TIMEOUT,
+  VCLUSTER_UPSTREAM_RQ_TOTAL,
+} from '../observe/catalogue-http.ts';
 import { FLAG_UH, FLAG_UO, FLAG_URX, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { countHostTimeout } from '../upstream/host.ts';
@@ -30,11 +39,14 @@ import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { failureText, resetDetails } from './failure.ts';
+import { readGrpcTimeout, routeLimit, writeGrpcTimeout } from './grpc-timeout.ts';
+import { KeptBody } from './kept-body.ts';
 import { RetryState } from './retry.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
+import type { RouteStats } from './route-stats.ts';
 import type { Router } from './router.ts';
-import { type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
+import { expectedTimeoutMs, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
 
 const UPSTREAM_CONNECT_ERROR = 'upstream connect error or disconnect/reset before headers. ';
 const TIMEOUT_BODY = 'upstream request timeout';
@@ -48,12 +60,15 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   globalMs: number;
   perTryMs: number;
   alternativeResponse: boolean;
+  expectedGiven: boolean;
 
   private readonly router: Router;
   private readonly route: CompiledRoute;
   private readonly target: CompiledTarget;
   private readonly cluster: Cluster;
   private readonly codes: CodeStats;
+  /** Stats of the virtual cluster and of the route, where there are any. */
+  private readonly scopes: readonly RouteStats[] | null;
   private attempt: Attempt | null;
   private retry: RetryState | null;
   private retryTaken: boolean;
@@ -62,15 +77,16 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** The attempt before ended at its time limit. */
   private afterTimeout: boolean;
   private beganMs: number;
-  /** Request body not yet sent, or kept for a replay. */
-  private kept: Uint8Array[];
-  private keptBytes: number;
+  private perTryIdleMs: number;
+  private kept: KeptBody | null;
   private keptTrailers: HeaderMap | null;
   private requestEnded: boolean;
   private headOnly: boolean;
   private holding: boolean;
   private responseHeld: boolean;
   private internal: boolean;
+  /** The upstream has agreed to an upgrade: bytes flow both ways until a side closes. */
+  private tunnel: boolean;
   private over: boolean;
 
   constructor(
@@ -80,6 +96,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     target: CompiledTarget,
     cluster: Cluster,
     codes: CodeStats,
+    scopes: readonly RouteStats[] | null,
   ) {
     this.router = router;
     this.down = down;
@@ -87,26 +104,29 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.target = target;
     this.cluster = cluster;
     this.codes = codes;
+    this.scopes = scopes;
     this.priority = route.priority;
     this.avoidHost = null;
     this.avoidHostMaxAttempts = 0;
     this.globalMs = route.timeoutMs;
     this.perTryMs = 0;
     this.alternativeResponse = false;
+    this.expectedGiven = false;
+    this.perTryIdleMs = 0;
     this.attempt = null;
     this.retry = null;
     this.retryTaken = false;
     this.retryHeld = false;
     this.afterTimeout = false;
     this.beganMs = 0;
-    this.kept = NOTHING;
-    this.keptBytes = 0;
+    this.kept = null;
     this.keptTrailers = null;
     this.requestEnded = false;
     this.headOnly = false;
     this.holding = false;
     this.responseHeld = false;
     this.internal = false;
+    this.tunnel = false;
     this.over = false;
   }
 
@@ -127,14 +147,19 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (name !== statName) down.upstreamClusterRaw = name;
     down.clusterMetadata = metadata;
     const policy = route.retryPolicy;
-    if (policy !== null) this.perTryMs = policy.perTryTimeoutMs;
-    if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this);
+    if (policy !== null) {
+      this.perTryMs = policy.perTryTimeoutMs;
+      this.perTryIdleMs = policy.perTryIdleTimeoutMs;
+    }
+    if (route.grpcLimits !== null && down.isGrpc)
+      this.globalMs = routeLimit(readGrpcTimeout(headers), route.grpcLimits);
+    if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this, this.router.model.respectExpectedRqTimeout);
     if (policy !== null || down.hasEnvoyHeaders) {
       this.retry = RetryState.create(policy, headers, down.hasEnvoyHeaders);
       if (this.retry?.policy.avoidPreviousHosts === true) this.avoidTriedHosts(this.retry.policy.hostAttemptsMax);
     }
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
-    if (!this.router.model.suppressEnvoyHeaders) this.setExpectedTimeout(headers, 0);
+    this.announceTimeouts(headers, 0);
     applyRequestChanges(route, target, down, headers);
     this.startAttempt(headers);
     if (endStream && !this.over) this.onRequestEnd();
@@ -184,7 +209,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** The route's time-out. */
   onRouteTimeout(): void {
     if (this.over) return;
-    this.bump(UPSTREAM_RQ_TIMEOUT);
+    this.bump(UPSTREAM_RQ_TIMEOUT, VCLUSTER_UPSTREAM_RQ_TIMEOUT);
     const { attempt } = this;
     if (attempt !== null) {
       attempt.abandon();
@@ -201,24 +226,30 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   /** The limit of one attempt. */
   onPerTryTimeout(): void {
-    const { attempt } = this;
-    if (this.over || attempt === null || attempt.responseStarted) return;
+    if (this.over || this.attempt === null || this.attempt.responseStarted) return;
     this.bump(UPSTREAM_RQ_PER_TRY_TIMEOUT);
-    attempt.abandon();
-    countHostTimeout(attempt.host, false);
-    this.noteHost(attempt);
-    this.afterTimeout = true;
-    if (this.tryAgain(this.retry !== null && this.retry.wantsReset('local_reset', attempt.headSent))) return;
-    this.fail(FLAG_UT, 504, TIMEOUT_BODY, 'upstream_per_try_timeout');
+    this.giveUpAttempt(this.attempt, 'upstream_per_try_timeout');
+  }
+
+  /** Nothing has moved on the attempt for too long. */
+  onPerTryIdle(): void {
+    if (this.over || this.attempt === null) return;
+    this.bump(UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT);
+    this.giveUpAttempt(this.attempt, 'upstream_per_try_idle_timeout');
   }
 
   /** The back-off is over. */
   onRetryTimer(): void {
     const headers = this.down.requestHeaders;
     if (this.over || headers === null) return;
-    if (!this.router.model.suppressEnvoyHeaders)
-      this.setExpectedTimeout(headers, this.router.runtime.nowMs() - this.beganMs);
+    this.announceTimeouts(headers, this.router.runtime.nowMs() - this.beganMs);
     this.startAttempt(headers);
+  }
+
+  /** Adds what the running attempt has moved so far, or takes it off again, around a record of a request under way. */
+  countRunning(sign: 1 | -1): void {
+    const stream = this.attempt?.stream ?? null;
+    if (stream !== null && !this.over) addBytes(this.down, stream, sign);
   }
 
   // === From the attempt ===
@@ -239,6 +270,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     down.upstreamTxStartMs = now;
     if (this.route.autoHostRewrite) rewriteToHost(down, headers, stream.host.hostname);
     attempt.headSent = true;
+    if (this.scopes !== null) this.countScopes(VCLUSTER_UPSTREAM_RQ_TOTAL);
+    if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     stream.sendHead(down.method, down.path, down.authority, headers, this.headOnly);
     if (!this.headOnly) this.sendKept(stream);
     if (this.requestEnded) this.armPerTry();
@@ -253,7 +286,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   ): void {
     if (host !== null) this.down.upstreamHost = host;
     if (reason === 'no_healthy_host') {
-      this.codes.charge(503, this.internal);
+      this.charge(503);
       this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
       return;
     }
@@ -276,31 +309,35 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   onAttemptInformational(_attempt: Attempt, status: number, headers: HeaderMap): void {
-    this.codes.charge(status, this.internal);
+    this.charge(status);
     this.down.respondInformational(status, headers);
   }
 
   onAttemptHead(attempt: Attempt, status: number, headers: HeaderMap, endStream: boolean): void {
     const { down, route, target, retry } = this;
     const now = this.router.runtime.nowMs();
-    if (down.upgrade !== '' && down.upgrade !== 'connect' && status !== 101) {
-      this.refuseUpgrade(attempt, status);
-      return;
+    if (down.upgrade !== '') {
+      this.tunnel = down.upgrade === 'connect' ? status >= 200 && status < 300 : status === 101;
+      if (!this.tunnel && down.upgrade !== 'connect') {
+        this.refuseUpgrade(attempt, status);
+        return;
+      }
     }
     down.perTryTimer.cancel();
+    if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     if (retry !== null) {
       this.afterTimeout = false;
       const wants = retry.wantsResponse(status, headers);
       if (this.tryAgain(wants, status)) return;
-      if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS);
+      if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS, VCLUSTER_UPSTREAM_RQ_RETRY_SUCCESS);
       this.endRetry();
-      this.dropKept();
+      this.kept = null;
     }
     down.upstreamRxStartMs = now;
     if (!this.router.model.suppressEnvoyHeaders && down.requestRxEndMs >= 0)
       headers.set('x-envoy-upstream-service-time', `${Math.floor(now - down.requestRxEndMs)}`);
     if (route.includeAttemptCountInResponse) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
-    this.codes.charge(status, this.internal);
+    this.charge(status);
     down.details = 'via_upstream';
     down.status = status;
     down.responseHeaders = headers;
@@ -310,11 +347,12 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void {
-    if (endStream && this.down.upgrade !== '') {
+    if (endStream && this.tunnel) {
       this.endUpgrade(chunk);
       return;
     }
     if (endStream) this.complete(this.router.runtime.nowMs());
+    else if (this.perTryIdleMs > 0) this.down.perTryIdleTimer.arm(this.perTryIdleMs);
     if (!this.down.respondData(chunk, endStream) && !endStream) {
       this.responseHeld = true;
       attempt.stream?.hold();
@@ -331,7 +369,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     attempt.abandon();
     this.noteHost(attempt);
     this.finish();
-    this.codes.charge(status, this.internal);
+    this.charge(status);
     this.down.localReply(status, '', 'websocket_handshake_unsuccessful', null);
   }
 
@@ -370,15 +408,25 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.perTryMs > 0 && !this.over) this.down.perTryTimer.arm(this.perTryMs);
   }
 
+  private giveUpAttempt(attempt: Attempt, details: string): void {
+    attempt.abandon();
+    countHostTimeout(attempt.host, attempt.responseStarted);
+    this.noteHost(attempt);
+    this.afterTimeout = true;
+    if (this.tryAgain(this.retry?.wantsReset('local_reset', attempt.headSent) === true)) return;
+    this.fail(FLAG_UT, 504, TIMEOUT_BODY, details);
+  }
+
   private onFailure(attempt: Attempt, reason: PoolFailure | ResetReason, transportFailure: string): void {
     const { down, retry } = this;
     this.afterTimeout = false;
     down.perTryTimer.cancel();
+    if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
     const wants = retry !== null && !down.responseStarted && retry.wantsReset(reason, attempt.headSent);
     if (this.tryAgain(wants)) return;
     const text = failureText(reason);
-    if (!down.responseStarted) this.codes.charge(text.status, this.internal);
+    if (!down.responseStarted) this.charge(text.status);
     const again = this.retryTaken ? 'retried and the latest ' : '';
     this.fail(
       text.flag,
@@ -399,21 +447,24 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (retry === null || !wants || down.responseStarted || !this.requestEnded) return false;
     this.endRetry();
     if (retry.remaining === 0) {
-      this.bump(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
+      this.bump(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED, VCLUSTER_UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
       down.flags |= FLAG_URX;
       return false;
     }
     retry.remaining--;
     if (!cluster.tryRetry(this.priority)) {
-      this.bump(UPSTREAM_RQ_RETRY_OVERFLOW);
+      this.bump(UPSTREAM_RQ_RETRY_OVERFLOW, VCLUSTER_UPSTREAM_RQ_RETRY_OVERFLOW);
       down.flags |= FLAG_UO;
       return false;
     }
-    this.bump(UPSTREAM_RQ_RETRY);
+    this.bump(UPSTREAM_RQ_RETRY, VCLUSTER_UPSTREAM_RQ_RETRY);
     this.bump(UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
     this.retryTaken = true;
     this.retryHeld = true;
-    if (status !== 0) this.codes.chargeRetry(status);
+    if (status !== 0) {
+      this.codes.chargeRetry(status);
+      if (this.attempt !== null) this.noteHost(this.attempt);
+    }
     this.attempt?.abandon();
     this.attempt = null;
     down.retryTimer.arm(Math.max(1, retry.nextBackOffMs(this.router.runtime.random())));
@@ -436,7 +487,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       down.abortResponse(details);
       return;
     }
-    if (flag === FLAG_UT) this.codes.charge(status, this.internal);
+    if (flag === FLAG_UT) this.charge(status);
     const attempts = route.includeAttemptCountInResponse && down.attemptCount > 0;
     down.localReply(
       status,
@@ -458,7 +509,11 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.finish();
     down.upstreamRxEndMs = now;
     if (attempt !== null) this.noteHost(attempt);
-    if (down.requestRxEndMs >= 0) this.codes.recordTime(Math.floor(now - down.requestRxEndMs), this.internal);
+    if (down.requestRxEndMs >= 0) {
+      const ms = Math.floor(now - down.requestRxEndMs);
+      this.codes.recordTime(ms, this.internal);
+      if (this.scopes !== null) for (const scope of this.scopes) scope.recordTime(ms);
+    }
     // A response that ends before its request: the rest of the request has nobody to go to.
     if (!this.requestEnded && attempt?.stream != null) attempt.stream.reset();
   }
@@ -470,16 +525,14 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     down.routeTimer.cancel();
     down.perTryTimer.cancel();
     down.retryTimer.cancel();
-    this.kept = NOTHING;
+    if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
+    this.kept = null;
     this.releaseDownstream();
   }
 
   private noteHost(attempt: Attempt): void {
     if (attempt.host !== null) this.down.upstreamHost = attempt.host;
-    if (attempt.stream !== null) {
-      this.down.upstreamWireBytesSent += attempt.stream.wireBytesSent;
-      this.down.upstreamWireBytesReceived += attempt.stream.wireBytesReceived;
-    }
+    if (attempt.stream !== null) addBytes(this.down, attempt.stream, 1);
   }
 
   private avoidTriedHosts(attemptsMax: number): void {
@@ -493,41 +546,31 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   private isReplaySafe(): boolean {
-    return this.requestEnded && (this.headOnly || this.keptBytes > 0) && IDEMPOTENT.has(this.down.method);
+    return this.requestEnded && (this.headOnly || this.kept !== null) && IDEMPOTENT.has(this.down.method);
   }
 
   private keep(chunk: Uint8Array, replayable: boolean): void {
     if (chunk.length === 0) return;
-    if (this.kept === NOTHING) this.kept = [];
-    // The chunk is a view of the reader's buffer.
-    this.kept.push(Uint8Array.prototype.slice.call(chunk));
-    this.keptBytes += chunk.length;
-    if (this.keptBytes <= this.down.bufferLimitBytes) return;
+    this.kept ??= new KeptBody();
+    this.kept.add(chunk);
+    if (this.kept.bytes <= this.down.bufferLimitBytes) return;
     if (replayable) {
       this.bump(RETRY_OR_SHADOW_ABANDONED);
       this.endRetry();
       this.retry = null;
-      if (this.attempt?.stream != null) this.dropKept();
+      if (this.attempt?.stream != null) this.kept = null;
     }
     if (this.attempt?.stream == null) this.holdDownstream();
   }
 
   private sendKept(stream: UpstreamStream): void {
-    const { kept } = this;
-    const last = kept.length - 1;
-    const endsWithData = this.requestEnded && this.keptTrailers === null;
-    for (let i = 0; i <= last; i++)
-      if (!stream.sendData(kept[i] as Uint8Array, endsWithData && i === last)) this.holdDownstream();
+    const { kept, keptTrailers } = this;
+    if (kept !== null && !kept.sendTo(stream, this.requestEnded && keptTrailers === null)) this.holdDownstream();
     if (this.requestEnded) {
-      if (this.keptTrailers !== null) stream.sendTrailers(this.keptTrailers);
-      else if (last < 0) stream.sendData(EMPTY, true);
+      if (keptTrailers !== null) stream.sendTrailers(keptTrailers);
+      else if (kept === null) stream.sendData(EMPTY, true);
     }
-    if (this.retry === null) this.dropKept();
-  }
-
-  private dropKept(): void {
-    this.kept = NOTHING;
-    this.keptBytes = 0;
+    if (this.retry === null) this.kept = null;
   }
 
   private holdDownstream(): void {
@@ -542,22 +585,40 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.down.releaseRequest();
   }
 
-  private setExpectedTimeout(headers: HeaderMap, elapsedMs: number): void {
-    let ms = this.perTryMs;
-    if (this.globalMs > 0) {
-      const left = Math.max(1, Math.floor(this.globalMs - elapsedMs));
-      ms = ms === 0 ? left : Math.min(ms, left);
-    }
+  /** Tells the upstream how long an attempt that starts now may take. */
+  private announceTimeouts(headers: HeaderMap, elapsedMs: number): void {
+    if (this.route.grpcLimits !== null && this.down.isGrpc && this.globalMs > 0)
+      writeGrpcTimeout(headers, Math.max(1, Math.floor(this.globalMs - elapsedMs)));
+    if (this.router.model.suppressEnvoyHeaders || this.expectedGiven) return;
+    const ms = expectedTimeoutMs(this, elapsedMs);
     if (ms > 0) headers.set('x-envoy-expected-rq-timeout-ms', ms === 15_000 ? '15000' : `${ms}`);
   }
 
-  private bump(index: number): void {
+  private charge(status: number): void {
+    this.codes.charge(status, this.internal);
+    if (this.scopes !== null) for (const scope of this.scopes) scope.charge(status);
+  }
+
+  /** @param scopeIndex the same event in the catalogue of virtual clusters; −1 = it has none there */
+  private bump(index: number, scopeIndex = -1): void {
     const { stats } = this.cluster;
     stats[index] = (stats[index] as number) + 1;
+    if (scopeIndex >= 0 && this.scopes !== null) this.countScopes(scopeIndex);
+  }
+
+  private countScopes(index: number): void {
+    if (this.scopes !== null) for (const scope of this.scopes) scope.count(index);
   }
 }
 
+/** Adds what one attempt has moved, or takes it off. */
+function addBytes(info: StreamInfo, stream: UpstreamStream, sign: 1 | -1): void {
+  info.upstreamWireBytesSent += sign * stream.wireBytesSent;
+  info.upstreamWireBytesReceived += sign * stream.wireBytesReceived;
+  info.upstreamHeaderBytesSent += sign * stream.headerBytesSent;
+  info.upstreamHeaderBytesReceived += sign * stream.headerBytesReceived;
+}
+
 const EMPTY = new Uint8Array(0);
-const NOTHING: Uint8Array[] = [];
 /** Methods that a server may see twice without harm (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);

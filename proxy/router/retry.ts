@@ -40,6 +40,11 @@ const GRPC_BITS: ReadonlyMap<string, readonly [bit: number, status: number]> = n
 ]);
 const GRPC_ALL = [...GRPC_BITS.values()];
 
+/** What `x-envoy-retry-on` may list. */
+export const HTTP_CONDITIONS: ReadonlySet<string> = new Set(BITS.keys());
+/** What `x-envoy-retry-grpc-on` may list. */
+export const GRPC_CONDITIONS: ReadonlySet<string> = new Set(GRPC_BITS.keys());
+
 /** Response headers that make an answer retriable, given as compiled matchers. */
 export type HeaderCheck = (headers: HeaderMap) => boolean;
 
@@ -48,6 +53,8 @@ export interface RetryPolicy {
   readonly bits: number;
   readonly numRetries: number;
   readonly perTryTimeoutMs: number;
+  /** An attempt without a byte in either direction for this long is given up; 0 = never. */
+  readonly perTryIdleTimeoutMs: number;
   readonly statusCodes: ReadonlySet<number>;
   readonly retriableHeader: HeaderCheck | null;
   readonly retriableRequest: HeaderCheck | null;
@@ -76,6 +83,7 @@ export function compileRetry(
     bits: retryBits(model.retryOn),
     numRetries: model.numRetries,
     perTryTimeoutMs: model.perTryTimeoutMs,
+    perTryIdleTimeoutMs: model.perTryIdleTimeoutMs,
     statusCodes: new Set(model.retriableStatusCodes),
     retriableHeader: model.retriableHeaders.length === 0 ? null : matchers(model.retriableHeaders),
     retriableRequest: model.retriableRequestHeaders.length === 0 ? null : matchers(model.retriableRequestHeaders),
@@ -91,6 +99,7 @@ export const HEADERS_ONLY_POLICY: RetryPolicy = {
   bits: 0,
   numRetries: 1,
   perTryTimeoutMs: 0,
+  perTryIdleTimeoutMs: 0,
   statusCodes: new Set(),
   retriableHeader: null,
   retriableRequest: null,

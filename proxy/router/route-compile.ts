@@ -9,15 +9,15 @@ import type {
   RouteConfigModel,
   RouteModel,
   VirtualHostModel,
-  WeightedClusterModel,
 } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
-import { compileHeaderMatch } from './match.ts';
+import { compileHeaderMatch, type RuntimeValue } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget, Mutate } from './route.ts';
+import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
 
 /** Targets named by a request header that are remembered, per route. */
 const HEADER_TARGETS_MAX = 1_000;
@@ -27,6 +27,8 @@ export interface RouteScope {
   readonly config: RouteConfigModel;
   readonly virtualHost: VirtualHostModel;
   readonly clusters: ClusterManager;
+  readonly stats: RouteStatsSet;
+  readonly runtimeValue: RuntimeValue;
 }
 
 /** Compiles a route of any kind. */
@@ -50,6 +52,8 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     timeoutMs: forward?.timeoutMs ?? 0,
     idleTimeoutMs: forward?.idleTimeoutMs ?? -1,
     maxStreamDurationMs: forward?.maxStreamDurationMs ?? -1,
+    grpcStreamLimits: forward?.grpcStreamLimits ?? null,
+    grpcLimits: forward?.grpcLimits ?? null,
     priority: forward?.priority ?? 'default',
     includeAttemptCount: virtualHost.includeRequestAttemptCount,
     includeAttemptCountInResponse: virtualHost.includeAttemptCountInResponse,
@@ -60,7 +64,22 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
         : new Map(forward.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled])),
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
+    ...compileStats(model, scope),
   };
+}
+
+/** What a request of the route is counted under, besides its cluster. */
+function compileStats(
+  model: RouteModel,
+  { virtualHost, stats }: RouteScope,
+): Pick<CompiledRoute, 'stats' | 'virtualClusterStats'> {
+  const own = model.statPrefix === '' ? [] : [stats.route(virtualHost.name, model.statPrefix)];
+  const { virtualClusters } = virtualHost;
+  if (virtualClusters.length === 0) return { stats: own.length === 0 ? null : own, virtualClusterStats: null };
+  const byName = new Map<string, readonly RouteStats[]>();
+  for (const { name } of virtualClusters) byName.set(name, [stats.virtualCluster(virtualHost.name, name), ...own]);
+  byName.set('', [stats.virtualCluster(virtualHost.name, CATCH_ALL), ...own]);
+  return { stats: null, virtualClusterStats: byName };
 }
 
 /** Envoy gives every 201 and 3xx of its own a `location`, pointing where the request went. */
@@ -90,7 +109,7 @@ function compileTarget(action: RouteActionModel, model: RouteModel, scope: Route
     case 'cluster_header':
       return compileHeaderTarget(cluster.header, [model.headers], '', scope);
     case 'weighted':
-      return compileWeighted(cluster.clusters, cluster.totalWeight, cluster.headerName, model, scope);
+      return compileWeighted(cluster, model, scope);
   }
 }
 
@@ -127,21 +146,24 @@ function compileHeaderTarget(
   };
 }
 
+type WeightedModel = Extract<RouteActionModel['cluster'], { kind: 'weighted' }>;
+
 function compileWeighted(
-  clusters: readonly WeightedClusterModel[],
-  totalWeight: number,
-  headerName: string,
+  weighted: WeightedModel,
   model: RouteModel,
   scope: RouteScope,
 ): NonNullable<CompiledRoute['target']> {
-  const picks = clusters.map((cluster) => {
+  const { headerName, runtimeKeyPrefix } = weighted;
+  const picks = weighted.clusters.map((cluster) => {
     const levels = [cluster.headers, model.headers];
     const target =
       cluster.clusterHeader !== ''
         ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope)
         : constant(makeTarget(cluster.name, levels, cluster.hostRewriteLiteral, scope));
-    return { weight: cluster.weight, target };
+    const given = runtimeKeyPrefix === '' ? null : scope.runtimeValue(`${runtimeKeyPrefix}.${cluster.name}`);
+    return { weight: typeof given === 'number' ? given : cluster.weight, target };
   });
+  const totalWeight = picks.reduce((sum, pick) => sum + pick.weight, 0);
   const choose = (value: number): NonNullable<CompiledRoute['target']> => {
     let left = value;
     for (const pick of picks) {
@@ -156,7 +178,7 @@ function compileWeighted(
       const given = headers.get(headerName);
       if (given !== null && /^\d{1,15}$/.test(given)) value = Number(given);
     }
-    return choose(value % totalWeight)(info, headers, random);
+    return choose(totalWeight === 0 ? 0 : value % totalWeight)(info, headers, random);
   };
 }
 

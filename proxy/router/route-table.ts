@@ -7,6 +7,7 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RouteConfigModel, RouteMatchModel, VirtualHostModel } from '../config/model-http.ts';
+import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import {
@@ -19,6 +20,7 @@ import {
 import { compileFullMatch } from './regex.ts';
 import type { CompiledRoute, RouteResult, RouteTable } from './route.ts';
 import { compileRoute } from './route-compile.ts';
+import { RouteStatsSet } from './route-stats.ts';
 
 /** Up to this many routes a list beats the maps. */
 const LINEAR_ROUTES_MAX = 8;
@@ -35,12 +37,14 @@ interface LinearEntry extends Entry {
 
 /** What a table needs besides its configuration. */
 export interface RouteTableEnv {
+  readonly clusters: ClusterManager;
+  readonly stats: StatsStore;
   runtimeValue: RuntimeValue;
 }
 
 /** Compiles a route configuration for one worker; it cannot fail on what `lower` has accepted. */
-export function compileRouteTable(config: RouteConfigModel, clusters: ClusterManager, env: RouteTableEnv): RouteTable {
-  return new CompiledRouteTable(config, clusters, env);
+export function compileRouteTable(config: RouteConfigModel, env: RouteTableEnv): RouteTable {
+  return new CompiledRouteTable(config, env);
 }
 
 class CompiledRouteTable implements RouteTable {
@@ -55,7 +59,7 @@ class CompiledRouteTable implements RouteTable {
   private readonly anyTls: boolean;
   private readonly readHost: ((info: StreamInfo, headers: HeaderMap) => string | null) | null;
 
-  constructor(config: RouteConfigModel, clusters: ClusterManager, env: RouteTableEnv) {
+  constructor(config: RouteConfigModel, env: RouteTableEnv) {
     this.name = config.name;
     this.exact = new Map();
     this.suffixes = new WildcardMap((host, length) => host.slice(host.length - length));
@@ -64,9 +68,11 @@ class CompiledRouteTable implements RouteTable {
     this.stripParameters = config.ignorePathParametersInPathMatching;
     this.anyTls = config.virtualHosts.some((host) => host.requireTls !== 'none');
     this.readHost = config.vhostHeader === '' ? null : compileHeaderRead(config.vhostHeader);
+    const stats = new RouteStatsSet(env.stats);
     let fallback: HostRoutes | null = null;
     for (const model of config.virtualHosts) {
-      const host = new HostRoutes(model, config, clusters, env);
+      stats.open(model);
+      const host = new HostRoutes(model, config, stats, env);
       for (const domain of model.domains) {
         if (domain === '*') fallback = host;
         else if (domain.startsWith('*')) this.suffixes.set(domain.slice(1), host);
@@ -172,14 +178,14 @@ function withoutPort(host: string): string {
 class HostRoutes {
   readonly model: VirtualHostModel;
   private readonly config: RouteConfigModel;
-  private readonly clusters: ClusterManager;
+  private readonly stats: RouteStatsSet;
   private readonly env: RouteTableEnv;
   private compiled: PathIndex | null;
 
-  constructor(model: VirtualHostModel, config: RouteConfigModel, clusters: ClusterManager, env: RouteTableEnv) {
+  constructor(model: VirtualHostModel, config: RouteConfigModel, stats: RouteStatsSet, env: RouteTableEnv) {
     this.model = model;
     this.config = config;
-    this.clusters = clusters;
+    this.stats = stats;
     this.env = env;
     this.compiled = null;
   }
@@ -190,10 +196,12 @@ class HostRoutes {
   }
 
   private compile(): PathIndex {
-    const scope = { config: this.config, virtualHost: this.model, clusters: this.clusters };
+    const { config, model: virtualHost, stats } = this;
+    const { clusters, runtimeValue } = this.env;
+    const scope = { config, virtualHost, clusters, stats, runtimeValue };
     const index = new PathIndex(this.model.routes.length > LINEAR_ROUTES_MAX);
     this.model.routes.forEach((model, position) => {
-      const conditions = compileConditions(model.match, this.env.runtimeValue);
+      const conditions = compileConditions(model.match, runtimeValue);
       index.add({ index: position, route: compileRoute(model, scope), conditions }, model.match);
     });
     return index;

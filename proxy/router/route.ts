@@ -1,10 +1,17 @@
 // SEAM: what route matching gives the router. Everything is decided at compile time; a request gets one of these objects.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { DirectResponseModel, RedirectModel, RouteModel, VirtualHostModel } from '../config/model-http.ts';
+import type {
+  DirectResponseModel,
+  GrpcLimitsModel,
+  RedirectModel,
+  RouteModel,
+  VirtualHostModel,
+} from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
 import type { RetryPolicy } from './retry.ts';
+import type { RouteStats } from './route-stats.ts';
 
 /** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
 export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
@@ -30,6 +37,10 @@ export interface CompiledRoute {
   /** −1 = the manager's. */
   readonly idleTimeoutMs: number;
   readonly maxStreamDurationMs: number;
+  /** `grpc_timeout_header_max`; `null` = the stream's life does not follow the `grpc-timeout` header. */
+  readonly grpcStreamLimits: GrpcLimitsModel | null;
+  /** `max_grpc_timeout`; `null` = the time-out does not follow the `grpc-timeout` header. */
+  readonly grpcLimits: GrpcLimitsModel | null;
   readonly priority: 'default' | 'high';
   readonly includeAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
@@ -40,6 +51,10 @@ export interface CompiledRoute {
   readonly mutateLocalResponse: Mutate | null;
   /** `retry` compiled; `null` = none. */
   readonly retryPolicy: RetryPolicy | null;
+  /** By virtual cluster name; `null` = the virtual host has none. */
+  readonly virtualClusterStats: ReadonlyMap<string, readonly RouteStats[]> | null;
+  /** Of the route alone (`stat_prefix`); `null` = none. */
+  readonly stats: readonly RouteStats[] | null;
 }
 
 /** The cluster of one request with the mutations that hold for it (weighted cluster → route → virtual host → configuration, in Envoy's order). */

@@ -10,7 +10,7 @@ import {
   ROUTER_RQ_DIRECT_RESPONSE,
   ROUTER_RQ_TOTAL,
 } from '../observe/catalogue-http.ts';
-import { FLAG_NC, FLAG_NR } from '../observe/flags.ts';
+import { FLAG_IH, FLAG_NC, FLAG_NR } from '../observe/flags.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { Cluster } from '../upstream/upstream.ts';
 import type { Runtime } from '../util/runtime.ts';
@@ -18,6 +18,8 @@ import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { RouterRequest } from './request.ts';
 import type { CompiledRoute } from './route.ts';
+import type { RouteStats } from './route-stats.ts';
+import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
 
 /** What a router is made of; lives as long as its connection manager. */
 export class Router {
@@ -26,6 +28,7 @@ export class Router {
   readonly stats: Float64Array;
   private readonly store: StatsStore;
   private readonly codes: WeakMap<Cluster, CodeStats>;
+  private readonly strict: StrictCheck | null;
 
   /** @param statPrefix of the connection manager, e.g. `http.ingress.` */
   constructor(model: RouterModel, runtime: Runtime, store: StatsStore, statPrefix: string) {
@@ -34,6 +37,7 @@ export class Router {
     this.store = store;
     this.stats = store.block(HTTP_ROUTER, statPrefix);
     this.codes = new WeakMap();
+    this.strict = compileStrictHeaders(model.strictCheckHeaders);
   }
 
   /**
@@ -62,7 +66,22 @@ export class Router {
       down.localReply(route.clusterNotFoundCode, '', 'cluster_not_found', null);
       return null;
     }
-    const request = new RouterRequest(this, down, route, target, cluster, this.codeStats(cluster));
+    if (this.strict !== null && down.hasEnvoyHeaders) {
+      const bad = this.strict(headers);
+      if (bad !== null) {
+        this.refuse(down, cluster, bad.name, bad.value);
+        return null;
+      }
+    }
+    const request = new RouterRequest(
+      this,
+      down,
+      route,
+      target,
+      cluster,
+      this.codeStats(cluster),
+      scopesOf(route, down),
+    );
     request.begin(headers, endStream);
     return request;
   }
@@ -76,6 +95,18 @@ export class Router {
 
   count(index: number): void {
     this.stats[index] = (this.stats[index] as number) + 1;
+  }
+
+  /** A trusted peer has set a header that says nothing. */
+  private refuse(down: Downstream, cluster: Cluster, name: string, value: string): void {
+    down.upstreamCluster = cluster.model.statName;
+    down.flags |= FLAG_IH;
+    down.localReply(
+      400,
+      `invalid header '${name}' with value '${value}'`,
+      `request_headers_failed_strict_check{${name}}`,
+      null,
+    );
   }
 
   private answer(down: Downstream, route: CompiledRoute): void {
@@ -111,9 +142,15 @@ export class Router {
   private codeStats(cluster: Cluster): CodeStats {
     let codes = this.codes.get(cluster);
     if (codes === undefined) {
-      codes = new CodeStats(this.store, `cluster.${cluster.model.statName}.`, cluster.stats);
+      codes = new CodeStats(this.store, `cluster.${cluster.model.statName}.`, cluster.stats, this.model.dynamicStats);
       this.codes.set(cluster, codes);
     }
     return codes;
   }
+}
+
+/** Where a request is counted besides its cluster. */
+function scopesOf(route: CompiledRoute, down: Downstream): readonly RouteStats[] | null {
+  const byName = route.virtualClusterStats;
+  return byName === null ? route.stats : (byName.get(down.virtualClusterName) ?? null);
 }

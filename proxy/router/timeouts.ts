@@ -9,24 +9,49 @@ export interface RequestTimeouts {
   perTryMs: number;
   /** A time-out answers 204 instead of 504. */
   alternativeResponse: boolean;
+  /** A proxy before this one has set the time limit, and what it told the upstream stands. */
+  expectedGiven: boolean;
 }
 
 /**
  * Takes the time-out headers out of a request.
  * @param into filled in place, starting from the route's values
+ * @param respectExpected what `x-envoy-expected-rq-timeout-ms` says comes first
  */
-export function takeTimeoutHeaders(headers: HeaderMap, into: RequestTimeouts): void {
-  const global = takeMs(headers, 'x-envoy-upstream-rq-timeout-ms');
-  if (global >= 0) into.globalMs = global;
+export function takeTimeoutHeaders(headers: HeaderMap, into: RequestTimeouts, respectExpected: boolean): void {
+  const expected = respectExpected ? headers.get('x-envoy-expected-rq-timeout-ms') : null;
+  if (expected !== null) {
+    into.expectedGiven = true;
+    const ms = milliseconds(expected);
+    if (ms >= 0) into.globalMs = ms;
+  } else {
+    const global = takeMs(headers, 'x-envoy-upstream-rq-timeout-ms');
+    if (global >= 0) into.globalMs = global;
+  }
   const perTry = takeMs(headers, 'x-envoy-upstream-rq-per-try-timeout-ms');
   if (perTry >= 0) into.perTryMs = perTry;
   into.alternativeResponse = headers.remove('x-envoy-upstream-rq-timeout-alt-response');
   headers.remove('x-envoy-upstream-alt-stat-name');
 }
 
+/**
+ * How long an attempt may take that starts now, milliseconds; 0 = without a limit.
+ * @param elapsedMs since the request began
+ */
+export function expectedTimeoutMs({ globalMs, perTryMs }: RequestTimeouts, elapsedMs: number): number {
+  if (globalMs === 0) return perTryMs;
+  const left = Math.max(1, Math.floor(globalMs - elapsedMs));
+  return perTryMs === 0 ? left : Math.min(perTryMs, left);
+}
+
 function takeMs(headers: HeaderMap, name: string): number {
   const value = headers.get(name);
   if (value === null) return -1;
   headers.remove(name);
-  return /^\d{1,15}$/.test(value) ? Number(value) : -1;
+  return milliseconds(value);
+}
+
+/** −1 for what is no number of milliseconds. */
+export function milliseconds(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : -1;
 }

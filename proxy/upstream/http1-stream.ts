@@ -14,6 +14,9 @@ import type { Host } from './host.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import type { UpstreamStream, UpstreamStreamHandler } from './upstream.ts';
 
+/** Of a request head, besides method and target, what is no field: blanks, version and two line ends. */
+const START_AND_END_BYTES = '  HTTP/1.1\r\n\r\n'.length;
+
 /** See the head of this file. */
 export class Http1UpstreamStream implements UpstreamStream {
   readonly host: Host;
@@ -33,6 +36,8 @@ export class Http1UpstreamStream implements UpstreamStream {
   private readonly bytesReadBefore: number;
   private framing: Framing;
   wireBytesSent: number;
+  headerBytesSent: number;
+  headerBytesReceived: number;
 
   constructor(connection: Http1Connection, handler: UpstreamStreamHandler) {
     const first = connection.requests === 1;
@@ -51,6 +56,8 @@ export class Http1UpstreamStream implements UpstreamStream {
     this.bytesReadBefore = connection.transport.bytesRead;
     this.framing = 0;
     this.wireBytesSent = 0;
+    this.headerBytesSent = 0;
+    this.headerBytesReceived = 0;
   }
 
   get localAddress(): string {
@@ -66,9 +73,11 @@ export class Http1UpstreamStream implements UpstreamStream {
     const { connection } = this;
     const upgrade = method === 'CONNECT' || headers.has('upgrade');
     this.framing = requestFraming(method, headers, endStream, upgrade);
+    // A tunnel's target is an authority (RFC 9112 §3.2.3).
+    const target = method === 'CONNECT' && path === '' ? authority : path;
     const text = writeRequestHead(
       method,
-      path,
+      target,
       authority,
       headers,
       this.framing,
@@ -77,6 +86,7 @@ export class Http1UpstreamStream implements UpstreamStream {
     connection.decoder.expect(method, upgrade);
     this.headSent = true;
     this.requestEnded = endStream;
+    this.headerBytesSent = text.length - method.length - target.length - START_AND_END_BYTES;
     this.count(text.length);
     connection.transport.writeHead(text);
   }
@@ -109,6 +119,7 @@ export class Http1UpstreamStream implements UpstreamStream {
     if (this.framing !== FRAMING_CHUNKED) return;
     const { headerCase, enableTrailers } = connection.owner.context.model.http1;
     const text = enableTrailers ? writeTrailers(trailers, headerCase) : LAST_CHUNK;
+    this.headerBytesSent += text.length - LAST_CHUNK.length;
     this.count(text.length);
     connection.transport.writeHead(text);
   }

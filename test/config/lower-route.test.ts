@@ -267,6 +267,8 @@ t.test('forwarding', async (t) => {
     timeoutMs: 15_000,
     idleTimeoutMs: -1,
     maxStreamDurationMs: -1,
+    grpcStreamLimits: null,
+    grpcLimits: null,
     flushTimeoutMs: -1,
     priority: 'default',
     retry: null,
@@ -287,7 +289,13 @@ t.test('forwarding', async (t) => {
       flush_timeout: '3s',
       priority: 'HIGH',
       upgrade_configs: [{ upgrade_type: 'WebSocket', enabled: false }],
-      max_stream_duration: { max_stream_duration: '4s' },
+      max_stream_duration: {
+        max_stream_duration: '4s',
+        grpc_timeout_header_max: '5s',
+        grpc_timeout_header_offset: '1s',
+      },
+      max_grpc_timeout: '6s',
+      grpc_timeout_offset: '2s',
     }),
     {
       ...DEFAULTS,
@@ -302,8 +310,12 @@ t.test('forwarding', async (t) => {
       priority: 'high',
       upgrades: [{ type: 'websocket', enabled: false }],
       maxStreamDurationMs: 4_000,
+      grpcStreamLimits: { maxMs: 5_000, offsetMs: 1_000 },
+      grpcLimits: { maxMs: 6_000, offsetMs: 2_000 },
     },
   );
+  // With a stream's life limited, the route's own time-out is out of account.
+  t.match(action({ cluster: 'c', timeout: '9s', max_stream_duration: {} }), { timeoutMs: 0, grpcStreamLimits: null });
   const regex = { pattern: { regex: '^/a' }, substitution: '\\0b' };
   const rewrite = { pattern: '^/a', substitution: '\\0b' };
   t.match(action({ cluster: 'c', regex_rewrite: regex }), { regexRewrite: rewrite });

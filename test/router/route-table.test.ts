@@ -7,6 +7,7 @@ import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info
 import { compileRouteTable } from '../../proxy/router/route-table.ts';
 import type { ClusterManager } from '../../proxy/upstream/upstream.ts';
 import { directRoute, pathMatch, routeConfig } from '../fixtures/routes.ts';
+import { FakeStats } from '../fixtures/upstream.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 t.comment(`seed ${SEED} (SEED=${SEED} runs it again)`);
@@ -60,7 +61,9 @@ t.test('grouped lookup equals a walk', (t) => {
       const models = list.map(([[kind, value], conditional], i) =>
         directRoute(`r${i}`, pathMatch(kind, value, conditional ? [ONE] : [])),
       );
-      const table = compileRouteTable(routeConfig([{ domains: ['*'], routes: models }]), clusters, {
+      const table = compileRouteTable(routeConfig([{ domains: ['*'], routes: models }]), {
+        clusters,
+        stats: new FakeStats(),
         runtimeValue: () => null,
       });
       for (const [text, hasHeader] of requests) {

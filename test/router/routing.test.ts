@@ -13,6 +13,7 @@ import type { CompiledRoute, RouteTable } from '../../proxy/router/route.ts';
 import { compileRouteTable } from '../../proxy/router/route-table.ts';
 import type { Cluster, ClusterManager } from '../../proxy/upstream/upstream.ts';
 import { lowered } from '../fixtures/lower.ts';
+import { FakeStats } from '../fixtures/upstream.ts';
 
 interface Outcome {
   status: number;
@@ -119,7 +120,11 @@ for (const { name, config, requests } of scenarios)
       { name: 'r', ...config },
       new LowerContext(),
     );
-    const table = compileRouteTable(model, clusters, { runtimeValue: () => null });
+    const table = compileRouteTable(model, {
+      clusters,
+      stats: new FakeStats(),
+      runtimeValue: () => null,
+    });
     for (const request of requests) {
       const got = JSON.parse(JSON.stringify(outcomeOf(table, request))) as Outcome;
       t.same(got, request.want, `${request.method} ${request.host}${request.path} ${JSON.stringify(request.headers)}`);

@@ -8,6 +8,11 @@ const matching = (name: string, header: string, string_match: object, extra: obj
   match: { prefix: `/${name}`, headers: [{ name: header, string_match, ...extra }] },
   direct_response: { status: 200, body: { inline_string: name } },
 });
+/** Loopback peers are trusted, and their `x-envoy-` headers kept. */
+const believing = {
+  use_remote_address: true,
+  internal_address_config: { cidr_ranges: [{ address_prefix: '127.0.0.0', prefix_len: 8 }] },
+};
 /** Headers that count as one field when they are repeated, and others that stay several. */
 const repeated = [
   matching('inline-exact', 'accept', { exact: 'b' }),
@@ -21,7 +26,7 @@ const on = (listener: string, name: string, ...client: Scenario['client']): Scen
 
 export const options: Group = {
   name: 'options',
-  listeners: ['main', 'strict', 'quiet', 'expected', 'scheme', 'overload', 'attempts', 'begun'],
+  listeners: ['main', 'strict', 'quiet', 'expected', 'scheme', 'overload', 'begun', 'grpc', 'weights', 'tunnel'],
   upstreams: ['a', 'slow'],
   bootstrap: (ports, log) =>
     bootstrap(
@@ -54,7 +59,7 @@ export const options: Group = {
           { access_log: [fileLog(log, { vcluster: '%VIRTUAL_CLUSTER_NAME%' })] },
         ),
         http(ports, log, 'strict', routes([to('/', 'a')]), {
-          use_remote_address: true,
+          ...believing,
           http_filters: [
             router({
               strict_check_headers: [
@@ -69,7 +74,7 @@ export const options: Group = {
         }),
         http(ports, log, 'quiet', routes([to('/', 'b')]), { http_filters: [router({ dynamic_stats: false })] }),
         http(ports, log, 'expected', routes([to('/late', 'slow', { timeout: '9s' }), to('/', 'a')]), {
-          use_remote_address: true,
+          ...believing,
           http_filters: [router({ respect_expected_rq_timeout: true })],
         }),
         http(ports, log, 'scheme', routes([to('/', 'a')]), {
@@ -77,14 +82,54 @@ export const options: Group = {
           access_log: [fileLog(log, { scheme: '%REQ(:SCHEME)%' })],
         }),
         http(ports, log, 'overload', routes([to('/', 'full'), to('/a', 'a')]), { append_local_overload: true }),
-        http(ports, log, 'attempts', routes([to('/', 'a', { retry_policy: again })]), {
-          http_filters: [router({ upstream_log: [fileLog(log, { upstream: 'yes', path: '%REQ(:PATH)%' })] })],
-          access_log: [],
-        }),
         http(ports, log, 'begun', routes([to('/', 'a')]), {
           access_log: [fileLog(log, { type: '%ACCESS_LOG_TYPE%' })],
           access_log_options: { flush_access_log_on_new_request: true },
         }),
+        http(
+          ports,
+          log,
+          'grpc',
+          routes([
+            to('/max', 'slow', { max_stream_duration: { grpc_timeout_header_max: '0.1s' } }),
+            to('/offset', 'slow', {
+              max_stream_duration: { grpc_timeout_header_max: '0s', grpc_timeout_header_offset: '0.9s' },
+            }),
+            to('/none', 'slow', {
+              max_stream_duration: { max_stream_duration: '0.1s', grpc_timeout_header_max: '9s' },
+            }),
+            to('/new', 'slow', { timeout: '0.1s', max_stream_duration: { max_stream_duration: '9s' } }),
+            to('/old', 'slow', { max_grpc_timeout: '0.1s', timeout: '7s' }),
+            to('/less', 'slow', { max_grpc_timeout: '0s', grpc_timeout_offset: '0.9s' }),
+            to('/idle', 'slow', { retry_policy: { retry_on: '5xx', num_retries: 0, per_try_idle_timeout: '0.1s' } }),
+          ]),
+        ),
+        http(
+          ports,
+          log,
+          'weights',
+          routes([
+            {
+              match: { prefix: '/' },
+              route: {
+                weighted_clusters: {
+                  runtime_key_prefix: 'split',
+                  clusters: [
+                    { name: 'a', weight: 100 },
+                    { name: 'slow', weight: 0 },
+                  ],
+                },
+              },
+            },
+          ]),
+        ),
+        http(
+          ports,
+          log,
+          'tunnel',
+          routes([{ match: { connect_matcher: {} }, route: { cluster: 'slow' } }, to('/', 'a')]),
+          { upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
+        ),
       ],
       [
         cluster('a', [ports['a']]),
@@ -95,6 +140,11 @@ export const options: Group = {
           circuit_breakers: { thresholds: [{ max_pending_requests: 0, max_connections: 0 }] },
         }),
       ],
+      {
+        layered_runtime: {
+          layers: [{ name: 'static', static_layer: { 'split.a': 0, 'split.slow': 100 } }],
+        },
+      },
     ),
   stats:
     /^(vhost\..*|cluster\.(b|slow)\.(?!.*active)(upstream_rq_.*|internal.*|external.*|retry.*)|http\.(strict|overload)\.(downstream_rq_[1-5]xx|rq_.*))$/,
@@ -157,12 +207,49 @@ export const options: Group = {
     },
     on('scheme', 'the scheme of a clear-text upstream', get('/', 'x-forwarded-proto: https')),
     on('overload', 'overload that is ours', get('/')),
-    {
-      name: 'attempts are logged',
-      listener: 'attempts',
-      client: [get('/')],
-      upstreams: { a: { replies: [[answer('503 X')], [answer('200 OK')]] } },
-    },
     on('begun', 'a request is logged when it begins', get('/')),
+    ...[
+      ['/max', 'grpc-timeout: 5S'],
+      ['/max', 'grpc-timeout: 50m'],
+      ['/max', 'grpc-timeout: 5x'],
+      ['/offset', 'grpc-timeout: 1S'],
+      ['/offset', 'grpc-timeout: 500m'],
+      ['/none', 'x-none: 1'],
+      ['/none', 'grpc-timeout: 1S'],
+      ['/old', 'grpc-timeout: 5S'],
+      ['/old', 'x-none: 1'],
+      ['/less', 'grpc-timeout: 1S'],
+      ['/less', 'grpc-timeout: 500m'],
+      ['/idle', 'x-none: 1'],
+      ['/new', 'x-none: 1'],
+    ].map(
+      ([path = '', header = '']): Scenario => ({
+        name: `a limit of ${path} with ${header}`,
+        listener: 'grpc',
+        client: [request('POST', path, ['content-type: application/grpc', 'content-length: 0', header])],
+        upstreams: { slow: { replies: [[{ waitMs: 400 }, answer('200 OK', ['content-type: application/grpc'])]] } },
+      }),
+    ),
+    {
+      name: 'an answer that stops',
+      listener: 'grpc',
+      client: [get('/idle')],
+      upstreams: {
+        slow: { replies: [['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', { waitMs: 400 }, 'whole']] },
+      },
+    },
+    on('weights', 'weights of the runtime', get('/')),
+    {
+      name: 'a tunnel',
+      listener: 'tunnel',
+      client: ['CONNECT b.example:443 HTTP/1.1\r\nhost: b.example:443\r\n\r\n', { answers: 1 }, 'ping', { bytes: 40 }],
+      upstreams: { slow: { raw: [{ read: 60 }, 'HTTP/1.1 200 OK\r\n\r\n', { waitMs: 50 }, 'pong'] } },
+    },
+    {
+      name: 'a refused tunnel',
+      listener: 'tunnel',
+      client: ['CONNECT b.example:443 HTTP/1.1\r\nhost: b.example:443\r\n\r\n'],
+      upstreams: { slow: { raw: [{ read: 60 }, answer('403 Forbidden', [], 'no')] } },
+    },
   ],
 };

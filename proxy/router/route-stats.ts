@@ -1,0 +1,94 @@
+// Stats of a part of the traffic: a virtual cluster's, or those of a route with a `stat_prefix`.
+
+import type { VirtualHostModel } from '../config/model-http.ts';
+import { VIRTUAL_CLUSTER } from '../observe/catalogue-http.ts';
+import type { Histogram, StatsStore } from '../observe/stats.ts';
+
+/** The cells of one status code: the code, its class, and all. */
+type CodeCells = readonly [code: Float64Array, group: Float64Array, completed: Float64Array];
+
+/** The virtual cluster of requests that none claims; it has no name in the access log. */
+export const CATCH_ALL = 'other';
+
+const CODE_MIN = 100;
+const CODE_END = 600;
+
+/** See the head of this file. Counters are there from the start; codes and times appear with their first value. */
+export class RouteStats {
+  /** Block of the `vcluster` catalogue. */
+  readonly block: Float64Array;
+  private readonly stats: StatsStore;
+  private readonly prefix: string;
+  private readonly codes: Map<number, CodeCells>;
+  private timeMs: Histogram | null;
+
+  /** @param prefix with its trailing dot, e.g. `vhost.web.vcluster.writes.` */
+  constructor(stats: StatsStore, prefix: string) {
+    this.stats = stats;
+    this.prefix = prefix;
+    this.block = stats.block(VIRTUAL_CLUSTER, prefix);
+    this.codes = new Map();
+    this.timeMs = null;
+  }
+
+  /** @param index of the `vcluster` catalogue */
+  count(index: number): void {
+    this.block[index] = (this.block[index] as number) + 1;
+  }
+
+  charge(status: number): void {
+    if (status < CODE_MIN || status >= CODE_END) return;
+    for (const cell of this.codes.get(status) ?? this.open(status)) cell[0] = (cell[0] as number) + 1;
+  }
+
+  recordTime(ms: number): void {
+    this.timeMs ??= this.stats.histogram(`${this.prefix}upstream_rq_time`);
+    this.timeMs.record(ms);
+  }
+
+  private open(status: number): CodeCells {
+    const cell = (name: string) => this.stats.cell(`${this.prefix}${name}`, 'c');
+    const cells: CodeCells = [
+      cell(`upstream_rq_${status}`),
+      cell(`upstream_rq_${Math.floor(status / 100)}xx`),
+      cell('upstream_rq_completed'),
+    ];
+    this.codes.set(status, cells);
+    return cells;
+  }
+}
+
+/** The stats of one route configuration by their prefix: what is counted twice under one name shares its cells. */
+export class RouteStatsSet {
+  private readonly stats: StatsStore;
+  private readonly byPrefix: Map<string, RouteStats>;
+
+  constructor(stats: StatsStore) {
+    this.stats = stats;
+    this.byPrefix = new Map();
+  }
+
+  /** Stats are there before the first request, with zeros. */
+  open(host: VirtualHostModel): void {
+    for (const { name } of host.virtualClusters) this.virtualCluster(host.name, name);
+    if (host.virtualClusters.length > 0) this.virtualCluster(host.name, CATCH_ALL);
+    for (const { statPrefix } of host.routes) if (statPrefix !== '') this.route(host.name, statPrefix);
+  }
+
+  virtualCluster(virtualHost: string, name: string): RouteStats {
+    return this.get(`vhost.${virtualHost}.vcluster.${name}.`);
+  }
+
+  route(virtualHost: string, statPrefix: string): RouteStats {
+    return this.get(`vhost.${virtualHost}.route.${statPrefix}.`);
+  }
+
+  private get(prefix: string): RouteStats {
+    let found = this.byPrefix.get(prefix);
+    if (found === undefined) {
+      found = new RouteStats(this.stats, prefix);
+      this.byPrefix.set(prefix, found);
+    }
+    return found;
+  }
+}
