@@ -28,9 +28,9 @@ process.on('exit', () => {
 /** Whether processes can be pinned to cores here. */
 export const canPin: boolean = findPeer('taskset') !== null && availableParallelism() > 1;
 
-/** Starts a program on one core; its output goes to `logPath`. */
+/** Starts a program on one core (negative: wherever the kernel likes); its output goes to `logPath`. */
 export function start(name: string, command: string, args: readonly string[], core: number, logPath: string): Running {
-  const taskset = canPin ? findPeer('taskset') : null;
+  const taskset = canPin && core >= 0 ? findPeer('taskset') : null;
   const log = openSync(logPath, 'a');
   const child =
     taskset === null

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findPeer, HOW_TO_GET, ROOT } from '../scripts/peers.ts';
 import { type BootstrapOptions, bootstrap, EXPECTED_BODY, haproxyConf, nginxConf } from './bootstrap.ts';
-import { freePort, get, type Running, sleep, start, untilServing } from './process.ts';
+import { cpuSeconds, freePort, get, type Running, sleep, start, untilServing } from './process.ts';
 import { PROXY_CORE } from './settings.ts';
 
 export type RivalName = 'outrigger' | 'envoy' | 'nginx' | 'haproxy' | 'relay';
@@ -25,8 +25,12 @@ export interface Subject {
   readonly running: Running;
   /** From start of the process to the first answer, milliseconds. */
   readonly readyMs: number;
+  /** CPU time of the process until then, milliseconds. */
+  readonly readyCpuMs: number;
 }
 
+/** What a user runs. */
+const LAUNCHER = join(ROOT, 'bin/outrigger-proxy');
 const START_TIMEOUT_MS = 60_000;
 /** Envoy writes its access log every ten seconds unless told otherwise. */
 const LOG_FLUSH_MS = 100;
@@ -39,7 +43,7 @@ interface Command {
 
 /** Why a rival cannot take part in a job, or `null`. */
 export function whyAbsent(rival: RivalName, job: Job): string | null {
-  if (rival === 'outrigger') return existsSync(join(ROOT, 'proxy/main.ts')) ? null : 'proxy/main.ts does not exist';
+  if (rival === 'outrigger') return existsSync(LAUNCHER) ? null : `${LAUNCHER} does not exist`;
   if (rival === 'relay') return job.accessLog || job.mesh ? 'a bare relay has no such feature' : null;
   if (job.mesh && rival !== 'envoy') return 'reads no Envoy bootstrap';
   if (findPeer(rival) === null) return `not installed: ${HOW_TO_GET[rival]}`;
@@ -49,7 +53,13 @@ export function whyAbsent(rival: RivalName, job: Job): string | null {
 }
 
 /** Starts a rival, waits until it serves and checks that every feature of the job works. */
-export async function startRival(rival: RivalName, job: Job, originPort: number, dir: string): Promise<Subject> {
+export async function startRival(
+  rival: RivalName,
+  job: Job,
+  originPort: number,
+  dir: string,
+  core: number = PROXY_CORE,
+): Promise<Subject> {
   const port = await freePort();
   const adminPort = await freePort();
   const label = job.mesh ? `${rival}, mesh file` : rival;
@@ -60,11 +70,12 @@ export async function startRival(rival: RivalName, job: Job, originPort: number,
   // HAProxy has no access log file: it logs to its stdout.
   const output = rival === 'haproxy' && accessLog !== null ? accessLog : `${base}.out`;
   const began = performance.now();
-  const running = start(label, command, args, PROXY_CORE, output);
+  const running = start(label, command, args, core, output);
   try {
     const readyAt = await untilServing(running, port, START_TIMEOUT_MS);
+    const readyCpuMs = cpuSeconds(running.pid) * 1_000;
     await verify(rival, options);
-    return { rival, label, port, running, readyMs: readyAt - began };
+    return { rival, label, port, running, readyMs: readyAt - began, readyCpuMs };
   } catch (error) {
     await running.stop();
     throw error;
@@ -78,7 +89,7 @@ function commandFor(rival: RivalName, options: BootstrapOptions, base: string, d
       args: [join(ROOT, 'benchmarks/relay.ts'), String(options.port), String(options.originPort)],
     };
   }
-  const binary = rival === 'outrigger' ? process.execPath : (findPeer(rival) ?? rival);
+  const binary = rival === 'outrigger' ? LAUNCHER : (findPeer(rival) ?? rival);
   if (rival === 'nginx') {
     const module = options.kind === 'tcp' ? nginxStreamModule() : null;
     writeFileSync(`${base}.conf`, nginxConf(options, dir, module === 'built in' ? null : module));
@@ -91,7 +102,7 @@ function commandFor(rival: RivalName, options: BootstrapOptions, base: string, d
   writeFileSync(`${base}.json`, JSON.stringify(bootstrap(options)));
   const flags = ['-c', `${base}.json`, '--concurrency', '1', '-l', 'warning', '--disable-hot-restart'];
   flags.push('--file-flush-interval-msec', String(LOG_FLUSH_MS));
-  return { command: binary, args: rival === 'outrigger' ? [join(ROOT, 'proxy/main.ts'), ...flags] : flags };
+  return { command: binary, args: flags };
 }
 
 /** A benchmark of a feature that is not there is worse than none. */

@@ -8,7 +8,7 @@ import type { LoadResult } from './load.ts';
 import { canPin, cpuSeconds, rssBytes, sleep } from './process.ts';
 import type { Measure, RowResult, Series } from './report.ts';
 import { type Job, type RivalName, type Subject, startRival, whyAbsent } from './rivals.ts';
-import { CONNECTIONS, IDLE_CONNECTIONS, LOAD_CORE, OPEN_RATE, SLOW_READER_BYTES_PER_S } from './settings.ts';
+import { ANY_CORE, CONNECTIONS, IDLE_CONNECTIONS, LOAD_CORE, OPEN_RATE, SLOW_READER_BYTES_PER_S } from './settings.ts';
 
 const run = promisify(execFile);
 
@@ -60,7 +60,7 @@ export const ROWS: readonly Row[] = [
 
 // === Setting up ===
 
-async function startAll(plan: Plan, jobs: readonly Job[], notes: string[]): Promise<Subject[]> {
+async function startAll(plan: Plan, jobs: readonly Job[], notes: string[], core?: number): Promise<Subject[]> {
   const subjects: Subject[] = [];
   for (const rival of plan.rivals) {
     for (const job of jobs) {
@@ -70,7 +70,7 @@ async function startAll(plan: Plan, jobs: readonly Job[], notes: string[]): Prom
         continue;
       }
       try {
-        subjects.push(await startRival(rival, job, plan.originPort, plan.dir));
+        subjects.push(await startRival(rival, job, plan.originPort, plan.dir, core));
       } catch (error) {
         notes.push(`${rival}: FAILED, ${(error as Error).message}`);
       }
@@ -230,21 +230,22 @@ async function latencyRow(row: Row, plan: Plan): Promise<RowResult> {
 // === Memory and start ===
 
 async function startRow(row: Row, plan: Plan): Promise<RowResult> {
-  const notes: string[] = ['start: from spawning the process to the first answered request'];
+  const notes: string[] = ['start: from spawning the process, on any core, to the first answered request'];
   const kinds = [
-    { job: HTTP, name: 'bare', ready: new Table(), memory: new Table() },
-    { job: MESH, name: 'mesh file', ready: new Table(), memory: new Table() },
+    { job: HTTP, name: 'bare', ready: new Table(), cpu: new Table(), memory: new Table() },
+    { job: MESH, name: 'mesh file', ready: new Table(), cpu: new Table(), memory: new Table() },
   ];
   for (let round = 0; round < plan.rounds; round++) {
-    for (const { job, name, ready, memory } of kinds) {
+    for (const { job, name, ready, cpu, memory } of kinds) {
       const here: string[] = [];
       for (let i = 0; i < plan.rivals.length; i++) {
         const rival = plan.rivals[(i + round) % plan.rivals.length] as RivalName;
-        const subjects = await startAll({ ...plan, rivals: [rival] }, [job], here);
+        const subjects = await startAll({ ...plan, rivals: [rival] }, [job], here, ANY_CORE);
         for (const subject of subjects) {
           // Memory is read a second later: what a start leaves behind for a moment is not what a pod pays.
           await sleep(1_000);
           ready.add(rival, subject.readyMs);
+          cpu.add(rival, subject.readyCpuMs);
           memory.add(rival, rssBytes(subject.running.pid) / MIB);
           plan.say(`${row.name} round ${round + 1}: ${rival} ${name} ${subject.readyMs.toFixed(0)} ms`);
         }
@@ -253,8 +254,9 @@ async function startRow(row: Row, plan: Plan): Promise<RowResult> {
       if (round === 0) notes.push(...here);
     }
   }
-  const measures = kinds.flatMap(({ name, ready, memory }) => [
+  const measures = kinds.flatMap(({ name, ready, cpu, memory }) => [
     ready.measure(`start to first answer, ${name}`, 'ms', 0, 'envoy'),
+    cpu.measure(`CPU until then, ${name}`, 'ms', 0, 'envoy'),
     memory.measure(`resident memory after start, ${name}`, 'MiB', 1, 'envoy'),
   ]);
   return { row: row.name, title: row.title, measures, notes };

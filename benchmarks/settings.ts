@@ -5,6 +5,8 @@ export const HOST_BODY = `${'outrigger'.repeat(11)}\n`;
 /** Core of the proxy under test, and core of load and origin. */
 export const PROXY_CORE = 0;
 export const LOAD_CORE = 1;
+/** Not pinned to a core. */
+export const ANY_CORE = -1;
 /** Connections of the closed loop. */
 export const CONNECTIONS = 32;
 /** Open loop: requests a second. */

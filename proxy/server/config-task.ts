@@ -3,8 +3,9 @@
 import { Worker } from 'node:worker_threads';
 import { ConfigError } from '../util/error.ts';
 import type { ConfigReply, ConfigRequest } from './messages.ts';
+import { threadEntry } from './thread-entry.ts';
 
-const ENTRY = new URL('./config-thread.ts', import.meta.url);
+const ENTRY = threadEntry('config-thread');
 
 /** The answer to a task. */
 export type ReplyOf<T extends ConfigReply['type']> = Extract<ConfigReply, { readonly type: T }>;

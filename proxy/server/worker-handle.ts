@@ -2,8 +2,9 @@
 
 import { Worker } from 'node:worker_threads';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
+import { threadEntry } from './thread-entry.ts';
 
-const ENTRY = new URL('./worker-main.ts', import.meta.url);
+const ENTRY = threadEntry('worker-main');
 
 /** Told what a worker says on its own account. */
 export interface WorkerEvents {
