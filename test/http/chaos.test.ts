@@ -14,7 +14,8 @@ const SEED = Number(process.env['CHAOS_SEED'] ?? (Math.random() * 2 ** 31) >>> 0
 const CLIENTS = Number(process.env['CHAOS_CLIENTS'] ?? 400);
 const TIMEOUT_MS = 30_000 + CLIENTS * 30;
 const AT_ONCE = 60;
-const GROWTH_MIB_MAX = 48;
+/** Garbage levels off within thousands of clients; what leaks does not. */
+const GROWTH_MIB_MAX = CLIENTS > 1000 ? 128 : 48;
 /** Longest life of a client and of an upstream connection that waits for nothing, milliseconds. */
 const PATIENCE_MS = 400;
 
