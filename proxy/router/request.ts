@@ -41,7 +41,8 @@ import type { Downstream } from './downstream.ts';
 import { failureText, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit, writeGrpcTimeout } from './grpc-timeout.ts';
 import { KeptBody } from './kept-body.ts';
-import { RetryState } from './retry.ts';
+import { addBytes, noteConnection } from './record.ts';
+import { avoidTried, RetryState } from './retry.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
 import type { RouteStats } from './route-stats.ts';
@@ -156,11 +157,14 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this, this.router.model.respectExpectedRqTimeout);
     if (policy !== null || down.hasEnvoyHeaders) {
       this.retry = RetryState.create(policy, headers, down.hasEnvoyHeaders);
-      if (this.retry?.policy.avoidPreviousHosts === true) this.avoidTriedHosts(this.retry.policy.hostAttemptsMax);
+      if (this.retry?.policy.avoidPreviousHosts === true) {
+        this.avoidHostMaxAttempts = this.retry.policy.hostAttemptsMax;
+        this.avoidHost = avoidTried(down);
+      }
     }
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
-    applyRequestChanges(route, target, down, headers);
+    applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
     this.startAttempt(headers);
     if (endStream && !this.over) this.onRequestEnd();
   }
@@ -258,19 +262,11 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const { down } = this;
     const headers = down.requestHeaders;
     if (headers === null) return;
-    down.upstreamHost = stream.host;
-    down.upstreamLocalAddress = stream.localAddress;
-    down.upstreamRemoteAddress = stream.host.address;
-    down.upstreamProtocol = stream.protocol;
-    down.upstreamConnectionId = stream.connectionId;
-    down.upstreamConnectStartMs = stream.connectStartMs;
-    down.upstreamConnectEndMs = stream.connectEndMs;
-    const now = this.router.runtime.nowMs();
-    down.upstreamPoolReadyMs = now;
-    down.upstreamTxStartMs = now;
-    if (this.route.autoHostRewrite) rewriteToHost(down, headers, stream.host.hostname);
+    noteConnection(down, stream, this.router.runtime.nowMs());
+    if (this.route.autoHostRewrite)
+      rewriteToHost(this.route, down, headers, stream.host.hostname, !this.router.model.suppressEnvoyHeaders);
     attempt.headSent = true;
-    if (this.scopes !== null) this.countScopes(VCLUSTER_UPSTREAM_RQ_TOTAL);
+    this.countScopes(VCLUSTER_UPSTREAM_RQ_TOTAL);
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     stream.sendHead(down.method, down.path, down.authority, headers, this.headOnly);
     if (!this.headOnly) this.sendKept(stream);
@@ -369,7 +365,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     attempt.abandon();
     this.noteHost(attempt);
     this.finish();
-    this.charge(status);
     this.down.localReply(status, '', 'websocket_handshake_unsuccessful', null);
   }
 
@@ -504,8 +499,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   /** The upstream response is whole. */
   private complete(now: number): void {
-    const { down } = this;
-    const { attempt } = this;
+    const { down, attempt } = this;
     this.finish();
     down.upstreamRxEndMs = now;
     if (attempt !== null) this.noteHost(attempt);
@@ -533,16 +527,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private noteHost(attempt: Attempt): void {
     if (attempt.host !== null) this.down.upstreamHost = attempt.host;
     if (attempt.stream !== null) addBytes(this.down, attempt.stream, 1);
-  }
-
-  private avoidTriedHosts(attemptsMax: number): void {
-    const tried: UpstreamHostInfo[] = [];
-    this.avoidHostMaxAttempts = attemptsMax;
-    this.avoidHost = (host) => {
-      const last = this.down.upstreamHost;
-      if (last !== null && tried.indexOf(last) < 0) tried.push(last);
-      return tried.indexOf(host) >= 0;
-    };
   }
 
   private isReplaySafe(): boolean {
@@ -603,20 +587,12 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private bump(index: number, scopeIndex = -1): void {
     const { stats } = this.cluster;
     stats[index] = (stats[index] as number) + 1;
-    if (scopeIndex >= 0 && this.scopes !== null) this.countScopes(scopeIndex);
+    if (scopeIndex >= 0) this.countScopes(scopeIndex);
   }
 
   private countScopes(index: number): void {
     if (this.scopes !== null) for (const scope of this.scopes) scope.count(index);
   }
-}
-
-/** Adds what one attempt has moved, or takes it off. */
-function addBytes(info: StreamInfo, stream: UpstreamStream, sign: 1 | -1): void {
-  info.upstreamWireBytesSent += sign * stream.wireBytesSent;
-  info.upstreamWireBytesReceived += sign * stream.wireBytesReceived;
-  info.upstreamHeaderBytesSent += sign * stream.headerBytesSent;
-  info.upstreamHeaderBytesReceived += sign * stream.headerBytesReceived;
 }
 
 const EMPTY = new Uint8Array(0);

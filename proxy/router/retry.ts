@@ -3,7 +3,8 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RetryPolicyModel } from '../config/model-http.ts';
-import type { PoolFailure, ResetReason } from '../upstream/upstream.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type { PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
 
 const ON_5XX = 1 << 0;
 const ON_GATEWAY_ERROR = 1 << 1;
@@ -198,6 +199,16 @@ export class RetryState {
     const ceiling = Math.min((2 ** this.tries - 1) * this.policy.backOffBaseMs, this.policy.backOffMaxMs);
     return Math.floor(random * ceiling);
   }
+}
+
+/** `previous_hosts`: a predicate that turns down every host that the request has met. */
+export function avoidTried(info: StreamInfo): (host: UpstreamHostInfo) => boolean {
+  const tried: UpstreamHostInfo[] = [];
+  return (host) => {
+    const last = info.upstreamHost;
+    if (last !== null && tried.indexOf(last) < 0) tried.push(last);
+    return tried.indexOf(host) >= 0;
+  };
 }
 
 function take(headers: HeaderMap, name: string): string[] {

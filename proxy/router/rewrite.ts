@@ -6,26 +6,29 @@ import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileReplaceAll } from './regex.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
 
-/** Changes `info.path` and `info.authority` and leaves the originals in headers. */
-export type Rewrite = (info: StreamInfo, headers: HeaderMap) => void;
+/**
+ * Changes `info.path` and `info.authority`.
+ * @param keepOriginals leave what they were in `x-envoy-original-path` and `-host`
+ */
+export type Rewrite = (info: StreamInfo, headers: HeaderMap, keepOriginals: boolean) => void;
 
 /** `null` when the action rewrites nothing. */
 export function compileRewrite(action: RouteActionModel, match: RouteMatchModel): Rewrite | null {
   const path = compilePathRewrite(match, action.prefixRewrite, action.regexRewrite);
   const host = compileHostRewrite(action);
   if (path === null) return host;
-  const rewritePath: Rewrite = (info, headers) => {
+  const rewritePath: Rewrite = (info, headers, keepOriginals) => {
     const before = info.path;
     const after = path(before);
     // Envoy leaves a path alone that would become empty, and calls any other rewritten, changed or not.
     if (after === '') return;
-    headers.set('x-envoy-original-path', before);
+    if (keepOriginals) headers.set('x-envoy-original-path', before);
     info.path = after;
   };
   if (host === null) return rewritePath;
-  return (info, headers) => {
-    host(info, headers);
-    rewritePath(info, headers);
+  return (info, headers, keepOriginals) => {
+    host(info, headers, keepOriginals);
+    rewritePath(info, headers, keepOriginals);
   };
 }
 
@@ -66,10 +69,10 @@ function compileHostRewrite(action: RouteActionModel): Rewrite | null {
   const { hostRewrite, appendXForwardedHost } = action;
   const value = compileHostValue(hostRewrite);
   if (value === null) return null;
-  return (info, headers) => {
+  return (info, headers, keepOriginals) => {
     const host = value(info, headers);
     if (host === null || host === '') return;
-    headers.set('x-envoy-original-host', info.authority);
+    if (keepOriginals) headers.set('x-envoy-original-host', info.authority);
     if (appendXForwardedHost) appendForwardedHost(headers, info.authority);
     info.authority = host;
   };
@@ -163,21 +166,31 @@ function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): (
 /**
  * Changes a request on its way up as route and target say: the weighted cluster's host, headers, then host and path,
  * so that formats see what the client sent.
+ * @param keepOriginals see `Rewrite`
  */
 export function applyRequestChanges(
   route: CompiledRoute,
   target: CompiledTarget,
   info: StreamInfo,
   headers: HeaderMap,
+  keepOriginals: boolean,
 ): void {
   if (target.hostRewriteLiteral !== '') info.authority = target.hostRewriteLiteral;
   if (target.mutateRequest !== null) target.mutateRequest(headers, info);
-  if (route.rewrite !== null) route.rewrite(info, headers);
+  if (route.rewrite !== null) route.rewrite(info, headers, keepOriginals);
 }
 
 /** `auto_host_rewrite`: the picked host's name becomes the authority. Safe to call again for a retry. */
-export function rewriteToHost(info: StreamInfo, headers: HeaderMap, hostname: string): void {
+export function rewriteToHost(
+  route: CompiledRoute,
+  info: StreamInfo,
+  headers: HeaderMap,
+  hostname: string,
+  keepOriginals: boolean,
+): void {
   if (hostname === '' || info.authority === hostname) return;
-  headers.addIfAbsent('x-envoy-original-host', info.authority);
+  if (keepOriginals) headers.addIfAbsent('x-envoy-original-host', info.authority);
+  const { action } = route.model;
+  if (action.kind === 'route' && action.appendXForwardedHost) appendForwardedHost(headers, info.authority);
   info.authority = hostname;
 }
