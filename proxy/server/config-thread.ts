@@ -17,6 +17,9 @@ function run(request: ConfigRequest): ConfigReply {
     return request.task === 'load' ? load(request.options) : dump(request);
   } catch (error) {
     if (error instanceof ConfigError) return { type: 'failed', message: error.message };
+    // The only RangeErrors there can be: a JSON text of more than 512 MiB, or what is kept by the million.
+    if (error instanceof RangeError)
+      return { type: 'failed', message: `the configuration is too large: ${error.message}` };
     throw error;
   }
 }
@@ -27,17 +30,20 @@ function load(options: Options): ConfigReply {
   return {
     type: 'loaded',
     modelJson: JSON.stringify(numbered),
-    controlJson: JSON.stringify(withoutChains(numbered)),
+    controlJson: JSON.stringify(controlModel(numbered)),
     warnings,
     unsupportedFields: unsupportedFields.length,
     bootstrapJson: rawBootstrapJson,
   };
 }
 
-/** What the main thread needs: listeners without what is behind them. */
-function withoutChains(model: Model): Model {
+/** What the main thread needs: listeners without what is behind them, and hosts where it resolves names. */
+function controlModel(model: Model): Model {
   return {
     ...model,
+    clusters: model.clusters.map((cluster) =>
+      /_dns$/.test(cluster.discovery.kind) ? cluster : { ...cluster, localities: [] },
+    ),
     listeners: model.listeners.map((listener) => ({ ...listener, filterChains: [], defaultFilterChain: null })),
   };
 }

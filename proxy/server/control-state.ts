@@ -61,7 +61,8 @@ export class ControlState implements AdminState {
   }
 
   clusters(): readonly ClusterStatus[] {
-    return this.model.clusters.map((cluster) => this.clusterStatus(cluster));
+    const configured = this.server.configuredHosts();
+    return this.model.clusters.map((cluster) => this.clusterStatus(cluster, configured.get(cluster.name) ?? []));
   }
 
   listeners(): readonly ListenerStatus[] {
@@ -148,9 +149,9 @@ export class ControlState implements AdminState {
     void this.server.stop(0);
   }
 
-  private clusterStatus(cluster: ClusterModel): ClusterStatus {
+  private clusterStatus(cluster: ClusterModel, configured: readonly LocalityModel[]): ClusterStatus {
     const { breakers, discovery } = cluster;
-    const localities = this.server.hosts.get(cluster.name) ?? (isNamed(cluster) ? [] : cluster.localities);
+    const localities = this.server.hosts.get(cluster.name) ?? (isNamed(cluster) ? [] : configured);
     return {
       name: cluster.name,
       observabilityName: cluster.statName,

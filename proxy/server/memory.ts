@@ -8,8 +8,27 @@ type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resor
 
 let collect: Collect | null = null;
 
+/** What start-up needed is given back this long after it: the configuration thread is surely gone. Milliseconds. */
+const SETTLE_MS = 300;
+/** How often a busy thread is asked before it is left alone. */
+const ATTEMPTS_MAX = 100;
+
+/**
+ * Gives back what start-up needed, at a moment at which nobody waits for this thread: collecting takes 20 to 100 ms.
+ * @param isIdle asked every 300 ms
+ */
+export function giveMemoryBackWhenIdle(isIdle: () => boolean): void {
+  let attempts = 0;
+  const timer = setInterval(() => {
+    const idle = isIdle();
+    if (idle || ++attempts === ATTEMPTS_MAX) clearInterval(timer);
+    if (idle) giveMemoryBack();
+  }, SETTLE_MS);
+  timer.unref();
+}
+
 /** Collects this thread's heap and returns free pages. Takes some milliseconds: never while serving. */
-export function giveMemoryBack(): void {
+function giveMemoryBack(): void {
   if (collect === null) {
     setFlagsFromString('--expose-gc');
     collect = runInNewContext('gc') as Collect;

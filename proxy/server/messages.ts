@@ -93,7 +93,7 @@ export type ConfigReply =
       readonly type: 'loaded';
       /** For workers. */
       readonly modelJson: string;
-      /** For the main thread: the model with empty filter chains. */
+      /** For the main thread: the model with empty filter chains, and hosts of DNS clusters only. */
       readonly controlJson: string;
       readonly warnings: readonly string[];
       /** How many set fields are not supported. */

@@ -13,14 +13,11 @@ import type { Admin } from './admin-open.ts';
 import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';
 import { type ReplyOf, runConfigTask } from './config-task.ts';
-import { giveMemoryBack } from './memory.ts';
+import { giveMemoryBackWhenIdle } from './memory.ts';
 import type { ToWorker } from './messages.ts';
 import { ServerStats } from './server-stats.ts';
 import type { ServerView } from './server-view.ts';
 import { WorkerPool } from './worker-pool.ts';
-
-/** What start-up needed is given back this long after it, milliseconds. */
-const SETTLE_MS = 300;
 
 /** See the head of this file. */
 export class ProxyServer implements ServerView {
@@ -33,6 +30,7 @@ export class ProxyServer implements ServerView {
   /** The bootstrap as received, for `/config_dump`. */
   bootstrapJson: string;
   readonly hosts: Map<string, readonly LocalityModel[]>;
+  private modelJson: string;
   private readonly pool: WorkerPool;
   private readonly log = logger('main');
   private admin: Admin | null;
@@ -55,6 +53,7 @@ export class ProxyServer implements ServerView {
     this.loadedAt = '';
     this.bootstrapJson = '';
     this.hosts = new Map();
+    this.modelJson = '';
     this.admin = null;
     this.dns = null;
     this.live = false;
@@ -116,6 +115,11 @@ export class ProxyServer implements ServerView {
     return this.pool.connections;
   }
 
+  configuredHosts(): ReadonlyMap<string, readonly LocalityModel[]> {
+    const { clusters } = JSON.parse(this.modelJson) as Model;
+    return new Map(clusters.map(({ name, localities }) => [name, localities]));
+  }
+
   /** Where the admin port really is; `null` when there is none. */
   get adminAddress(): Admin['address'] | null {
     return this.admin?.address ?? null;
@@ -167,10 +171,12 @@ export class ProxyServer implements ServerView {
     const loaded = await this.load();
     const model = JSON.parse(loaded.controlJson) as Model;
     this.model = model;
+    this.modelJson = loaded.modelJson;
+    // First, so that workers compile while this thread declares stats; they answer no earlier than the next turn.
+    const started = this.pool.start(model, loaded.modelJson);
     const stats = new StatsRegistry(model.stats);
     this.stats = stats;
     this.serverStats = new ServerStats(stats, this, loaded.unsupportedFields);
-    const started = this.pool.start(model, loaded.modelJson);
     await Promise.all([started, this.openAdmin(model, stats)]);
     this.initialising = true;
     await this.resolveNames(model, stats);
@@ -180,8 +186,7 @@ export class ProxyServer implements ServerView {
     this.serverStats.onLive(performance.now() - this.startedMs);
     this.flushTimer = setInterval(() => stats.flushInterval(), model.statsFlushIntervalMs);
     this.flushTimer.unref();
-    // Once the configuration thread is surely gone; the collection holds this thread for some 20 ms.
-    setTimeout(giveMemoryBack, SETTLE_MS).unref();
+    giveMemoryBackWhenIdle(() => true);
     logger('config').info('all dependencies initialized. starting workers');
   }
 

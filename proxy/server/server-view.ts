@@ -21,6 +21,8 @@ export interface ServerView {
   readonly addresses: readonly (readonly AddressModel[])[];
   /** Downstream connections now. */
   readonly connections: number;
+  /** Endpoints by cluster name as configured; reads the whole model anew, as only admin pages ask. */
+  configuredHosts(): ReadonlyMap<string, readonly LocalityModel[]>;
   /** Resolved endpoints by cluster name. */
   readonly hosts: ReadonlyMap<string, readonly LocalityModel[]>;
   stop(graceMs: number): Promise<void>;

@@ -5,7 +5,7 @@ import type { Model } from '../config/model.ts';
 import { configureLog, logger } from '../observe/log.ts';
 import { WorkerStats } from '../observe/stats-store.ts';
 import { compose } from './compose.ts';
-import { giveMemoryBack } from './memory.ts';
+import { giveMemoryBackWhenIdle } from './memory.ts';
 import type { FromWorker, StartMessage, ToWorker, WorkerInit } from './messages.ts';
 import { quietWarnings } from './warnings.ts';
 import { ProxyWorker } from './worker.ts';
@@ -27,7 +27,7 @@ function start(init: WorkerInit, message: StartMessage, post: (message: FromWork
   const parts = compose(init, model, message.breakers, stats);
   const worker = new ProxyWorker(init, model, message.counts, parts, post);
   stats.flush();
-  giveMemoryBack();
+  giveMemoryBackWhenIdle(() => worker.isIdle);
   post({ type: 'started' });
   return worker;
 }

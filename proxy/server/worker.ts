@@ -49,6 +49,11 @@ export class ProxyWorker {
     );
   }
 
+  /** Whether no connection is open. */
+  get isIdle(): boolean {
+    return this.listeners.every((listener) => listener.activeConnections === 0);
+  }
+
   /** Carries out one message of the main thread; `start` has been dealt with by whoever made this object. */
   handle(message: Exclude<ToWorker, { type: 'start' }>): void {
     switch (message.type) {
