@@ -3,6 +3,12 @@
 // Names are interned by the decoder where they are known, so comparing against a constant is a pointer compare.
 // Pseudo-headers (`:method`, …) are fields of the message, never entries here; HTTP/1's `host` is `:authority`.
 
+/**
+ * What Envoy's byte counts of received heads hold for each field besides name and value: colon and line end, whatever
+ * white space there was.
+ */
+export const FIELD_EXTRA_BYTES = 3;
+
 /** An HTTP header list. Reading is linear: heads are short, and a hash per head costs more than it saves. */
 export class HeaderMap {
   names: string[];
@@ -20,6 +26,14 @@ export class HeaderMap {
   get(name: string): string | null {
     const at = this.names.indexOf(name);
     return at < 0 ? null : (this.values[at] as string);
+  }
+
+  /** As Envoy counts received fields. */
+  get fieldBytes(): number {
+    let bytes = this.names.length * FIELD_EXTRA_BYTES;
+    for (let i = 0; i < this.names.length; i++)
+      bytes += (this.names[i] as string).length + (this.values[i] as string).length;
+    return bytes;
   }
 
   has(name: string): boolean {

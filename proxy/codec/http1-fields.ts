@@ -1,5 +1,5 @@
 // Header fields of one head or trailer section: text and line table in, header list and framing facts out.
-import { HeaderMap } from './headers.ts';
+import { FIELD_EXTRA_BYTES, HeaderMap } from './headers.ts';
 import type { H1Error, H1Options } from './http1.ts';
 import {
   BAD_FOLD,
@@ -40,6 +40,8 @@ export class FieldFacts {
   transferEncoding: string;
   connection: string;
   dropped: number;
+  /** As `RequestHead.fieldBytes`. */
+  bytes: number;
 
   constructor() {
     this.headers = new HeaderMap();
@@ -50,6 +52,7 @@ export class FieldFacts {
     this.transferEncoding = '';
     this.connection = '';
     this.dropped = 0;
+    this.bytes = 0;
   }
 }
 
@@ -78,11 +81,13 @@ export function readFields(text: string, firstLine: number, options: H1Options, 
   facts.transferEncoding = '';
   facts.connection = '';
   facts.dropped = 0;
+  facts.bytes = 0;
   seenLow = 0;
   seenHigh = 0;
   lastValue = NO_FIELD;
   const table = lines;
   const count = lineCount;
+  let fieldBytes = 0;
   const fieldsMax = firstLine + options.limits.headersMax;
   let lineStart = firstLine === 0 ? 0 : (table[firstLine * 2 - 1] as number);
   for (let line = firstLine; line < count; line++) {
@@ -99,12 +104,14 @@ export function readFields(text: string, firstLine: number, options: H1Options, 
       const to = trimEnd(text, colon + 1, lineEnd);
       let from = colon + 1;
       while (from < to && isBlank(text.charCodeAt(from))) from++;
+      fieldBytes += colon - lineStart + to - from + FIELD_EXTRA_BYTES;
       const raw = options.preserveCase ? text.slice(lineStart, colon) : '';
       const problem = addField(name, raw, text.slice(from, to), options, section);
       if (problem !== null) return problem;
     }
     lineStart = table[line * 2 + 1] as number;
   }
+  facts.bytes = fieldBytes === 0 ? FIELD_EXTRA_BYTES : fieldBytes;
   return null;
 }
 

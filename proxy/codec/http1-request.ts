@@ -132,7 +132,7 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
       known: facts.known,
       keepAlive: minor === 1,
       upgrade: false,
-      wireBytes: end - start,
+      fieldBytes: facts.bytes,
       droppedHeaders: facts.dropped,
     };
     return applyTarget(head, options) ?? applyConnection(head, options) ?? this.beginBody(head);
@@ -212,7 +212,7 @@ function readUnusualStartLine(line: string, options: H1Options): H1Error | null 
   if (parts.length === 2) {
     // HTTP/0.9: there is no version, so there are no headers to wait for either.
     minor = 0;
-    return options.acceptHttp10 ? BAD_VERSION : LOW_VERSION;
+    return checkTargetForm() ?? (options.acceptHttp10 ? BAD_VERSION : LOW_VERSION);
   }
   const version = parts[2] as string;
   if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) return BAD_VERSION;

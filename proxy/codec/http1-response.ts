@@ -122,7 +122,7 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
       known: facts.known,
       keepAlive: keepsAlive(minor),
       upgrade: false,
-      wireBytes: end - start,
+      fieldBytes: facts.bytes,
     };
     if (status < 200 || status === 204) {
       if (facts.contentLength > 0 || facts.transferEncoding !== '') return BODY_IN_BODILESS;

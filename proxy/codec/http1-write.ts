@@ -90,6 +90,12 @@ export function reasonPhrase(status: number): string {
 const chunkHeads: string[] = [];
 for (let bytes = 0; bytes <= PREPARED_CHUNK_BYTES; bytes++) chunkHeads.push(`${bytes.toString(16)}\r\n`);
 
+/** Bytes of the status line of `writeResponseHead` with the usual reason. */
+export function statusLineBytes(status: number): number {
+  return statusLines[status]?.length ?? UNKNOWN_STATUS_LINE_BYTES;
+}
+const UNKNOWN_STATUS_LINE_BYTES = 'HTTP/1.1 999 Unknown\r\n'.length;
+
 /** The line before a chunk of that many bytes (at least 1); `CHUNK_END` goes behind it. */
 export function chunkHead(bytes: number): string {
   return bytes <= PREPARED_CHUNK_BYTES ? (chunkHeads[bytes] as string) : `${bytes.toString(16)}\r\n`;

@@ -118,8 +118,8 @@ export interface RequestHead {
   keepAlive: boolean;
   /** `connection: upgrade` and an `upgrade` header, or CONNECT: what follows the head are raw bytes until the end. */
   upgrade: boolean;
-  /** Bytes of the head on the wire. */
-  wireBytes: number;
+  /** Bytes of the fields as Envoy counts them: names, values, and `FIELD_EXTRA_BYTES` for each (at least once). */
+  fieldBytes: number;
   /** Headers dropped because of `underscores: 'drop_header'`. */
   droppedHeaders: number;
 }
@@ -136,7 +136,7 @@ export interface ResponseHead {
   keepAlive: boolean;
   /** 101 to an upgrade, or 2xx to CONNECT: raw bytes follow. */
   upgrade: boolean;
-  wireBytes: number;
+  fieldBytes: number;
 }
 
 /** Told what a request decoder reads, in wire order. After an error nothing more is told. */

@@ -1,9 +1,9 @@
 // Operators over the stream itself: times, sizes, codes, addresses, identities.
 
-import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ConfigError } from '../util/error.ts';
 import { parseIp } from '../util/ip.ts';
+import { randomUuid } from '../util/uuid.ts';
 import { flagsLongText, flagsText } from './flags.ts';
 import {
   cut,
@@ -195,7 +195,7 @@ const streamId: Read<string | null> = (info) => {
   if (info.streamId !== '') return info.streamId;
   if (info.requestHeaders !== null) return info.requestHeaders.get('x-request-id');
   if (info.protocol !== '') return null;
-  info.streamId = randomUUID();
+  info.streamId = randomUuid();
   return info.streamId;
 };
 
@@ -241,11 +241,17 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ['UPSTREAM_HEADER_BYTES_SENT', number((info) => info.upstreamHeaderBytesSent)],
   ['UPSTREAM_HEADER_BYTES_RECEIVED', number((info) => info.upstreamHeaderBytesReceived)],
   ['UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT', number((info) => info.upstreamHeaderBytesSent)],
-  ['UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED', number((info) => info.upstreamHeaderBytesReceived)],
+  [
+    'UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED',
+    number((info) => info.upstreamHeaderBytesReceived - (info.responseTrailers?.fieldBytes ?? 0)),
+  ],
   ['DOWNSTREAM_WIRE_BYTES_SENT', number((info) => info.downstreamWireBytesSent)],
   ['DOWNSTREAM_WIRE_BYTES_RECEIVED', number((info) => info.downstreamWireBytesReceived)],
   ['DOWNSTREAM_HEADER_BYTES_SENT', number((info) => info.responseHeaderBytes)],
-  ['DOWNSTREAM_HEADER_BYTES_RECEIVED', number((info) => info.requestHeaderBytes)],
+  [
+    'DOWNSTREAM_HEADER_BYTES_RECEIVED',
+    number((info) => info.requestHeaderBytes + (info.requestTrailers?.fieldBytes ?? 0)),
+  ],
   ['DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT', number((info) => info.responseHeaderBytes)],
   ['DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED', number((info) => info.requestHeaderBytes)],
 
@@ -307,7 +313,7 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ['HOSTNAME', plain(stringOperator(() => host))],
   ['ENVIRONMENT', environment],
   ['STREAM_ID', plain(stringOperator(streamId))],
-  ['UNIQUE_ID', plain(stringOperator(() => randomUUID()))],
+  ['UNIQUE_ID', plain(stringOperator(() => randomUuid()))],
   ['TRACE_ID', text((info) => info.traceId)],
   ['SPAN_ID', text((info) => info.spanId)],
 ]);

@@ -133,7 +133,9 @@ export class StreamInfo {
 
   requestBodyBytes: number;
   responseBodyBytes: number;
+  /** Fields of the head as received, without trailers. */
   requestHeaderBytes: number;
+  /** Fields of head and trailers as sent. */
   responseHeaderBytes: number;
   upstreamWireBytesSent: number;
   upstreamWireBytesReceived: number;

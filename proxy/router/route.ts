@@ -26,7 +26,7 @@ export interface CompiledRoute {
   /** Picks the target; `null` when the cluster header is absent. `random`: 32 bits of the request, for weights. */
   readonly target: ((info: StreamInfo, headers: HeaderMap, random: number) => CompiledTarget | null) | null;
   /** Rewrites `info.path` (setting `x-envoy-original-path`) and `info.authority` before the request goes up; `null` = nothing to do. `hostname` is the picked host's, for `auto`. */
-  readonly rewrite: ((info: StreamInfo, headers: HeaderMap) => void) | null;
+  readonly rewrite: ((info: StreamInfo, headers: HeaderMap, keepOriginals: boolean) => void) | null;
   readonly autoHostRewrite: boolean;
   readonly redirect: ((info: StreamInfo) => { readonly status: number; readonly location: string }) | null;
   readonly redirectModel: RedirectModel | null;

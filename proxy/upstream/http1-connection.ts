@@ -233,7 +233,10 @@ export class Http1Connection implements DialHandler, ResponseSink {
   // === What the decoder says ===
 
   onInformational(head: ResponseHead): void {
-    this.stream?.handler.onInformational(head.status, head.headers);
+    const { stream } = this;
+    if (stream === null) return;
+    stream.headerBytesReceived += head.fieldBytes;
+    stream.handler.onInformational(head.status, head.headers);
   }
 
   onResponseHead(head: ResponseHead, endStream: boolean): void {
@@ -243,6 +246,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
     host.countOutcome(head.status < 500);
     if (!head.keepAlive && saysClose(head)) (context.stats[UPSTREAM_CX_CLOSE_NOTIFY] as number)++;
     stream.responseStarted = true;
+    stream.headerBytesReceived += head.fieldBytes;
     if (endStream) this.endExchange();
     stream.handler.onHead(head.status, head.headers, endStream);
   }
@@ -259,7 +263,10 @@ export class Http1Connection implements DialHandler, ResponseSink {
     if (stream === null) return;
     this.endExchange();
     if (trailers === null) stream.handler.onData(NO_BYTES, true);
-    else stream.handler.onTrailers(trailers);
+    else {
+      stream.headerBytesReceived += trailers.fieldBytes;
+      stream.handler.onTrailers(trailers);
+    }
   }
 
   /**

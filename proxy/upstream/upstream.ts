@@ -64,6 +64,9 @@ export interface UpstreamStream {
   release(): void;
   readonly wireBytesSent: number;
   readonly wireBytesReceived: number;
+  /** Fields of heads and trailers, as Envoy counts them. */
+  readonly headerBytesSent: number;
+  readonly headerBytesReceived: number;
 }
 
 /** Facts a balancer may use; the stream info and the request head come through it. */

@@ -5,6 +5,7 @@ import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { http1 } from './scenarios/http1.ts';
 import { listeners } from './scenarios/listeners.ts';
+import { logs } from './scenarios/logs.ts';
 import { options } from './scenarios/options.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
@@ -25,6 +26,7 @@ export const GROUPS: readonly Group[] = [
   retries,
   failures,
   replies,
+  logs,
   options,
   clusters,
   listeners,

@@ -96,8 +96,8 @@ function runRoute(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): O
   } else {
     const target = route.target?.(info, headers, 0) ?? null;
     if (target === null || target.cluster.current === null) return { status: route.clusterNotFoundCode };
-    applyRequestChanges(route, target, info, headers);
-    if (route.autoHostRewrite) rewriteToHost(info, headers, HOST_NAME);
+    applyRequestChanges(route, target, info, headers, true);
+    if (route.autoHostRewrite) rewriteToHost(route, info, headers, HOST_NAME, true);
     Object.assign(out, { status: 200, cluster: target.cluster.name, path: info.path, host: info.authority });
     out.request = shown(headers, SHOWN) as string[];
     reply.add('x-r-up', 'u');

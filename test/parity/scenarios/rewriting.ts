@@ -1,7 +1,7 @@
 // What is changed on the way: paths, hosts, headers at every level, redirects, direct responses.
 
-import { answer, bootstrap, cluster, get, http, request, routes, STATS, to } from '../config.ts';
-import type { Group, Scenario } from '../types.ts';
+import { address, answer, bootstrap, cluster, get, http, request, router, routes, STATS, to } from '../config.ts';
+import type { Group, Ports, Scenario } from '../types.ts';
 
 const add = (key: string, value: string, append_action?: string, keep_empty_value = false): object => ({
   header: { key, value },
@@ -24,6 +24,7 @@ const ROUTES = [
     host_rewrite_path_regex: { pattern: { regex: '^/host-path/([a-z.]+).*' }, substitution: '\\1' },
   }),
   to('/host-auto', 'a', { auto_host_rewrite: true }),
+  to('/host-named', 'named', { auto_host_rewrite: true, append_x_forwarded_host: true }),
   to('/host-append', 'a', { host_rewrite_literal: 'literal.test', append_x_forwarded_host: true }),
   to(
     '/headers',
@@ -130,6 +131,15 @@ const TOP = {
   internal_only_headers: ['x-internal-only'],
 };
 
+/** A cluster whose endpoint has a name besides its address. */
+const named = (ports: Ports): object =>
+  cluster('named', [], {
+    load_assignment: {
+      cluster_name: 'named',
+      endpoints: [{ lb_endpoints: [{ endpoint: { hostname: 'name.test', address: address(ports['a']) } }] }],
+    },
+  });
+
 const at = (name: string, path: string, ...headers: string[]): Scenario => ({ name, client: [get(path, ...headers)] });
 const HEADERS_REPLY = answer('200 OK', [
   'x-append: upstream',
@@ -151,7 +161,7 @@ const SENT = [
 
 export const rewriting: Group = {
   name: 'rewriting',
-  listeners: ['main', 'specific', 'tls'],
+  listeners: ['main', 'specific', 'quiet', 'tls'],
   upstreams: ['a'],
   bootstrap: (ports, log) =>
     bootstrap(
@@ -159,6 +169,7 @@ export const rewriting: Group = {
       [
         http(ports, log, 'main', routes(ROUTES, LEVELS, TOP)),
         http(ports, log, 'specific', routes(ROUTES, LEVELS, { ...TOP, most_specific_header_mutations_wins: true })),
+        http(ports, log, 'quiet', routes(ROUTES), { http_filters: [router({ suppress_envoy_headers: true })] }),
         http(
           ports,
           log,
@@ -173,7 +184,7 @@ export const rewriting: Group = {
           { use_remote_address: true, xff_num_trusted_hops: 1 },
         ),
       ],
-      [cluster('a', [ports['a']])],
+      [cluster('a', [ports['a']]), named(ports)],
     ),
   stats: STATS,
   scenarios: [
@@ -189,6 +200,12 @@ export const rewriting: Group = {
     at('host rewrite header missing', '/host-header'),
     at('host rewritten from the path', '/host-path/some.host/rest?q=1'),
     at('host rewrite automatic without a name', '/host-auto'),
+    at('host rewritten to the name of the endpoint', '/host-named', 'x-forwarded-host: first.test'),
+    ...['/prefix/x', '/host-literal', '/host-named'].map((path) => ({
+      name: `originals are not told: ${path}`,
+      listener: 'quiet',
+      client: [get(path, 'x-envoy-original-path: /mine')],
+    })),
     at('forwarded host appended', '/host-append', 'x-forwarded-host: first.test'),
     {
       name: 'request and response header actions',
