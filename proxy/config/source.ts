@@ -16,6 +16,8 @@ export type Source =
 
 /** The largest configuration that is read, bytes. */
 const CONFIG_BYTES_MAX = 512 * 1024 * 1024;
+/** Containers inside containers, as protobuf's JSON reader has it; what walks a configuration may recurse. */
+const DEPTH_MAX = 100;
 
 /**
  * Reads a configuration file: `.yaml` and `.yml` are YAML, `.pb` is binary, everything else is JSON.
@@ -80,9 +82,33 @@ function jsonSource(raw: string, name: string): Source {
 }
 
 function requireObject(value: unknown, name: string): unknown {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    if (isDeeper(value, DEPTH_MAX))
+      throw new ConfigError(`nested deeper than ${DEPTH_MAX} levels, under ${deepPath(value)}`, name);
+    return value;
+  }
   if (value === null) throw new ConfigError('the configuration is empty', name);
   throw new ConfigError(`the top level must be a map, not ${Array.isArray(value) ? 'a list' : typeof value}`, name);
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const item of Array.isArray(value) ? value : Object.values(value)) if (isDeeper(item, levels - 1)) return true;
+  return false;
+}
+
+/** The way to what is too deep: its first three keys, which say enough. */
+function deepPath(top: object): string {
+  const keys: string[] = [];
+  let at: unknown = top;
+  for (let levels = DEPTH_MAX - 1; keys.length < 3 && typeof at === 'object' && at !== null; levels--) {
+    const next = Object.entries(at).find(([, item]) => isDeeper(item, levels));
+    if (next === undefined) break;
+    keys.push(next[0]);
+    at = next[1];
+  }
+  return keys.join('.');
 }
 
 function readBinary(bytes: Buffer, path: string, typeName: string): Source {

@@ -8,6 +8,7 @@ import { assignBreakerBases } from '../upstream/cluster-manager.ts';
 import { ConfigError } from '../util/error.ts';
 import type { Options } from './args.ts';
 import { renderConfigDump } from './config-dump.ts';
+import { checkLogPaths } from './log-paths.ts';
 import type { ConfigReply, ConfigRequest } from './messages.ts';
 import { decorateNode } from './version.ts';
 import { quietWarnings } from './warnings.ts';
@@ -26,6 +27,7 @@ function run(request: ConfigRequest): ConfigReply {
 
 function load(options: Options): ConfigReply {
   const { model, warnings, unsupportedFields, rawBootstrapJson } = loadStaticModel(options);
+  checkLogPaths(model);
   const numbered = { ...model, clusters: assignBreakerBases(model.clusters, new Map()) };
   return {
     type: 'loaded',

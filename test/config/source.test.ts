@@ -115,6 +115,21 @@ t.test('the JSON recogniser agrees with JSON.parse', async (t) => {
   }
 });
 
+t.test('what nests too deep is refused, also by way of aliases', async (t) => {
+  const levels = (n: number): string => `{"node": {"metadata": {"a": ${'['.repeat(n)}${']'.repeat(n)}}}}`;
+  const path = join(t.testdir({ 'ok.json': levels(97), 'deep.json': levels(98), 'endless.json': levels(200_000) }));
+  t.equal(readConfigFile(join(path, 'ok.json'), TYPE).kind, 'json');
+  for (const name of ['deep.json', 'endless.json']) {
+    const file = join(path, name);
+    t.throws(() => readConfigFile(file, TYPE), {
+      message: `${file}: nested deeper than 100 levels, under node.metadata.a`,
+    });
+  }
+  let chain = 'a0: &a0 [x]\n';
+  for (let i = 1; i < 200; i++) chain += `a${i}: &a${i} [*a${i - 1}]\n`;
+  t.throws(() => readConfigText(chain), { message: /nested deeper than 100 levels, under a99\.0\.0/ });
+});
+
 t.test('--config-yaml', async (t) => {
   t.same(readConfigText('a: on'), { kind: 'json', value: { a: true }, text: null });
   t.same(readConfigText(''), { kind: 'json', value: {}, text: null }, 'empty is an empty configuration');

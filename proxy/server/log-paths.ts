@@ -1,0 +1,24 @@
+// The access-log files of a configuration: it is refused when one cannot be opened, as Envoy refuses it.
+
+import type { Model } from '../config/model.ts';
+import type { AccessLogModel } from '../config/model-access-log.ts';
+import { checkLogFile } from '../observe/access-log-file.ts';
+
+/** Opens each log file once, which creates it. @throws ConfigError in Envoy's words */
+export function checkLogPaths(model: Model): void {
+  const paths = new Set<string>();
+  const add = (logs: readonly AccessLogModel[]): void => {
+    for (const { sink } of logs) if (sink.kind === 'file') paths.add(sink.path);
+  };
+  if (model.admin !== null) add(model.admin.accessLogs);
+  for (const listener of model.listeners) {
+    add(listener.accessLogs);
+    const chains = listener.filterChains.flatMap((chain) => chain.filters);
+    for (const { kind, config } of [...chains, ...(listener.defaultFilterChain?.filters ?? [])]) {
+      add(config.accessLogs);
+      if (kind !== 'http_connection_manager') continue;
+      for (const filter of config.httpFilters) if (filter.kind === 'router') add(filter.config.upstreamLogs);
+    }
+  }
+  for (const path of paths) checkLogFile(path);
+}
