@@ -168,7 +168,8 @@ export class ProxyServer implements ServerView {
   // === Start ===
 
   private async bringUp(): Promise<void> {
-    const loaded = await this.load();
+    // Nearly every configuration has an admin port, and this thread has nothing else to do now.
+    const [loaded, adminModules] = await Promise.all([this.load(), loadAdmin()]);
     const model = JSON.parse(loaded.controlJson) as Model;
     this.model = model;
     this.modelJson = loaded.modelJson;
@@ -177,7 +178,7 @@ export class ProxyServer implements ServerView {
     const stats = new StatsRegistry(model.stats);
     this.stats = stats;
     this.serverStats = new ServerStats(stats, this, loaded.unsupportedFields);
-    await Promise.all([started, this.openAdmin(model, stats)]);
+    await Promise.all([started, this.openAdmin(model, stats, adminModules)]);
     this.initialising = true;
     await this.resolveNames(model, stats);
     this.log.info('all clusters initialized. initializing init manager');
@@ -198,15 +199,12 @@ export class ProxyServer implements ServerView {
     return reply;
   }
 
-  private async openAdmin(model: Model, stats: StatsRegistry): Promise<void> {
+  private async openAdmin(model: Model, stats: StatsRegistry, modules: AdminModules): Promise<void> {
     if (model.admin === null) {
       this.log.warning('No admin address given, so no admin HTTP server started.');
       return;
     }
-    const [{ openAdmin }, { ControlState }] = await Promise.all([
-      import('./admin-open.ts'),
-      import('./control-state.ts'),
-    ]);
+    const [{ openAdmin }, { ControlState }] = modules;
     this.admin = await openAdmin(model.admin, new ControlState(this, model, stats));
     const { adminAddressPath } = this.options;
     if (adminAddressPath !== '') writeFileSync(adminAddressPath, addressText(this.admin.address));
@@ -272,6 +270,13 @@ export class ProxyServer implements ServerView {
     await this.admin?.close();
   }
 }
+
+/** What the admin port needs, apart from the rest so that it loads after the other threads have been started. */
+function loadAdmin() {
+  return Promise.all([import('./admin-open.ts'), import('./control-state.ts')]);
+}
+
+type AdminModules = Awaited<ReturnType<typeof loadAdmin>>;
 
 /** How every thread logs. */
 export function logOptions(options: Options): LogOptions {

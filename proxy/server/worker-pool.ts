@@ -224,13 +224,14 @@ export class WorkerPool {
   // === Shared sockets ===
 
   private openShared(listener: ListenerModel): number[] {
-    const calls = systemCalls();
     const share = this.init.workers > 1 && needsSharing(listener);
+    // Loading the calls takes 15 ms, which one worker need not wait for.
+    const calls = share ? systemCalls() : null;
     if (share && calls === null)
       logger('config').warning(
         `listener '${listener.name}': this Node.js build has no node:ffi, so worker 0 alone serves this listener`,
       );
-    return listenSpecs(listener).map((spec) => (share && calls !== null ? openSocket(spec, calls) : -1));
+    return listenSpecs(listener).map((spec) => (calls === null ? -1 : openSocket(spec, calls)));
   }
 
   private closeShared(inboundOnly: boolean): void {
