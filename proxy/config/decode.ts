@@ -14,10 +14,10 @@ import {
 } from '@bufbuild/protobuf';
 import { isWrapperDesc } from '@bufbuild/protobuf/wkt';
 import { ConfigError } from '../util/error.ts';
+import { didYouMean } from '../util/nearest.ts';
 import { DecodedAny, isTypedStruct } from './decoded-any.ts';
 import { FieldPath, keySegment } from './field-path.ts';
 import { type Msg, str, struct } from './message.ts';
-import { didYouMean } from './nearest.ts';
 import { loadRegistry, messageDesc, typeNameOf } from './registry.ts';
 import { type ScalarParser, scalarParser, shown } from './scalar.ts';
 

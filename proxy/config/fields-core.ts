@@ -37,7 +37,7 @@ export const CORE_FIELDS: FieldTable = {
     ),
     rejected('local address selectors are not supported; use source_address', 'local_address_selector'),
     harmless('network namespaces are refused', 'core.v3 address.proto', 'validate_network_namespaces'),
-    warned('upstream sockets have no further options', 'freebind socket_options'),
+    rejected('upstream sockets have no further options; remove it', 'freebind socket_options'),
   ),
   'envoy.config.core.v3.DataSource': fields(
     honoured('lower-access-log', 'filename inline_bytes inline_string environment_variable'),
@@ -81,8 +81,7 @@ export const CORE_FIELDS: FieldTable = {
     warned('headers that the proxy adds are written in lower case', 'formatter_type_on_envoy_headers'),
   ),
   'envoy.config.core.v3.SchemeHeaderTransformation': fields(
-    honoured('lower-hcm', 'scheme_to_overwrite'),
-    warned('the scheme is that of the client', 'match_upstream'),
+    honoured('lower-hcm', 'scheme_to_overwrite match_upstream'),
   ),
   'envoy.config.core.v3.SubstitutionFormatString': fields(
     honoured(

@@ -1,7 +1,7 @@
 // Lowers access logs, their filters and substitution format strings
 // (Envoy: config.accesslog.v3, extensions.access_loggers.{file,stream}.v3, core.v3.SubstitutionFormatString).
 
-import { compileFormat } from '../observe/format.ts';
+import { compileFormat, DEFAULT_TEXT_FORMAT } from '../observe/format.ts';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { type LowerContext, lowerFraction, lowerStringMatch, readDataSource } from './lower-common.ts';
@@ -11,13 +11,7 @@ import type { JsonObject } from './model.ts';
 import type { AccessLogModel, FormatModel, JsonValueMatch, LogFilterModel } from './model-access-log.ts';
 import type { BodyFormatModel } from './model-http.ts';
 
-/** What Envoy writes when no format is given (docs "Access logging", default format string). */
-export const DEFAULT_ACCESS_LOG_FORMAT =
-  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
-  '%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" ' +
-  '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
-
-const DEFAULT_FORMAT: FormatModel = { kind: 'text', format: DEFAULT_ACCESS_LOG_FORMAT, omitEmptyValues: false };
+const DEFAULT_FORMAT: FormatModel = { kind: 'text', format: DEFAULT_TEXT_FORMAT, omitEmptyValues: false };
 
 const FILE_LOG = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 const STDOUT_LOG = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';

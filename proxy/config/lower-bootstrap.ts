@@ -1,10 +1,11 @@
 // `config.bootstrap.v3.Bootstrap` → `Model`. Clusters come first: routes are checked against their names.
 
 import { isIP } from 'node:net';
+import { DEFAULT_TEXT_FORMAT } from '../observe/format.ts';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { isLeftOut, missingImplementation } from './fields-extensions.ts';
-import { DEFAULT_ACCESS_LOG_FORMAT, lowerAccessLogs } from './lower-access-log.ts';
+import { lowerAccessLogs } from './lower-access-log.ts';
 import { lowerCluster } from './lower-cluster.ts';
 import { type LowerContext, lowerAddress, structOrEmpty } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
@@ -135,7 +136,7 @@ function fileLog(path: string): AccessLogModel {
     name: 'envoy.access_loggers.file',
     filter: null,
     sink: { kind: 'file', path },
-    format: { kind: 'text', format: DEFAULT_ACCESS_LOG_FORMAT, omitEmptyValues: false },
+    format: { kind: 'text', format: DEFAULT_TEXT_FORMAT, omitEmptyValues: false },
   };
 }
 

@@ -119,7 +119,7 @@ export interface FilterChainModel {
   readonly match: FilterChainMatchModel;
   readonly transportSocketConnectTimeoutMs: number;
   readonly metadata: MetadataModel;
-  /** The last one is terminal: `lower` refuses anything else. */
+  /** The last one is terminal: `lower` refuses anything else. None: connections are closed at once. */
   readonly filters: readonly NetworkFilterModel[];
 }
 

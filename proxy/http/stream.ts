@@ -109,6 +109,9 @@ export class HttpStream extends StreamInfo implements Downstream {
   get retryTimer(): Deadline {
     return this.timers.retry;
   }
+  get matchesUpstreamScheme(): boolean {
+    return this.manager.model.matchUpstreamScheme;
+  }
   get bufferLimitBytes(): number {
     const limit = this.route === null ? 0 : this.route.model.requestBodyBufferLimitBytes;
     return limit > 0 ? limit : this.manager.bufferLimitBytes;

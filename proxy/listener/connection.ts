@@ -1,12 +1,13 @@
 // The facts of one accepted connection.
 
 import type { Socket } from 'node:net';
-import type { AddressModel } from '../config/model.ts';
+import type { AddressModel, ListenerModel, MetadataModel } from '../config/model.ts';
 import type { ConnectionInfo, DownstreamTlsInfo } from '../observe/stream-info.ts';
 import { joinHostPort, unmapIpv4 } from '../util/ip.ts';
 import type { MatchInput } from './chain-match.ts';
 
 const NO_PROTOCOLS: readonly string[] = [];
+const NO_METADATA: MetadataModel = {};
 
 /** Filled when a connection is accepted; one shape for every kind of listener. */
 export class AcceptedConnection implements ConnectionInfo, MatchInput {
@@ -27,13 +28,15 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   bytesReceived: number;
   bytesSent: number;
   readonly listenerName: string;
+  readonly listenerMetadata: MetadataModel;
   /** Set once the chain is chosen. */
   filterChainName: string;
+  filterChainMetadata: MetadataModel;
   readonly startedMs: number;
   readonly transportProtocol: string;
   readonly applicationProtocols: readonly string[];
 
-  constructor(id: number, socket: Socket, bound: AddressModel, listenerName: string, startedMs: number) {
+  constructor(id: number, socket: Socket, bound: AddressModel, listener: ListenerModel, startedMs: number) {
     const local = bound.kind === 'socket' ? localEnd(socket, bound) : null;
     const remoteIp = local === null ? '' : unmapIpv4(socket.remoteAddress ?? '');
     const remotePort = local === null ? 0 : (socket.remotePort ?? 0);
@@ -53,8 +56,10 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.protocol = '';
     this.bytesReceived = 0;
     this.bytesSent = 0;
-    this.listenerName = listenerName;
+    this.listenerName = listener.name;
+    this.listenerMetadata = listener.metadata;
     this.filterChainName = '';
+    this.filterChainMetadata = NO_METADATA;
     this.startedMs = startedMs;
     this.transportProtocol = 'raw_buffer';
     this.applicationProtocols = NO_PROTOCOLS;

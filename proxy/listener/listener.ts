@@ -23,7 +23,7 @@ import { type ChainMatcher, compileChainMatch } from './chain-match.ts';
 import { AcceptedConnection } from './connection.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { add } from './count.ts';
-import type { FilterFactory, NetworkFilter } from './network-filter.ts';
+import { closingFilter, type FilterFactory, type NetworkFilter } from './network-filter.ts';
 
 /** What a listener needs of its worker. */
 export interface ListenerEnv {
@@ -60,6 +60,7 @@ export class Listener {
   private readonly chains: Chain[];
   private readonly match: ChainMatcher<Chain>;
   private readonly slots: Float64Array;
+  private readonly extensionSlots: Float64Array;
   private readonly workerSlots: Float64Array;
   private readonly lengths: Histogram;
   private readonly acceptedPerEvent: Histogram;
@@ -71,7 +72,7 @@ export class Listener {
     this.log = log;
     const prefix = listenerStatPrefix(model);
     this.slots = env.stats.block(stat.LISTENER, prefix);
-    env.stats.block(stat.LISTENER_EXTENSION, prefix);
+    this.extensionSlots = env.stats.block(stat.LISTENER_EXTENSION, prefix);
     this.workerSlots = env.stats.block(stat.LISTENER_WORKER, `${prefix}worker_${env.workerIndex}.`);
     this.lengths = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
     this.acceptedPerEvent = env.stats.histogram(`${prefix}connections_accepted_per_socket_event`);
@@ -143,7 +144,7 @@ export class Listener {
 
   private compileChain(model: FilterChainModel, prefix: string): Chain {
     const terminal = model.filters.at(-1);
-    if (terminal === undefined) throw new Error(`filter chain ${model.name} has no filter`);
+    if (terminal === undefined) return { model, filter: closingFilter(() => this.countMissing()) };
     const filter = this.env.createFilter(terminal, {
       listenerName: this.model.name,
       listenerStatPrefix: prefix,
@@ -152,6 +153,10 @@ export class Listener {
       bufferLimitBytes: this.model.perConnectionBufferLimitBytes,
     });
     return { model, filter };
+  }
+
+  private countMissing(): void {
+    add(this.extensionSlots, stat.LISTENER_EXT_NETWORK_EXTENSION_CONFIG_MISSING, 1);
   }
 
   private onAccept(socket: Socket, addressIndex: number): void {
@@ -180,13 +185,14 @@ export class Listener {
   private serve(socket: Socket, bound: AddressModel): void {
     const { env, slots, workerSlots } = this;
     const startedMs = env.runtime.nowMs();
-    const connection = new AcceptedConnection(env.counts.nextConnectionId(), socket, bound, this.model.name, startedMs);
+    const connection = new AcceptedConnection(env.counts.nextConnectionId(), socket, bound, this.model, startedMs);
     const chain = this.match(connection);
     if (chain === null) {
       this.refuse(socket, connection);
       return;
     }
     connection.filterChainName = chain.model.name;
+    connection.filterChainMetadata = chain.model.metadata;
     add(slots, stat.LISTENER_DOWNSTREAM_CX_TOTAL, 1);
     add(slots, stat.LISTENER_DOWNSTREAM_CX_ACTIVE, 1);
     add(workerSlots, stat.LISTENER_WORKER_DOWNSTREAM_CX_TOTAL, 1);

@@ -1,4 +1,4 @@
-// What a listener needs of the terminal filter of a chain: the HTTP connection manager or the TCP proxy.
+// What a listener needs of the terminal filter of a chain: the HTTP connection manager, the TCP proxy, or nothing.
 
 import type { Socket } from 'node:net';
 import type { NetworkFilterModel } from '../config/model.ts';
@@ -30,3 +30,17 @@ export interface FilterPlace {
 
 /** Makes the terminal filter of a chain. */
 export type FilterFactory = (model: NetworkFilterModel, place: FilterPlace) => NetworkFilter;
+
+/** Stands for the filters of an empty chain: its connections are closed as soon as they are accepted. */
+export function closingFilter(count: () => void): NetworkFilter {
+  return {
+    activeConnections: 0,
+    accept: (socket, _connection, onClosed) => {
+      count();
+      socket.on('close', () => onClosed());
+      socket.destroy();
+    },
+    drain: () => {},
+    closeAll: () => {},
+  };
+}

@@ -20,7 +20,7 @@ const SOURCES: ReadonlyMap<string, Source> = new Map<string, Source>([
   ['DYNAMIC', (info) => info.dynamicMetadata],
   ['CLUSTER', (info) => info.clusterMetadata],
   ['ROUTE', (info) => info.routeMetadata],
-  ['UPSTREAM_HOST', (info) => info.upstreamHostMetadata],
+  ['UPSTREAM_HOST', (info) => info.upstreamHost?.metadata],
   ['LISTENER', (info) => info.connection.listenerMetadata],
   ['LISTENER_FILTER_CHAIN', (info) => info.connection.filterChainMetadata],
   ['VIRTUAL_HOST', (info) => info.virtualHostMetadata],
@@ -94,7 +94,7 @@ const filterState: OperatorFactory = (argument, max, name) => {
 export const METADATA_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<string, OperatorFactory>([
   ['DYNAMIC_METADATA', ofSource((info) => info.dynamicMetadata)],
   ['CLUSTER_METADATA', ofSource((info) => info.clusterMetadata)],
-  ['UPSTREAM_METADATA', ofSource((info) => info.upstreamHostMetadata)],
+  ['UPSTREAM_METADATA', ofSource((info) => info.upstreamHost?.metadata)],
   ['METADATA', anyMetadata],
   ['FILTER_STATE', filterState],
   ['UPSTREAM_FILTER_STATE', filterState],

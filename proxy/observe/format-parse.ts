@@ -1,7 +1,7 @@
 // The grammar of substitution format strings: literals and `%COMMAND(argument):length%`, `%%` for a percent sign.
 
-import { didYouMean } from '../config/nearest.ts';
 import { ConfigError } from '../util/error.ts';
+import { didYouMean } from '../util/nearest.ts';
 import { HEADER_OPERATORS } from './format-headers.ts';
 import { METADATA_OPERATORS } from './format-metadata.ts';
 import { cut, type Operator, type OperatorFactory, requireArgument } from './format-operator.ts';

@@ -87,6 +87,7 @@ export interface UpstreamHostInfo {
   readonly address: string;
   /** Configured or DNS name; empty. */
   readonly hostname: string;
+  readonly metadata: MetadataModel;
 }
 
 /** What formatters, log filters and header mutations read; the connection manager and the TCP proxy fill it. */
@@ -178,7 +179,6 @@ export class StreamInfo {
   routeMetadata: JsonObject | null;
   clusterMetadata: JsonObject | null;
   virtualHostMetadata: JsonObject | null;
-  upstreamHostMetadata: JsonObject | null;
   /** Empty until generated; the request id as sent. */
   requestId: string;
   traceSampled: boolean;
@@ -260,7 +260,6 @@ export class StreamInfo {
     this.routeMetadata = null;
     this.clusterMetadata = null;
     this.virtualHostMetadata = null;
-    this.upstreamHostMetadata = null;
     this.requestId = '';
     this.traceSampled = false;
     this.healthCheck = false;

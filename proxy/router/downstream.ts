@@ -22,6 +22,8 @@ export interface Downstream extends StreamInfo {
   /** The peer has sent the whole request. */
   readonly requestComplete: boolean;
   readonly responseStarted: boolean;
+  /** The scheme is that of the upstream connection. */
+  readonly matchesUpstreamScheme: boolean;
   /** 32 random bits drawn once for the request: weights, fractions, sampling. */
   readonly random: number;
   /** Timers that live as long as the connection; the router arms them and they call it back through the stream. */

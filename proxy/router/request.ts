@@ -263,6 +263,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const headers = down.requestHeaders;
     if (headers === null) return;
     noteConnection(down, stream, this.router.runtime.nowMs());
+    if (down.matchesUpstreamScheme) down.scheme = 'http';
     if (this.route.autoHostRewrite)
       rewriteToHost(this.route, down, headers, stream.host.hostname, !this.router.model.suppressEnvoyHeaders);
     attempt.headSent = true;

@@ -2,8 +2,8 @@
 // accepted and named once; an unknown flag is an error with the nearest known one).
 
 import { availableParallelism } from 'node:os';
-import { nearest } from '../config/nearest.ts';
 import { UsageError } from '../util/error.ts';
+import { nearest } from '../util/nearest.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | 'off';
 

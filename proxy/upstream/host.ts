@@ -1,6 +1,6 @@
 // One upstream host of one cluster as a worker sees it.
 
-import type { AddressModel } from '../config/model.ts';
+import type { AddressModel, MetadataModel } from '../config/model.ts';
 import type { EndpointModel } from '../config/model-cluster.ts';
 import type { DialTarget } from '../net/dial.ts';
 import { HOST_CATALOGUE, HOST_RQ_ERROR, HOST_RQ_SUCCESS, HOST_RQ_TIMEOUT } from '../observe/catalogue-cluster.ts';
@@ -42,6 +42,10 @@ export class Host implements UpstreamHostInfo {
     this.store = store;
     this.statsPrefix = `${clusterName}.${this.address}.`;
     this.block = null;
+  }
+
+  get metadata(): MetadataModel {
+    return this.endpoint.metadata;
   }
 
   /** Block of the host catalogue; allocated when the host is first used. */

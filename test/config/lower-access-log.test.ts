@@ -3,8 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { DEFAULT_ACCESS_LOG_FORMAT, lowerAccessLog, lowerFormat } from '../../proxy/config/lower-access-log.ts';
+import { lowerAccessLog, lowerFormat } from '../../proxy/config/lower-access-log.ts';
 import type { AccessLogModel, LogFilterModel } from '../../proxy/config/model-access-log.ts';
+import { DEFAULT_TEXT_FORMAT } from '../../proxy/observe/format.ts';
 import { fileLog, lowered, refusal, TYPE } from '../fixtures/lower.ts';
 
 const LOG = 'envoy.config.accesslog.v3.AccessLog';
@@ -25,7 +26,7 @@ function stream(which: 'Stdout' | 'Stderr', extra: object = {}): object {
   };
 }
 
-const DEFAULT = { kind: 'text', format: DEFAULT_ACCESS_LOG_FORMAT, omitEmptyValues: false };
+const DEFAULT = { kind: 'text', format: DEFAULT_TEXT_FORMAT, omitEmptyValues: false };
 
 t.test('sinks', async (t) => {
   t.same(lower(fileLog('/var/log/x')), {

@@ -143,7 +143,7 @@ function httpStream(): StreamInfo {
   info.virtualClusterName = 'vc';
   info.upstreamCluster = 'c_alt';
   info.upstreamClusterRaw = 'c';
-  info.upstreamHost = { address: '127.0.0.1:18993', hostname: 'uphost' };
+  info.upstreamHost = { address: '127.0.0.1:18993', hostname: 'uphost', metadata: { um: { k: 'uv' } } };
   info.upstreamLocalAddress = golden.cases['http']?.['UPSTREAM_LOCAL_ADDRESS']?.[0] ?? '';
   info.upstreamRemoteAddress = '127.0.0.1:18993';
   info.upstreamProtocol = 'HTTP/1.1';
@@ -154,7 +154,6 @@ function httpStream(): StreamInfo {
   info.routeMetadata = { rm: { k: 'rv' } };
   info.clusterMetadata = { cm: { k: 'cv' } };
   info.virtualHostMetadata = { vm: { k: 'vv' } };
-  info.upstreamHostMetadata = { um: { k: 'uv' } };
   const spentMs = numberOf('http', SPENT) / 1000 + 1e-6;
   info.requestRxEndMs = 1000.1;
   info.upstreamPoolReadyMs = 1000.2;
@@ -209,7 +208,7 @@ function failedStream(): StreamInfo {
   info.routeName = 'bad';
   info.virtualClusterName = 'vc';
   info.upstreamCluster = 'dead';
-  info.upstreamHost = { address: '127.0.0.1:18994', hostname: '' };
+  info.upstreamHost = { address: '127.0.0.1:18994', hostname: '', metadata: {} };
   info.attemptCount = 1;
   info.dynamicMetadata = dynamicMetadata;
   info.filterState = filterState();
@@ -243,13 +242,12 @@ function tcpStream(): StreamInfo {
   info.upstreamWireBytesReceived = 80;
   info.upstreamCluster = 'c_alt';
   info.upstreamClusterRaw = 'c';
-  info.upstreamHost = { address: '127.0.0.1:18993', hostname: 'uphost' };
+  info.upstreamHost = { address: '127.0.0.1:18993', hostname: 'uphost', metadata: { um: { k: 'uv' } } };
   info.upstreamLocalAddress = golden.cases['tcp']?.['UPSTREAM_LOCAL_ADDRESS']?.[0] ?? '';
   info.upstreamRemoteAddress = '127.0.0.1:18993';
   info.upstreamConnectionId = 9;
   info.attemptCount = 1;
   info.clusterMetadata = { cm: { k: 'cv' } };
-  info.upstreamHostMetadata = { um: { k: 'uv' } };
   info.upstreamPoolReadyMs = 1000.4;
   info.upstreamConnectStartMs = 1000.2;
   info.upstreamConnectEndMs = 1000.3;

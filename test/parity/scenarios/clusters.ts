@@ -53,6 +53,7 @@ export const clusters: Group = {
       to('/high', 'limits', { priority: 'HIGH' }),
       to('/default', 'limits'),
       to('/bound', 'bound'),
+      to('/default-bound', 'bound-by-default'),
       to('/idle', 'idle'),
       to('/single', 'single'),
       to('/few-headers', 'few-headers'),
@@ -114,6 +115,7 @@ export const clusters: Group = {
         cluster('bound', [ports['a']], {
           upstream_bind_config: { source_address: { address: '127.0.0.9', port_value: 0 } },
         }),
+        cluster('bound-by-default', [ports['a']]),
         cluster('idle', [ports['a']], httpOptions({}, { idle_timeout: '0.1s' })),
         cluster('single', [ports['a']], httpOptions({}, { max_requests_per_connection: 1 })),
         cluster('few-headers', [ports['a']], httpOptions({}, { max_headers_count: 5 })),
@@ -132,6 +134,7 @@ export const clusters: Group = {
           },
         }),
       ],
+      { cluster_manager: { upstream_bind_config: { source_address: { address: '127.0.0.8', port_value: 0 } } } },
     );
   },
   stats: STATS,
@@ -147,6 +150,7 @@ export const clusters: Group = {
     at('limit of the high priority', '/high'),
     at('limit of the default priority', '/default'),
     at('source address of upstream connections', '/bound'),
+    at('source address of all upstream connections', '/default-bound'),
     at('idle upstream connection is closed', '/idle', {
       answers: 2,
       client: [get('/idle'), { answers: 1 }, { waitMs: 250 }, get('/idle')],

@@ -25,7 +25,7 @@ const from = (name: string, listener: string, source: string, target = '127.0.0.
 
 export const listeners: Group = {
   name: 'listeners',
-  listeners: ['main', 'extra', 'specific', 'none', 'order'],
+  listeners: ['main', 'extra', 'specific', 'none', 'order', 'empty'],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const any = (name: string): object => ({ socket_address: { address: '0.0.0.0', port_value: ports[name] } });
@@ -62,6 +62,7 @@ export const listeners: Group = {
           access_log: [fileLog(log)],
           filter_chains: [chain(ports, log, 'nobody', { source_prefix_ranges: [cidr('127.9.9.9', 32)] })],
         },
+        { name: 'empty', address: any('empty'), access_log: [fileLog(log)], filter_chains: [{ name: 'empty' }] },
         {
           name: 'order',
           address: any('order'),
@@ -88,6 +89,7 @@ export const listeners: Group = {
     from('source type local', 'specific', '127.0.0.1'),
     from('no chain', 'none', '127.0.0.1'),
     from('chain of a listener without default', 'none', '127.9.9.9'),
+    { ...from('chain without filters', 'empty', '127.0.0.1'), client: [], answers: 0 },
     from('order of criteria', 'order', '127.0.1.7'),
     from('transport protocol raw_buffer', 'order', '127.0.0.1', '127.0.3.3'),
   ].map((scenario) => (scenario.name === 'no chain' ? { ...scenario, client: [], answers: 0 } : scenario)),

@@ -1,7 +1,20 @@
 // What access logs count, and when they are written: bytes of heads and of the wire, records at the start of a request
 // and at intervals.
 
-import { answer, bootstrap, cluster, fileLog, get, http, httpOptions, request, router, routes, to } from '../config.ts';
+import {
+  address,
+  answer,
+  bootstrap,
+  cluster,
+  fileLog,
+  get,
+  http,
+  httpOptions,
+  request,
+  router,
+  routes,
+  to,
+} from '../config.ts';
 import type { Action, Group, Scenario } from '../types.ts';
 
 const BYTES = {
@@ -25,6 +38,16 @@ const MOMENTS: Readonly<Record<string, object>> = {
   interval: { access_log_flush_interval: '0.1s' },
   both: { flush_access_log_on_new_request: true, access_log_flush_interval: '0.1s' },
 };
+const METADATA = {
+  listener: '%METADATA(LISTENER:com.test:k)%',
+  chain: '%METADATA(LISTENER_FILTER_CHAIN:com.test)%',
+  route: '%METADATA(ROUTE:com.test:k:deep)%',
+  virtualHost: '%METADATA(VIRTUAL_HOST:com.test:k)%',
+  cluster: '%CLUSTER_METADATA(com.test:k)%',
+  endpoint: '%UPSTREAM_METADATA(com.test:k)% %METADATA(UPSTREAM_HOST:com.test:none)%',
+  names: '%LISTENER_NAME% %FILTER_CHAIN_NAME% %VIRTUAL_CLUSTER_NAME%',
+};
+const metadata = (k: unknown): object => ({ metadata: { filter_metadata: { 'com.test': { k } } } });
 const CHUNKS = 'transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-trailer: 1\r\n\r\n';
 
 const counted = (name: string, client: string, ...replies: Action[][]): Scenario => ({
@@ -33,9 +56,15 @@ const counted = (name: string, client: string, ...replies: Action[][]): Scenario
   ...(replies.length === 0 ? {} : { upstreams: { a: { replies } } }),
 });
 
+/** Describes the only chain of a listener. */
+function withMetadata(listener: object): object {
+  const { filter_chains } = listener as { filter_chains: readonly object[] };
+  return { ...listener, filter_chains: [{ ...filter_chains[0], name: 'only', ...metadata({ of: 'chain' }) }] };
+}
+
 export const logs: Group = {
   name: 'logs',
-  listeners: ['main', ...Object.keys(MOMENTS), 'older'],
+  listeners: ['main', ...Object.keys(MOMENTS), 'older', 'metadata'],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const list = routes([
@@ -63,8 +92,28 @@ export const logs: Group = {
           flush_access_log_on_new_request: true,
           access_log_flush_interval: '0.1s',
         }),
+        withMetadata(
+          http(
+            ports,
+            log,
+            'metadata',
+            routes([to('/', 'described', {}, metadata({ deep: ['of', 'route'] }))], metadata('of virtual host')),
+            { ...quiet, access_log: [fileLog(log, METADATA)] },
+            metadata('of listener'),
+          ),
+        ),
       ],
-      [cluster('a', [ports['a']], httpOptions({ enable_trailers: true })), cluster('dead', [ports['dead']])],
+      [
+        cluster('described', [], {
+          ...metadata('of cluster'),
+          load_assignment: {
+            cluster_name: 'described',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(ports['a']) }, ...metadata('of endpoint') }] }],
+          },
+        }),
+        cluster('a', [ports['a']], httpOptions({ enable_trailers: true })),
+        cluster('dead', [ports['dead']]),
+      ],
     );
   },
   scenarios: [
@@ -90,6 +139,7 @@ export const logs: Group = {
       [answer('503 Busy', ['x-a: b'], 'hello')],
       [answer('200 OK')],
     ),
+    { name: 'metadata of everything', listener: 'metadata', client: [get('/')] },
     { name: 'start: rewritten later', listener: 'start', client: [get('/rewrite')] },
     { name: 'start: an answer of the proxy', listener: 'start', client: [get('/direct')] },
     { name: 'start: no route', listener: 'start', client: [get('/none')] },
