@@ -16,6 +16,7 @@ import { parseQuery, text } from './admin-answer.ts';
 import { AdminCounters } from './admin-counters.ts';
 import { type BodyBytes, recordOf } from './admin-record.ts';
 import type { AdminResponse, AdminState } from './admin-state.ts';
+import { AdminTurns } from './admin-turns.ts';
 
 /** Not imported: an import reads every export, and `WebSocket` then loads undici (measured: 36 ms and 15 MB). */
 const { createServer } = process.getBuiltinModule('node:http');
@@ -27,6 +28,8 @@ const BODY_BYTES_MAX = 64 * 1024;
 const CONNECTIONS_MAX = 1024;
 /** The one endpoint that also takes its parameters as a form. */
 const FORM_PATH = '/runtime_modify';
+/** Endpoints whose answers grow with the mesh. */
+const LARGE = /^\/(?:stats|clusters|config_dump|listeners)\b/;
 /** Answer text gathered before a write, characters. */
 const WRITE_CHARS = 32 * 1024;
 /** How long rendering may hold the thread in one go, milliseconds. */
@@ -50,10 +53,11 @@ export async function openAdminListener(
   log: AccessLogger | null = null,
 ): Promise<AdminListener> {
   const counters = new AdminCounters(state.stats);
+  const turns = new AdminTurns();
   const server = createServer(
     { maxHeaderSize: HEAD_BYTES_MAX, keepAlive: true, noDelay: true },
     (request, response) => {
-      serve(request, response, state, counters, log).catch((error: unknown) => {
+      serve(request, response, state, { counters, turns, log }).catch((error: unknown) => {
         bug('admin_request', error instanceof Error ? (error.stack ?? error.message) : String(error));
         response.destroy();
       });
@@ -119,22 +123,42 @@ function boundAddress(server: Server, asked: AddressModel): AddressModel {
   return { ...asked, port: bound.port };
 }
 
+/** What all requests share. */
+interface Shared {
+  readonly counters: AdminCounters;
+  readonly turns: AdminTurns;
+  readonly log: AccessLogger | null;
+}
+
 async function serve(
   request: IncomingMessage,
   response: ServerResponse,
   state: AdminState,
-  counters: AdminCounters,
-  log: AccessLogger | null,
+  { counters, turns, log }: Shared,
 ): Promise<void> {
   const startedMs = performance.now();
   const bytes: BodyBytes = { received: 0, sent: 0 };
   counters.requestStarted();
   response.once('close', () => counters.requestEnded(response.statusCode, performance.now() - startedMs));
   const body = await readBody(request, bytes);
-  const answer = body === null ? text('the request body is too large\n', 413) : await answerTo(request, body, state);
-  await send(response, answer, bytes);
-  if (log !== null) log(recordOf(request, response, startedMs, bytes));
-  answer.afterwards?.();
+  if (body === GONE) return;
+  const large = LARGE.test(request.url ?? '');
+  if (large) await turns.take();
+  try {
+    if (response.destroyed) return;
+    const answer = body === null ? text('the request body is too large\n', 413) : await answerTo(request, body, state);
+    const unwatch = large ? turns.watch(takenBy(response), () => response.destroy()) : () => {};
+    await send(response, answer, bytes).finally(unwatch);
+    if (log !== null) log(recordOf(request, response, startedMs, bytes));
+    answer.afterwards?.();
+  } finally {
+    if (large) turns.give();
+  }
+}
+
+function takenBy(response: ServerResponse): () => number {
+  const { socket } = response;
+  return () => (socket === null ? 0 : socket.bytesWritten - socket.writableLength);
 }
 
 async function answerTo(request: IncomingMessage, body: string, state: AdminState): Promise<AdminResponse> {
@@ -148,13 +172,20 @@ async function answerTo(request: IncomingMessage, body: string, state: AdminStat
   return handleAdmin({ method: request.method ?? 'GET', path, query }, state);
 }
 
-/** The body as text, or `null` when it is longer than anything here takes. */
-async function readBody(request: IncomingMessage, bytes: BodyBytes): Promise<string | null> {
+/** The peer left before its request was whole. */
+const GONE = Symbol('gone');
+
+/** The body as text; `null` when it is longer than anything here takes. */
+async function readBody(request: IncomingMessage, bytes: BodyBytes): Promise<string | null | typeof GONE> {
   let body = '';
-  for await (const chunk of request.setEncoding('latin1')) {
-    body += chunk;
-    bytes.received = body.length;
-    if (body.length > BODY_BYTES_MAX) return null;
+  try {
+    for await (const chunk of request.setEncoding('latin1')) {
+      body += chunk;
+      bytes.received = body.length;
+      if (body.length > BODY_BYTES_MAX) return null;
+    }
+  } catch {
+    return GONE;
   }
   return body;
 }
