@@ -66,7 +66,7 @@ t.test('no descriptors left: connections are refused, and served again later', a
   t.teardown(() => upstream.close());
   if (!(await limitDescriptors(proxy.process, DESCRIPTORS))) {
     await proxy.stop();
-    t.skip('there is no prlimit to lower the limit with');
+    t.pass('requests go on', { skip: 'there is no prlimit to lower the limit with' });
     return;
   }
   let gone = 0;
