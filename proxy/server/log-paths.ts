@@ -14,11 +14,7 @@ export function checkLogPaths(model: Model): void {
   for (const listener of model.listeners) {
     add(listener.accessLogs);
     const chains = listener.filterChains.flatMap((chain) => chain.filters);
-    for (const { kind, config } of [...chains, ...(listener.defaultFilterChain?.filters ?? [])]) {
-      add(config.accessLogs);
-      if (kind !== 'http_connection_manager') continue;
-      for (const filter of config.httpFilters) if (filter.kind === 'router') add(filter.config.upstreamLogs);
-    }
+    for (const { config } of [...chains, ...(listener.defaultFilterChain?.filters ?? [])]) add(config.accessLogs);
   }
   for (const path of paths) checkLogFile(path);
 }

@@ -213,7 +213,6 @@ export const options: Group = {
       ['/max', 'grpc-timeout: 50m'],
       ['/max', 'grpc-timeout: 5x'],
       ['/offset', 'grpc-timeout: 1S'],
-      ['/offset', 'grpc-timeout: 500m'],
       ['/none', 'x-none: 1'],
       ['/none', 'grpc-timeout: 1S'],
       ['/old', 'grpc-timeout: 5S'],
