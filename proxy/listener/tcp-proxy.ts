@@ -232,7 +232,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     info.upstreamPoolReadyMs = lease.connectEndMs;
     if (socket.localAddress !== undefined)
       info.upstreamLocalAddress = joinHostPort(socket.localAddress, socket.localPort ?? 0);
-    info.upstreamRemoteAddress = host.address;
+    info.upstreamRemoteAddress = lease.remoteAddress;
     this.idle?.start(this.proxy.model.idleTimeoutMs);
     this.downstream.release();
   }

@@ -7,7 +7,7 @@ import type { UpstreamStream } from '../upstream/upstream.ts';
 export function noteConnection(info: StreamInfo, stream: UpstreamStream, nowMs: number): void {
   info.upstreamHost = stream.host;
   info.upstreamLocalAddress = stream.localAddress;
-  info.upstreamRemoteAddress = stream.host.address;
+  info.upstreamRemoteAddress = stream.remoteAddress;
   info.upstreamProtocol = stream.protocol;
   info.upstreamConnectionId = stream.connectionId;
   info.upstreamConnectStartMs = stream.connectStartMs;

@@ -92,6 +92,11 @@ export class ConnectionAccount {
     return (this.host.targets[this.targetAt] ?? this.host.targets[0]) as DialTarget;
   }
 
+  /** Where the connection goes: the host's address, or one of its alternatives. */
+  get remoteAddress(): string {
+    return this.targetAt === 0 ? this.host.address : formatAddress(this.target.address);
+  }
+
   connected(): void {
     this.connectedMs = this.context.runtime.nowMs();
     this.context.connectMs.record(Math.floor(this.connectedMs - this.startMs));

@@ -67,6 +67,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
   readonly decoder: ResponseDecoder;
   stream: Http1UpstreamStream | null;
   localAddress: string;
+  remoteAddress: string;
   /** Exchanges begun on this connection. */
   requests: number;
   private state: State;
@@ -91,6 +92,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
     this.decoder = new ResponseDecoder(owner.decoderOptions, this);
     this.stream = null;
     this.localAddress = '';
+    this.remoteAddress = '';
     this.requests = 0;
     this.state = CONNECTING;
     this.requestsLeft = model.maxRequestsPerConnection === 0 ? -1 : model.maxRequestsPerConnection;
@@ -147,6 +149,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
     this.clearConnectTimer();
     this.account.connected();
     this.localAddress = this.transport.localAddress;
+    this.remoteAddress = this.account.remoteAddress;
     const { model, wheel } = this.owner.context;
     if (model.idleTimeoutMs > 0) this.idleTimer = wheel.add(model.idleTimeoutMs, () => this.onIdleTimeout());
     if (model.maxConnectionDurationMs > 0)

@@ -64,6 +64,10 @@ export class Http1UpstreamStream implements UpstreamStream {
     return this.connection.localAddress;
   }
 
+  get remoteAddress(): string {
+    return this.connection.remoteAddress;
+  }
+
   get wireBytesReceived(): number {
     return this.connection.transport.bytesRead - this.bytesReadBefore;
   }

@@ -74,6 +74,10 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
     });
   }
 
+  get remoteAddress(): string {
+    return this.account.remoteAddress;
+  }
+
   get connectionId(): number {
     return this.account.id;
   }

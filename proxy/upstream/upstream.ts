@@ -49,6 +49,8 @@ export interface UpstreamStream {
   /** `HTTP/1.1` and so on. */
   readonly protocol: string;
   readonly localAddress: string;
+  /** The host's address, or the one of its alternatives that was reached. */
+  readonly remoteAddress: string;
   readonly connectionId: number;
   /** Milliseconds this stream's connection took to be established, and marks; −1 when it was an idle one. */
   readonly connectStartMs: number;
@@ -111,6 +113,8 @@ export interface TcpHandler {
 
 /** Accounts of a raw connection: counters, breaker, maximum duration. */
 export interface TcpLease {
+  /** As in `UpstreamStream`. */
+  readonly remoteAddress: string;
   readonly connectionId: number;
   readonly connectStartMs: number;
   readonly connectEndMs: number;

@@ -3,6 +3,9 @@
 import { clusters } from './scenarios/clusters.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
+import { fineClusters } from './scenarios/fine-clusters.ts';
+import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
+import { fineRoutes } from './scenarios/fine-routes.ts';
 import { http1 } from './scenarios/http1.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
@@ -31,4 +34,9 @@ export const GROUPS: readonly Group[] = [
   clusters,
   listeners,
   tcpProxy,
+  fineRoutes,
+  fineClusters,
+  fineListeners,
+  someStats,
+  noStats,
 ];

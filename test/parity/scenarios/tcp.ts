@@ -1,11 +1,13 @@
 // The simple TCP proxy: bytes both ways, half-close, idle timeout, failures, and what its log says.
 
-import { bootstrap, cluster, STATS, tcp } from '../config.ts';
+import { bootstrap, cluster, fileLog, STATS, tcp } from '../config.ts';
 import type { Group, UpstreamScript } from '../types.ts';
 
 const raw = (...steps: NonNullable<UpstreamScript['raw']>): Readonly<Record<string, UpstreamScript>> => ({
   a: { raw: steps },
 });
+
+const REASON = { reason: '%DOWNSTREAM_LOCAL_CLOSE_REASON%' };
 
 export const tcpProxy: Group = {
   name: 'tcp',
@@ -16,12 +18,16 @@ export const tcpProxy: Group = {
       ports,
       [
         tcp(ports, log, 'main', { cluster: 'a' }),
-        tcp(ports, log, 'idle', { cluster: 'a', idle_timeout: '0.15s' }),
+        tcp(ports, log, 'idle', { cluster: 'a', idle_timeout: '0.15s', access_log: [fileLog(log, REASON)] }),
         tcp(ports, log, 'dead', { cluster: 'dead', max_connect_attempts: 2 }),
         tcp(ports, log, 'empty', { cluster: 'empty' }),
         tcp(ports, log, 'nobody', { cluster: 'nobody' }),
         tcp(ports, log, 'weighted', { weighted_clusters: { clusters: [{ name: 'a', weight: 1 }] } }),
-        tcp(ports, log, 'age', { cluster: 'a', max_downstream_connection_duration: '0.15s' }),
+        tcp(ports, log, 'age', {
+          cluster: 'a',
+          max_downstream_connection_duration: '0.15s',
+          access_log: [fileLog(log, REASON)],
+        }),
       ],
       [cluster('a', [ports['a']]), cluster('dead', [ports['dead']]), cluster('empty', [])],
     ),

@@ -1,0 +1,33 @@
+// What the parity scenarios cannot reach: reasons and what tests it instead, each with its names.
+
+type Elsewhere = Readonly<Record<string, readonly string[]>>;
+
+export const FIELDS_ELSEWHERE: Elsewhere = {
+  'both proxies run in the environment of the test; see lower-access-log.test': [
+    'envoy.config.core.v3.DataSource.environment_variable',
+  ],
+  'its other value, UDP, is refused; see lower-listener.test': ['envoy.config.core.v3.SocketAddress.protocol'],
+  'a static cluster of Envoy 1.40 refuses it; see lower-cluster.test and lower-rest.test': [
+    'envoy.config.endpoint.v3.ClusterLoadAssignment.named_endpoints',
+    'envoy.config.endpoint.v3.LbEndpoint.endpoint_name',
+  ],
+  'the only type that is taken is not part of stock Envoy; see lower-cluster.test': [
+    'envoy.config.cluster.v3.Cluster.filters',
+    'envoy.config.cluster.v3.Filter.name',
+    'envoy.config.cluster.v3.Filter.typed_config',
+  ],
+  'the kernel asks for a capability; see lower-listener.test': ['envoy.config.listener.v3.Listener.transparent'],
+};
+
+export const DETAILS_ELSEWHERE: Elsewhere = {
+  'said when the process ends with requests under way, which the harness never lets happen': [
+    'downstream_local_disconnect',
+  ],
+};
+
+export const FLAGS_ELSEWHERE: Elsewhere = {
+  'an attempt that we reset ourselves ends with the flag of its time limit': ['LR'],
+};
+
+/** Literals of the data path that look like details and are none. */
+export const NO_DETAILS: readonly string[] = ['raw_buffer', 'upstream_rq_completed'];
