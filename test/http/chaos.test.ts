@@ -123,7 +123,7 @@ async function play(port: number, dice: Dice): Promise<void> {
   const leave = dice.pick(['reset', 'close', 'half', 'stay'] as const);
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   socket.on('error', () => {});
-  const gone = once(socket, 'close');
+  const gone = new Promise((resolve) => socket.on('close', resolve));
   if (dice.below(4) !== 0) socket.resume();
   const step = Math.max(1, Math.ceil(cut / pieces));
   for (let at = 0; at < cut && !socket.destroyed; at += step) {

@@ -1,6 +1,10 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
+import { busyGauges, descriptors } from '../fixtures/at-rest.ts';
 import { ADMIN, type RunningProxy, startProxy, staticCluster, tcpListener } from '../fixtures/proxy.ts';
 
 const MIB = 1024 * 1024;
@@ -147,6 +151,40 @@ t.test('a reader that stops, stops the writer, and no byte is lost', async (t) =
   t.equal(received, total);
   const paused = await proxy.stat('cluster.c.upstream_flow_control_paused_reading_total');
   t.equal(await proxy.stat('cluster.c.upstream_flow_control_resumed_reading_total'), paused);
+  t.equal(await proxy.stop(), 0);
+  server.close();
+});
+
+t.test('an upstream that ends and then resets, before TCP and Unix clients', async (t) => {
+  const server = await upstreamServer((socket) => {
+    socket.end('bye', () => setTimeout(() => socket.resetAndDestroy(), 20));
+    socket.pause();
+  });
+  // A short one: the path of a Unix socket has 108 bytes.
+  const directory = mkdtempSync(join(tmpdir(), 'outrigger-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'l.sock');
+  const proxy = await startProxy({
+    admin: ADMIN,
+    static_resources: {
+      listeners: [tcpListener('l', 'c'), tcpListener('unix', 'c', { address: { pipe: { path } } })],
+      clusters: [staticCluster('c', portOf(server))],
+    },
+  });
+  const before = descriptors(proxy.process.pid);
+  for (const target of [{ port: await proxy.portOf('l'), host: '127.0.0.1' }, { path }]) {
+    const socket = connect({ ...target, allowHalfOpen: true });
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.on('error', () => {});
+    socket.resume();
+    // More than the upstream reads: we are held when it resets.
+    socket.write(Buffer.alloc(8 * MIB));
+    await once(socket, 'end');
+    await closed;
+  }
+  t.same(await busyGauges(proxy), {});
+  t.ok(descriptors(proxy.process.pid) <= before + 1, 'no descriptor is left');
+  t.notMatch(proxy.log(), /crash/);
   t.equal(await proxy.stop(), 0);
   server.close();
 });
