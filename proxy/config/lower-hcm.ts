@@ -128,6 +128,7 @@ function lowerTimeouts(
 ): Part<
   | 'idleTimeoutMs'
   | 'maxConnectionDurationMs'
+  | 'http1SafeMaxConnectionDuration'
   | 'maxStreamDurationMs'
   | 'streamIdleTimeoutMs'
   | 'streamFlushTimeoutMs'
@@ -142,6 +143,7 @@ function lowerTimeouts(
   return {
     idleTimeoutMs: common === null ? IDLE_TIMEOUT_MS : wholeMs(common, 'idleTimeout', IDLE_TIMEOUT_MS, at),
     maxConnectionDurationMs: common === null ? 0 : wholeMs(common, 'maxConnectionDuration', 0, at),
+    http1SafeMaxConnectionDuration: bool(message, 'http1SafeMaxConnectionDuration'),
     maxStreamDurationMs: common === null ? 0 : wholeMs(common, 'maxStreamDuration', 0, at),
     streamIdleTimeoutMs,
     streamFlushTimeoutMs: wholeMs(message, 'streamFlushTimeout', streamIdleTimeoutMs, path),

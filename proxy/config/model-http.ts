@@ -26,6 +26,8 @@ export interface HttpConnectionManagerModel {
   /** Downstream connection without streams; default one hour, 0 = never. */
   readonly idleTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
+  /** A connection that is too old ends with its next response, not before. */
+  readonly http1SafeMaxConnectionDuration: boolean;
   readonly maxStreamDurationMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly streamFlushTimeoutMs: number;

@@ -35,6 +35,7 @@ import {
   HTTP_DOWNSTREAM_CX_DESTROY_REMOTE_ACTIVE_RQ,
   HTTP_DOWNSTREAM_CX_DRAIN_CLOSE,
   HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE,
+  HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN,
   HTTP_DOWNSTREAM_CX_HTTP1_TOTAL,
   HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT,
   HTTP_DOWNSTREAM_CX_MAX_DURATION_REACHED,
@@ -77,7 +78,13 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private stream: HttpStream | null;
   private framing: Framing;
   private requests: number;
+  /** Responses tell the peer to close. */
   private draining: boolean;
+  /** We end the connection as soon as it is idle. */
+  private drained: boolean;
+  private drainTimer: Deadline | null;
+  /** As if the peer had asked for it, the next response is the last. */
+  private endsWithNext: boolean;
   /** The last response said `connection: close`. */
   private closing: boolean;
   private feeding: boolean;
@@ -113,6 +120,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.framing = 0;
     this.requests = 0;
     this.draining = false;
+    this.drained = false;
+    this.drainTimer = null;
+    this.endsWithNext = false;
     this.closing = false;
     this.feeding = false;
     this.nextDue = false;
@@ -138,6 +148,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   /** Ends an idle connection; a busy one says `connection: close` in its present response. */
   drain(): void {
     this.draining = true;
+    this.drained = true;
     if (this.stream === null) this.closeAfterFlush();
   }
 
@@ -186,6 +197,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     const { manager, stream } = this;
     this.idleTimer?.cancel();
     this.durationTimer?.cancel();
+    this.drainTimer?.cancel();
     this.closeTimer?.cancel();
     this.countBytes();
     if (error !== null && this.info.terminationDetails === '') this.info.transportFailureReason = '';
@@ -193,6 +205,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.info.bytesSent = this.countedWritten;
     manager.uncount(HTTP_DOWNSTREAM_CX_ACTIVE);
     if (this.spoken) manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
+    if (this.endsWithNext) manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN);
     manager.count(HTTP_DOWNSTREAM_CX_DESTROY);
     manager.count(this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE);
     manager.cxLength.record(Math.floor(manager.runtime.nowMs() - this.info.startedMs));
@@ -217,8 +230,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     }
     const stream = this.stream ?? this.beginStream();
     const max = manager.model.maxRequestsPerConnection;
-    if (max > 0 && this.requests >= max && !this.draining) {
+    if (max > 0 && this.requests >= max && !this.drained) {
       this.draining = true;
+      this.drained = true;
       manager.count(HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED);
     }
     // As if the peer had asked for it: its last request is answered and the connection closed without delay.
@@ -251,7 +265,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     const raw = stream.upgrade !== '' && (status === 101 || (stream.upgrade === 'connect' && status < 300));
     if (!raw) {
       if (!this.closing) this.decideClose(stream, headers, minor, endStream);
-      if (this.closing) headers.set('connection', 'close');
+      if (this.closing || this.draining) headers.set('connection', 'close');
       else if (minor === 0) headers.set('connection', 'keep-alive');
     }
     const text = writeResponseHead(status, headers, minor, framing, manager.model.http1.headerCase);
@@ -309,7 +323,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.countBytes();
     if (this.gone || this.transport.closed) return;
     // What follows an upgrade is no HTTP any more. A drain that began after the head went out could not announce itself.
-    if (stream.upgrade !== '' || this.draining) this.closing = true;
+    if (stream.upgrade !== '' || this.drained) this.closing = true;
     if (this.closing) {
       // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read,
       // as is one that was answered while its head was handled, without an upstream request (seen on Envoy 1.40).
@@ -372,11 +386,12 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private decideClose(stream: HttpStream, headers: HeaderMap, minor: number, endStream: boolean): void {
     const { manager } = this;
     if (!this.draining && manager.drainClose()) {
-      this.draining = true;
+      this.startDrain();
       manager.count(HTTP_DOWNSTREAM_CX_DRAIN_CLOSE);
     }
+    if (this.endsWithNext) stream.wantsClose = true;
     this.closing =
-      this.draining ||
+      this.drained ||
       stream.wantsClose ||
       stream.mustClose ||
       (minor === 0 && !endStream && this.framing === 0 && !headers.has('content-length'));
@@ -413,13 +428,26 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private onIdle(): void {
     if (this.stream !== null) return;
     this.manager.count(HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT);
-    if (this.spoken) this.closeAfterFlush();
+    if (this.spoken) this.startDrain();
     else this.close();
   }
 
   private onMaxDuration(): void {
     this.manager.count(HTTP_DOWNSTREAM_CX_MAX_DURATION_REACHED);
-    this.drain();
+    if (!this.manager.model.http1SafeMaxConnectionDuration) this.startDrain();
+    else {
+      this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN);
+      this.endsWithNext = true;
+    }
+  }
+
+  /** From now on responses ask the peer to close; when `drain_timeout` is over and it has not, we do. */
+  private startDrain(): void {
+    if (this.draining) return;
+    this.draining = true;
+    const { runtime, wheel, model } = this.manager;
+    this.drainTimer = new Deadline(runtime, wheel, () => this.drain());
+    this.drainTimer.arm(Math.max(1, model.drainTimeoutMs));
   }
 
   /** Sends what is written, then closes both ways. */

@@ -13,7 +13,20 @@ const retry = (config: object): object => ({
 
 export const timeouts: Group = {
   name: 'timeouts',
-  listeners: ['main', 'idle', 'request', 'heads', 'stream', 'duration', 'age', 'few', 'delayed'],
+  listeners: [
+    'main',
+    'idle',
+    'request',
+    'heads',
+    'stream',
+    'duration',
+    'age',
+    'few',
+    'delayed',
+    'grace',
+    'resting',
+    'safe',
+  ],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const list = routes([
@@ -37,6 +50,20 @@ export const timeouts: Group = {
         manager('stream', { stream_idle_timeout: '0.15s' }),
         manager('duration', { common_http_protocol_options: { max_stream_duration: '0.15s' } }),
         manager('age', { common_http_protocol_options: { max_connection_duration: '0.15s' }, drain_timeout: '0.05s' }),
+        manager('grace', {
+          common_http_protocol_options: { max_connection_duration: '0.1s' },
+          drain_timeout: '0.4s',
+          delayed_close_timeout: '0.1s',
+        }),
+        manager('resting', {
+          common_http_protocol_options: { idle_timeout: '0.08s' },
+          drain_timeout: '0.6s',
+          delayed_close_timeout: '0.1s',
+        }),
+        manager('safe', {
+          common_http_protocol_options: { max_connection_duration: '0.1s' },
+          http1_safe_max_connection_duration: true,
+        }),
         manager('few', { common_http_protocol_options: { max_requests_per_connection: 2 } }),
         manager('delayed', { delayed_close_timeout: '0.1s', request_headers_timeout: '0.1s' }),
       ],
@@ -120,6 +147,25 @@ export const timeouts: Group = {
     { name: 'stream duration of the manager', listener: 'duration', client: [get('/never')], upstreams: slow },
     { name: 'stream duration within an answer', listener: 'duration', client: [get('/never')], upstreams: half },
     { name: 'connection duration, idle', listener: 'age', client: [get('/')] },
+    {
+      name: 'requests are served until the drain is over',
+      listener: 'grace',
+      answers: 3,
+      client: [get('/'), { answers: 1 }, { waitMs: 150 }, get('/'), { answers: 2 }, get('/')],
+    },
+    {
+      name: 'idle connection is told to close before it is closed',
+      listener: 'resting',
+      answers: 2,
+      client: [get('/'), { answers: 1 }, { waitMs: 350 }, get('/')],
+    },
+    { name: 'drain of a connection without requests', listener: 'grace', client: [get('/')] },
+    {
+      name: 'connection duration, ended with the next answer',
+      listener: 'safe',
+      answers: 2,
+      client: [get('/'), { answers: 1 }, { waitMs: 150 }, get('/')],
+    },
     {
       name: 'connection duration, next request says close',
       listener: 'age',
