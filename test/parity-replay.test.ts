@@ -29,7 +29,7 @@ async function replay(t: Tap, group: Group): Promise<void> {
     const want: Observation | undefined = golden.scenarios[scenario.name];
     const got: Observation | undefined = seen.scenarios[scenario.name];
     if (want === undefined || got === undefined) t.fail(`${scenario.name}: never recorded`);
-    else t.strictSame(compareScenario(scenario, want, got), [], scenario.name);
+    else t.strictSame(compareScenario(scenario, want, got, true), [], scenario.name);
   }
   if (group.stats !== undefined) t.strictSame(compareStats(golden, seen), [], 'stats');
   const unknown = Object.keys(golden.scenarios).filter((name) => !group.scenarios.some((s) => s.name === name));

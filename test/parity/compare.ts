@@ -2,10 +2,25 @@
 
 import type { GroupObservation, Observation, Part, Scenario } from './types.ts';
 
-/** Differences of one scenario, a line each; empty when equal apart from what the scenario excuses. */
-export function compareScenario(scenario: Scenario, expected: Observation, actual: Observation): string[] {
-  const excused = new Set<Part>(scenario.differs?.parts);
+/**
+ * Differences of one scenario, a line each; empty when equal apart from what the scenario excuses.
+ * @param ours the actual observation is of this proxy
+ */
+export function compareScenario(
+  scenario: Scenario,
+  expected: Observation,
+  actual: Observation,
+  ours: boolean,
+): string[] {
+  const excused = new Set<Part>(ours ? scenario.differs?.parts : []);
   const lines: string[] = [];
+  if (ours && scenario.differs !== undefined)
+    compareValues(
+      'answers',
+      [scenario.differs.ours],
+      actual.answers.map((answer) => answer.line),
+      lines,
+    );
   for (const part of ['answers', 'end', 'upstream', 'log'] as const)
     if (!excused.has(part)) compareValues(part, expected[part], actual[part], lines);
   if (!excused.has('answers')) compareValues('rest', expected.rest, actual.rest, lines);

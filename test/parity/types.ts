@@ -45,7 +45,12 @@ export interface Scenario {
   /** Scripts by upstream name. An upstream without a script answers 200 with the body `ok`. */
   readonly upstreams?: Readonly<Record<string, UpstreamScript>>;
   /** Where this proxy differs from Envoy on purpose, and why; these parts are not compared. */
-  readonly differs?: { readonly why: string; readonly parts: readonly Part[] };
+  readonly differs?: {
+    readonly why: string;
+    readonly parts: readonly Part[];
+    /** First line of this proxy's only answer. */
+    readonly ours: string;
+  };
 }
 
 /** Ports of a running group by name: `admin`, listeners, upstreams, and `dead`, where nothing listens. */

@@ -89,7 +89,8 @@ export const http1: Group = {
       `${head('POST / HTTP/1.0', 'host: a.example', 'transfer-encoding: chunked')}2\r\nhi\r\n0\r\n\r\n`,
       {
         differs: {
-          why: 'HTTP/1.0 has no chunks; a relay in front would read the body differently: refused with 400',
+          why: 'HTTP/1.0 has no chunks, and a relay in front may read the body in another way (RFC 9112 §6.1): refused with 400',
+          ours: 'HTTP/1.1 400 Bad Request',
           parts: ['answers', 'upstream', 'log'],
         },
       },
@@ -105,6 +106,7 @@ export const http1: Group = {
     at('differs', 'two hosts', head('GET / HTTP/1.1', 'host: a.example', 'host: b.example'), {
       differs: {
         why: 'two Host headers are refused with 400 (RFC 9112 §3.2); Envoy joins them with a comma',
+        ours: 'HTTP/1.1 400 Bad Request',
         parts: ['answers', 'end', 'upstream', 'log'],
       },
     }),
@@ -256,7 +258,7 @@ export const http1: Group = {
     ),
     at('main', 'upgrade header without connection', get('/', 'upgrade: websocket')),
     at('differs', 'HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', {
-      differs: { why: 'HTTP/2 is not spoken yet', parts: ['answers', 'end', 'log'] },
+      differs: { why: 'HTTP/2 is not spoken yet', parts: ['answers', 'end', 'log'], ours: 'HTTP/1.1 400 Bad Request' },
     }),
     at(
       'main',

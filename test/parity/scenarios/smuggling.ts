@@ -13,6 +13,7 @@ const strict = (name: string, what: string, text: string): Scenario => ({
   differs: {
     why: `${what} is refused with 400 (RFC 9112 §2.2, §5.2, §7.1), as other servers may read it in another way`,
     parts: ['answers', 'end', 'upstream', 'log'],
+    ours: 'HTTP/1.1 400 Bad Request',
   },
 });
 const post = (headers: string, body: string): string => `POST / HTTP/1.1\r\n${HOST}${headers}\r\n${body}`;
