@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { DEFAULT_TEXT_FORMAT } from '../observe/format.ts';
+import { compileJsonLogPattern, compileLogPattern } from '../observe/log-pattern.ts';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { isLeftOut, missingImplementation } from './fields-extensions.ts';
@@ -179,7 +180,13 @@ function lowerLogFormat(message: Msg | null): Model['logFormat'] {
   const format = message === null ? null : sub(message, 'logFormat');
   if (format === null) return null;
   const text = oneofCase<string>(format, 'logFormat', 'textFormat');
-  if (text !== null) return { kind: 'text', format: text };
+  if (text !== null) {
+    compileLogPattern(text, false);
+    return { kind: 'text', format: text };
+  }
   const json = oneofCase(format, 'logFormat', 'jsonFormat');
-  return json === null ? null : { kind: 'json', format: json as unknown as NonNullable<ReturnType<typeof struct>> };
+  if (json === null) return null;
+  const model = json as unknown as NonNullable<ReturnType<typeof struct>>;
+  compileJsonLogPattern(model);
+  return { kind: 'json', format: model };
 }

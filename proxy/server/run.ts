@@ -5,7 +5,7 @@ import type { Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
 import { addressText } from '../net/listen.ts';
 import { useOneMallocArena } from '../net/sockopt.ts';
-import { type LogOptions, logger, reopenLog, setLogLevel } from '../observe/log.ts';
+import { type LogOptions, logger, reopenLog, setLogFormat, setLogLevel } from '../observe/log.ts';
 import { StatsRegistry } from '../observe/stats-registry.ts';
 import type { DnsClusters } from '../upstream/dns.ts';
 import { SYSTEM_RUNTIME } from '../util/runtime.ts';
@@ -171,6 +171,7 @@ export class ProxyServer implements ServerView {
     // Nearly every configuration has an admin port, and this thread has nothing else to do now.
     const [loaded, adminModules] = await Promise.all([this.load(), loadAdmin()]);
     const model = JSON.parse(loaded.controlJson) as Model;
+    if (model.logFormat !== null) setLogFormat(model.logFormat.format);
     this.model = model;
     this.modelJson = loaded.modelJson;
     // First, so that workers compile while this thread declares stats; they answer no earlier than the next turn.

@@ -2,7 +2,7 @@
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Model } from '../config/model.ts';
-import { configureLog, logger } from '../observe/log.ts';
+import { configureLog, logger, setLogFormat } from '../observe/log.ts';
 import { WorkerStats } from '../observe/stats-store.ts';
 import { compose } from './compose.ts';
 import { giveMemoryBackWhenIdle } from './memory.ts';
@@ -23,6 +23,7 @@ function main(port: MessagePort, init: WorkerInit): void {
 
 function start(init: WorkerInit, message: StartMessage, post: (message: FromWorker) => void): ProxyWorker {
   const model = JSON.parse(message.modelJson) as Model;
+  if (model.logFormat !== null) setLogFormat(model.logFormat.format);
   const stats = new WorkerStats((announcement) => post({ type: 'stats', announcement }));
   const parts = compose(init, model, message.breakers, stats);
   const worker = new ProxyWorker(init, model, message.counts, parts, post);

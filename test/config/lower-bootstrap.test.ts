@@ -148,8 +148,12 @@ t.test('other fields', async (t) => {
   t.equal(model.maxDownstreamConnections, 1000);
   t.same(model.logFormat, { kind: 'text', format: '%v' });
   t.equal(model.localClusterName, 'c');
-  const json = load({ application_log_config: { log_format: { json_format: { m: '%v' } } } });
-  t.same(json.logFormat, { kind: 'json', format: { m: '%v' } });
+  const json = load({ application_log_config: { log_format: { json_format: { m: '%j' } } } });
+  t.same(json.logFormat, { kind: 'json', format: { m: '%j' } });
+  t.throws(
+    () => load({ application_log_config: { log_format: { json_format: { m: '%v' } } } }),
+    /Usage of %v is unavailable for JSON log formats/,
+  );
 });
 
 t.test('refusals', async (t) => {
