@@ -242,7 +242,7 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   respondInformational(status: number, headers: HeaderMap): void {
     if (this.over || this.responseStarted) return;
-    if (status !== 100 || !this.manager.model.proxy100Continue) return;
+    if (!this.manager.model.proxy100Continue) return;
     this.manager.chargeStatus(status);
     this.writer.writeInformational(status, headers);
   }

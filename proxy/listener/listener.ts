@@ -184,6 +184,12 @@ export class Listener {
   /** Runs a connection that is counted. */
   private serve(socket: Socket, bound: AddressModel): void {
     const { env, slots, workerSlots } = this;
+    // Reset before we looked: its bytes may be here still, but without an address it would pass every check of one.
+    if (bound.kind === 'socket' && socket.remoteAddress === undefined) {
+      env.counts.add(this.index, env.workerIndex, -1);
+      socket.destroy();
+      return;
+    }
     const startedMs = env.runtime.nowMs();
     const connection = new AcceptedConnection(env.counts.nextConnectionId(), socket, bound, this.model, startedMs);
     const chain = this.match(connection);

@@ -107,6 +107,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   readonly priority = 'default';
   readonly avoidHost = null;
   readonly avoidHostMaxAttempts = 0;
+  readonly freshConnection = false;
   private readonly proxy: TcpProxy;
   private readonly connection: ConnectionInfo;
   private readonly downstream: Transport;

@@ -29,6 +29,7 @@ export class CodeStats {
   private readonly internal: (CodeCells | null)[];
   private readonly external: (CodeCells | null)[];
   private readonly retried: (CodeCells | null)[];
+  private replays: Float64Array | null;
   private timeMs: Histogram | null;
   private internalTimeMs: Histogram | null;
   private externalTimeMs: Histogram | null;
@@ -45,6 +46,7 @@ export class CodeStats {
     this.internal = new Array<CodeCells | null>(PLACES).fill(null);
     this.external = new Array<CodeCells | null>(PLACES).fill(null);
     this.retried = new Array<CodeCells | null>(PLACES).fill(null);
+    this.replays = null;
     this.timeMs = null;
     this.internalTimeMs = null;
     this.externalTimeMs = null;
@@ -71,6 +73,12 @@ export class CodeStats {
     increment(cells.codeByOrigin);
     increment(cells.groupByOrigin);
     increment(cells.completedByOrigin);
+  }
+
+  /** A request was sent again after a stale connection; a counter of ours, there from its first value on. */
+  countReplay(): void {
+    this.replays ??= this.stats.cell(`${this.prefix}outrigger.upstream_rq_replay`, 'c');
+    increment(this.replays);
   }
 
   /** The time from the request's end to the response's end. */

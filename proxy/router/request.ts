@@ -15,15 +15,7 @@ import {
   UPSTREAM_RQ_RETRY_SUCCESS,
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
-import {
-  ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED,
-  VCLUSTER_UPSTREAM_RQ_RETRY,
-  VCLUSTER_UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
-  VCLUSTER_UPSTREAM_RQ_RETRY_OVERFLOW,
-  VCLUSTER_UPSTREAM_RQ_RETRY_SUCCESS,
-  VCLUSTER_UPSTREAM_RQ_TIMEOUT,
-  VCLUSTER_UPSTREAM_RQ_TOTAL,
-} from '../observe/catalogue-http.ts';
+import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
 import { FLAG_UH, FLAG_UO, FLAG_URX, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { countHostTimeout } from '../upstream/host.ts';
@@ -58,6 +50,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   readonly priority: 'default' | 'high';
   avoidHost: ((host: UpstreamHostInfo) => boolean) | null;
   avoidHostMaxAttempts: number;
+  freshConnection: boolean;
   globalMs: number;
   perTryMs: number;
   alternativeResponse: boolean;
@@ -73,6 +66,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private attempt: Attempt | null;
   private retry: RetryState | null;
   private retryTaken: boolean;
+  /** The request was sent again after a stale connection had swallowed it. */
+  private replayed: boolean;
   /** A place of the cluster's retry breaker is taken. */
   private retryHeld: boolean;
   /** The attempt before ended at its time limit. */
@@ -109,6 +104,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.priority = route.priority;
     this.avoidHost = null;
     this.avoidHostMaxAttempts = 0;
+    this.freshConnection = false;
+    this.replayed = false;
     this.globalMs = route.timeoutMs;
     this.perTryMs = 0;
     this.alternativeResponse = false;
@@ -213,7 +210,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** The route's time-out. */
   onRouteTimeout(): void {
     if (this.over) return;
-    this.bump(UPSTREAM_RQ_TIMEOUT, VCLUSTER_UPSTREAM_RQ_TIMEOUT);
+    this.bump(UPSTREAM_RQ_TIMEOUT);
     const { attempt } = this;
     if (attempt !== null) {
       attempt.abandon();
@@ -267,7 +264,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.route.autoHostRewrite)
       rewriteToHost(this.route, down, headers, stream.host.hostname, !this.router.model.suppressEnvoyHeaders);
     attempt.headSent = true;
-    this.countScopes(VCLUSTER_UPSTREAM_RQ_TOTAL);
+    if (this.scopes !== null) for (const scope of this.scopes) scope.countRequest();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     stream.sendHead(down.method, down.path, down.authority, headers, this.headOnly);
     if (!this.headOnly) this.sendKept(stream);
@@ -292,17 +289,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, reused: boolean): void {
     this.noteHost(attempt);
-    // A kept-alive connection that died before a byte came back says nothing about this request: send it again, once
-    // per connection, without counting a retry, as long as nobody can have acted on it twice.
-    if (reused && !attempt.responseStarted && this.isReplaySafe()) {
-      const headers = this.down.requestHeaders;
-      if (headers !== null) {
-        this.down.attemptCount--;
-        this.startAttempt(headers);
-        return;
-      }
-    }
-    this.onFailure(attempt, reason, transportFailure);
+    const headers = this.down.requestHeaders;
+    if (reused && headers !== null && this.isReplaySafe(attempt)) this.replay(headers);
+    else this.onFailure(attempt, reason, transportFailure);
   }
 
   onAttemptInformational(_attempt: Attempt, status: number, headers: HeaderMap): void {
@@ -326,7 +315,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       this.afterTimeout = false;
       const wants = retry.wantsResponse(status, headers);
       if (this.tryAgain(wants, status)) return;
-      if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS, VCLUSTER_UPSTREAM_RQ_RETRY_SUCCESS);
+      if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS);
       this.endRetry();
       this.kept = null;
     }
@@ -443,17 +432,17 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (retry === null || !wants || down.responseStarted || !this.requestEnded) return false;
     this.endRetry();
     if (retry.remaining === 0) {
-      this.bump(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED, VCLUSTER_UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
+      this.bump(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
       down.flags |= FLAG_URX;
       return false;
     }
     retry.remaining--;
     if (!cluster.tryRetry(this.priority)) {
-      this.bump(UPSTREAM_RQ_RETRY_OVERFLOW, VCLUSTER_UPSTREAM_RQ_RETRY_OVERFLOW);
+      this.bump(UPSTREAM_RQ_RETRY_OVERFLOW);
       down.flags |= FLAG_UO;
       return false;
     }
-    this.bump(UPSTREAM_RQ_RETRY, VCLUSTER_UPSTREAM_RQ_RETRY);
+    this.bump(UPSTREAM_RQ_RETRY);
     this.bump(UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
     this.retryTaken = true;
     this.retryHeld = true;
@@ -530,8 +519,23 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (attempt.stream !== null) addBytes(this.down, attempt.stream, 1);
   }
 
-  private isReplaySafe(): boolean {
-    return this.requestEnded && (this.headOnly || this.kept !== null) && IDEMPOTENT.has(this.down.method);
+  /**
+   * A kept-alive connection that died before a byte came back says nothing about this request, which is sent again, on
+   * a new connection and without counting a retry. Once: what kills a second connection is the request itself.
+   */
+  private replay(headers: HeaderMap): void {
+    this.replayed = true;
+    this.codes.countReplay();
+    this.down.attemptCount--;
+    this.freshConnection = true;
+    this.startAttempt(headers);
+    this.freshConnection = false;
+  }
+
+  /** Nobody can have acted on the request, or may act on it twice (RFC 9110 §9.2.2), and all of it is here. */
+  private isReplaySafe(attempt: Attempt): boolean {
+    if (this.replayed || attempt.responseStarted || !this.requestEnded) return false;
+    return (this.headOnly || this.kept !== null) && IDEMPOTENT.has(this.down.method);
   }
 
   private keep(chunk: Uint8Array, replayable: boolean): void {
@@ -584,15 +588,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.scopes !== null) for (const scope of this.scopes) scope.charge(status);
   }
 
-  /** @param scopeIndex the same event in the catalogue of virtual clusters; −1 = it has none there */
-  private bump(index: number, scopeIndex = -1): void {
+  private bump(index: number): void {
     const { stats } = this.cluster;
     stats[index] = (stats[index] as number) + 1;
-    if (scopeIndex >= 0) this.countScopes(scopeIndex);
-  }
-
-  private countScopes(index: number): void {
-    if (this.scopes !== null) for (const scope of this.scopes) scope.count(index);
+    if (this.scopes !== null) for (const scope of this.scopes) scope.countEvent(index);
   }
 }
 

@@ -1,8 +1,32 @@
 // Stats of a part of the traffic: a virtual cluster's, or those of a route with a `stat_prefix`.
 
 import type { VirtualHostModel } from '../config/model-http.ts';
-import { VIRTUAL_CLUSTER } from '../observe/catalogue-http.ts';
+import {
+  UPSTREAM_RQ_RETRY,
+  UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
+  UPSTREAM_RQ_RETRY_OVERFLOW,
+  UPSTREAM_RQ_RETRY_SUCCESS,
+  UPSTREAM_RQ_TIMEOUT,
+} from '../observe/catalogue-cluster.ts';
+import {
+  VCLUSTER_UPSTREAM_RQ_RETRY,
+  VCLUSTER_UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
+  VCLUSTER_UPSTREAM_RQ_RETRY_OVERFLOW,
+  VCLUSTER_UPSTREAM_RQ_RETRY_SUCCESS,
+  VCLUSTER_UPSTREAM_RQ_TIMEOUT,
+  VCLUSTER_UPSTREAM_RQ_TOTAL,
+  VIRTUAL_CLUSTER,
+} from '../observe/catalogue-http.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
+
+/** Index in the `cluster` catalogue → index in the `vcluster` catalogue. */
+const EVENTS: ReadonlyMap<number, number> = new Map([
+  [UPSTREAM_RQ_RETRY, VCLUSTER_UPSTREAM_RQ_RETRY],
+  [UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED, VCLUSTER_UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED],
+  [UPSTREAM_RQ_RETRY_OVERFLOW, VCLUSTER_UPSTREAM_RQ_RETRY_OVERFLOW],
+  [UPSTREAM_RQ_RETRY_SUCCESS, VCLUSTER_UPSTREAM_RQ_RETRY_SUCCESS],
+  [UPSTREAM_RQ_TIMEOUT, VCLUSTER_UPSTREAM_RQ_TIMEOUT],
+]);
 
 /** The cells of one status code: the code, its class, and all. */
 type CodeCells = readonly [code: Float64Array, group: Float64Array, completed: Float64Array];
@@ -16,7 +40,7 @@ const CODE_END = 600;
 /** See the head of this file. Counters are there from the start; codes and times appear with their first value. */
 export class RouteStats {
   /** Block of the `vcluster` catalogue. */
-  readonly block: Float64Array;
+  private readonly block: Float64Array;
   private readonly stats: StatsStore;
   private readonly prefix: string;
   private readonly codes: Map<number, CodeCells>;
@@ -31,9 +55,15 @@ export class RouteStats {
     this.timeMs = null;
   }
 
-  /** @param index of the `vcluster` catalogue */
-  count(index: number): void {
-    this.block[index] = (this.block[index] as number) + 1;
+  /** What the cluster counts is counted here too, where there is a stat for it. @param index of the `cluster` catalogue */
+  countEvent(index: number): void {
+    const own = EVENTS.get(index);
+    if (own !== undefined) this.count(own);
+  }
+
+  /** An attempt has got a connection. */
+  countRequest(): void {
+    this.count(VCLUSTER_UPSTREAM_RQ_TOTAL);
   }
 
   charge(status: number): void {
@@ -44,6 +74,10 @@ export class RouteStats {
   recordTime(ms: number): void {
     this.timeMs ??= this.stats.histogram(`${this.prefix}upstream_rq_time`);
     this.timeMs.record(ms);
+  }
+
+  private count(index: number): void {
+    this.block[index] = (this.block[index] as number) + 1;
   }
 
   private open(status: number): CodeCells {

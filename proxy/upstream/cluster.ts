@@ -104,7 +104,7 @@ export class UpstreamCluster implements Cluster {
     }
     const state = context.priority === 'high' ? this.high : this.default;
     const pool = state.pools.get(host) ?? this.addPool(state, host);
-    return pool.startStream(handler);
+    return pool.startStream(handler, context.freshConnection);
   }
 
   startTcp(context: PickContext, handler: TcpHandler): PendingStream | null {

@@ -81,8 +81,10 @@ export class Http1Pool implements Http1Owner {
   }
 
   /** Gives the request a connection, lets it wait, or fails it. `null` = the handler was told already. */
-  startStream(handler: UpstreamStreamHandler): PendingStream | null {
-    const connection = this.idle;
+  /** @param fresh an idle connection makes room for a new one instead of being used */
+  startStream(handler: UpstreamStreamHandler, fresh = false): PendingStream | null {
+    if (fresh) this.idle?.drain();
+    const connection = fresh ? null : this.idle;
     if (connection !== null) {
       if (!this.context.breakers.requests.canTake) this.overflow(handler, UPSTREAM_RQ_ACTIVE_OVERFLOW, this.host);
       else {

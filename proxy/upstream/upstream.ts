@@ -78,6 +78,8 @@ export interface PickContext {
   /** Returns true when a host was tried already and should be skipped (retry host predicate). */
   readonly avoidHost: ((host: UpstreamHostInfo) => boolean) | null;
   readonly avoidHostMaxAttempts: number;
+  /** An idle connection will not do: it may be as dead as the one before it. */
+  readonly freshConnection: boolean;
 }
 
 /** Cancels a pending wait for a connection; a no-op once ready or failed. */
