@@ -40,12 +40,19 @@ export interface ListenMessage {
   }[];
 }
 
+/** A connection that another worker accepted; the descriptor is the receiver's. */
+export interface AdoptMessage {
+  readonly type: 'adopt';
+  readonly listener: number;
+  readonly address: number;
+  readonly fd: number;
+}
+
 /** Main thread → worker. */
 export type ToWorker =
   | StartMessage
   | ListenMessage
-  /** A connection that another worker accepted. */
-  | { readonly type: 'adopt'; readonly listener: number; readonly address: number; readonly fd: number }
+  | AdoptMessage
   /** New endpoints of a DNS cluster. */
   | { readonly type: 'hosts'; readonly cluster: string; readonly localities: readonly LocalityModel[] }
   /** Close what is idle and say goodbye on what is busy, gradually over `overMs` (0 = at once). */

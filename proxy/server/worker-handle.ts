@@ -1,7 +1,7 @@
 // One worker thread as the main thread holds it: messages out, awaited answers back.
 
 import { Worker } from 'node:worker_threads';
-import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
+import type { AdoptMessage, FromWorker, ToWorker, WorkerInit } from './messages.ts';
 import { threadEntry } from './thread-entry.ts';
 
 const ENTRY = threadEntry('worker-main');
@@ -17,8 +17,8 @@ export interface WorkerEvents {
 export class WorkerHandle {
   readonly index: number;
   readonly startedMs: number;
-  /** Descriptors posted to the worker that it has not taken yet. */
-  readonly descriptors: Set<number>;
+  /** Connections posted to the worker that it has not taken yet, by descriptor. */
+  readonly untaken: Map<number, AdoptMessage>;
   private readonly thread: Worker;
   private waiting: { type: FromWorker['type']; resolve: (message: FromWorker) => void } | null;
   private abandoned: ((error: Error) => void) | null;
@@ -28,7 +28,7 @@ export class WorkerHandle {
   constructor(init: WorkerInit, events: WorkerEvents) {
     this.index = init.index;
     this.startedMs = performance.now();
-    this.descriptors = new Set();
+    this.untaken = new Map();
     this.waiting = null;
     this.abandoned = null;
     this.failure = '';

@@ -8,7 +8,7 @@ import { logger } from '../observe/log.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
 import { SharedBreakers } from '../upstream/breakers.ts';
 import { ConfigError } from '../util/error.ts';
-import type { FromWorker, ListenMessage, ToWorker, WorkerInit } from './messages.ts';
+import type { AdoptMessage, FromWorker, ListenMessage, ToWorker, WorkerInit } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
 /** A crashed worker's successor starts after this long, doubled per crash in a row up to the maximum. Milliseconds. */
@@ -171,6 +171,7 @@ export class WorkerPool {
     };
     const answer = await worker.ask(message, 'listening');
     if (answer.type === 'refused') throw new ConfigError(answer.message);
+    this.shared?.counts.setAccepting(worker.index);
     return answer.type === 'listening' ? answer.addresses : [];
   }
 
@@ -182,14 +183,32 @@ export class WorkerPool {
 
   private onMessage(from: WorkerHandle, message: FromWorker): void {
     if (message.type === 'stats') this.events.onStats(from.index, message.announcement);
-    else if (message.type === 'adopted') from.descriptors.delete(message.fd);
+    else if (message.type === 'adopted') from.untaken.delete(message.fd);
     else if (message.type === 'hand_over') {
       const { to, listener, address, fd } = message;
-      const target = this.workers[to];
-      if (target === undefined) return;
-      target.descriptors.add(fd);
-      target.post({ type: 'adopt', listener, address, fd });
+      this.handOver({ type: 'adopt', listener, address, fd }, to, from.index);
     }
+  }
+
+  /**
+   * Gives a connection to the worker it is counted for. Where that one has died meanwhile the least loaded one gets it.
+   * @param fallback where no other worker is better
+   */
+  private handOver(message: AdoptMessage, to: number, fallback: number): void {
+    const counts = this.shared?.counts;
+    let target = to;
+    if (counts !== undefined && !counts.accepts(to)) {
+      counts.takeBack(message.listener, to);
+      target = counts.leastLoaded(message.listener, fallback);
+      if (!counts.accepts(target)) {
+        systemCalls()?.close(message.fd);
+        return;
+      }
+      counts.add(message.listener, target, 1);
+    }
+    const worker = this.workers[target];
+    worker?.untaken.set(message.fd, message);
+    worker?.post(message);
   }
 
   private onCrash(worker: WorkerHandle, reason: string): void {
@@ -197,7 +216,11 @@ export class WorkerPool {
     const { index } = worker;
     this.shared?.counts.clearWorker(index);
     this.shared?.breakers.clearWorker(index);
-    for (const fd of worker.descriptors) systemCalls()?.close(fd);
+    const survivor = Math.max(
+      0,
+      this.workers.findIndex((other) => this.shared?.counts.accepts(other.index)),
+    );
+    for (const message of worker.untaken.values()) this.handOver(message, index, survivor);
     this.events.onCrash(index, reason);
     const stable = performance.now() - worker.startedMs >= STABLE_MS;
     const crashes = stable ? 0 : (this.crashes[index] ?? 0);
