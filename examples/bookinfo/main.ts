@@ -37,22 +37,25 @@ function parse(args: readonly string[]): Options | null {
   });
   if (values.help) return null;
   const base = Number(values['port-base']);
-  if (!Number.isInteger(base) || base < 1 || base + PORT_SPAN > PORT_MAX)
-    throw new UserError(`--port-base ${values['port-base']} is not a port from 1 to ${PORT_MAX - PORT_SPAN}`);
+  if (!/^\d+$/.test(values['port-base']) || base < 1 || base + PORT_SPAN - 1 > PORT_MAX)
+    throw new UserError(`--port-base ${values['port-base']} is not a port from 1 to ${PORT_MAX - PORT_SPAN + 1}`);
   return { check: values.check, base, binary: values.proxy ?? null };
 }
 
 function whatToTry(ports: PortMap): string[] {
   const url = `http://localhost:${ports.gateway}`;
   return [
-    `Bookinfo is up:  ${url}/productpage`,
-    '',
-    'Try',
-    `  curl -s ${url}/api/v1/products/0/reviews          several times: v1 has no stars, v2 black, v3 red ones`,
-    `  curl -s -b user=jason ${url}/productpage          jason always meets reviews-v2`,
-    `  curl -si ${url}//api/./v1/products                the path is normalised at the gateway`,
-    `  curl -s 'localhost:${ports.admin.reviews}/stats?filter=ratings.upstream_rq_retry'   ratings fails 1 in 10, nobody sees it`,
-    `  curl -s localhost:${ports.admin.gateway}/clusters        the gateway's admin page; the others follow on ${ports.admin.productpage}–${ports.admin.ratings}`,
+    `Bookinfo is up: ${url}/productpage`,
+    '  # ask several times: v1 has no stars, v2 black ones, v3 red ones',
+    `  curl -s ${url}/api/v1/products/0/reviews`,
+    '  # jason always meets the same version',
+    `  curl -s -b user=jason ${url}/productpage | grep -o 'reviews-v.'`,
+    '  # the gateway normalises the path',
+    `  curl -si --path-as-is ${url}//api/./v1/products`,
+    '  # ratings fails 1 request in 10 and nobody sees it: how often its caller tried again',
+    `  curl -s 'localhost:${ports.admin.reviews}/stats?filter=ratings.upstream_rq_retry$'`,
+    `  # the admin page of the gateway; those of the sidecars are on ${ports.admin.productpage} to ${ports.admin.ratings}`,
+    `  curl -s localhost:${ports.admin.gateway}/clusters`,
   ];
 }
 
@@ -66,13 +69,16 @@ async function main(options: Options): Promise<number> {
     );
   }
   const interrupted = new Promise<null>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(null));
+    // Not `once`: on Ctrl-C the terminal and npm both tell us, and the second must not end us before the proxies.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(null));
   });
+  console.log('Starting a gateway, four sidecars and six services …');
   const services = await startServices(ports);
   try {
-    const mesh = await startMesh(options.base, ports, options.binary);
+    const mesh = await startMesh(options.base, ports, options.binary, interrupted);
+    if (mesh === null) return stopped(options);
     try {
-      if (options.check) return await checked(ports);
+      if (options.check) return (await checked(ports, interrupted)) ?? stopped(options);
       return await live(ports, mesh.pids, Promise.race([interrupted, mesh.broken]));
     } finally {
       await mesh.stop();
@@ -82,8 +88,20 @@ async function main(options: Options): Promise<number> {
   }
 }
 
-async function checked(ports: PortMap): Promise<number> {
-  const failures = await check(ports, (line) => console.log(line));
+/** Told to stop before the end: nothing to complain about, but a check that was not finished did not pass. */
+function stopped(options: Options): number {
+  console.log('Stopped.');
+  return options.check ? 1 : 0;
+}
+
+async function checked(ports: PortMap, interrupted: Promise<null>): Promise<number | null> {
+  let over = false;
+  const print = (line: string): void => {
+    if (!over) console.log(line);
+  };
+  const failures = await Promise.race([interrupted, check(ports, print)]);
+  over = true;
+  if (failures === null) return null;
   console.log(failures === 0 ? 'Bookinfo works.' : `${failures} checks failed.`);
   return failures === 0 ? 0 : 1;
 }

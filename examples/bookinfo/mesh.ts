@@ -9,8 +9,8 @@ import { fetchText } from './client.ts';
 import { movePorts, type PortMap, PROXIES, type ProxyName } from './ports.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const PROXY_MAIN = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
-const READY_TIMEOUT_MS = 20_000;
+const OUTRIGGER = fileURLToPath(new URL('../../bin/outrigger-proxy', import.meta.url));
+const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 25;
 const STOP_GRACE_MS = 8_000;
 /** Lines of a failed proxy's log that are shown. */
@@ -23,8 +23,16 @@ export interface Mesh {
   stop(): Promise<void>;
 }
 
-/** Starts five proxies and waits until all are ready; on failure stops them and rejects with a sentence. */
-export async function startMesh(base: number, ports: PortMap, binary: string | null): Promise<Mesh> {
+/**
+ * Starts five proxies and waits until all are ready; on failure stops them and rejects with a sentence. When
+ * `interrupted` comes first, stops them and answers `null`.
+ */
+export async function startMesh(
+  base: number,
+  ports: PortMap,
+  binary: string | null,
+  interrupted: Promise<null>,
+): Promise<Mesh | null> {
   const dir = mkdtempSync(join(tmpdir(), 'bookinfo-'));
   const children = new Map<ProxyName, ChildProcess>();
   let stopping = false;
@@ -51,7 +59,11 @@ export async function startMesh(base: number, ports: PortMap, binary: string | n
     const failed = broken.then((why) => {
       throw new Error(why);
     });
-    await Promise.race([failed, Promise.all(PROXIES.map((name) => untilReady(name, ports.admin[name])))]);
+    const ready = Promise.all(PROXIES.map((name) => untilReady(name, ports.admin[name], () => stopping)));
+    if ((await Promise.race([interrupted, failed, ready])) === null) {
+      await stop();
+      return null;
+    }
   } catch (error) {
     await stop();
     throw error;
@@ -63,17 +75,15 @@ export async function startMesh(base: number, ports: PortMap, binary: string | n
 function startProxy(binary: string | null, config: string, logPath: string): ChildProcess {
   const flags = ['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'];
   const log = openSync(logPath, 'a');
-  const child =
-    binary === null
-      ? spawn(process.execPath, [PROXY_MAIN, ...flags], { stdio: ['ignore', log, log] })
-      : spawn(binary, flags, { stdio: ['ignore', log, log] });
+  const child = spawn(binary ?? OUTRIGGER, flags, { stdio: ['ignore', log, log] });
   closeSync(log);
   return child;
 }
 
-async function untilReady(name: ProxyName, adminPort: number): Promise<void> {
+async function untilReady(name: ProxyName, adminPort: number, givenUp: () => boolean): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS;
   while (performance.now() < deadline) {
+    if (givenUp()) return;
     const answer = await fetchText(adminPort, '/ready', {}).catch(() => null);
     if (answer?.status === 200) return;
     await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));

@@ -89,11 +89,15 @@ function productpage(outbound: number): App {
     if (path === '/productpage') {
       const [book, said] = await Promise.all([ask('details', '/details/0'), ask('reviews', '/reviews/0')]);
       reply(200, HTML_TYPE, renderPage(pageOf(book, said, user)));
-    } else if (path === '/api/v1/products') reply(200, JSON_TYPE, JSON.stringify(PRODUCTS));
+    } else if (path === '/api/v1/products') reply(200, JSON_TYPE, toJson(PRODUCTS));
     else if (path === '/api/v1/products/0') relay(await ask('details', '/details/0'), reply);
     else if (path === '/api/v1/products/0/reviews') relay(await ask('reviews', '/reviews/0'), reply);
     else reply(404, 'text/plain', 'no such page\n');
   };
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
 }
 
 function pageOf(book: Called, said: Called, user: string | null): Page {
@@ -108,7 +112,7 @@ function pageOf(book: Called, said: Called, user: string | null): Page {
 }
 
 const details: App = (path, _message, reply) => {
-  if (path === '/details/0') reply(200, JSON_TYPE, JSON.stringify(DETAILS));
+  if (path === '/details/0') reply(200, JSON_TYPE, toJson(DETAILS));
   else reply(404, 'text/plain', 'no such book\n');
 };
 
@@ -126,7 +130,7 @@ function reviews(version: string, colour: string | null, outbound: number): App 
         stars === null ? { error: 'Ratings are not available' } : { stars: stars[review.reviewer] ?? 0, colour };
       return { ...review, rating };
     });
-    reply(200, JSON_TYPE, JSON.stringify({ id: 0, version, reviews: list }));
+    reply(200, JSON_TYPE, toJson({ id: 0, version, reviews: list }));
   };
 }
 
@@ -135,7 +139,7 @@ function ratings(): App {
   return (path, _message, reply) => {
     requests++;
     if (requests % RATINGS_FAILS_EVERY === 0) reply(503, 'text/plain', 'ratings is having a bad moment\n');
-    else if (path === '/ratings/0') reply(200, JSON_TYPE, JSON.stringify(RATINGS));
+    else if (path === '/ratings/0') reply(200, JSON_TYPE, toJson(RATINGS));
     else reply(404, 'text/plain', 'no such book\n');
   };
 }
@@ -162,7 +166,7 @@ function call(
   }
   if (user !== null) headers['end-user'] = user;
   return new Promise((resolve) => {
-    const failed = (error: Error): void => resolve({ status: 503, body: error.message });
+    const failed = (error: Error): void => resolve({ status: 503, body: `${error.message}\n` });
     const options = { host: '127.0.0.1', port: outbound, path, headers, timeout: CALL_TIMEOUT_MS };
     const call = request(options, (response) => {
       const chunks: Buffer[] = [];

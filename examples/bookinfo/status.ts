@@ -40,7 +40,6 @@ export function showStatus(
       ...table(before, now),
       '',
       ...split(now),
-      '',
       `up ${uptime(began)}   Ctrl-C stops everything`,
     ];
     // Home, every line cleared to its end, then the rest of the screen: no flicker.

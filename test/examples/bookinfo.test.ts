@@ -7,6 +7,7 @@ import t from 'tap';
 import { PORT_SPAN, portMap } from '../../examples/bookinfo/ports.ts';
 import { get } from '../fixtures/example.ts';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../examples/bookinfo/main.ts', import.meta.url));
 const TIMEOUT_MS = 55_000;
 
@@ -17,7 +18,14 @@ interface Run {
 }
 
 function run(...args: readonly string[]): Run {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return watch(spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+function runWithNpm(...args: readonly string[]): Run {
+  return watch(spawn('npm', ['start', '--', ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+function watch(child: ChildProcess): Run {
   let text = '';
   const keep = (chunk: Buffer): void => {
     text += chunk.toString();
@@ -26,6 +34,15 @@ function run(...args: readonly string[]): Run {
   child.stderr?.on('data', keep);
   const code = new Promise<number | null>((resolve) => child.on('exit', (value) => resolve(value)));
   return { child, text: () => text, code };
+}
+
+function untilPrinted({ child, text }: Run, words: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.on('data', () => {
+      if (text().includes(words)) resolve();
+    });
+    child.on('exit', () => reject(new Error(text())));
+  });
 }
 
 /** A base whose whole span is free: below the kernel's range for outgoing connections and that of the parity clients. */
@@ -66,25 +83,34 @@ t.test('a taken port is named with what to do', async (t) => {
   );
 });
 
-t.test('runs until it is told to stop, and leaves nothing behind', async (t) => {
+t.test('runs until npm is told to stop, and leaves nothing behind', async (t) => {
   const base = await freeBase();
-  const { child, code, text } = run('--port-base', String(base));
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.on('data', () => {
-      if (text().includes('Ctrl-C stops everything')) resolve();
-    });
-    child.on('exit', () => reject(new Error(text())));
-  });
+  const npm = runWithNpm('--port-base', String(base));
+  const { child, code, text } = npm;
+  await untilPrinted(npm, 'Ctrl-C stops everything');
+  t.notMatch(text(), /^ {2}.{99}/m, 'no line to try is over 100 columns');
   const page = await get(base, '/productpage');
   t.equal(page.status, 200);
   t.match(page.body, 'The Comedy of Errors');
-  child.kill('SIGINT');
-  t.equal(await code, 0, text());
-  t.ok(await isFree(base), 'the port is free again');
+  child.kill('SIGTERM');
+  await code;
+  const free = await Promise.all(Array.from({ length: PORT_SPAN }, (_, i) => isFree(base + i)));
+  t.ok(free.every(Boolean), 'the ports are free again');
+});
+
+t.test('an end while it starts is no failure, however often it is asked for', async (t) => {
+  const started = run('--port-base', String(await freeBase()));
+  await untilPrinted(started, 'Starting');
+  started.child.kill('SIGINT');
+  started.child.kill('SIGTERM');
+  t.equal(await started.code, 0);
+  t.match(started.text(), /^Starting .*\nStopped\.\n$/);
 });
 
 t.test('wrong usage', async (t) => {
-  const { code, text } = run('--port-base', 'http');
-  t.equal(await code, 2);
-  t.match(text(), '--port-base http is not a port');
+  for (const base of ['http', '1e4', '65512']) {
+    const { code, text } = run('--port-base', base);
+    t.equal(await code, 2);
+    t.match(text(), `--port-base ${base} is not a port from 1 to 65511`);
+  }
 });
