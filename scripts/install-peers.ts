@@ -1,6 +1,6 @@
 // Fills `.peers/` with a stock Envoy for `npm run bench` and `npm run test:parity`, and names what else they can use.
 //
-//   node scripts/install-peers.ts
+//   npm run peers
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

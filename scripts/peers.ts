@@ -14,7 +14,7 @@ export const ENVOY_VERSION = '1.40.0';
 
 /** What to type to get a peer, for messages. */
 export const HOW_TO_GET: Readonly<Record<PeerName, string>> = {
-  envoy: 'node scripts/install-peers.ts',
+  envoy: 'npm run peers (needs python3 with venv)',
   nginx: 'apt-get install nginx-light libnginx-mod-stream',
   haproxy: 'apt-get install haproxy',
   wrk: 'apt-get install wrk',

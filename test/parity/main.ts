@@ -1,10 +1,5 @@
-// `npm run test:parity`: the same scripts against a stock Envoy and this proxy, compared.
-//
-//   --group NAME     only groups whose name contains this
-//   --scenario NAME  show the full observations of scenarios whose name contains this
-//   --update         record what Envoy does as the golden files, and run nothing else
-//   --replay         compare this proxy with the golden files, without an Envoy
-//   --verify         compare Envoy with the golden files: do they still hold, is a scenario a matter of luck?
+// `npm run test:parity`: the same scripts against a stock Envoy and this proxy, compared. Exit codes: 0 all the same,
+// 1 a difference, 2 wrong usage or no Envoy.
 
 import { parseArgs } from 'node:util';
 import { findPeer, HOW_TO_GET } from '../../scripts/peers.ts';
@@ -17,21 +12,61 @@ import type { Group, GroupObservation } from './types.ts';
 
 /** Groups that run at the same time: most of a scenario is waiting. */
 const PARALLEL = 4;
+const USAGE = `Usage: npm run test:parity -- [options]
+
+  --group NAME     only groups whose name contains this
+  --scenario NAME  also print everything observed of scenarios whose name contains this
+  --update         record what Envoy does as the golden files, and run nothing else
+  --replay         compare this proxy with the golden files, without an Envoy
+  --verify         compare Envoy with the golden files: do they still hold, is a scenario a matter of luck?
+  --help
+`;
 
 interface Counts {
   passed: number;
   failed: number;
 }
 
-const { values } = parseArgs({
-  options: {
-    group: { type: 'string', default: '' },
-    scenario: { type: 'string' },
-    update: { type: 'boolean', default: false },
-    replay: { type: 'boolean', default: false },
-    verify: { type: 'boolean', default: false },
-  },
-});
+const OPTIONS = {
+  group: { type: 'string', default: '' },
+  scenario: { type: 'string' },
+  update: { type: 'boolean', default: false },
+  replay: { type: 'boolean', default: false },
+  verify: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+function refuse(sentence: string, more = USAGE): never {
+  console.error(`parity: ${sentence}\n${more}`);
+  process.exit(2);
+}
+
+function parse() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+/** The groups asked for; a name that matches nothing is a slip of the pen, not a success. */
+function chosenGroups(): Group[] {
+  const groups = GROUPS.filter((group) => group.name.includes(values.group));
+  const shown = values.scenario;
+  if (groups.length === 0)
+    refuse(`no group is named like '${values.group}'`, `Groups: ${GROUPS.map((group) => group.name).join(', ')}`);
+  if (shown !== undefined && !groups.some((group) => group.scenarios.some((s) => s.name.includes(shown))))
+    refuse(`no scenario is named like '${shown}'`);
+  return groups;
+}
+
+const values = parse();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+if ([values.update, values.replay, values.verify].filter(Boolean).length > 1)
+  refuse('--update, --replay and --verify exclude each other');
 
 function report(counts: Counts, name: string, differences: readonly string[]): void {
   if (differences.length === 0) counts.passed++;
@@ -80,14 +115,15 @@ async function run(group: Group, envoy: Binary, counts: Counts): Promise<void> {
   compareGroup(group, expected, actual, counts);
 }
 
+const left = chosenGroups();
 const envoy = findPeer('envoy');
 if (envoy === null && !values.replay) {
-  console.error(`parity: no Envoy to compare with. To have one: ${HOW_TO_GET.envoy}`);
-  console.error('        (npm test and --replay compare with the recorded results instead)');
-  process.exit(2);
+  refuse(
+    `no Envoy to compare with. To have one: ${HOW_TO_GET.envoy}`,
+    '        (npm test and --replay compare with the recorded results instead)',
+  );
 }
 const counts: Counts = { passed: 0, failed: 0 };
-const left = GROUPS.filter((group) => group.name.includes(values.group));
 const worker = async (): Promise<void> => {
   for (let group = left.shift(); group !== undefined; group = left.shift()) {
     try {
