@@ -37,7 +37,7 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     warned('flag files are not read', 'flags_path'),
     warned('stats are not pushed; scrape /stats/prometheus of the admin address', 'stats_sinks'),
     warned('stats are flushed by stats_flush_interval', 'stats_flush_on_admin'),
-    warned('stats of removed things go at once, others stay', 'stats_eviction_interval'),
+    warned('stats are never evicted; those of removed listeners and clusters go with them', 'stats_eviction_interval'),
     warned('a worker that hangs is not killed by a watchdog', 'watchdog watchdogs'),
     warned('requests are not traced yet', 'tracing'),
     warned('event-loop stats are not kept', 'enable_dispatcher_stats'),
@@ -59,7 +59,7 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   ),
   'envoy.config.bootstrap.v3.ClusterManager': fields(
     honoured(REST, 'upstream_bind_config'),
-    harmless('clusters are made when they are first used', BOOTSTRAP, 'enable_deferred_cluster_creation'),
+    harmless('every cluster is made at start', BOOTSTRAP, 'enable_deferred_cluster_creation'),
     warned('outlier ejections are not logged', 'outlier_detection'),
     warned('load is not reported', 'load_stats_config'),
     harmless('it is for zone-aware routing, which is left out', BOOTSTRAP, 'local_cluster_name'),

@@ -5,7 +5,7 @@ import { isIP, type Server } from 'node:net';
 import { constants } from 'node:os';
 import type { AddressModel, ListenerModel, SocketOptionModel, TcpKeepaliveModel } from '../config/model.ts';
 import { ConfigError } from '../util/error.ts';
-import { joinHostPort, parseIp, unmapIpv4 } from '../util/ip.ts';
+import { joinHostPort, parseIp } from '../util/ip.ts';
 import * as sys from './sockopt.ts';
 
 /** Largest value `listen` takes; the kernel lowers it to `net.core.somaxconn`. */
@@ -201,9 +201,4 @@ const ERROR_TEXTS: { readonly [errno: number]: string } = {
 
 function bindError(text: string, errno: number, fallback: string): ConfigError {
   return new ConfigError(`cannot bind '${text}': ${ERROR_TEXTS[errno] ?? fallback}`);
-}
-
-/** Text of a connection's end as Envoy prints it: IPv4-mapped addresses are IPv4. */
-export function endpointIp(address: string | undefined): string {
-  return address === undefined ? '' : unmapIpv4(address);
 }
