@@ -45,9 +45,11 @@ export function createResolver(servers: readonly string[]): NameResolver {
 }
 
 type IpVersion = 4 | 6;
-type LookUp = (name: string, version: IpVersion) => Promise<Resolution>;
+/** Asks for the addresses of one version. */
+export type LookUp = (name: string, version: IpVersion) => Promise<Resolution>;
 
-async function resolveFamilies(lookUp: LookUp, name: string, family: LookupFamily): Promise<Resolution> {
+/** Asks for the wanted versions; what one of several has to offer counts, whatever became of the other. */
+export async function resolveFamilies(lookUp: LookUp, name: string, family: LookupFamily): Promise<Resolution> {
   if (isIP(name) !== 0) return { addresses: [name], ttlSeconds: 0 };
   switch (family) {
     case 'v4_only':
@@ -59,10 +61,12 @@ async function resolveFamilies(lookUp: LookUp, name: string, family: LookupFamil
     case 'v4_preferred':
       return firstOf(lookUp, name, 4, 6);
     case 'all': {
-      const [v4, v6] = await Promise.all([lookUp(name, 4), lookUp(name, 6)]);
-      const ttls = [v4.ttlSeconds, v6.ttlSeconds].filter((ttl) => ttl > 0);
+      const both = await Promise.allSettled([lookUp(name, 4), lookUp(name, 6)]);
+      const answers = both.filter((answer) => answer.status === 'fulfilled').map(({ value }) => value);
+      if (answers.length === 0) throw (both[0] as PromiseRejectedResult).reason;
+      const ttls = answers.map(({ ttlSeconds }) => ttlSeconds).filter((ttl) => ttl > 0);
       return {
-        addresses: [...v4.addresses, ...v6.addresses],
+        addresses: answers.flatMap(({ addresses }) => addresses),
         ttlSeconds: ttls.length === 0 ? 0 : Math.min(...ttls),
       };
     }

@@ -4,10 +4,12 @@ import { DnsClusters } from '../../proxy/upstream/dns.ts';
 import {
   candidates,
   createResolver,
+  type LookUp,
   type LookupFamily,
   parseHosts,
   parseResolvConf,
   type Resolution,
+  resolveFamilies,
 } from '../../proxy/upstream/dns-resolver.ts';
 import { clusterModel, endpoint, FakeStats, locality } from '../fixtures/upstream.ts';
 
@@ -194,4 +196,17 @@ t.test('hosts file, search list, literals, localhost', async (t) => {
   t.strictSame((await resolver.resolve('x.localhost', 'v4_preferred')).addresses, ['127.0.0.1']);
   t.strictSame((await resolver.resolve('x.localhost', 'all')).addresses, ['127.0.0.1', '::1']);
   resolver.close();
+});
+
+t.test('of both address families one answer is enough', async (t) => {
+  const answers =
+    (failing: readonly number[]): LookUp =>
+    async (_, version) => {
+      if (failing.includes(version)) throw new Error(`SERVFAIL ${version}`);
+      return version === 4 ? { addresses: ['10.0.0.1'], ttlSeconds: 30 } : { addresses: ['::2'], ttlSeconds: 20 };
+    };
+  t.same(await resolveFamilies(answers([]), 'a', 'all'), { addresses: ['10.0.0.1', '::2'], ttlSeconds: 20 });
+  t.same(await resolveFamilies(answers([6]), 'a', 'all'), { addresses: ['10.0.0.1'], ttlSeconds: 30 });
+  t.same(await resolveFamilies(answers([4]), 'a', 'all'), { addresses: ['::2'], ttlSeconds: 20 });
+  await t.rejects(resolveFamilies(answers([4, 6]), 'a', 'all'), /SERVFAIL/);
 });
