@@ -17,7 +17,7 @@ import { createClusterManager } from '../upstream/cluster-manager.ts';
 import { type Runtime, SYSTEM_RUNTIME } from '../util/runtime.ts';
 import { TimerWheel } from '../util/timer-wheel.ts';
 import { DrainState } from './drain.ts';
-import type { WorkerInit } from './messages.ts';
+import type { StartMessage, WorkerInit } from './messages.ts';
 
 /** The parts of one worker. */
 export interface Composition {
@@ -36,7 +36,12 @@ export interface Composition {
 }
 
 /** Builds a worker's parts. The order is that of need: stats, logs, clusters, filters. */
-export function compose(init: WorkerInit, model: Model, breakers: SharedArrayBuffer, stats: StatsStore): Composition {
+export function compose(
+  init: WorkerInit,
+  model: Model,
+  { breakers, pipeLocks }: Pick<StartMessage, 'breakers' | 'pipeLocks'>,
+  stats: StatsStore,
+): Composition {
   const runtime = SYSTEM_RUNTIME;
   const wheel = new TimerWheel(runtime);
   const drain = new DrainState(runtime);
@@ -46,6 +51,7 @@ export function compose(init: WorkerInit, model: Model, breakers: SharedArrayBuf
     stats,
     runtime,
     warn: (message) => logger('file').warning(message),
+    ...(pipeLocks === null ? {} : { pipeLocks: { cells: new Int32Array(pipeLocks), token: init.index + 1 } }),
   });
   const clusters = createClusterManager(model.clusters, {
     stats,

@@ -26,6 +26,8 @@ export interface StartMessage {
   readonly counts: SharedArrayBuffer;
   /** `SharedBreakers` table. */
   readonly breakers: SharedArrayBuffer;
+  /** Two 32-bit cells: the worker, from 1, that writes to standard output and error; `null` = there is one worker. */
+  readonly pipeLocks: SharedArrayBuffer | null;
 }
 
 /** One listener's sockets, in the order of its addresses. */

@@ -8,7 +8,7 @@ import { logger } from '../observe/log.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
 import { SharedBreakers } from '../upstream/breakers.ts';
 import { ConfigError } from '../util/error.ts';
-import type { AdoptMessage, FromWorker, ListenMessage, ToWorker, WorkerInit } from './messages.ts';
+import type { AdoptMessage, FromWorker, ListenMessage, StartMessage, ToWorker, WorkerInit } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
 /** A crashed worker's successor starts after this long, doubled per crash in a row up to the maximum. Milliseconds. */
@@ -35,6 +35,8 @@ interface Shared {
   readonly counts: ConnectionCounts;
   readonly countsMemory: SharedArrayBuffer;
   readonly breakers: SharedBreakers;
+  /** Which worker writes to standard output and error; `null` = there is one worker. */
+  readonly pipeLocks: Int32Array<SharedArrayBuffer> | null;
   /** Per listener and address: a bound socket of ours that every worker gets a duplicate of, or −1. */
   readonly sockets: readonly (readonly number[])[];
 }
@@ -85,6 +87,7 @@ export class WorkerPool {
       countsMemory,
       counts: new ConnectionCounts(countsMemory, workers),
       breakers: new SharedBreakers(SharedBreakers.allocate(workers, model.clusters.length), workers, 0),
+      pipeLocks: workers > 1 ? new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)) : null,
       sockets: model.listeners.map((listener) => (listener.bindToPort ? this.openShared(listener) : [])),
     };
     await Promise.all(this.workers.map((worker) => this.startOne(worker)));
@@ -152,8 +155,15 @@ export class WorkerPool {
   private async startOne(worker: WorkerHandle): Promise<void> {
     const { shared } = this;
     if (shared === null) return;
-    const { modelJson, countsMemory, breakers } = shared;
-    await worker.ask({ type: 'start', modelJson, counts: countsMemory, breakers: breakers.buffer }, 'started');
+    const { modelJson, countsMemory, breakers, pipeLocks } = shared;
+    const message: StartMessage = {
+      type: 'start',
+      modelJson,
+      counts: countsMemory,
+      breakers: breakers.buffer,
+      pipeLocks: pipeLocks?.buffer ?? null,
+    };
+    await worker.ask(message, 'started');
   }
 
   private async listenOne(
@@ -216,6 +226,8 @@ export class WorkerPool {
     const { index } = worker;
     this.shared?.counts.clearWorker(index);
     this.shared?.breakers.clearWorker(index);
+    const locks = this.shared?.pipeLocks ?? null;
+    if (locks !== null) for (let i = 0; i < locks.length; i++) Atomics.compareExchange(locks, i, index + 1, 0);
     const survivor = Math.max(
       0,
       this.workers.findIndex((other) => this.shared?.counts.accepts(other.index)),
