@@ -10,7 +10,8 @@ type Direction = 'unspecified' | 'inbound' | 'outbound';
 /** One per worker. */
 export class DrainState {
   private readonly runtime: Runtime;
-  /** −1 = not draining. */
+  private draining: boolean;
+  /** Of this thread's clock; negative when that began after the drain. */
   private startedMs: number;
   private overMs: number;
   private inboundOnly: boolean;
@@ -18,15 +19,20 @@ export class DrainState {
 
   constructor(runtime: Runtime) {
     this.runtime = runtime;
-    this.startedMs = -1;
+    this.draining = false;
+    this.startedMs = 0;
     this.overMs = 0;
     this.inboundOnly = false;
     this.healthFailed = false;
   }
 
-  /** @param overMs the share of closing responses reaches one after this time; 0 = every response at once */
-  start(overMs: number, inboundOnly: boolean): void {
-    this.startedMs = this.runtime.nowMs();
+  /**
+   * @param overMs the share of closing responses reaches one after this time; 0 = every response at once
+   * @param elapsedMs how long the process has been draining already; clocks differ between threads
+   */
+  start(overMs: number, elapsedMs: number, inboundOnly: boolean): void {
+    this.draining = true;
+    this.startedMs = this.runtime.nowMs() - elapsedMs;
     this.overMs = overMs;
     this.inboundOnly = inboundOnly;
   }
@@ -39,7 +45,7 @@ export class DrainState {
   /** Asked once per response. */
   drainClose(direction: Direction): boolean {
     if (this.healthFailed) return true;
-    if (this.startedMs < 0 || (this.inboundOnly && direction !== 'inbound')) return false;
+    if (!this.draining || (this.inboundOnly && direction !== 'inbound')) return false;
     if (this.overMs === 0) return true;
     const elapsed = this.runtime.nowMs() - this.startedMs;
     return elapsed >= this.overMs || this.runtime.random() * this.overMs < elapsed;

@@ -58,7 +58,7 @@ export type ToWorker =
   /** New endpoints of a DNS cluster. */
   | { readonly type: 'hosts'; readonly cluster: string; readonly localities: readonly LocalityModel[] }
   /** Close what is idle and say goodbye on what is busy, gradually over `overMs` (0 = at once). */
-  | { readonly type: 'drain'; readonly overMs: number; readonly inboundOnly: boolean }
+  | { readonly type: 'drain'; readonly overMs: number; readonly elapsedMs: number; readonly inboundOnly: boolean }
   | { readonly type: 'stop_accepting'; readonly inboundOnly: boolean }
   /** Answer `closed` when no connection is left, or after `graceMs` when the rest has been closed. */
   | { readonly type: 'shutdown'; readonly graceMs: number }

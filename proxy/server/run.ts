@@ -42,6 +42,8 @@ export class ProxyServer implements ServerView {
   private stopping: Promise<void> | null;
   private flushTimer: NodeJS.Timeout | null;
   private drainTimer: NodeJS.Timeout | null;
+  /** For workers that begin later; `null` = nobody asked for a graceful drain. */
+  private draining: { readonly overMs: number; readonly inboundOnly: boolean; readonly startedMs: number } | null;
   private serverStats: ServerStats | null;
   private readonly finished: PromiseWithResolvers<void>;
 
@@ -63,6 +65,7 @@ export class ProxyServer implements ServerView {
     this.stopping = null;
     this.flushTimer = null;
     this.drainTimer = null;
+    this.draining = null;
     this.serverStats = null;
     this.finished = Promise.withResolvers();
     useOneMallocArena();
@@ -140,7 +143,8 @@ export class ProxyServer implements ServerView {
     const { drainTimeS, drainStrategy } = this.options;
     if (this.drainTimer !== null) return;
     const overMs = drainStrategy === 'immediate' ? 0 : drainTimeS * 1000;
-    this.pool.post({ type: 'drain', overMs, inboundOnly });
+    this.draining = { overMs, inboundOnly, startedMs: performance.now() };
+    this.pool.post({ type: 'drain', overMs, elapsedMs: 0, inboundOnly });
     this.drainTimer = setTimeout(() => {
       if (!query.skipExit) this.stopAccepting(inboundOnly);
     }, drainTimeS * 1000);
@@ -245,6 +249,10 @@ export class ProxyServer implements ServerView {
     }));
     messages.push({ type: 'log_levels', levels: this.levels });
     if (this.healthFailed) messages.push({ type: 'health', failed: true });
+    if (this.draining !== null) {
+      const { overMs, inboundOnly, startedMs } = this.draining;
+      messages.push({ type: 'drain', overMs, elapsedMs: performance.now() - startedMs, inboundOnly });
+    }
     return messages;
   }
 

@@ -68,7 +68,7 @@ export class ProxyWorker {
         this.parts.updateHosts(message.cluster, message.localities);
         break;
       case 'drain':
-        this.parts.drain.start(message.overMs, message.inboundOnly);
+        this.parts.drain.start(message.overMs, message.elapsedMs, message.inboundOnly);
         break;
       case 'stop_accepting':
         for (const listener of this.directed(message.inboundOnly)) listener.stop();
