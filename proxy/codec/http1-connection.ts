@@ -41,18 +41,30 @@ export function removeNominated(connection: string, headers: HeaderMap): boolean
     if (name === 'x-forwarded-for' || name === 'x-forwarded-host' || name === 'x-forwarded-proto') return false;
     if (name.startsWith(':')) return false;
     if (name !== 'te') headers.remove(name);
-    else if (!keepTrailersOnly(headers)) return false;
+    else {
+      if ((headers.get('te')?.length ?? 0) >= TE_BYTES_MAX) return false;
+      keepTrailersOnly(headers, true);
+    }
   }
   return true;
 }
 
-function keepTrailersOnly(headers: HeaderMap): boolean {
-  const te = headers.get('te');
-  if (te === null) return true;
-  if (te.length >= TE_BYTES_MAX) return false;
-  if (hasToken(te, 'trailers')) headers.set('te', 'trailers');
-  else headers.remove('te');
-  return true;
+/**
+ * What is left of `te` on its way upstream: the bare token `trailers`, or nothing (RFC 9113 §8.2.2; Envoy does so on
+ * HTTP/1, too).
+ * @param nominated `connection` names it: then, as in Envoy, the token may have any case and an empty `te` goes
+ */
+export function keepTrailersOnly(headers: HeaderMap, nominated: boolean): void {
+  const te = headers.getJoined('te');
+  if (te === null || (te === '' && !nominated)) return;
+  for (const part of te.split(',')) {
+    const token = part.trim();
+    if ((nominated ? token.toLowerCase() : token) === 'trailers') {
+      headers.set('te', 'trailers');
+      return;
+    }
+  }
+  headers.remove('te');
 }
 
 /** Takes the given tokens out of `connection`; removes the header when none is left. */

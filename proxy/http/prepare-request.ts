@@ -13,9 +13,9 @@ import {
   KNOWN_UPGRADE,
   type RequestHead,
 } from '../codec/http1.ts';
+import { keepTrailersOnly } from '../codec/http1-connection.ts';
 import { isLoopback, joinHostPort } from '../util/ip.ts';
 import { appendForwardedFor, lastForwardedFor } from './forwarded.ts';
-import { keepTrailersOnly } from './hop-by-hop.ts';
 import { ensureRequestId } from './request-id.ts';
 import type { HttpStream } from './stream.ts';
 
@@ -84,7 +84,7 @@ function removeHopByHop(head: RequestHead, headers: HeaderMap): void {
   if ((known & KNOWN_CONNECTION) !== 0 && !head.upgrade) headers.remove('connection');
   if ((known & KNOWN_UPGRADE) !== 0 && !head.upgrade) headers.remove('upgrade');
   if ((known & KNOWN_TRANSFER_ENCODING) !== 0) headers.remove('transfer-encoding');
-  if ((known & KNOWN_TE) !== 0) keepTrailersOnly(headers);
+  if ((known & KNOWN_TE) !== 0) keepTrailersOnly(headers, false);
   if ((known & KNOWN_HOP) !== 0) {
     headers.remove('keep-alive');
     headers.remove('proxy-connection');
