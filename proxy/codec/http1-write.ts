@@ -14,12 +14,10 @@ const PROPER_NAMES_MAX = 2_048;
 export const CHUNK_END = '\r\n';
 export const LAST_CHUNK = '0\r\n\r\n';
 
-// RFC 9110 and the IANA registry, as Envoy prints them.
+// RFC 9110 and the IANA registry, as Envoy prints them: it has no names for 102 and 103.
 const REASONS: ReadonlyMap<number, string> = new Map([
   [100, 'Continue'],
   [101, 'Switching Protocols'],
-  [102, 'Processing'],
-  [103, 'Early Hints'],
   [200, 'OK'],
   [201, 'Created'],
   [202, 'Accepted'],

@@ -101,6 +101,7 @@ t.test('heads', (t) => {
     'HTTP/1.1 200 OK\r\nX-aB: v\r\n\r\n',
     'a kept spelling travels on',
   );
+  t.equal(writeResponseHead(103, NONE, 1, FRAMING_AS_IS, 'lower'), 'HTTP/1.1 103 Unknown\r\n\r\n', 'as in Envoy');
   t.equal(reasonPhrase(431), 'Request Header Fields Too Large');
   t.end();
 });
