@@ -1,6 +1,7 @@
 // A hashed timer wheel for coarse limits: idle times, connection and stream durations.
 //
-// Rule 1: a timer never fires early, and at most two ticks late.
+// Rule 1: a timer never fires early, and at most two ticks late; one armed just before the loop stalls may be late by
+// the length of that stall, because nobody knows whether it was armed before or after.
 // Rule 2: `start`, `refresh` and `cancel` are O(1), allocate nothing and do not ask the clock while the wheel turns.
 // Rule 3: the wheel holds one native timer while any timer is armed, none otherwise.
 // A refreshed timer stays where it is; when the hand reaches it, it is moved on to the slot of its new deadline.
@@ -21,7 +22,7 @@ export class WheelTimer {
   /** @internal */ previous: WheelTimer | null;
   /** @internal */ next: WheelTimer | null;
   /** @internal */ slot: number;
-  private ticks: number;
+  /** Length in ticks. @internal */ ticks: number;
 
   constructor(wheel: TimerWheel, fire: () => void) {
     this.wheel = wheel;
@@ -144,10 +145,21 @@ export class TimerWheel {
     const target = this.clockTick();
     // After a long stall one turn visits every slot once; deadlines are compared with the target.
     const first = Math.max(this.tick + 1, target - SLOT_MASK);
+    if (target > this.tick + 1) this.measureAnew(this.tick, target);
     this.tick = Math.max(this.tick, target);
     // Armed again before the callbacks, so that one that throws does not stop the wheel.
     this.stop = this.armedCount > 0 ? this.runtime.after(this.tickMs, this.turn) : null;
     for (let tick = first; tick <= target; tick++) this.visit(tick & SLOT_MASK);
+  }
+
+  /**
+   * What was armed while the hand stood still during a stall was measured from where it stood; it counts from the end of
+   * the stall. Rare, so that arming need not ask the clock.
+   */
+  private measureAnew(stale: number, target: number): void {
+    for (const head of this.slots)
+      for (let timer = head; timer !== null; timer = timer.next)
+        if (timer.deadline - timer.ticks === stale) timer.deadline = target + timer.ticks;
   }
 
   private visit(slot: number): void {

@@ -100,8 +100,27 @@ t.test('a stalled event loop fires everything that became due', async (t) => {
   const wheel = new TimerWheel(runtime, 100);
   let fired = 0;
   for (let i = 0; i < 3_000; i++) wheel.add(i * 100, () => fired++);
+  runtime.advance(100);
   runtime.advance(400_000, 400_000);
   t.equal(fired, 3_000);
+});
+
+t.test('what is armed or refreshed after a stall is measured from then', async (t) => {
+  const runtime = new FakeRuntime();
+  const wheel = new TimerWheel(runtime, 100);
+  const fired: string[] = [];
+  const armed = wheel.timer(() => fired.push(`armed ${runtime.now}`));
+  const refreshed = wheel.add(1_000, () => fired.push(`refreshed ${runtime.now}`));
+  wheel.add(2_000, () => fired.push(`earlier ${runtime.now}`));
+  runtime.advance(500);
+  // The loop hangs; then sockets are served before timers.
+  runtime.now += 5_000;
+  armed.start(1_000);
+  refreshed.refresh();
+  runtime.advance(900);
+  t.same(fired, ['earlier 5510'], 'not early');
+  runtime.advance(400);
+  t.equal(fired.length, 3, 'two ticks late at most');
 });
 
 t.test('a callback that throws does not stop the wheel', async (t) => {
