@@ -450,12 +450,14 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.drainTimer.arm(Math.max(1, model.drainTimeoutMs));
   }
 
-  /** Sends what is written, then closes both ways. */
+  /** Sends what is written, then closes both ways; a peer that does not take it is given `delayed_close_timeout`. */
   private close(): void {
     this.closing = true;
     this.closedByUs = true;
     this.transport.end();
     this.transport.socket.destroySoon();
+    const { delayedCloseTimeoutMs } = this.manager.model;
+    if (delayedCloseTimeoutMs > 0 && this.transport.bufferedBytes > 0) this.armClose(delayedCloseTimeoutMs);
   }
 
   /** Gives the peer `delayed_close_timeout` to read the answer and close first. */
@@ -469,12 +471,25 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     }
     if (this.closeTimer !== null) return;
     this.transport.flush();
-    this.closeTimer = new Deadline(this.manager.runtime, this.manager.wheel, () => {
+    this.armClose(delayMs);
+  }
+
+  /** The time begins anew while the peer takes something, as in Envoy. */
+  private armClose(delayMs: number): void {
+    let left = this.transport.bufferedBytes;
+    const timer = new Deadline(this.manager.runtime, this.manager.wheel, () => {
+      const { bufferedBytes } = this.transport;
+      if (bufferedBytes < left) {
+        left = bufferedBytes;
+        timer.arm(delayMs);
+        return;
+      }
       this.manager.count(HTTP_DOWNSTREAM_CX_DELAYED_CLOSE_TIMEOUT);
       if (this.ignoredBytes) this.transport.reset();
       else this.transport.destroy();
     });
-    this.closeTimer.arm(delayMs);
+    this.closeTimer = timer;
+    timer.arm(delayMs);
   }
 
   /** The protocol is known by its first bytes. */
