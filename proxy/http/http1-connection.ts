@@ -275,14 +275,10 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   }
 
   writeData(chunk: Uint8Array, endStream: boolean): boolean {
-    const { transport } = this;
-    if (this.framing !== FRAMING_CHUNKED) return chunk.length === 0 ? true : transport.write(chunk);
-    if (chunk.length > 0) {
-      transport.writeHead(chunkHead(chunk.length));
-      transport.write(chunk);
-      transport.writeHead(endStream ? CHUNK_END + LAST_CHUNK : CHUNK_END);
-    } else if (endStream) transport.writeHead(LAST_CHUNK);
-    return !transport.congested;
+    const more = this.framing === FRAMING_CHUNKED ? this.writeChunk(chunk, endStream) : this.writeRaw(chunk);
+    // What ends is counted with its stream.
+    if (!endStream) this.countWritten();
+    return more;
   }
 
   writeTrailers(trailers: HeaderMap): void {
@@ -346,6 +342,20 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
     this.stream = stream;
     return stream;
+  }
+
+  private writeRaw(chunk: Uint8Array): boolean {
+    return chunk.length === 0 || this.transport.write(chunk);
+  }
+
+  private writeChunk(chunk: Uint8Array, endStream: boolean): boolean {
+    const { transport } = this;
+    if (chunk.length > 0) {
+      transport.writeHead(chunkHead(chunk.length));
+      transport.write(chunk);
+      transport.writeHead(endStream ? CHUNK_END + LAST_CHUNK : CHUNK_END);
+    } else if (endStream) transport.writeHead(LAST_CHUNK);
+    return !transport.congested;
   }
 
   private takeNext(): void {
@@ -502,12 +512,18 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
 
   private countBytes(): void {
     const { stats } = this.manager;
-    const { bytesRead, bytesWritten } = this.transport;
+    const { bytesRead } = this.transport;
     const rx = HTTP_DOWNSTREAM_CX_RX_BYTES_TOTAL;
-    const tx = HTTP_DOWNSTREAM_CX_TX_BYTES_TOTAL;
     stats[rx] = (stats[rx] as number) + bytesRead - this.countedRead;
-    stats[tx] = (stats[tx] as number) + bytesWritten - this.countedWritten;
     this.countedRead = bytesRead;
+    this.countWritten();
+  }
+
+  private countWritten(): void {
+    const { stats } = this.manager;
+    const { bytesWritten } = this.transport;
+    const tx = HTTP_DOWNSTREAM_CX_TX_BYTES_TOTAL;
+    stats[tx] = (stats[tx] as number) + bytesWritten - this.countedWritten;
     this.countedWritten = bytesWritten;
   }
 }
