@@ -73,10 +73,14 @@ export class ServerStats {
     const set = (index: number, value: number): void => {
       if (slots[index] !== value) slots[index] = value;
     };
-    set(stat.SERVER_STATE, STATES[server.state]);
+    // A slot that nobody wrote holds −0; these two are used even while they are 0.
+    const use = (index: number, value: number): void => {
+      if (!Object.is(slots[index], value)) slots[index] = value;
+    };
+    use(stat.SERVER_STATE, STATES[server.state]);
     set(stat.SERVER_LIVE, server.state === 'LIVE' ? 1 : 0);
     set(stat.SERVER_UPTIME, Math.floor((performance.now() - server.startedMs) / 1000));
-    set(stat.SERVER_TOTAL_CONNECTIONS, server.connections);
+    use(stat.SERVER_TOTAL_CONNECTIONS, server.connections);
     set(stat.SERVER_MEMORY_ALLOCATED, memory.heapUsed + memory.external);
     set(stat.SERVER_MEMORY_HEAP_SIZE, memory.heapTotal + memory.external);
     set(stat.SERVER_MEMORY_PHYSICAL_SIZE, memory.rss);
