@@ -124,6 +124,8 @@ const SHORT: ReadonlyMap<string, string> = new Map([
 
 /** As Envoy: an unsigned 32-bit number. */
 const COUNT_MAX = 0xffff_ffff;
+/** Worker threads; each takes some 20 MB. */
+const CONCURRENCY_MAX = 1024;
 
 /**
  * Reads the arguments after the program's name.
@@ -187,11 +189,14 @@ function toOptions(given: Given): Options {
   if (textOf('config-path') === '' && textOf('config-yaml') === '') {
     throw new UsageError('at least one of --config-path (-c) and --config-yaml is needed; see --help');
   }
+  const concurrency = Math.max(1, countOf('concurrency', Math.min(availableParallelism(), CONCURRENCY_MAX)));
+  if (concurrency > CONCURRENCY_MAX)
+    throw new UsageError(`--concurrency ${concurrency} is too many: at most ${CONCURRENCY_MAX} workers`);
   return {
     configPath: textOf('config-path'),
     configYaml: textOf('config-yaml'),
     mode: oneOf(given, 'mode', ['serve', 'validate', 'init_only']),
-    concurrency: Math.max(1, countOf('concurrency', availableParallelism())),
+    concurrency,
     logLevel: given.has('log-level') ? parseLogLevel(textOf('log-level')) : 'info',
     componentLogLevels: componentLevels(textOf('component-log-level')),
     logFormat: textOf('log-format'),

@@ -100,6 +100,7 @@ t.test('complaints', async (t) => {
     [['-c'], '--config-path needs a value (configuration file (-c): .yaml, .yml, .json or .pb)'],
     [['-c', 'a', '-c', 'b'], '--config-path is given twice'],
     [['-c', 'a', '--concurrency', 'x'], "--concurrency needs a whole number, got 'x'"],
+    [['-c', 'a', '--concurrency', '1025'], '--concurrency 1025 is too many: at most 1024 workers'],
     [['-c', 'a', '--base-id', '4294967296'], "--base-id needs a whole number, got '4294967296'"],
     [['-c', 'a', '--mode', 'foo'], "unknown --mode 'foo': use serve, validate, init_only"],
     [
