@@ -211,9 +211,18 @@ export class ProxyServer implements ServerView {
     }
     const [{ openAdmin }, { ControlState }] = modules;
     this.admin = await openAdmin(model.admin, new ControlState(this, model, stats));
-    const { adminAddressPath } = this.options;
-    if (adminAddressPath !== '') writeFileSync(adminAddressPath, addressText(this.admin.address));
+    this.writeAdminAddress(this.options.adminAddressPath, addressText(this.admin.address));
     logger('admin').info(`admin address: ${addressText(this.admin.address)}`);
+  }
+
+  /** As Envoy, serves on when the file cannot be written. */
+  private writeAdminAddress(path: string, address: string): void {
+    if (path === '') return;
+    try {
+      writeFileSync(path, address);
+    } catch {
+      logger('admin').critical(`cannot open admin address output file ${path} for writing.`);
+    }
   }
 
   /** Starts name resolution where clusters need it, and waits for those that ask to be waited for. */
