@@ -164,7 +164,8 @@ export interface RequestDecoderShape {
   /**
    * Decodes bytes up to the end of the current request; what lies behind it, or behind a hold, is copied and kept
    * (unbounded here: stop reading the socket while `bufferedBytes` is large). Never from inside a sink call;
-   * `nextRequest`, `hold` and `release` are fine there.
+   * `nextRequest`, `hold` and `release` are fine there. `bytes` are the decoder's to write: it moves the data of small
+   * chunks together.
    */
   feed(bytes: Buffer): H1Error | null;
   /** The exchange is over in both directions: goes on with the kept bytes. May call the sink. */
@@ -186,6 +187,7 @@ export interface RequestDecoderShape {
 export interface ResponseDecoderShape {
   /** Before the bytes of each response: which request it answers. */
   expect(method: string, upgrade: boolean): void;
+  /** As `RequestDecoderShape.feed`. */
   feed(bytes: Buffer): H1Error | null;
   hold(): void;
   release(): H1Error | null;

@@ -89,6 +89,57 @@ t.test('holds and pipelining', (t) => {
   t.end();
 });
 
+t.test('chunks of one read', (t) => {
+  let seen: string[] = [];
+  let holds = false;
+  const start = (): RequestDecoder => {
+    seen = [];
+    const decoder: RequestDecoder = new RequestDecoder(H1_OPTIONS, {
+      onRequestHead() {},
+      onRequestData(chunk, endStream) {
+        seen.push(`${chunk}${endStream ? '.' : ''}`);
+        if (holds) decoder.hold();
+      },
+      onRequestTrailers() {
+        seen.push('end');
+      },
+    });
+    return decoder;
+  };
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const long = 'x'.repeat(100);
+  const body = `1\r\na\r\n2;x=y\r\nbc\r\n64\r\n${long}\r\n1\r\nd\r\n`;
+  t.equal(start().feed(Buffer.from(`${head}${body}0\r\n\r\n`)), null);
+  t.same(seen, [`abc${long}d`, 'end'], 'are one call');
+  let decoder = start();
+  t.equal(decoder.feed(Buffer.from(`${head}${body}5\r\nef`)), null);
+  t.equal(decoder.feed(Buffer.from('ghi\r\n1\r\nj\r\n0\r\n\r\n')), null);
+  t.same(seen, [`abc${long}def`, 'ghij', 'end'], 'with the part of one that goes on in the next read');
+  const whole = Buffer.from('5\r\nhello\r\n');
+  decoder = start();
+  decoder.feed(Buffer.from(head));
+  decoder.feed(whole);
+  t.equal(whole.toString(), '5\r\nhello\r\n', 'a lone one is not moved');
+  holds = true;
+  decoder = start();
+  t.equal(decoder.feed(Buffer.from(`${head}${body}zz\r\n`)), null, 'an error waits behind a hold');
+  t.same(seen, [`abc${long}d`], 'and the data before it is told');
+  t.equal(decoder.release()?.details, 'http1.codec_error');
+  decoder = start();
+  t.equal(decoder.feed(Buffer.from(`${head}${body}0\r\n\r\n`)), null);
+  t.same(seen, [`abc${long}d`], 'the end waits behind a hold');
+  t.equal(decoder.release(), null);
+  t.same(seen, [`abc${long}d`, 'end']);
+  holds = false;
+  t.equal(start().feed(Buffer.from(`${head}1\r\na\r\n1\r\nbXX`))?.details, 'http1.codec_error');
+  t.same(seen, ['ab'], 'the good data goes before an error');
+  const extended = `1;${'x'.repeat(15_000)}\r\na\r\n`;
+  t.equal(start().feed(Buffer.from(`${head}${extended.repeat(4)}`)), null);
+  t.equal(start().feed(Buffer.from(`${head}${extended.repeat(5)}`))?.details, 'http1.codec_error', 'extensions count');
+  t.same(seen, ['aaaa']);
+  t.end();
+});
+
 t.test('the next request from inside a sink call', (t) => {
   const paths: string[] = [];
   const decoder: RequestDecoder = new RequestDecoder(H1_OPTIONS, {
