@@ -98,7 +98,7 @@ t.test('runs until npm is told to stop, and leaves nothing behind', async (t) =>
   t.ok(free.every(Boolean), 'the ports are free again');
 });
 
-t.test('an end while it starts is no failure, however often it is asked for', async (t) => {
+t.test('an end while it starts is no failure, asked for twice', async (t) => {
   const started = run('--port-base', String(await freeBase()));
   await untilPrinted(started, 'Starting');
   started.child.kill('SIGINT');
