@@ -6,9 +6,8 @@ import { slotCount } from './stats-catalogue.ts';
 import type { Tagged } from './tags.ts';
 
 /** Cluster facts that every worker writes the same; they are not summed but the largest one counts. */
-const SHARED_FACTS =
-  /^(?:membership_\w+|max_host_weight|update_\w+|version|warming_state|assignment_\w+|circuit_breakers\..*|remaining_\w+)$/;
-const SHARED_CATALOGUES: ReadonlySet<string> = new Set(['cluster', 'cluster_remaining']);
+const SHARED_FACTS = /^(?:membership_\w+|max_host_weight|update_\w+|version|warming_state|assignment_\w+)$/;
+const SHARED_CATALOGUE = 'cluster';
 
 /** One counter or gauge as it stands. */
 export interface StatValue {
@@ -73,7 +72,7 @@ export function traitsOf(catalogue: Catalogue): CatalogueTraits {
   let traits = traitsByKey.get(catalogue);
   if (traits === undefined) {
     const names = catalogue.names.slice(0, slotCount(catalogue));
-    const mayShare = SHARED_CATALOGUES.has(catalogue.key);
+    const mayShare = catalogue.key === SHARED_CATALOGUE;
     traits = {
       order: names.map((_, i) => i).sort((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1)),
       shared: names.map((name) => mayShare && SHARED_FACTS.test(name)),

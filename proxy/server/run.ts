@@ -245,7 +245,10 @@ export class ProxyServer implements ServerView {
   // === Steady state ===
 
   private onWorkerCrash(worker: number, reason: string): void {
-    this.stats?.threadGone(worker);
+    if (this.stats !== null) {
+      this.stats.threadGone(worker);
+      this.pool.settleBreakers(this.stats);
+    }
     this.serverStats?.onWorkerCrash();
     this.log.critical(`worker ${worker} crashed and is being replaced: ${reason.replaceAll('\n', ' | ')}`);
   }

@@ -5,8 +5,9 @@ import { ConnectionCounts } from '../listener/connection-counts.ts';
 import { listenSpecs, openSocket } from '../net/listen.ts';
 import { systemCalls } from '../net/sockopt.ts';
 import { logger } from '../observe/log.ts';
+import type { StatsRegistry } from '../observe/stats-registry.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
-import { SharedBreakers } from '../upstream/breakers.ts';
+import { SharedBreakers, settleOpenGauges } from '../upstream/breakers.ts';
 import { ConfigError } from '../util/error.ts';
 import type { AdoptMessage, FromWorker, ListenMessage, StartMessage, ToWorker, WorkerInit } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
@@ -106,6 +107,11 @@ export class WorkerPool {
 
   post(message: ToWorker): void {
     for (const worker of this.workers) worker.post(message);
+  }
+
+  /** Makes the gauges of circuit breakers true once those of a dead worker are gone. */
+  settleBreakers(stats: StatsRegistry): void {
+    if (this.shared !== null) settleOpenGauges(this.shared.breakers, this.shared.model.clusters, stats);
   }
 
   /**

@@ -5,7 +5,9 @@
 // Workers read each other's cells without a lock: two of them may pass a limit at the same moment and overshoot it by
 // one each, as Envoy's threads do.
 
-import type { BreakerModel } from '../config/model-cluster.ts';
+import type { BreakerModel, ClusterModel } from '../config/model-cluster.ts';
+import * as stat from '../observe/catalogue-cluster.ts';
+import type { StatsRegistry } from '../observe/stats-registry.ts';
 import { bug } from '../util/error.ts';
 
 export const LIMIT_CX = 0;
@@ -21,6 +23,24 @@ const LIMITS = 5;
 const CLUSTERS_MIN = 16_384;
 /** Cells of one cluster: both priorities. `ClusterModel.breakerBase` is a multiple of it. */
 export const CELLS_PER_CLUSTER = LIMITS * 2;
+
+/** Slots of the "open" gauges in a cluster's block, by `Limit`. */
+export const OPEN_GAUGES: { readonly [priority in 'default' | 'high']: readonly number[] } = {
+  default: [
+    stat.CIRCUIT_BREAKERS_DEFAULT_CX_OPEN,
+    stat.CIRCUIT_BREAKERS_DEFAULT_RQ_PENDING_OPEN,
+    stat.CIRCUIT_BREAKERS_DEFAULT_RQ_OPEN,
+    stat.CIRCUIT_BREAKERS_DEFAULT_RQ_RETRY_OPEN,
+    stat.CIRCUIT_BREAKERS_DEFAULT_CX_POOL_OPEN,
+  ],
+  high: [
+    stat.CIRCUIT_BREAKERS_HIGH_CX_OPEN,
+    stat.CIRCUIT_BREAKERS_HIGH_RQ_PENDING_OPEN,
+    stat.CIRCUIT_BREAKERS_HIGH_RQ_OPEN,
+    stat.CIRCUIT_BREAKERS_HIGH_RQ_RETRY_OPEN,
+    stat.CIRCUIT_BREAKERS_HIGH_CX_POOL_OPEN,
+  ],
+};
 
 /** The shared table as one worker sees it. Layout: per cell one run of `workers` counts, then the "open" flag. */
 export class SharedBreakers {
@@ -59,10 +79,42 @@ export class SharedBreakers {
     return (Math.floor(this.cells.length / (CELLS_PER_CLUSTER * this.stride)) - 1) * CELLS_PER_CLUSTER;
   }
 
-  /** Gives back what a dead worker held. Called before its successor starts. */
+  /** Whether the gauge of a cell shows "open". */
+  isOpen(cell: number): boolean {
+    return Atomics.load(this.cells, cell * this.stride + this.workers) === 1;
+  }
+
+  /**
+   * Gives back what a dead worker held; what it helped to fill is open no longer. Called before its successor starts.
+   * The worker's gauges are gone, so that `settleOpenGauges` must follow.
+   */
   clearWorker(worker: number): void {
-    const { cells, stride } = this;
-    for (let at = worker; at < cells.length; at += stride) Atomics.store(cells, at, 0);
+    const { cells, stride, workers } = this;
+    for (let first = 0; first < cells.length; first += stride)
+      if (Atomics.exchange(cells, first + worker, 0) > 0) Atomics.store(cells, first + workers, 0);
+  }
+}
+
+/**
+ * After the gauges of a dead worker are gone: makes the sum of each "open" gauge equal to its flag again. Workers move
+ * their own gauge by one whenever they turn a flag, so the difference is the dead worker's share; the main thread
+ * carries it from now on.
+ */
+export function settleOpenGauges(
+  breakers: SharedBreakers,
+  clusters: readonly Pick<ClusterModel, 'statName' | 'breakerBase'>[],
+  stats: StatsRegistry,
+): void {
+  for (const { statName, breakerBase } of clusters) {
+    if (!breakers.fits(breakerBase)) continue;
+    const prefix = `cluster.${statName}.`;
+    const shown = stats.valuesOf(stat.CLUSTER_CATALOGUE, prefix);
+    for (const priority of ['default', 'high'] as const)
+      for (const [limit, gauge] of OPEN_GAUGES[priority].entries()) {
+        const open = breakers.isOpen(priorityBase(breakerBase, priority) + limit) ? 1 : 0;
+        const missing = open - (shown[gauge] as number);
+        if (missing !== 0) (stats.local.block(stat.CLUSTER_CATALOGUE, prefix)[gauge] as number) += missing;
+      }
   }
 }
 

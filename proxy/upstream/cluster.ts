@@ -5,16 +5,6 @@ import { H1_OPTIONS } from '../codec/http1.ts';
 import type { ClusterModel, LocalityModel } from '../config/model-cluster.ts';
 import type { Dial, DialTarget } from '../net/dial.ts';
 import {
-  CIRCUIT_BREAKERS_DEFAULT_CX_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_CX_POOL_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_RQ_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_RQ_PENDING_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_RQ_RETRY_OPEN,
-  CIRCUIT_BREAKERS_HIGH_CX_OPEN,
-  CIRCUIT_BREAKERS_HIGH_CX_POOL_OPEN,
-  CIRCUIT_BREAKERS_HIGH_RQ_OPEN,
-  CIRCUIT_BREAKERS_HIGH_RQ_PENDING_OPEN,
-  CIRCUIT_BREAKERS_HIGH_RQ_RETRY_OPEN,
   CLUSTER_CATALOGUE,
   CLUSTER_HTTP1_CATALOGUE,
   DEFAULT_TOTAL_MATCH_COUNT,
@@ -36,7 +26,7 @@ import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer } from './balancer.ts';
-import { type LimitGauges, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
+import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
 import { Host, hostKey } from './host.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { connectTcp } from './tcp.ts';
@@ -227,7 +217,7 @@ export class UpstreamCluster implements Cluster {
 
   private buildPriority(priority: 'default' | 'high', prefix: string, breakerBase: number): PriorityState {
     const { model, env, stats } = this;
-    const open = priority === 'high' ? HIGH_OPEN : DEFAULT_OPEN;
+    const open = OPEN_GAUGES[priority];
     const remaining = model.trackRemaining[priority]
       ? env.stats.block(REMAINING_CATALOGUE, `${prefix}circuit_breakers.${priority}.`)
       : null;
@@ -256,20 +246,6 @@ export class UpstreamCluster implements Cluster {
 }
 
 // Gauges by `Limit`.
-const DEFAULT_OPEN: readonly number[] = [
-  CIRCUIT_BREAKERS_DEFAULT_CX_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_RQ_PENDING_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_RQ_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_RQ_RETRY_OPEN,
-  CIRCUIT_BREAKERS_DEFAULT_CX_POOL_OPEN,
-];
-const HIGH_OPEN: readonly number[] = [
-  CIRCUIT_BREAKERS_HIGH_CX_OPEN,
-  CIRCUIT_BREAKERS_HIGH_RQ_PENDING_OPEN,
-  CIRCUIT_BREAKERS_HIGH_RQ_OPEN,
-  CIRCUIT_BREAKERS_HIGH_RQ_RETRY_OPEN,
-  CIRCUIT_BREAKERS_HIGH_CX_POOL_OPEN,
-];
 const REMAINING: readonly number[] = [
   REMAINING_CX,
   REMAINING_PENDING,

@@ -1,5 +1,16 @@
 import t from 'tap';
-import { CELLS_PER_CLUSTER, PriorityBreakers, priorityBase, SharedBreakers } from '../../proxy/upstream/breakers.ts';
+import type { StatsConfigModel } from '../../proxy/config/model.ts';
+import { CLUSTER_CATALOGUE } from '../../proxy/observe/catalogue-cluster.ts';
+import { StatsRegistry } from '../../proxy/observe/stats-registry.ts';
+import { WorkerStats } from '../../proxy/observe/stats-store.ts';
+import {
+  CELLS_PER_CLUSTER,
+  OPEN_GAUGES,
+  PriorityBreakers,
+  priorityBase,
+  SharedBreakers,
+  settleOpenGauges,
+} from '../../proxy/upstream/breakers.ts';
 import { assignBreakerBases } from '../../proxy/upstream/cluster-manager.ts';
 import { clusterModel } from '../fixtures/upstream.ts';
 
@@ -11,6 +22,8 @@ const LIMITS = {
   maxConnectionPools: 5,
   retryBudget: null,
 };
+
+const STATS: StatsConfigModel = { useAllDefaultTags: true, tags: [], matcher: { kind: 'all' }, histogramBuckets: [] };
 
 /** The same cluster as several workers see it. */
 function workers(count: number, model = LIMITS) {
@@ -58,6 +71,50 @@ t.test('what a dead worker held is given back', async (t) => {
   t.notOk(a.breakers.connections.canTake);
   a.shared.clearWorker(1);
   t.equal(a.breakers.connections.used, 0);
+});
+
+t.test('after a crash the gauge tells whether a breaker is open', async (t) => {
+  const registry = new StatsRegistry(STATS);
+  const buffer = SharedBreakers.allocate(3, 1);
+  const all = [0, 1, 2].map((worker) => {
+    const shared = new SharedBreakers(buffer, 3, worker);
+    const store = new WorkerStats((message) => registry.apply(worker, message));
+    const block = store.block(CLUSTER_CATALOGUE, 'cluster.c.');
+    store.flush();
+    const gauges = (limit: number) => ({
+      block,
+      open: OPEN_GAUGES.default[limit] as number,
+      remaining: null,
+      remainingAt: 0,
+    });
+    return { shared, connections: new PriorityBreakers(shared, 0, LIMITS, gauges).connections };
+  });
+  const [a, b, c] = all as [(typeof all)[0], (typeof all)[0], (typeof all)[0]];
+  const shown = () => registry.valueOf('cluster.c.circuit_breakers.default.cx_open');
+  const crash = (worker: number) => {
+    a.shared.clearWorker(worker);
+    registry.threadGone(worker);
+    settleOpenGauges(a.shared, [{ statName: 'c', breakerBase: 0 }], registry);
+  };
+
+  a.connections.take();
+  a.connections.take();
+  b.connections.take();
+  t.equal(shown(), 1, 'opened by b');
+  crash(1);
+  t.equal(shown(), 0, 'closed: b gave back what it held');
+  c.connections.take();
+  t.equal(shown(), 1, 'opened by c');
+  a.connections.give();
+  t.equal(shown(), 0, 'closed by a');
+  c.connections.give();
+  a.connections.take();
+  a.connections.take();
+  t.equal(shown(), 1, 'opened by a');
+  crash(2);
+  t.equal(shown(), 1, 'still open: c held nothing');
+  a.connections.give();
+  t.equal(shown(), 0, 'closed by a');
 });
 
 t.test('retries: a number, or a share of what is active', async (t) => {
