@@ -56,6 +56,7 @@ export class TcpProxy implements NetworkFilter {
   readonly stats: Float64Array;
   readonly log: ((info: StreamInfo) => void) | null;
   private readonly sessions: Set<TcpSession>;
+  private readonly flushes: Set<UpstreamFlush>;
 
   constructor(model: TcpProxyModel, env: TcpProxyEnv, log: ((info: StreamInfo) => void) | null) {
     this.model = model;
@@ -65,6 +66,7 @@ export class TcpProxy implements NetworkFilter {
     this.stats = env.stats.block(stat.TCP_PROXY, `tcp.${model.statPrefix}.`);
     this.log = log;
     this.sessions = new Set();
+    this.flushes = new Set();
   }
 
   /** The cluster of one connection, drawn by weight. */
@@ -93,11 +95,18 @@ export class TcpProxy implements NetworkFilter {
     session.start();
   }
 
+  /** Sends what is buffered for an upstream, whose client is gone, and closes it. */
+  flush(upstream: Transport, lease: TcpLease): void {
+    const flush = new UpstreamFlush(this, upstream, lease, () => this.flushes.delete(flush));
+    this.flushes.add(flush);
+  }
+
   /** A byte stream has no point at which it could be asked to end: it runs on until the grace is over. */
   drain(): void {}
 
   closeAll(): void {
     for (const session of [...this.sessions]) session.closeLocally('');
+    for (const flush of [...this.flushes]) flush.cancel();
   }
 }
 
@@ -203,17 +212,20 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
+    if (this.over) return;
     if (error !== null) this.connection.detectedCloseType = 'RemoteReset';
-    const { upstream } = this;
-    this.finish();
-    if (upstream === null || upstream.closed) return;
-    if (error !== null) {
-      // The upstream must not take what it has got for the whole of it.
-      upstream.reset();
+    const { upstream, lease } = this;
+    if (upstream === null || lease === null || upstream.closed) {
+      this.finish();
       return;
     }
-    if (upstream.bufferedBytes > 0) this.flushUpstream(upstream);
-    upstream.closeSoon();
+    const flushes = error === null && upstream.bufferedBytes > 0;
+    if (flushes) this.lease = null;
+    this.finish();
+    if (flushes) this.proxy.flush(upstream, lease);
+    // The upstream must not take what it has got for the whole of it.
+    else if (error !== null) upstream.reset();
+    else upstream.closeSoon();
   }
 
   // === Upstream ===
@@ -345,14 +357,6 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     if (this.cluster !== null) add(this.cluster.stats, index, 1);
   }
 
-  /** What the client sent last still goes upstream after the client is gone. */
-  private flushUpstream(upstream: Transport): void {
-    const { stats } = this.proxy;
-    add(stats, stat.TCP_UPSTREAM_FLUSH_TOTAL, 1);
-    add(stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, 1);
-    upstream.handler = { ...IGNORE, onClose: () => add(stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, -1) };
-  }
-
   /** Once: accounts, record, and word to the listener. */
   private finish(): void {
     if (this.over) return;
@@ -371,6 +375,63 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     info.upstreamWireBytesReceived = info.responseBodyBytes;
     this.onOver(info);
     if (proxy.log !== null) proxy.log(info);
+  }
+}
+
+/**
+ * What a client sent last, on its way upstream after the client is gone. The connection keeps its places until all has
+ * left, the upstream is gone, or it took nothing for the idle time.
+ */
+class UpstreamFlush implements TransportHandler {
+  private readonly proxy: TcpProxy;
+  private readonly upstream: Transport;
+  private readonly lease: TcpLease;
+  private readonly idle: WheelTimer | null;
+  private readonly onOver: () => void;
+  private left: number;
+
+  constructor(proxy: TcpProxy, upstream: Transport, lease: TcpLease, onOver: () => void) {
+    const { idleTimeoutMs } = proxy.model;
+    this.proxy = proxy;
+    this.upstream = upstream;
+    this.lease = lease;
+    this.onOver = onOver;
+    this.left = upstream.bufferedBytes;
+    this.idle = idleTimeoutMs > 0 ? proxy.env.wheel.add(idleTimeoutMs, () => this.onIdle()) : null;
+    add(proxy.stats, stat.TCP_UPSTREAM_FLUSH_TOTAL, 1);
+    add(proxy.stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, 1);
+    upstream.handler = this;
+    upstream.closeSoon();
+  }
+
+  /** Drops what is left. */
+  cancel(): void {
+    this.upstream.destroy();
+  }
+
+  onData(): void {}
+
+  onEnd(): void {}
+
+  onDrain(): void {}
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.idle?.cancel();
+    add(this.proxy.stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, -1);
+    this.lease.closed(error !== null);
+    this.onOver();
+  }
+
+  /** A socket that is ended tells nothing of its progress, so it is looked at now. */
+  private onIdle(): void {
+    const { bufferedBytes } = this.upstream;
+    if (bufferedBytes < this.left) {
+      this.left = bufferedBytes;
+      this.idle?.start(this.proxy.model.idleTimeoutMs);
+      return;
+    }
+    add(this.proxy.stats, stat.TCP_IDLE_TIMEOUT, 1);
+    this.cancel();
   }
 }
 

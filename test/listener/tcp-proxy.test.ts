@@ -214,3 +214,38 @@ t.test('idle time and maximum duration', async (t) => {
   t.equal(await proxy.stop(), 0);
   server.close();
 });
+
+t.test('a flush to an upstream that does not read keeps its places, and ends with the idle time', async (t) => {
+  const sentBytes = 16 * MIB;
+  const stuck = new Set<Socket>();
+  const server = await upstreamServer((socket) => {
+    stuck.add(socket.pause());
+    socket.end();
+  });
+  const proxy = await startProxy({
+    admin: ADMIN,
+    static_resources: {
+      listeners: [tcpListener('l', 'c', {}, { idle_timeout: '2s' })],
+      // Everything that the kernel does not take waits in the proxy, which therefore never stops reading the client.
+      clusters: [staticCluster('c', portOf(server), { per_connection_buffer_limit_bytes: 4 * sentBytes })],
+    },
+  });
+  const reaches = async (name: string, value: number): Promise<boolean> => {
+    const deadlineMs = performance.now() + 10_000;
+    while ((await proxy.stat(name)) !== value && performance.now() < deadlineMs)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    return performance.now() < deadlineMs;
+  };
+  const client = await open(proxy, 'l');
+  client.resume();
+  client.end(Buffer.alloc(sentBytes));
+  t.ok(await reaches('tcp.l.upstream_flush_active', 1));
+  t.equal(await proxy.stat('tcp.l.downstream_cx_rx_bytes_total'), sentBytes);
+  t.equal(await proxy.stat('cluster.c.upstream_cx_active'), 1, 'while it flushes');
+  t.same(await busyGauges(proxy), {});
+  t.equal(await proxy.stat('tcp.l.idle_timeout'), 1);
+  t.equal(await proxy.stat('tcp.l.upstream_flush_total'), 1);
+  for (const socket of stuck) socket.destroy();
+  t.equal(await proxy.stop(), 0);
+  server.close();
+});
