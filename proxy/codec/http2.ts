@@ -1,0 +1,192 @@
+// Contract of the HTTP/2 codec (RFC 9113, RFC 7541): what a session is told to do, what its sink is told, what bounds it.
+//
+// `http2-session.ts` (`Http2Session`) is one end of one connection, of either role. Below it: `http2-frames.ts` (frame
+// layout), `http2-flow.ts` (windows), `http2-flood.ts` (abuse counters), `hpack-*.ts`.
+// Rule 1: no I/O, no clock, no randomness. Rule 2: errors are values. Rule 3: every method may be called from inside any
+// sink call. Rule 4: after a stream is over for both sides nothing more is told of it.
+
+import type { HeaderMap } from './headers.ts';
+import type { RequestHead } from './http1.ts';
+
+// Error codes, RFC 9113 §7.
+export const H2_NO_ERROR = 0x0;
+export const H2_PROTOCOL_ERROR = 0x1;
+export const H2_INTERNAL_ERROR = 0x2;
+export const H2_FLOW_CONTROL_ERROR = 0x3;
+export const H2_SETTINGS_TIMEOUT = 0x4;
+export const H2_STREAM_CLOSED = 0x5;
+export const H2_FRAME_SIZE_ERROR = 0x6;
+export const H2_REFUSED_STREAM = 0x7;
+export const H2_CANCEL = 0x8;
+export const H2_COMPRESSION_ERROR = 0x9;
+export const H2_CONNECT_ERROR = 0xa;
+export const H2_ENHANCE_YOUR_CALM = 0xb;
+export const H2_INADEQUATE_SECURITY = 0xc;
+export const H2_HTTP_1_1_REQUIRED = 0xd;
+
+/** How a session behaves; one object per connection manager or cluster, shared by its connections. */
+export interface H2Options {
+  /** Largest dynamic table we let the peer's encoder use, and the one we use at most ourselves, bytes. */
+  readonly headerTableBytes: number;
+  /** Streams the peer may have open; what exceeds it is refused. */
+  readonly maxConcurrentStreams: number;
+  readonly initialStreamWindowBytes: number;
+  readonly initialConnectionWindowBytes: number;
+  /** Largest frame payload we accept (`SETTINGS_MAX_FRAME_SIZE`). */
+  readonly maxFrameBytes: number;
+  /** Decoded header list, bytes as Envoy counts them; beyond it the stream (or connection) fails. */
+  readonly headerListBytesMax: number;
+  /** Fields of one header block. */
+  readonly headersMax: number;
+  /** RFC 8441: announced by a server, and used by a client when its peer has announced it. */
+  readonly allowConnect: boolean;
+  /** False: a malformed message ends the connection; true: its stream alone. */
+  readonly streamErrorOnInvalidMessage: boolean;
+  readonly underscores: 'allow' | 'reject_request' | 'drop_header';
+  readonly allowCustomMethods: boolean;
+  /** Further settings to announce, from `custom_settings_parameters`. */
+  readonly customSettings: readonly { readonly id: number; readonly value: number }[];
+  /** Bytes of body that one stream may keep unsent because its window or the connection's is used up. */
+  readonly streamSendBufferBytes: number;
+  // Abuse limits (Envoy: `Http2ProtocolOptions`).
+  readonly maxOutboundFrames: number;
+  readonly maxOutboundControlFrames: number;
+  readonly maxConsecutiveInboundEmptyFrames: number;
+  readonly maxInboundPriorityFramesPerStream: number;
+  readonly maxInboundWindowUpdatesPerDataFrameSent: number;
+}
+
+/** A connection error: what to tell the peer (GOAWAY has been queued with it) and to count. */
+export interface H2Error {
+  readonly code: number;
+  /** For `%RESPONSE_CODE_DETAILS%` of the streams it ends, Envoy's texts, e.g. `http2.outbound_frames_flood`. */
+  readonly details: string;
+  /** For logs. */
+  readonly message: string;
+}
+
+/** Why a stream ended before its messages did. */
+export interface H2Reset {
+  readonly code: number;
+  /** Who began it: the peer's RST_STREAM, our verdict on the peer's frames, or the end of the connection. */
+  readonly by: 'peer' | 'codec' | 'connection';
+  /** Envoy's detail text, e.g. `http2.invalid.header.field`; empty when the peer reset it. */
+  readonly details: string;
+}
+
+/** One stream as a session's user sees it. Made by the session. */
+export interface H2Stream {
+  readonly id: number;
+  /** The user's own object. */
+  user: unknown;
+  /** Both directions are over, or it was reset. */
+  readonly over: boolean;
+  /** The peer has sent END_STREAM. */
+  readonly remoteEnded: boolean;
+  readonly localEnded: boolean;
+  /** Bytes of this stream's frames, their headers included. */
+  readonly wireBytesSent: number;
+  readonly wireBytesReceived: number;
+  /** Bytes of the header blocks as sent and received on the wire. */
+  readonly headerWireBytesSent: number;
+  readonly headerWireBytesReceived: number;
+}
+
+/** Counted where they happen; the user adds them to `http2.*` stats (`observe/catalogue-http.ts`). */
+export interface H2Counts {
+  droppedHeadersWithUnderscores: number;
+  requestsRejectedWithUnderscores: number;
+  headerOverflow: number;
+  headersCbNoStream: number;
+  inboundEmptyFramesFlood: number;
+  inboundPriorityFramesFlood: number;
+  inboundWindowUpdateFramesFlood: number;
+  outboundFlood: number;
+  outboundControlFlood: number;
+  rxMessagingError: number;
+  rxReset: number;
+  tooManyHeaderFrames: number;
+  trailers: number;
+  txReset: number;
+  goawaySent: number;
+  keepaliveTimeout: number;
+}
+
+/** Told what a session reads, in wire order. */
+export interface H2Sink {
+  /**
+   * Server role. Pseudo-headers are fields of the head (`version` 20); an extended CONNECT has `upgrade` set and its
+   * `:protocol` in `headers` as `upgrade`, as Envoy's HTTP/1 form of it. Cookie crumbs are joined.
+   */
+  onRequest(stream: H2Stream, head: RequestHead, endStream: boolean): void;
+  /** Client role: 1xx. */
+  onInformational(stream: H2Stream, status: number, headers: HeaderMap): void;
+  /** Client role. */
+  onResponse(stream: H2Stream, status: number, headers: HeaderMap, endStream: boolean): void;
+  /** `chunk` is a view of the fed bytes, valid during the call. */
+  onData(stream: H2Stream, chunk: Buffer, endStream: boolean): void;
+  /** Ends the peer's message. */
+  onTrailers(stream: H2Stream, trailers: HeaderMap): void;
+  /** The stream is gone. */
+  onReset(stream: H2Stream, reset: H2Reset): void;
+  /** `sendData` had returned false and may go on. */
+  onWritable(stream: H2Stream): void;
+  /** Both directions have ended and every frame of the stream is on its way: forget it. Follows its last call. */
+  onStreamOver(stream: H2Stream): void;
+  /** Streams of ours above `lastStreamId` were not processed; each is told by `onReset` with REFUSED_STREAM after it. */
+  onGoaway(lastStreamId: number, code: number): void;
+  /** The peer's settings were read: `maxStreams` may have changed. */
+  onSettings(): void;
+  onPingAck(payload: bigint): void;
+  /** Output was queued where there was none: call `takeOutput` before this turn of the event loop ends. */
+  onOutput(): void;
+}
+
+/** Shape of `Http2Session`. */
+export interface H2SessionShape {
+  /** Queues the preface (client) and our SETTINGS and connection window. Once, first. */
+  start(): void;
+  /** Reads bytes of any split. After an error the session is dead but for `takeOutput`. */
+  feed(bytes: Buffer): H2Error | null;
+  /** Client role: opens a stream. `null`: the peer allows no more, or it is going away. */
+  request(
+    method: string,
+    scheme: string,
+    authority: string,
+    path: string,
+    /** `:protocol` of an extended CONNECT; empty = none. */
+    protocol: string,
+    headers: HeaderMap,
+    endStream: boolean,
+    user: unknown,
+  ): H2Stream | null;
+  informational(stream: H2Stream, status: number, headers: HeaderMap): void;
+  respond(stream: H2Stream, status: number, headers: HeaderMap, endStream: boolean): void;
+  /** Copies what it cannot send at once. @returns false: wait for `onWritable` */
+  sendData(stream: H2Stream, chunk: Uint8Array, endStream: boolean): boolean;
+  sendTrailers(stream: H2Stream, trailers: HeaderMap): void;
+  /** Ends a stream; its sink is not told but for `onStreamOver`. */
+  reset(stream: H2Stream, code: number): void;
+  /** Counted: the peer is not given more window; what comes meanwhile is kept and told at the last `release`. */
+  hold(stream: H2Stream): void;
+  release(stream: H2Stream): void;
+  /** First step of a graceful end (server): GOAWAY with the highest id. The second is `goaway`. */
+  announceGoaway(): void;
+  /** GOAWAY with the last id we processed; later streams are ignored. */
+  goaway(code: number): void;
+  ping(payload: bigint): void;
+  /** The transport's buffer is over (or again below) its watermark: body bytes stay with their streams. */
+  setCongested(congested: boolean): void;
+  /** All queued frames as one buffer that is the caller's now; `null` = nothing queued. */
+  takeOutput(): Buffer | null;
+  /** The connection ended: every open stream is told `onReset` by `connection`. */
+  close(): void;
+  /** Streams that count against the peer's limit (client) or ours (server). */
+  readonly activeStreams: number;
+  /** What the peer allows us (client role). */
+  readonly maxStreams: number;
+  /** The peer allows extended CONNECT. */
+  readonly peerAllowsConnect: boolean;
+  readonly goingAway: boolean;
+  readonly counts: H2Counts;
+}
