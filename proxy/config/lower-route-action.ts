@@ -1,6 +1,7 @@
 // Lowers the forwarding action of a route (Envoy: config.route.v3.{RouteAction,WeightedCluster,RetryPolicy}).
 
 import { ConfigError } from '../util/error.ts';
+import { didYouMean } from '../util/nearest.ts';
 import { unpackAny } from './any.ts';
 import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
@@ -105,14 +106,19 @@ function lbMetadata(message: Msg | null): JsonObject | null {
   return lowerMetadata(message)['envoy.lb'] ?? null;
 }
 
+/** Envoy's words, and the name that was perhaps meant. */
+function requireCluster(name: string, what: string, scope: RouteScope, path: string): void {
+  const known = scope.clusterNames;
+  if (known === null || known.has(name)) return;
+  throw new ConfigError(`route: unknown ${what} '${name}'${didYouMean(name, known)}`, path);
+}
+
 function lowerTarget(message: Msg, scope: RouteScope, path: string): RouteActionModel['cluster'] {
   const specifier = oneof(message, 'clusterSpecifier');
   switch (specifier?.case) {
     case 'cluster': {
       const name = specifier.value as string;
-      if (scope.clusterNames !== null && !scope.clusterNames.has(name)) {
-        throw new ConfigError(`route: unknown cluster '${name}'`, `${path}.cluster`);
-      }
+      requireCluster(name, 'cluster', scope, `${path}.cluster`);
       return { kind: 'cluster', name };
     }
     case 'clusterHeader':
@@ -158,9 +164,7 @@ function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): Weig
   if (name === '' && clusterHeader === '') {
     throw new ConfigError('At least one of name or cluster_header need to be specified', path);
   }
-  if (name !== '' && scope.clusterNames !== null && !scope.clusterNames.has(name)) {
-    throw new ConfigError(`route: unknown weighted cluster '${name}'`, `${path}.name`);
-  }
+  if (name !== '') requireCluster(name, 'weighted cluster', scope, `${path}.name`);
   const weight = num(message, 'weight', -1);
   if (weight < 0) throw new ConfigError("Field 'weight' is missing", path);
   return {

@@ -463,6 +463,10 @@ t.test('clusters must exist where they are known', async (t) => {
     refusal(() => lower(to({ cluster: 'nope' }), ctx)),
     `${path}.cluster: route: unknown cluster 'nope'`,
   );
+  t.equal(
+    refusal(() => lower(to({ cluster: 'knwon' }), ctx)),
+    `${path}.cluster: route: unknown cluster 'knwon', did you mean known?`,
+  );
   const weighted_clusters = { clusters: [{ name: 'nope', weight: 1 }] };
   t.equal(
     refusal(() => lower(to({ weighted_clusters }), ctx)),
