@@ -146,6 +146,7 @@ export function lowerChain(message: Msg, ctx: LowerContext, path: string): Filte
   return {
     name: str(message, 'name'),
     match: lowerChainMatch(sub(message, 'filterChainMatch'), `${path}.filter_chain_match`),
+    transport: { kind: 'raw' },
     transportSocketConnectTimeoutMs: wholeMs(message, 'transportSocketConnectTimeout', 0, path),
     metadata: lowerMetadata(sub(message, 'metadata')),
     filters,

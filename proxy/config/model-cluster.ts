@@ -2,6 +2,7 @@
 
 import type { AddressModel, MetadataModel, SocketOptionModel, TcpKeepaliveModel } from './model.ts';
 import type { HeaderCase } from './model-http.ts';
+import type { TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 
 export interface ClusterModel {
   readonly name: string;
@@ -32,6 +33,12 @@ export interface ClusterModel {
     readonly socketOptions: readonly SocketOptionModel[];
   } | null;
   readonly tcpKeepalive: TcpKeepaliveModel | null;
+  /** How hosts are spoken to below HTTP, unless one of `transportMatches` names their metadata. */
+  readonly transport: UpstreamTransportModel;
+  /** Tried in order; empty = `transport` for every host. */
+  readonly transportMatches: readonly TransportMatchModel[];
+  /** `upstream_http_protocol_options`: what TLS to a host takes from the request. */
+  readonly httpTls: UpstreamHttpTlsModel;
   readonly ignoreHealthOnHostRemoval: boolean;
   readonly closeConnectionsOnHostHealthFailure: boolean;
   readonly connectionPoolPerDownstreamConnection: boolean;
@@ -107,4 +114,14 @@ export interface Http1ClientModel {
   readonly enableTrailers: boolean;
   readonly allowChunkedLength: boolean;
   readonly acceptHttp10: boolean;
+}
+
+/** `core.v3.UpstreamHttpProtocolOptions`. */
+export interface UpstreamHttpTlsModel {
+  /** The server name is the request's authority (without port), unless the TLS context fixes one. */
+  readonly autoSni: boolean;
+  /** A header that is taken instead of the authority; lower case, empty = none. */
+  readonly autoSniHeader: string;
+  /** The certificate must hold the authority (or that header's value) as a DNS name. */
+  readonly autoSanValidation: boolean;
 }

@@ -9,6 +9,7 @@
 import type { AccessLogModel } from './model-access-log.ts';
 import type { ClusterModel } from './model-cluster.ts';
 import type { HttpConnectionManagerModel } from './model-http.ts';
+import type { DownstreamTransportModel } from './model-tls.ts';
 
 /** `envoy.config.core.v3.Address`: a TCP or UDP socket, a Unix socket path (`@name` = abstract) or an internal listener. */
 export type AddressModel =
@@ -117,6 +118,9 @@ export interface FilterChainMatchModel {
 export interface FilterChainModel {
   readonly name: string;
   readonly match: FilterChainMatchModel;
+  /** How clients speak below the filters. */
+  readonly transport: DownstreamTransportModel;
+  /** Until the handshake is done; 0 = no limit. */
   readonly transportSocketConnectTimeoutMs: number;
   readonly metadata: MetadataModel;
   /** The last one is terminal: `lower` refuses anything else. None: connections are closed at once. */

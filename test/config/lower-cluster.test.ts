@@ -71,6 +71,9 @@ const DEFAULTS: ClusterModel = {
   trackTimeoutBudgets: false,
   trackRequestResponseSizes: false,
   trackRemaining: { default: false, high: false },
+  transport: { kind: 'raw' },
+  transportMatches: [],
+  httpTls: { autoSni: false, autoSniHeader: '', autoSanValidation: false },
   metadata: {},
 };
 

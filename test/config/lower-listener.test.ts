@@ -65,6 +65,7 @@ t.test('defaults', async (t) => {
         sourcePrefixRanges: [],
         sourcePorts: [],
       },
+      transport: { kind: 'raw' },
       transportSocketConnectTimeoutMs: 0,
       metadata: {},
       filters: [
