@@ -47,7 +47,7 @@ const METHOD_FIRST_BYTES: ReadonlySet<number> = new Set([...METHODS].map((method
 // Parts of the start line read last; one head at a time per thread.
 let method = '';
 let target = '';
-let minor = 1;
+let version: 10 | 11 = 11;
 
 /** See `RequestDecoderShape` for the contract of each call. */
 export class RequestDecoder extends MessageDecoder implements RequestDecoderShape {
@@ -127,10 +127,10 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
       authority: facts.host,
       hasAuthority: facts.hostSeen,
       scheme: '',
-      minor,
+      version,
       headers: facts.headers,
       known: facts.known,
-      keepAlive: minor === 1,
+      keepAlive: version === 11,
       upgrade: false,
       fieldBytes: facts.bytes,
       droppedHeaders: facts.dropped,
@@ -172,7 +172,7 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
 function readStartLine(text: string, lineEnd: number, options: H1Options): H1Error | null {
   const space = usualMethod(text);
   const versionAt = lineEnd - 8;
-  minor = 1;
+  version = 11;
   if (
     space > 0 &&
     text.charCodeAt(versionAt - 1) === 32 &&
@@ -211,13 +211,13 @@ function readUnusualStartLine(line: string, options: H1Options): H1Error | null 
   if (parts.length > 3) return BAD_VERSION;
   if (parts.length === 2) {
     // HTTP/0.9: there is no version, so there are no headers to wait for either.
-    minor = 0;
+    version = 10;
     return checkTargetForm() ?? (options.acceptHttp10 ? BAD_VERSION : LOW_VERSION);
   }
-  const version = parts[2] as string;
-  if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) return BAD_VERSION;
-  minor = version === 'HTTP/1.1' ? 1 : 0;
-  return minor === 0 && !options.acceptHttp10 ? LOW_VERSION : null;
+  const written = parts[2] as string;
+  if (!/^HTTP\/[0-9]\.[0-9]$/.test(written)) return BAD_VERSION;
+  version = written === 'HTTP/1.1' ? 11 : 10;
+  return version === 10 && !options.acceptHttp10 ? LOW_VERSION : null;
 }
 
 function checkTargetForm(): H1Error | null {
@@ -257,7 +257,7 @@ function applyConnection(head: RequestHead, options: H1Options): H1Error | null 
     const problem = readConnection(head, options);
     if (problem !== null) return problem;
   }
-  if (head.minor === 0 && !head.hasAuthority && options.defaultHostForHttp10 !== '') {
+  if (head.version === 10 && !head.hasAuthority && options.defaultHostForHttp10 !== '') {
     head.authority = options.defaultHostForHttp10;
     head.hasAuthority = true;
   }
@@ -272,7 +272,7 @@ function readConnection(head: RequestHead, options: H1Options): H1Error | null {
   }
   const { headers } = head;
   if (hasToken(connection, 'close')) head.keepAlive = false;
-  else if (head.minor === 0) head.keepAlive = hasToken(connection, 'keep-alive');
+  else if (head.version === 10) head.keepAlive = hasToken(connection, 'keep-alive');
   if ((head.known & KNOWN_UPGRADE) !== 0 && hasToken(connection, 'upgrade')) {
     const token = (headers.get('upgrade') as string).toLowerCase();
     if (token === 'h2c' || options.ignoreUpgrade?.(token) === true) {
@@ -299,5 +299,5 @@ function checkTransferEncoding(head: RequestHead, found: FieldFacts, options: H1
   }
   const coding = found.transferEncoding;
   if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked') return INVALID_TRANSFER_ENCODING;
-  return head.minor === 0 ? CHUNKED_IN_1_0 : null;
+  return head.version === 10 ? CHUNKED_IN_1_0 : null;
 }

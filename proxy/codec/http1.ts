@@ -109,8 +109,8 @@ export interface RequestHead {
   hasAuthority: boolean;
   /** From absolute-form (`http`/`https`), else empty. */
   scheme: string;
-  /** 0 or 1: the minor version. */
-  minor: number;
+  /** 10 times the version: an older 1.0 peer (or an 0.9 one), 1.1, HTTP/2. */
+  version: 10 | 11 | 20;
   headers: HeaderMap;
   /** Bits `KNOWN_*` of the headers that were there. A clear bit is certain; the receiver's changes are not followed. */
   known: number;

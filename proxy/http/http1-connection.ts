@@ -83,6 +83,8 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   /** We end the connection as soon as it is idle. */
   private drained: boolean;
   private drainTimer: Deadline | null;
+  /** The peer asked for the connection to end after this exchange. */
+  private wantsClose: boolean;
   /** As if the peer had asked for it, the next response is the last. */
   private endsWithNext: boolean;
   /** The last response said `connection: close`. */
@@ -122,6 +124,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     this.draining = false;
     this.drained = false;
     this.drainTimer = null;
+    this.wantsClose = false;
     this.endsWithNext = false;
     this.closing = false;
     this.feeding = false;
@@ -237,6 +240,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     }
     // As if the peer had asked for it: its last request is answered and the connection closed without delay.
     if (max > 0 && this.requests >= max) head.keepAlive = false;
+    this.wantsClose = !head.keepAlive;
     this.expectContinue(head);
     stream.onHead(head, endStream);
   }
@@ -323,8 +327,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     if (this.closing) {
       // A peer that has sent all it wanted to say loses nothing by an immediate close; any other is given time to read,
       // as is one that was answered while its head was handled, without an upstream request (seen on Envoy 1.40).
-      if (stream.requestComplete && stream.wantsClose && stream.responseComplete && stream.request !== null)
-        this.close();
+      if (stream.requestComplete && this.wantsClose && stream.responseComplete && stream.request !== null) this.close();
       else this.closeAfterFlush();
       return;
     }
@@ -337,6 +340,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
 
   private beginStream(): HttpStream {
     this.idleTimer?.cancel();
+    this.wantsClose = false;
     const stream = new HttpStream(this.manager, this.info, this, this.timers, this.countedRead);
     stream.protocol = 'HTTP/1.1';
     this.manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
@@ -399,13 +403,16 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
       this.startDrain();
       manager.count(HTTP_DOWNSTREAM_CX_DRAIN_CLOSE);
     }
-    if (this.endsWithNext) stream.wantsClose = true;
+    if (this.endsWithNext) this.wantsClose = true;
     this.closing =
       this.drained ||
-      stream.wantsClose ||
-      stream.mustClose ||
+      this.wantsClose ||
+      this.deaf ||
+      stream.endsConnection ||
+      // What is left of the request would be taken for the next one
+      !stream.requestComplete ||
       (minor === 0 && !endStream && this.framing === 0 && !headers.has('content-length'));
-    if (this.closing && minor === 0) stream.wantsClose = true;
+    if (this.closing && minor === 0) this.wantsClose = true;
   }
 
   /** Without `proxy_100_continue` the proxy itself says to go on. */

@@ -52,10 +52,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   requestComplete: boolean;
   responseStarted: boolean;
   responseComplete: boolean;
-  /** The peer asked for the connection to end after this exchange. */
-  wantsClose: boolean;
-  /** We end the connection after this exchange: the request was no good, or was not read to its end. */
-  mustClose: boolean;
+  /** Our answer was a 400: as Envoy sees it, whoever sent that request may not know where the next one begins. */
+  endsConnection: boolean;
   /** An upgrade token, lower case, or `connect`; empty. */
   upgrade: string;
   over: boolean;
@@ -83,8 +81,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.requestComplete = false;
     this.responseStarted = false;
     this.responseComplete = false;
-    this.wantsClose = false;
-    this.mustClose = false;
+    this.endsConnection = false;
     this.upgrade = '';
     this.over = false;
     this.idleMs = manager.model.streamIdleTimeoutMs;
@@ -131,13 +128,12 @@ export class HttpStream extends StreamInfo implements Downstream {
     const { model } = manager;
     const headers = head.headers;
     this.requestHeaders = headers;
-    this.protocol = head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
+    this.protocol = head.version === 11 ? 'HTTP/1.1' : head.version === 20 ? 'HTTP/2' : 'HTTP/1.0';
     this.method = head.method;
     this.path = head.path;
     this.authority = head.authority;
     this.authorityIsEmpty = head.hasAuthority && head.authority === '';
     this.scheme = head.scheme;
-    this.wantsClose = !head.keepAlive;
     this.requestHeaderBytes = head.fieldBytes;
     this.random = (Math.random() * 0x1_0000_0000) >>> 0;
     if (model.requestHeadersTimeoutMs > 0) this.timers.headers.cancel();
@@ -196,7 +192,6 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** What the peer sends is no HTTP, or more than is allowed. */
   onProtocolError(status: number, details: string): void {
     if (this.over) return;
-    this.mustClose = true;
     this.flags |= FLAG_DPE;
     if (this.responseStarted) {
       this.abortResponse(details);
@@ -253,10 +248,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.responseHeaders = headers;
     this.responseStarted = true;
     if (this.idleMs > 0) this.timers.idle.refresh();
-    if (!this.requestComplete) {
-      manager.count(HTTP_DOWNSTREAM_RQ_RESPONSE_BEFORE_RQ_COMPLETE);
-      this.mustClose = true;
-    }
+    if (!this.requestComplete) manager.count(HTTP_DOWNSTREAM_RQ_RESPONSE_BEFORE_RQ_COMPLETE);
     prepareResponse(this, headers);
     manager.chargeStatus(status);
     this.downstreamTxStartMs = manager.runtime.nowMs();
@@ -287,8 +279,7 @@ export class HttpStream extends StreamInfo implements Downstream {
       return;
     }
     this.details = details;
-    // As Envoy sees it, whoever sent a bad request may not know where the next one begins.
-    if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.mustClose = true;
+    if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.endsConnection = true;
     const reply = buildLocalReply(this, status, body, add, format ?? null);
     const bodyless = this.method === 'HEAD' || reply.body === '';
     this.respondHead(reply.status, reply.headers, bodyless);

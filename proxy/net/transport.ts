@@ -3,7 +3,8 @@
 //
 // Turns: every socket event opens one. Heads written during a turn, on whichever transport, are held until body bytes
 // follow or the turn ends, so that a head and a small body leave in one system call. Outside a turn (timers) a head
-// leaves at once.
+// leaves at once. A codec that gathers its output (HTTP/2) registers for the end of the turn instead, and outside a turn
+// for that of the present callback.
 
 import type { Socket } from 'node:net';
 import { lend } from './lent-buffer.ts';
@@ -24,8 +25,16 @@ export interface TransportHandler {
 /** Bodies up to this size are copied behind their head so that both leave in one system call. */
 const COALESCE_BYTES_MAX = 16_384;
 
+/** Has gathered output that must be written when the turn ends. */
+export interface Flusher {
+  flushTurn(): void;
+}
+
 let turnDepth = 0;
 const dirty: Transport[] = [];
+const flushers: Flusher[] = [];
+/** A microtask stands in for the end of a turn. */
+let endIsDue = false;
 
 /** Opens a turn; each needs its `leaveTurn`. Only needed where no socket event is under way. */
 export function enterTurn(): void {
@@ -34,9 +43,33 @@ export function enterTurn(): void {
 
 /** Ends a turn; the outermost one sends what was held. */
 export function leaveTurn(): void {
-  if (--turnDepth > 0 || dirty.length === 0) return;
+  if (--turnDepth > 0) return;
+  if (flushers.length > 0) runFlushers();
+  if (dirty.length === 0) return;
   for (let i = 0; i < dirty.length; i++) (dirty[i] as Transport).flush();
   dirty.length = 0;
+}
+
+/** Has `flusher` called once when this turn ends. It may be registered again from within that call. */
+export function flushAtTurnEnd(flusher: Flusher): void {
+  flushers.push(flusher);
+  if (turnDepth > 0 || endIsDue) return;
+  endIsDue = true;
+  queueMicrotask(endLooseTurn);
+}
+
+function endLooseTurn(): void {
+  endIsDue = false;
+  turnDepth++;
+  leaveTurn();
+}
+
+/** What a flusher writes may wake others: the list may grow while it is walked. */
+function runFlushers(): void {
+  turnDepth++;
+  for (let i = 0; i < flushers.length; i++) (flushers[i] as Flusher).flushTurn();
+  flushers.length = 0;
+  turnDepth--;
 }
 
 /** See the head of this file. All methods are safe to call after the end; they then do nothing. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import t from 'tap';
-import { Transport, type TransportHandler } from '../../proxy/net/transport.ts';
+import { enterTurn, flushAtTurnEnd, leaveTurn, Transport, type TransportHandler } from '../../proxy/net/transport.ts';
 
 const IGNORE: TransportHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 /** More than the kernel's buffers take, so that most of it must wait in ours. */
@@ -82,3 +82,29 @@ for (const [name, extra, send] of WAYS)
     from.destroy();
     to.destroy();
   });
+
+t.test('output that is gathered leaves once, when the outermost turn ends', async (t) => {
+  const log: string[] = [];
+  let again = true;
+  const second = { flushTurn: () => log.push('second') };
+  const first = {
+    flushTurn: () => {
+      log.push('first');
+      if (again) flushAtTurnEnd(second);
+      again = false;
+    },
+  };
+  enterTurn();
+  enterTurn();
+  flushAtTurnEnd(first);
+  leaveTurn();
+  t.same(log, [], 'an inner turn ends nothing');
+  leaveTurn();
+  t.same(log, ['first', 'second'], 'one that was woken by another leaves too');
+
+  flushAtTurnEnd(first);
+  flushAtTurnEnd(second);
+  t.same(log.length, 2, 'outside a turn it waits for the end of the callback');
+  await Promise.resolve();
+  t.same(log, ['first', 'second', 'first', 'second']);
+});
