@@ -7,6 +7,7 @@ import { asciiLower, type LowerContext, lowerCidr, wireString } from './lower-co
 import { wholeMs } from './lower-duration.ts';
 import { lowerHttpFilters } from './lower-http-filter.ts';
 import { lowerHttp1Server } from './lower-http1.ts';
+import { lowerHttp2 } from './lower-http2.ts';
 import { lowerLocalReply } from './lower-local-reply.ts';
 import { lowerRouteConfig } from './lower-route.ts';
 import { bool, has, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
@@ -42,6 +43,11 @@ export function lowerHttpConnectionManager(message: Msg, ctx: LowerContext, path
     ...lowerLimits(message, path),
     ...lowerTimeouts(message, path),
     http1: lowerHttp1Server(sub(message, 'httpProtocolOptions'), `${path}.http_protocol_options`),
+    http2: lowerHttp2(
+      sub(message, 'http2ProtocolOptions'),
+      has(message, 'streamErrorOnInvalidHttpMessage') ? bool(message, 'streamErrorOnInvalidHttpMessage') : null,
+      `${path}.http2_protocol_options`,
+    ),
     streamErrorOnInvalidHttpMessage: streamError(message),
     proxy100Continue: bool(message, 'proxy100Continue'),
     upgrades: lowerUpgrades(list(message, 'upgradeConfigs'), `${path}.upgrade_configs`),

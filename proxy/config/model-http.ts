@@ -3,6 +3,7 @@
 
 import type { CidrModel, FractionModel, JsonObject, MetadataModel, StringMatchModel } from './model.ts';
 import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access-log.ts';
+import type { Http2Model } from './model-http2.ts';
 
 export interface HttpConnectionManagerModel {
   readonly statPrefix: string;
@@ -19,6 +20,7 @@ export interface HttpConnectionManagerModel {
 
   // Downstream protocol
   readonly http1: Http1ServerModel;
+  readonly http2: Http2Model;
   readonly maxRequestHeadersBytes: number;
   readonly maxHeadersCount: number;
   readonly headersWithUnderscores: 'allow' | 'reject_request' | 'drop_header';

@@ -3,6 +3,7 @@
 import t from 'tap';
 import { LowerContext } from '../../proxy/config/lower-common.ts';
 import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
+import { HTTP2_DEFAULTS } from '../../proxy/config/lower-http2.ts';
 import type { HttpConnectionManagerModel } from '../../proxy/config/model-http.ts';
 import { CORS, fileLog, hcm, lowered, ROUTER, refusal, TYPE } from '../fixtures/lower.ts';
 
@@ -63,6 +64,7 @@ t.test('defaults', async (t) => {
       allowCustomMethods: false,
       ignoreHttp11Upgrade: [],
     },
+    http2: HTTP2_DEFAULTS,
     streamErrorOnInvalidHttpMessage: false,
     proxy100Continue: false,
     upgrades: [],
