@@ -5,6 +5,7 @@ import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerHeaderCase } from './lower-http1.ts';
+import { lowerHttp2 } from './lower-http2.ts';
 import { bool, type Msg, messageMap, num, oneof, sub } from './message.ts';
 import type { ClusterModel, Http1ClientModel } from './model-cluster.ts';
 
@@ -20,6 +21,7 @@ export type UpstreamHttpModel = Pick<
   | 'maxResponseHeadersCount'
   | 'protocol'
   | 'http1'
+  | 'http2'
 >;
 
 const HOUR_MS = 3_600_000;
@@ -35,58 +37,67 @@ export function lowerUpstreamHttp(cluster: Msg, path: string): UpstreamHttpModel
   return olderOptions(cluster, path);
 }
 
+/** The choice of a protocol, its options, and where they stand. */
+interface Choice {
+  readonly protocol: ClusterModel['protocol'];
+  readonly http1: Msg | null;
+  readonly http2: Msg | null;
+  readonly path: string;
+}
+
 function typedOptions(options: Msg, path: string): UpstreamHttpModel {
-  const common = sub(options, 'commonHttpProtocolOptions');
+  return build(typedChoice(options, path), sub(options, 'commonHttpProtocolOptions'), null, path);
+}
+
+function typedChoice(options: Msg, path: string): Choice {
   const choice = oneof(options, 'upstreamProtocolOptions');
-  const where = `${path}.common_http_protocol_options`;
   switch (choice?.case) {
     case 'explicitHttpConfig': {
+      const where = `${path}.explicit_http_config`;
       const explicit = oneof(choice.value as Msg, 'protocolConfig');
-      const http1 = explicit?.case === 'httpProtocolOptions' ? (explicit.value as Msg) : null;
-      if (explicit?.case === 'http3ProtocolOptions') {
-        throw new ConfigError('HTTP/3 is not supported', `${path}.explicit_http_config.http3_protocol_options`);
-      }
-      const protocol = explicit?.case === 'http2ProtocolOptions' ? 'http2' : 'http1';
-      return build(protocol, common, http1, null, where);
+      if (explicit?.case === 'http3ProtocolOptions')
+        throw new ConfigError('HTTP/3 is not supported', `${where}.http3_protocol_options`);
+      const set = (explicit?.value as Msg | undefined) ?? null;
+      return explicit?.case === 'http2ProtocolOptions'
+        ? { protocol: 'http2', http1: null, http2: set, path: where }
+        : { protocol: 'http1', http1: set, http2: null, path: where };
     }
     case 'useDownstreamProtocolConfig':
-      return build('downstream', common, sub(choice.value as Msg, 'httpProtocolOptions'), null, where);
+      return { protocol: 'downstream', ...both(choice.value as Msg), path: `${path}.use_downstream_protocol_config` };
     case 'autoConfig':
-      return build('auto', common, sub(choice.value as Msg, 'httpProtocolOptions'), null, where);
+      return { protocol: 'auto', ...both(choice.value as Msg), path: `${path}.auto_config` };
     default:
-      return build('http1', common, null, null, where);
+      return { protocol: 'http1', http1: null, http2: null, path };
   }
+}
+
+function both(config: Msg): Pick<Choice, 'http1' | 'http2'> {
+  return { http1: sub(config, 'httpProtocolOptions'), http2: sub(config, 'http2ProtocolOptions') };
 }
 
 const USE_DOWNSTREAM_PROTOCOL = 1;
 
 function olderOptions(cluster: Msg, path: string): UpstreamHttpModel {
-  const usesHttp2 = sub(cluster, 'http2ProtocolOptions') !== null;
-  const fixed = usesHttp2 ? 'http2' : 'http1';
+  const options = both(cluster);
+  const fixed = options.http2 === null ? 'http1' : 'http2';
   const protocol = num(cluster, 'protocolSelection') === USE_DOWNSTREAM_PROTOCOL ? 'downstream' : fixed;
-  const common = sub(cluster, 'commonHttpProtocolOptions');
-  const where = `${path}.common_http_protocol_options`;
-  return build(protocol, common, sub(cluster, 'httpProtocolOptions'), cluster, where);
+  return build({ protocol, ...options, path }, sub(cluster, 'commonHttpProtocolOptions'), cluster, path);
 }
 
-function build(
-  protocol: ClusterModel['protocol'],
-  common: Msg | null,
-  http1: Msg | null,
-  cluster: Msg | null,
-  path: string,
-): UpstreamHttpModel {
+function build(choice: Choice, common: Msg | null, cluster: Msg | null, path: string): UpstreamHttpModel {
   const olderLimit = cluster === null ? 0 : num(cluster, 'maxRequestsPerConnection');
+  const where = `${path}.common_http_protocol_options`;
   return {
-    protocol,
+    protocol: choice.protocol,
     maxRequestsPerConnection: common === null ? olderLimit : num(common, 'maxRequestsPerConnection', olderLimit),
-    idleTimeoutMs: common === null ? HOUR_MS : wholeMs(common, 'idleTimeout', HOUR_MS, path),
-    maxConnectionDurationMs: common === null ? 0 : wholeMs(common, 'maxConnectionDuration', 0, path),
+    idleTimeoutMs: common === null ? HOUR_MS : wholeMs(common, 'idleTimeout', HOUR_MS, where),
+    maxConnectionDurationMs: common === null ? 0 : wholeMs(common, 'maxConnectionDuration', 0, where),
     maxResponseHeadersBytes:
       (common === null ? DEFAULT_HEADERS_KIB : num(common, 'maxResponseHeadersKb', DEFAULT_HEADERS_KIB)) * 1024,
     maxResponseHeadersCount:
       common === null ? DEFAULT_HEADERS_COUNT : num(common, 'maxHeadersCount', DEFAULT_HEADERS_COUNT),
-    http1: http1Client(http1, path),
+    http1: http1Client(choice.http1, choice.path),
+    http2: lowerHttp2(choice.http2, null, `${choice.path}.http2_protocol_options`),
   };
 }
 

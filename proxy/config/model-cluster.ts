@@ -2,6 +2,7 @@
 
 import type { AddressModel, MetadataModel, SocketOptionModel, TcpKeepaliveModel } from './model.ts';
 import type { HeaderCase } from './model-http.ts';
+import type { Http2Model } from './model-http2.ts';
 import type { TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 
 export interface ClusterModel {
@@ -24,8 +25,10 @@ export interface ClusterModel {
   readonly maxConnectionDurationMs: number;
   readonly maxResponseHeadersBytes: number;
   readonly maxResponseHeadersCount: number;
+  /** `downstream`: the version of the request's own connection; `auto`: what ALPN says, HTTP/1.1 when it says nothing. */
   readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
   readonly http1: Http1ClientModel;
+  readonly http2: Http2Model;
   readonly bind: {
     readonly address: string;
     readonly port: number;

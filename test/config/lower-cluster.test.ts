@@ -4,6 +4,7 @@ import t from 'tap';
 import { decodeJson } from '../../proxy/config/decode.ts';
 import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
 import { LowerContext } from '../../proxy/config/lower-common.ts';
+import { HTTP2_DEFAULTS } from '../../proxy/config/lower-http2.ts';
 import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
 
 const PATH = 'static_resources.clusters[0]';
@@ -63,6 +64,7 @@ const DEFAULTS: ClusterModel = {
   maxResponseHeadersCount: 100,
   protocol: 'http1',
   http1: { headerCase: 'lower', enableTrailers: false, allowChunkedLength: false, acceptHttp10: false },
+  http2: HTTP2_DEFAULTS,
   bind: null,
   tcpKeepalive: null,
   ignoreHealthOnHostRemoval: false,
@@ -316,9 +318,28 @@ t.test('HTTP options, typed and older', async (t) => {
   t.equal(lower({ max_requests_per_connection: 3 }).maxRequestsPerConnection, 3);
   const both = { max_requests_per_connection: 3, ...typed({ explicit_http_config: { http_protocol_options: {} } }) };
   t.same(lower(both), DEFAULTS, 'typed options hide the older fields');
-  t.equal(lower(typed({ explicit_http_config: { http2_protocol_options: {} } })).protocol, 'http2');
-  t.equal(lower(typed({ use_downstream_protocol_config: {} })).protocol, 'downstream');
-  t.equal(lower(typed({ auto_config: {} })).protocol, 'auto');
+});
+
+t.test('the protocol towards a cluster, with its HTTP/2 options', async (t) => {
+  const typed = (json: object) => ({ typed_extension_protocol_options: { [HTTP_OPTIONS]: any(HTTP_OPTIONS, json) } });
+  const given = { http2_protocol_options: { max_concurrent_streams: 3 } };
+  const http2 = { ...HTTP2_DEFAULTS, maxConcurrentStreams: 3 };
+  t.same(lower(typed({ explicit_http_config: { http2_protocol_options: {} } })), { ...DEFAULTS, protocol: 'http2' });
+  t.same(lower(typed({ explicit_http_config: given })), { ...DEFAULTS, protocol: 'http2', http2 });
+  t.same(lower(given), { ...DEFAULTS, protocol: 'http2', http2 }, 'the older field');
+  t.same(lower(typed({ use_downstream_protocol_config: given })), { ...DEFAULTS, protocol: 'downstream', http2 });
+  t.same(lower({ ...given, protocol_selection: 'USE_DOWNSTREAM_PROTOCOL' }), {
+    ...DEFAULTS,
+    protocol: 'downstream',
+    http2,
+  });
+  t.same(lower(typed({ auto_config: given })), { ...DEFAULTS, protocol: 'auto', http2 });
+  const wrong = { custom_settings_parameters: [{ identifier: 8, value: 1 }] };
+  const where = `${PATH}.typed_extension_protocol_options["${HTTP_OPTIONS}"]`;
+  const path = `${where}.explicit_http_config.http2_protocol_options.custom_settings_parameters`;
+  t.throws(() => lower(typed({ explicit_http_config: { http2_protocol_options: wrong } })), {
+    message: new RegExp(`^${path.replaceAll(/[[\].]/g, '\\$&')}: the "allow_connect"`),
+  });
 });
 
 t.test('refusals', async (t) => {
