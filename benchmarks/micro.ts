@@ -9,6 +9,7 @@ import { ResponseDecoder } from '../proxy/codec/http1-response.ts';
 import { writeRequestHead, writeResponseHead } from '../proxy/codec/http1-write.ts';
 import type { EndpointModel } from '../proxy/config/model-cluster.ts';
 import { normalizePath } from '../proxy/http/path.ts';
+import { AF_INET, systemCalls } from '../proxy/net/sockopt.ts';
 import { type ConnectionInfo, StreamInfo } from '../proxy/observe/stream-info.ts';
 import { compileRouteTable } from '../proxy/router/route-table.ts';
 import type { Host } from '../proxy/upstream/host.ts';
@@ -202,8 +203,19 @@ function picks(): void {
     );
 }
 
+/** What a redirected connection costs on top: the original destination, here of a socket that has none. */
+function capture(): void {
+  const calls = systemCalls();
+  if (calls === null) return;
+  const fd = calls.socket(AF_INET);
+  process.stdout.write('\n');
+  row('original destination of a connection', [measure(() => (calls.originalDestination(fd, false) === null ? 0 : 1))]);
+  calls.close(fd);
+}
+
 process.stdout.write(`node ${process.version}, median of ${ROUNDS} rounds of ${ROUND_US / 1000} ms CPU\n\n`);
 routing();
 codec();
 picks();
+capture();
 process.stdout.write(`\n(sum ${sink})\n`);

@@ -12,10 +12,14 @@ const NO_METADATA: MetadataModel = {};
 /** Filled when a connection is accepted; one shape for every kind of listener. */
 export class AcceptedConnection implements ConnectionInfo, MatchInput {
   readonly id: number;
-  readonly localAddress: string;
+  /** The destination: where the client was going before it was redirected, otherwise the socket's own address. */
+  localAddress: string;
+  localIp: string;
+  localPort: number;
+  /** A listener filter set the destination. */
+  localAddressRestored: boolean;
+  readonly directLocalAddress: string;
   readonly directRemoteAddress: string;
-  readonly localIp: string;
-  readonly localPort: number;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
   readonly tls: DownstreamTlsInfo | null;
@@ -27,8 +31,9 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   protocol: string;
   bytesReceived: number;
   bytesSent: number;
-  readonly listenerName: string;
-  readonly listenerMetadata: MetadataModel;
+  /** The listener that serves it: not the one that accepted it, when it was handed on. */
+  listenerName: string;
+  listenerMetadata: MetadataModel;
   /** Set once the chain is chosen. */
   filterChainName: string;
   filterChainMetadata: MetadataModel;
@@ -37,14 +42,16 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   readonly applicationProtocols: readonly string[];
 
   constructor(id: number, socket: Socket, bound: AddressModel, listener: ListenerModel, startedMs: number) {
-    const local = bound.kind === 'socket' ? localEnd(socket, bound) : null;
+    const local = bound.kind === 'socket' ? localEnd(socket, bound, listener.transparent) : null;
     const remoteIp = local === null ? '' : unmapIpv4(socket.remoteAddress ?? '');
     const remotePort = local === null ? 0 : (socket.remotePort ?? 0);
     this.id = id;
     this.localAddress = local === null ? pathOf(bound) : joinHostPort(local.ip, local.port);
-    this.directRemoteAddress = remoteIp === '' ? '' : joinHostPort(remoteIp, remotePort);
     this.localIp = local?.ip ?? '';
     this.localPort = local?.port ?? 0;
+    this.localAddressRestored = false;
+    this.directLocalAddress = this.localAddress;
+    this.directRemoteAddress = remoteIp === '' ? '' : joinHostPort(remoteIp, remotePort);
     this.directRemoteIp = remoteIp;
     this.directRemotePort = remotePort;
     this.tls = null;
@@ -65,6 +72,14 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.applicationProtocols = NO_PROTOCOLS;
   }
 
+  /** Sets the destination that a listener filter found. */
+  restoreLocal(ip: string, port: number): void {
+    this.localIp = ip;
+    this.localPort = port;
+    this.localAddress = joinHostPort(ip, port);
+    this.localAddressRestored = true;
+  }
+
   get serverName(): string {
     return this.requestedServerName;
   }
@@ -78,14 +93,15 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   }
 }
 
-/** A listener on one address knows its connections' local end without asking the kernel. */
+/** A listener on one address knows its connections' local end without asking the kernel, unless it takes any address. */
 function localEnd(
   socket: Socket,
   bound: AddressModel & { readonly kind: 'socket' },
+  transparent: boolean,
 ): { readonly ip: string; readonly port: number } {
   const wildcard = bound.address === '0.0.0.0' || bound.address === '::';
-  if (!wildcard) return { ip: bound.address, port: bound.port };
-  return { ip: unmapIpv4(socket.localAddress ?? bound.address), port: bound.port };
+  if (!wildcard && !transparent) return { ip: bound.address, port: bound.port };
+  return { ip: unmapIpv4(socket.localAddress ?? bound.address), port: socket.localPort ?? bound.port };
 }
 
 function pathOf(bound: AddressModel): string {

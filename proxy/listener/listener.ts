@@ -23,7 +23,12 @@ import { type ChainMatcher, compileChainMatch } from './chain-match.ts';
 import { AcceptedConnection } from './connection.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { add } from './count.ts';
+import type { ListenerDirectory } from './directory.ts';
 import { closingFilter, type FilterFactory, type NetworkFilter } from './network-filter.ts';
+import { isTransparent, restoreDestination } from './original-dst.ts';
+
+/** Address index of a connection whose listener is another one than the one that accepted it. */
+const REDIRECTED = -1;
 
 /** What a listener needs of its worker. */
 export interface ListenerEnv {
@@ -35,6 +40,8 @@ export interface ListenerEnv {
   /** Process-wide limit on downstream connections; 0 = none. */
   readonly connectionsMax: number;
   readonly createFilter: FilterFactory;
+  /** The worker's listeners by address: where redirected connections go. */
+  readonly directory: ListenerDirectory<Listener>;
   /** Gives a connection to another worker; false when it cannot be handed over. `null` = this worker is alone. */
   readonly handOver: ((socket: Socket, listenerIndex: number, addressIndex: number, worker: number) => boolean) | null;
 }
@@ -44,6 +51,9 @@ interface Chain {
   readonly model: FilterChainModel;
   readonly filter: NetworkFilter;
 }
+
+/** Stands for the accepting listener's address where only another worker knows it: the socket is asked. */
+const ANY_ADDRESS: AddressModel = { kind: 'socket', protocol: 'tcp', address: '0.0.0.0', port: 0, ipv4Compat: false };
 
 /** Called with a record for each finished connection. */
 export type ConnectionLog = (record: StreamInfo) => void;
@@ -59,6 +69,7 @@ export class Listener {
   private readonly bound: AddressModel[] = [];
   private readonly chains: Chain[];
   private readonly match: ChainMatcher<Chain>;
+  private readonly transparent: boolean;
   private readonly slots: Float64Array;
   private readonly extensionSlots: Float64Array;
   private readonly workerSlots: Float64Array;
@@ -70,6 +81,7 @@ export class Listener {
     this.index = index;
     this.env = env;
     this.log = log;
+    this.transparent = isTransparent(model);
     const prefix = listenerStatPrefix(model);
     this.slots = env.stats.block(stat.LISTENER, prefix);
     this.extensionSlots = env.stats.block(stat.LISTENER_EXTENSION, prefix);
@@ -97,6 +109,8 @@ export class Listener {
    * @throws ConfigError in Envoy's words
    */
   async start(addresses: readonly AddressModel[], descriptors: readonly number[]): Promise<readonly AddressModel[]> {
+    if (this.model.useOriginalDst && systemCalls() === null)
+      throw unavailable(this.model.name, 'original destinations');
     const specs = listenSpecs(this.model);
     for (const [i, spec] of specs.entries()) {
       const address = addresses[i] ?? spec.address;
@@ -107,6 +121,7 @@ export class Listener {
 
   /** Stops accepting; connections live on. */
   stop(): void {
+    this.env.directory.remove(this);
     for (const server of this.servers.splice(0)) server.close();
   }
 
@@ -121,7 +136,27 @@ export class Listener {
   /** Takes a connection that another worker accepted; it is counted for this worker already. */
   adopt(fd: number, addressIndex: number): void {
     const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
-    this.serve(socket, this.bound[addressIndex] ?? this.model.address);
+    if (addressIndex !== REDIRECTED) {
+      this.serve(socket, this.bound[addressIndex] ?? this.model.address);
+      return;
+    }
+    const connection = this.admit(socket, ANY_ADDRESS);
+    if (connection === null) return;
+    restoreDestination(socket, connection, true);
+    this.dispatch(socket, connection);
+  }
+
+  /** Takes a connection that another listener of this worker accepted; that one counts it no longer. */
+  private takeOver(socket: Socket, connection: AcceptedConnection): void {
+    const { env, index } = this;
+    if (this.model.exactBalance && env.handOver !== null) {
+      const target = env.counts.leastLoaded(index, env.workerIndex);
+      if (target !== env.workerIndex && env.handOver(socket, index, REDIRECTED, target)) return;
+    }
+    env.counts.add(index, env.workerIndex, 1);
+    connection.listenerName = this.model.name;
+    connection.listenerMetadata = this.model.metadata;
+    this.dispatch(socket, connection);
   }
 
   private async open(spec: ListenSpec, descriptor: number): Promise<void> {
@@ -181,17 +216,44 @@ export class Listener {
     this.serve(socket, this.bound[addressIndex] ?? this.model.address);
   }
 
-  /** Runs a connection that is counted. */
+  /** Runs a connection that is counted: here, or at the listener of its original destination. */
   private serve(socket: Socket, bound: AddressModel): void {
-    const { env, slots, workerSlots } = this;
+    const connection = this.admit(socket, bound);
+    if (connection === null) return;
+    if (!this.model.useOriginalDst) {
+      this.dispatch(socket, connection);
+      return;
+    }
+    restoreDestination(socket, connection, this.transparent);
+    const target = this.destinationOf(connection);
+    if (target === null) this.dispatch(socket, connection);
+    else {
+      this.env.counts.add(this.index, this.env.workerIndex, -1);
+      target.takeOver(socket, connection);
+    }
+  }
+
+  /** The other listener that a connection with a restored destination belongs to; `null` = it stays. */
+  private destinationOf(connection: AcceptedConnection): Listener | null {
+    if (!connection.localAddressRestored) return null;
+    const target = this.env.directory.find(connection.localAddress, connection.localIp, connection.localPort);
+    return target === this ? null : target;
+  }
+
+  private admit(socket: Socket, bound: AddressModel): AcceptedConnection | null {
+    const { env } = this;
     // Reset before we looked: its bytes may be here still, but without an address it would pass every check of one.
     if (bound.kind === 'socket' && socket.remoteAddress === undefined) {
       env.counts.add(this.index, env.workerIndex, -1);
       socket.destroy();
-      return;
+      return null;
     }
-    const startedMs = env.runtime.nowMs();
-    const connection = new AcceptedConnection(env.counts.nextConnectionId(), socket, bound, this.model, startedMs);
+    return new AcceptedConnection(env.counts.nextConnectionId(), socket, bound, this.model, env.runtime.nowMs());
+  }
+
+  /** Gives a connection to the chain that its facts choose. */
+  private dispatch(socket: Socket, connection: AcceptedConnection): void {
+    const { slots, workerSlots } = this;
     const chain = this.match(connection);
     if (chain === null) {
       this.refuse(socket, connection);

@@ -6,6 +6,7 @@
 
 import type { Socket } from 'node:net';
 import { endianness } from 'node:os';
+import { formatIpv4, formatIpv6 } from '../util/ip.ts';
 
 // Linux numbers, the same on x64 and arm64.
 export const AF_UNIX = 1;
@@ -17,17 +18,23 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_KEEPALIVE = 9;
 export const SO_REUSEPORT = 15;
+export const SO_MARK = 36;
 export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_IPV6 = 41;
 export const IP_FREEBIND = 15;
 export const IP_TRANSPARENT = 19;
+export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IPV6_V6ONLY = 26;
 export const IPV6_TRANSPARENT = 75;
 export const IPV6_FREEBIND = 78;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
+/** The destination before netfilter's REDIRECT or DNAT: the same number for both families. */
+const SO_ORIGINAL_DST = 80;
+/** Bytes of a `sockaddr_in6`, which hold a `sockaddr_in` too. */
+const SOCKADDR_BYTES = 28;
 /** `mallopt` parameter (glibc): how many allocation arenas threads may share. */
 const M_ARENA_MAX = -8;
 
@@ -53,6 +60,17 @@ export interface SystemCalls {
   setInt(fd: number, level: number, name: number, value: number): void;
   setBytes(fd: number, level: number, name: number, value: Buffer): void;
   getInt(fd: number, level: number, name: number): number;
+  /**
+   * Where an accepted connection was going before netfilter redirected it; `null` when it was not, and where the
+   * kernel tracks no connections. The only call that does not throw: it is made for every connection.
+   */
+  originalDestination(fd: number, v6: boolean): IpPort | null;
+}
+
+/** An IP address and a port. */
+export interface IpPort {
+  readonly ip: string;
+  readonly port: number;
 }
 
 let known: SystemCalls | null | undefined;
@@ -146,6 +164,13 @@ function load(): SystemCalls {
     getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
     __errno_location: { arguments: [], return: 'pointer' },
   });
+  // The same call with addresses as numbers: measured a quarter cheaper than with buffers, which counts per connection.
+  const quick = ffi.dlopen(null, { getsockopt: { arguments: ['i32', 'i32', 'i32', 'u64', 'u64'], return: 'i32' } });
+  const { getsockopt: getOption } = quick.functions;
+  const answer = Buffer.allocUnsafeSlow(SOCKADDR_BYTES);
+  const answerLength = new Uint32Array(1);
+  const answerAt = ffi.getRawPointer(answer);
+  const answerLengthAt = ffi.getRawPointer(bytes(answerLength));
   const checked = (call: string, result: number): number => {
     if (result < 0) throw new SystemCallError(call, ffi.getInt32(functions.__errno_location(), 0));
     return result;
@@ -166,6 +191,12 @@ function load(): SystemCalls {
       checked('getsockopt', functions.getsockopt(fd, level, name, bytes(value), bytes(length)));
       return value[0] ?? 0;
     },
+    originalDestination: (fd, v6) => {
+      answerLength[0] = SOCKADDR_BYTES;
+      if (getOption(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, SO_ORIGINAL_DST, answerAt, answerLengthAt) !== 0) return null;
+      const port = answer.readUInt16BE(2);
+      return { ip: v6 ? formatIpv6(answer, 8) : formatIpv4(answer, 4), port };
+    },
   };
 }
 
@@ -184,6 +215,7 @@ function check(calls: SystemCalls): void {
     if (copy === fd || calls.getInt(copy, SOL_SOCKET, SO_KEEPALIVE) !== 1) throw new Error('descriptor not duplicated');
     calls.close(copy);
     if (failsWith(() => calls.dup(-1)) <= 0) throw new Error('no error number');
+    if (calls.originalDestination(fd, false) !== null) throw new Error('a destination of a socket without a peer');
   } finally {
     calls.close(fd);
   }

@@ -26,6 +26,8 @@ export interface ConnectionInfo {
   readonly startedMs: number;
   /** The socket's own address, when the original destination was restored into `localAddress`. */
   readonly directLocalAddress?: string;
+  /** `localAddress` is where the client was going before it was redirected: original destination clusters need it. */
+  readonly localAddressRestored?: boolean;
   readonly listenerMetadata?: MetadataModel;
   readonly filterChainMetadata?: MetadataModel;
   /** When the TLS handshake was done. */

@@ -4,6 +4,7 @@
 import type { Socket } from 'node:net';
 import type { AddressModel, Model } from '../config/model.ts';
 import { ConnectionCounts } from '../listener/connection-counts.ts';
+import { ListenerDirectory } from '../listener/directory.ts';
 import { Listener } from '../listener/listener.ts';
 import { descriptorOf, systemCalls } from '../net/sockopt.ts';
 import { ConfigError } from '../util/error.ts';
@@ -19,6 +20,7 @@ export class ProxyWorker {
   private readonly counts: ConnectionCounts;
   private readonly post: (message: FromWorker) => void;
   private readonly listeners: Listener[];
+  private readonly directory: ListenerDirectory<Listener>;
 
   constructor(
     init: WorkerInit,
@@ -30,6 +32,7 @@ export class ProxyWorker {
     this.parts = parts;
     this.post = post;
     this.counts = new ConnectionCounts(countsMemory, init.workers);
+    this.directory = new ListenerDirectory();
     const canHandOver = init.workers > 1 && systemCalls() !== null;
     const env = {
       workerIndex: init.index,
@@ -39,6 +42,7 @@ export class ProxyWorker {
       counts: this.counts,
       connectionsMax: model.maxDownstreamConnections,
       createFilter: parts.createFilter,
+      directory: this.directory,
       handOver: canHandOver
         ? (socket: Socket, listener: number, address: number, to: number) =>
             this.handOver(socket, listener, address, to)
@@ -99,12 +103,20 @@ export class ProxyWorker {
         const place = message.listeners[i];
         const serves = place?.serve === true && listener.model.bindToPort;
         addresses.push(serves ? await listener.start(place.addresses, place.descriptors) : []);
+        this.enter(listener, addresses[i] ?? []);
       }
       this.post({ type: 'listening', addresses });
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       this.post({ type: 'refused', message: error.message });
     }
+  }
+
+  /** Makes a listener known to those that hand connections on, whether it is bound to a port (here) or not. */
+  private enter(listener: Listener, bound: readonly AddressModel[]): void {
+    const { address, additionalAddresses } = listener.model;
+    const configured = [address, ...additionalAddresses.map((additional) => additional.address)];
+    for (const [i, each] of configured.entries()) this.directory.add(bound[i] ?? each, listener);
   }
 
   /** Sends a duplicate of the connection to another worker and drops our own. */

@@ -48,6 +48,40 @@ function groups(text: string): number[] {
   });
 }
 
+/** The text of the four bytes at `offset`. */
+export function formatIpv4(bytes: Uint8Array, offset: number): string {
+  return `${bytes[offset]}.${bytes[offset + 1]}.${bytes[offset + 2]}.${bytes[offset + 3]}`;
+}
+
+/** The text of the sixteen bytes at `offset`, as the C library writes it (RFC 5952); IPv4-mapped ones as IPv4. */
+export function formatIpv6(bytes: Uint8Array, offset: number): string {
+  const words = Array.from({ length: 8 }, (_, i) => {
+    const at = offset + i * 2;
+    return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+  });
+  if (words[5] === 0xffff && words.slice(0, 5).every((word) => word === 0)) return formatIpv4(bytes, offset + 12);
+  const gap = longestZeros(words);
+  const text = (from: number, to: number): string =>
+    words
+      .slice(from, to)
+      .map((word) => word.toString(16))
+      .join(':');
+  if (gap.length < 2) return text(0, 8);
+  return `${text(0, gap.start)}::${text(gap.start + gap.length, 8)}`;
+}
+
+/** The first of the longest runs of zero words. */
+function longestZeros(words: readonly number[]): { readonly start: number; readonly length: number } {
+  let best = { start: 0, length: 0 };
+  for (let start = 0; start < words.length; start++) {
+    let end = start;
+    while (words[end] === 0) end++;
+    if (end - start > best.length) best = { start, length: end - start };
+    start = end;
+  }
+  return best;
+}
+
 /** `1.2.3.4:80` or `[::1]:80`. */
 export function joinHostPort(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;

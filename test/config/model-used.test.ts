@@ -22,7 +22,6 @@ const UUID = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig';
 /** Property of the model → the fields it is made of, `Message.field`; none for what is not made of a field. */
 const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   description: ['envoy.config.core.v3.SocketOption.description'],
-  useOriginalDst: [`${LISTENER}.use_original_dst`],
   drainModifyOnly: [`${LISTENER}.drain_type`],
   listenerFiltersTimeoutMs: [`${LISTENER}.listener_filters_timeout`],
   continueOnListenerFiltersTimeout: [`${LISTENER}.continue_on_listener_filters_timeout`],

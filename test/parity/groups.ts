@@ -1,5 +1,6 @@
 // All groups of scenarios.
 
+import { capture } from './scenarios/capture.ts';
 import { clusters } from './scenarios/clusters.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
@@ -39,4 +40,5 @@ export const GROUPS: readonly Group[] = [
   fineListeners,
   someStats,
   noStats,
+  capture,
 ];
