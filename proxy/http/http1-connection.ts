@@ -3,7 +3,6 @@
 //
 // States: idle (no stream) → exchange → idle …; `closing` once a response carried `connection: close`.
 
-import type { Socket } from 'node:net';
 import type { HeaderMap } from '../codec/headers.ts';
 import {
   FRAMING_AS_IS,
@@ -23,36 +22,21 @@ import {
   writeResponseHead,
   writeTrailers,
 } from '../codec/http1-write.ts';
-import { Transport, type TransportHandler } from '../net/transport.ts';
+import type { Transport } from '../net/transport.ts';
 import {
-  HTTP_DOWNSTREAM_CX_ACTIVE,
-  HTTP_DOWNSTREAM_CX_DELAYED_CLOSE_TIMEOUT,
-  HTTP_DOWNSTREAM_CX_DESTROY,
-  HTTP_DOWNSTREAM_CX_DESTROY_ACTIVE_RQ,
-  HTTP_DOWNSTREAM_CX_DESTROY_LOCAL,
-  HTTP_DOWNSTREAM_CX_DESTROY_LOCAL_ACTIVE_RQ,
-  HTTP_DOWNSTREAM_CX_DESTROY_REMOTE,
-  HTTP_DOWNSTREAM_CX_DESTROY_REMOTE_ACTIVE_RQ,
   HTTP_DOWNSTREAM_CX_DRAIN_CLOSE,
   HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE,
   HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN,
   HTTP_DOWNSTREAM_CX_HTTP1_TOTAL,
-  HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT,
-  HTTP_DOWNSTREAM_CX_MAX_DURATION_REACHED,
   HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED,
   HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR,
-  HTTP_DOWNSTREAM_CX_RX_BYTES_TOTAL,
-  HTTP_DOWNSTREAM_CX_TOTAL,
-  HTTP_DOWNSTREAM_CX_TX_BYTES_TOTAL,
   HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
   HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
   HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL,
   HTTP1_DROPPED_HEADERS_WITH_UNDERSCORES,
   HTTP1_REQUESTS_REJECTED_WITH_UNDERSCORES_IN_HEADERS,
 } from '../observe/catalogue-http.ts';
-import type { ConnectionInfo } from '../observe/stream-info.ts';
-import { Deadline } from '../util/deadline.ts';
-import type { WheelTimer } from '../util/timer-wheel.ts';
+import type { DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
 import type { HttpManager } from './manager.ts';
 import type { ResponseWriter } from './response-writer.ts';
 import { HttpStream } from './stream.ts';
@@ -65,16 +49,12 @@ import { StreamTimers } from './timers.ts';
 const PIPELINED_BYTES_MAX = 65_536;
 
 /** See the head of this file. */
-export class Http1Connection implements TransportHandler, RequestSink, ResponseWriter {
+export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWriter {
+  private readonly connection: DownstreamConnection;
   private readonly manager: HttpManager;
-  private readonly info: ConnectionInfo;
   private readonly transport: Transport;
   private readonly decoder: RequestDecoder;
   private readonly timers: StreamTimers;
-  private readonly onGone: (connection: Http1Connection) => void;
-  private readonly idleTimer: WheelTimer | null;
-  private readonly durationTimer: Deadline | null;
-  private closeTimer: Deadline | null;
   private stream: HttpStream | null;
   private framing: Framing;
   private requests: number;
@@ -82,7 +62,6 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private draining: boolean;
   /** We end the connection as soon as it is idle. */
   private drained: boolean;
-  private drainTimer: Deadline | null;
   /** The peer asked for the connection to end after this exchange. */
   private wantsClose: boolean;
   /** As if the peer had asked for it, the next response is the last. */
@@ -94,58 +73,38 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   private nextDue: boolean;
   /** Reading is held because of `PIPELINED_BYTES_MAX`. */
   private pipelineHeld: boolean;
-  private closedByUs: boolean;
-  private spoken: boolean;
   /** The peer has said its last word. */
   private gone: boolean;
-  /** The peer went on sending after its last answer; closing then says so with a reset. */
-  private ignoredBytes: boolean;
   /** What the peer sends is no HTTP; what follows means nothing. */
   private deaf: boolean;
-  private countedRead: number;
-  private countedWritten: number;
 
-  constructor(
-    manager: HttpManager,
-    socket: Socket,
-    info: ConnectionInfo,
-    onGone: (connection: Http1Connection) => void,
-  ) {
-    const { model } = manager;
+  constructor(connection: DownstreamConnection) {
+    const { manager } = connection;
+    this.connection = connection;
     this.manager = manager;
-    this.info = info;
-    this.onGone = onGone;
+    this.transport = connection.transport;
     this.decoder = new RequestDecoder(manager.codecOptions, this);
     this.timers = new StreamTimers(manager.runtime, manager.wheel);
-    this.closeTimer = null;
     this.stream = null;
     this.framing = 0;
     this.requests = 0;
     this.draining = false;
     this.drained = false;
-    this.drainTimer = null;
     this.wantsClose = false;
     this.endsWithNext = false;
     this.closing = false;
     this.feeding = false;
     this.nextDue = false;
     this.pipelineHeld = false;
-    this.closedByUs = false;
-    this.spoken = false;
     this.gone = false;
-    this.ignoredBytes = false;
     this.deaf = false;
-    this.countedRead = 0;
-    this.countedWritten = 0;
-    this.idleTimer = model.idleTimeoutMs > 0 ? manager.wheel.add(model.idleTimeoutMs, () => this.onIdle()) : null;
-    this.durationTimer =
-      model.maxConnectionDurationMs > 0
-        ? new Deadline(manager.runtime, manager.wheel, () => this.onMaxDuration())
-        : null;
-    this.durationTimer?.arm(model.maxConnectionDurationMs);
-    manager.count(HTTP_DOWNSTREAM_CX_TOTAL);
-    manager.count(HTTP_DOWNSTREAM_CX_ACTIVE);
-    this.transport = new Transport(socket, this);
+    connection.info.protocol = 'HTTP/1.1';
+    manager.count(HTTP_DOWNSTREAM_CX_HTTP1_TOTAL);
+    manager.count(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
+  }
+
+  get activeStreams(): number {
+    return this.stream === null ? 0 : 1;
   }
 
   /** Ends an idle connection; a busy one says `connection: close` in its present response. */
@@ -155,19 +114,25 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     if (this.stream === null) this.closeAfterFlush();
   }
 
-  destroy(): void {
-    this.closedByUs = true;
-    this.transport.destroy();
+  onIdle(): void {
+    this.startDrain();
+  }
+
+  onMaxDuration(): void {
+    if (!this.manager.model.http1SafeMaxConnectionDuration) this.startDrain();
+    else {
+      this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN);
+      this.endsWithNext = true;
+    }
   }
 
   // === From the socket ===
 
   onData(chunk: Buffer): void {
     if (this.closing) {
-      this.ignoredBytes = !this.deaf;
+      this.connection.ignoredBytes = !this.deaf;
       return;
     }
-    if (!this.spoken) this.countProtocol();
     this.feeding = true;
     const error = this.runDue(this.decoder.feed(chunk));
     this.feeding = false;
@@ -197,29 +162,13 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    const { manager, stream } = this;
-    this.idleTimer?.cancel();
-    this.durationTimer?.cancel();
-    this.drainTimer?.cancel();
-    this.closeTimer?.cancel();
-    this.countBytes();
-    if (error !== null && this.info.terminationDetails === '') this.info.transportFailureReason = '';
-    this.info.bytesReceived = this.countedRead;
-    this.info.bytesSent = this.countedWritten;
-    manager.uncount(HTTP_DOWNSTREAM_CX_ACTIVE);
-    if (this.spoken) manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
-    if (this.endsWithNext) manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN);
-    manager.count(HTTP_DOWNSTREAM_CX_DESTROY);
-    manager.count(this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE);
-    manager.cxLength.record(Math.floor(manager.runtime.nowMs() - this.info.startedMs));
-    if (stream !== null) {
-      manager.count(HTTP_DOWNSTREAM_CX_DESTROY_ACTIVE_RQ);
-      manager.count(
-        this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL_ACTIVE_RQ : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE_ACTIVE_RQ,
-      );
-      stream.onPeerGone(this.closedByUs ? 'downstream_local_disconnect' : 'downstream_remote_disconnect');
-    }
-    this.onGone(this);
+    this.connection.onClose(error);
+  }
+
+  endStreams(details: string): void {
+    if (this.endsWithNext) this.manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN);
+    this.manager.uncount(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
+    this.stream?.onPeerGone(details);
   }
 
   // === From the decoder ===
@@ -281,7 +230,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   writeData(chunk: Uint8Array, endStream: boolean): boolean {
     const more = this.framing === FRAMING_CHUNKED ? this.writeChunk(chunk, endStream) : this.writeRaw(chunk);
     // What ends is counted with its stream.
-    if (!endStream) this.countWritten();
+    if (!endStream) this.connection.countWritten();
     return more;
   }
 
@@ -320,7 +269,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     const { stream } = this;
     if (stream === null) return;
     this.stream = null;
-    this.countBytes();
+    this.connection.countBytes();
     if (this.gone || this.transport.closed) return;
     // What follows an upgrade is no HTTP any more. A drain that began after the head went out could not announce itself.
     if (stream.upgrade !== '' || this.drained) this.closing = true;
@@ -331,7 +280,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
       else this.closeAfterFlush();
       return;
     }
-    this.idleTimer?.start(this.manager.model.idleTimeoutMs);
+    this.connection.startIdle();
     this.nextDue = true;
     if (!this.feeding) this.takeNext();
   }
@@ -339,9 +288,9 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
   // === Inside ===
 
   private beginStream(): HttpStream {
-    this.idleTimer?.cancel();
+    this.connection.stopIdle();
     this.wantsClose = false;
-    const stream = new HttpStream(this.manager, this.info, this, this.timers, this.countedRead);
+    const stream = new HttpStream(this.manager, this.connection.info, this, this.timers, this.connection.countedRead);
     stream.protocol = 'HTTP/1.1';
     this.manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
     this.stream = stream;
@@ -394,7 +343,7 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
       if (full) this.transport.hold();
       else this.transport.release();
     }
-    this.countBytes();
+    this.connection.countBytes();
   }
 
   private decideClose(stream: HttpStream, headers: HeaderMap, minor: number, endStream: boolean): void {
@@ -442,95 +391,20 @@ export class Http1Connection implements TransportHandler, RequestSink, ResponseW
     }
   }
 
-  private onIdle(): void {
-    if (this.stream !== null) return;
-    this.manager.count(HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT);
-    if (this.spoken) this.startDrain();
-    else this.close();
-  }
-
-  private onMaxDuration(): void {
-    this.manager.count(HTTP_DOWNSTREAM_CX_MAX_DURATION_REACHED);
-    if (!this.manager.model.http1SafeMaxConnectionDuration) this.startDrain();
-    else {
-      this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_SOFT_DRAIN);
-      this.endsWithNext = true;
-    }
-  }
-
   /** From now on responses ask the peer to close; when `drain_timeout` is over and it has not, we do. */
   private startDrain(): void {
     if (this.draining) return;
     this.draining = true;
-    const { runtime, wheel, model } = this.manager;
-    this.drainTimer = new Deadline(runtime, wheel, () => this.drain());
-    this.drainTimer.arm(Math.max(1, model.drainTimeoutMs));
+    this.connection.startDrainTimer(() => this.drain());
   }
 
-  /** Sends what is written, then closes both ways; a peer that does not take it is given `delayed_close_timeout`. */
   private close(): void {
     this.closing = true;
-    this.closedByUs = true;
-    this.transport.end();
-    this.transport.socket.destroySoon();
-    const { delayedCloseTimeoutMs } = this.manager.model;
-    if (delayedCloseTimeoutMs > 0 && this.transport.bufferedBytes > 0) this.armClose(delayedCloseTimeoutMs);
+    this.connection.close();
   }
 
-  /** Gives the peer `delayed_close_timeout` to read the answer and close first. */
   private closeAfterFlush(): void {
-    const delayMs = this.manager.model.delayedCloseTimeoutMs;
     this.closing = true;
-    this.closedByUs = true;
-    if (delayMs === 0) {
-      this.close();
-      return;
-    }
-    if (this.closeTimer !== null) return;
-    this.transport.flush();
-    this.armClose(delayMs);
-  }
-
-  /** The time begins anew while the peer takes something, as in Envoy. */
-  private armClose(delayMs: number): void {
-    let left = this.transport.bufferedBytes;
-    const timer = new Deadline(this.manager.runtime, this.manager.wheel, () => {
-      const { bufferedBytes } = this.transport;
-      if (bufferedBytes < left) {
-        left = bufferedBytes;
-        timer.arm(delayMs);
-        return;
-      }
-      this.manager.count(HTTP_DOWNSTREAM_CX_DELAYED_CLOSE_TIMEOUT);
-      if (this.ignoredBytes) this.transport.reset();
-      else this.transport.destroy();
-    });
-    this.closeTimer = timer;
-    timer.arm(delayMs);
-  }
-
-  /** The protocol is known by its first bytes. */
-  private countProtocol(): void {
-    this.spoken = true;
-    this.info.protocol = 'HTTP/1.1';
-    this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_TOTAL);
-    this.manager.count(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
-  }
-
-  private countBytes(): void {
-    const { stats } = this.manager;
-    const { bytesRead } = this.transport;
-    const rx = HTTP_DOWNSTREAM_CX_RX_BYTES_TOTAL;
-    stats[rx] = (stats[rx] as number) + bytesRead - this.countedRead;
-    this.countedRead = bytesRead;
-    this.countWritten();
-  }
-
-  private countWritten(): void {
-    const { stats } = this.manager;
-    const { bytesWritten } = this.transport;
-    const tx = HTTP_DOWNSTREAM_CX_TX_BYTES_TOTAL;
-    stats[tx] = (stats[tx] as number) + bytesWritten - this.countedWritten;
-    this.countedWritten = bytesWritten;
+    this.connection.closeAfterFlush();
   }
 }

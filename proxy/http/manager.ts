@@ -27,6 +27,7 @@ import { Router } from '../router/router.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
+import { type DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
 import { compileInternal } from './forwarded.ts';
 import { HttpDate } from './http-date.ts';
 import { Http1Connection } from './http1-connection.ts';
@@ -85,7 +86,7 @@ export class HttpManager {
   private readonly env: HttpEnv;
   private readonly listener: HttpListenerInfo;
   private readonly upgrades: ReadonlyMap<string, boolean>;
-  private readonly connections: Set<Http1Connection>;
+  private readonly connections: Set<DownstreamConnection>;
 
   constructor(model: HttpConnectionManagerModel, env: HttpEnv, listener: HttpListenerInfo) {
     const prefix = `http.${model.statPrefix}.`;
@@ -122,11 +123,16 @@ export class HttpManager {
 
   /** Serves a connection. @param onClosed called once when the socket is gone */
   accept(socket: Socket, info: ConnectionInfo, onClosed: () => void): void {
-    const connection = new Http1Connection(this, socket, info, (closed) => {
+    const connection = new DownstreamConnection(this, socket, info, (closed) => {
       this.connections.delete(closed);
       onClosed();
     });
     this.connections.add(connection);
+  }
+
+  /** Chooses the protocol by what the peer sends first. */
+  createCodec(connection: DownstreamConnection, _first: Buffer): DownstreamCodec {
+    return new Http1Connection(connection);
   }
 
   get activeConnections(): number {
