@@ -14,7 +14,6 @@ export const CLUSTER_FIELDS: FieldTable = {
   'envoy.config.cluster.v3.Cluster': fields(
     honouredExcept(TEST, 'type', {
       EDS: { how: 'reject', text: 'endpoint discovery is not supported yet; use STATIC, STRICT_DNS or LOGICAL_DNS' },
-      ORIGINAL_DST: { how: 'reject', text: 'original destinations are not supported yet' },
     }),
     honouredExcept(TEST, 'lb_policy', {
       RING_HASH: { how: 'reject', text: 'ring hash is not supported yet; use LEAST_REQUEST, ROUND_ROBIN or RANDOM' },
@@ -22,10 +21,9 @@ export const CLUSTER_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats',
+      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats cleanup_interval original_dst_lb_config',
     ),
     honoured(REST, 'filters'),
-    harmless('it holds for original destination clusters only', CLUSTER, 'cleanup_interval original_dst_lb_config'),
     harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
     harmless('it holds for ring hash and Maglev only', CLUSTER, 'ring_hash_lb_config maglev_lb_config'),
     harmless('only TLS connections carry it', CLUSTER, 'upstream_http_protocol_options'),
@@ -57,6 +55,14 @@ export const CLUSTER_FIELDS: FieldTable = {
   ),
   'envoy.config.cluster.v3.Cluster.CustomClusterType': fields(honoured(TEST, 'name typed_config')),
   'envoy.config.cluster.v3.Cluster.RefreshRate': fields(honoured(TEST, 'base_interval max_interval')),
+  'envoy.config.cluster.v3.Cluster.OriginalDstLbConfig': fields(
+    honoured(TEST, 'use_http_header http_header_name upstream_port_override metadata_key'),
+  ),
+  'envoy.type.metadata.v3.MetadataKey': fields(honoured(TEST, 'key path')),
+  'envoy.type.metadata.v3.MetadataKey.PathSegment': fields(
+    honoured(TEST, 'key'),
+    rejected('elements of lists cannot be named; use key', 'index'),
+  ),
   'envoy.config.cluster.v3.Cluster.LeastRequestLbConfig': fields(
     honoured(TEST, 'choice_count active_request_bias'),
     warned('weights do not grow slowly', 'slow_start_config'),

@@ -59,21 +59,27 @@ function builtIn(kind: (typeof TYPES)[number], cluster: Msg, path: string): Disc
       return { kind, serviceName: str(config, 'serviceName') || str(cluster, 'name') };
     }
     case 'original_dst':
-      return originalDst(cluster);
+      return originalDst(cluster, path);
   }
 }
 
-function originalDst(cluster: Msg): DiscoveryModel {
+function originalDst(cluster: Msg, path: string): DiscoveryModel {
   const lb = oneofCase(cluster, 'lbConfig', 'originalDstLbConfig');
   const useHttpHeader = lb !== null && bool(lb, 'useHttpHeader');
   const headerName = lb === null ? '' : str(lb, 'httpHeaderName');
   return {
     kind: 'original_dst',
-    useHttpHeader,
-    headerName: useHttpHeader ? headerName || 'x-envoy-original-dst-host' : '',
+    headerName: useHttpHeader ? headerName.toLowerCase() || 'x-envoy-original-dst-host' : '',
+    metadataKey: lb === null ? null : lowerMetadataKey(sub(lb, 'metadataKey')),
     portOverride: lb === null ? 0 : num(lb, 'upstreamPortOverride'),
-    cleanupIntervalMs: wholeMs(cluster, 'cleanupInterval', DEFAULT_CLEANUP_MS, ''),
+    cleanupIntervalMs: wholeMs(cluster, 'cleanupInterval', DEFAULT_CLEANUP_MS, path),
   };
+}
+
+function lowerMetadataKey(message: Msg | null): { readonly key: string; readonly path: readonly string[] } | null {
+  if (message === null) return null;
+  const path = list(message, 'path').map((segment) => oneofCase<string>(segment, 'segment', 'key') ?? '');
+  return { key: str(message, 'key'), path };
 }
 
 const FAMILIES = ['auto', 'v4_only', 'v6_only', 'v4_preferred', 'all'] as const;

@@ -70,8 +70,11 @@ export type DiscoveryModel =
   | { readonly kind: 'eds'; readonly serviceName: string }
   | {
       readonly kind: 'original_dst';
-      readonly useHttpHeader: boolean;
+      /** Lower-case name of the request header that names the host; empty = none does. */
       readonly headerName: string;
+      /** Where dynamic metadata of the request names the host; `null` = nowhere. */
+      readonly metadataKey: { readonly key: string; readonly path: readonly string[] } | null;
+      /** 0 = the destination's own port. */
       readonly portOverride: number;
       readonly cleanupIntervalMs: number;
     };

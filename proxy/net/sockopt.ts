@@ -6,7 +6,7 @@
 
 import type { Socket } from 'node:net';
 import { endianness } from 'node:os';
-import { formatIpv4, formatIpv6 } from '../util/ip.ts';
+import { formatIpv4, formatIpv6, type IpPort } from '../util/ip.ts';
 
 // Linux numbers, the same on x64 and arm64.
 export const AF_UNIX = 1;
@@ -65,12 +65,6 @@ export interface SystemCalls {
    * kernel tracks no connections. The only call that does not throw: it is made for every connection.
    */
   originalDestination(fd: number, v6: boolean): IpPort | null;
-}
-
-/** An IP address and a port. */
-export interface IpPort {
-  readonly ip: string;
-  readonly port: number;
 }
 
 let known: SystemCalls | null | undefined;

@@ -9,6 +9,7 @@ import { LB_HEALTHY_PANIC } from '../observe/catalogue-cluster.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { Host } from './host.ts';
 import { buildPicker, type Picker } from './picker.ts';
+import type { PickContext } from './upstream.ts';
 
 /** Envoy's overprovisioning factor: full load is carried down to 71 % healthy hosts. */
 const OVERPROVISIONING_PERCENT = 140;
@@ -16,7 +17,7 @@ const OVERPROVISIONING_PERCENT = 140;
 /** Chooses a host of a cluster; replaced whole when hosts change. */
 export interface Balancer {
   /** `null` = no host may be used. */
-  pick(): Host | null;
+  pick(context: PickContext): Host | null;
 }
 
 /** Hosts of one priority, sorted by health. */

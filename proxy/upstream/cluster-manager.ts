@@ -6,6 +6,9 @@ import { CELLS_PER_CLUSTER } from './breakers.ts';
 import { UpstreamCluster, type UpstreamEnv } from './cluster.ts';
 import type { ClusterManager, ClusterRef } from './upstream.ts';
 
+/** Kinds of clusters that begin without hosts: from DNS, or by the connections that come. */
+const FINDS_ITS_HOSTS: ReadonlySet<string> = new Set(['strict_dns', 'logical_dns', 'original_dst']);
+
 class Ref implements ClusterRef {
   readonly name: string;
   current: UpstreamCluster | null;
@@ -42,8 +45,7 @@ export class UpstreamClusterManager implements ClusterManager {
     const models = this.env.breakers.workers === 1 ? assignBreakerBases(changed, this.ownBases) : changed;
     for (const model of models) {
       const next = new UpstreamCluster(model, this.env, this.breakerBase(model));
-      const { discovery } = model;
-      if (discovery.kind !== 'strict_dns' && discovery.kind !== 'logical_dns') next.setHosts(model.localities);
+      if (!FINDS_ITS_HOSTS.has(model.discovery.kind)) next.setHosts(model.localities);
       const ref = this.own(model.name);
       ref.current?.drain();
       ref.current = next;

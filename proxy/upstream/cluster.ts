@@ -2,7 +2,7 @@
 
 import type { H1Options } from '../codec/http1.ts';
 import { H1_OPTIONS } from '../codec/http1.ts';
-import type { ClusterModel, LocalityModel } from '../config/model-cluster.ts';
+import type { ClusterModel, DiscoveryModel, LocalityModel } from '../config/model-cluster.ts';
 import type { Dial, DialTarget } from '../net/dial.ts';
 import {
   CLUSTER_CATALOGUE,
@@ -27,8 +27,9 @@ import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer } from './balancer.ts';
 import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
-import { Host, hostKey } from './host.ts';
+import { formatAddress, Host, hostKey } from './host.ts';
 import { Http1Pool } from './http1-pool.ts';
+import { OriginalDstBalancer } from './original-dst.ts';
 import { connectTcp } from './tcp.ts';
 import type { Cluster, PendingStream, PickContext, TcpHandler, UpstreamStreamHandler } from './upstream.ts';
 
@@ -43,6 +44,9 @@ export interface UpstreamEnv {
 
 /** Repicks of a host that a retry should avoid; beyond it the last one is taken. */
 const REPICKS_MAX = 1_000;
+
+/** What all hosts of ORIGINAL_DST clusters share. */
+const ORIGINAL_DST_ENDPOINT = { additionalAddresses: [], health: 'unknown', weight: 1, metadata: {} } as const;
 
 /** Everything of one routing priority. */
 interface PriorityState {
@@ -80,7 +84,7 @@ export class UpstreamCluster implements Cluster {
     this.default = this.buildPriority('default', prefix, breakerBase);
     this.high = this.buildPriority('high', prefix, breakerBase);
     this.hosts = new Map();
-    this.balancer = { pick: () => null };
+    this.balancer = model.discovery.kind === 'original_dst' ? this.originalDst(model.discovery) : { pick: () => null };
     this.draining = false;
     if (this.isFirstWorker) (env.stats.cell(`${prefix}${DEFAULT_TOTAL_MATCH_COUNT}`, 'c')[0] as number)++;
   }
@@ -162,12 +166,27 @@ export class UpstreamCluster implements Cluster {
   }
 
   private pick(context: PickContext): Host | null {
-    let host = this.balancer.pick();
+    let host = this.balancer.pick(context);
     if (context.avoidHost === null) return host;
     const repicks = Math.min(context.avoidHostMaxAttempts, REPICKS_MAX);
     for (let repick = 0; host !== null && repick < repicks && context.avoidHost(host); repick++)
-      host = this.balancer.pick();
+      host = this.balancer.pick(context);
     return host;
+  }
+
+  private originalDst(discovery: DiscoveryModel & { readonly kind: 'original_dst' }): Balancer {
+    const { name } = this.model;
+    return new OriginalDstBalancer(discovery, {
+      wheel: this.env.wheel,
+      stats: this.stats,
+      makeHost: ({ ip, port }) => {
+        const address = { kind: 'socket', protocol: 'tcp', address: ip, port, ipv4Compat: false } as const;
+        const hostname = name + formatAddress(address);
+        const endpoint = { ...ORIGINAL_DST_ENDPOINT, address, hostname };
+        return new Host(endpoint, [this.targetOf(address)], name, null);
+      },
+      dropHost: (host) => this.dropPools(host),
+    });
   }
 
   private targetOf(address: DialTarget['address']): DialTarget {

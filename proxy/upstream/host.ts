@@ -27,11 +27,12 @@ export class Host implements UpstreamHostInfo {
   health: HostHealth;
   /** Requests under way from this worker; what LEAST_REQUEST compares. */
   activeRequests: number;
-  private readonly store: StatsStore;
+  private readonly store: StatsStore | null;
   private readonly statsPrefix: string;
   private block: Float64Array | null;
 
-  constructor(endpoint: EndpointModel, targets: readonly DialTarget[], clusterName: string, store: StatsStore) {
+  /** @param store `null` = the host's counts are this worker's own: hosts that clients name may come and go */
+  constructor(endpoint: EndpointModel, targets: readonly DialTarget[], clusterName: string, store: StatsStore | null) {
     this.address = formatAddress(endpoint.address);
     this.hostname = endpoint.hostname;
     this.targets = targets;
@@ -50,7 +51,8 @@ export class Host implements UpstreamHostInfo {
 
   /** Block of the host catalogue; allocated when the host is first used. */
   get stats(): Float64Array {
-    if (this.block === null) this.block = this.store.block(HOST_CATALOGUE, this.statsPrefix);
+    if (this.block === null)
+      this.block = this.store?.block(HOST_CATALOGUE, this.statsPrefix) ?? new Float64Array(HOST_CATALOGUE.names.length);
     return this.block;
   }
 

@@ -82,6 +82,23 @@ function longestZeros(words: readonly number[]): { readonly start: number; reado
   return best;
 }
 
+/** An IP address and a port. */
+export interface IpPort {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** Reads `1.2.3.4:80` or `[::1]:80`, nothing else; `null` when it is neither. */
+export function parseIpPort(text: string): IpPort | null {
+  const v6 = text.startsWith('[');
+  const colon = text.lastIndexOf(':');
+  const ip = v6 ? text.slice(1, colon - 1) : text.slice(0, colon);
+  if (colon < 0 || (v6 && text[colon - 1] !== ']') || !(v6 ? isIPv6(ip) : isIPv4(ip))) return null;
+  const digits = text.slice(colon + 1);
+  const port = /^\d{1,5}$/.test(digits) ? Number(digits) : -1;
+  return port < 0 || port > 65_535 ? null : { ip, port };
+}
+
 /** `1.2.3.4:80` or `[::1]:80`. */
 export function joinHostPort(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;

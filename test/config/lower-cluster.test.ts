@@ -223,6 +223,29 @@ t.test('DNS clusters, older and typed', async (t) => {
     waitForWarm: true,
     resolvers: [],
   };
+  const passing = { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' };
+  const captured = {
+    kind: 'original_dst',
+    headerName: '',
+    metadataKey: null,
+    portOverride: 0,
+    cleanupIntervalMs: 5000,
+  };
+  t.same(lower(passing).discovery, captured);
+  t.equal((lower(passing).lbPolicy as { kind: string }).kind, 'cluster_provided');
+  const named = { use_http_header: true, http_header_name: 'X-Dst', upstream_port_override: 9 };
+  const metadata_key = { key: 'ns', path: [{ key: 'a' }, { key: 'b' }] };
+  t.same(lower({ ...passing, cleanup_interval: '7s', original_dst_lb_config: { ...named, metadata_key } }).discovery, {
+    kind: 'original_dst',
+    headerName: 'x-dst',
+    metadataKey: { key: 'ns', path: ['a', 'b'] },
+    portOverride: 9,
+    cleanupIntervalMs: 7000,
+  });
+  t.same(lower({ ...passing, original_dst_lb_config: { use_http_header: true } }).discovery, {
+    ...captured,
+    headerName: 'x-envoy-original-dst-host',
+  });
   const byName = lower({ type: 'STRICT_DNS', ...endpoints('a.test') });
   t.same(byName.discovery, plain);
   t.equal(byName.localities[0]?.endpoints[0]?.hostname, 'a.test', 'the name is the host name too');

@@ -82,7 +82,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   autoSni: [],
   autoSniHeader: [],
   autoSanValidation: [],
-  useHttpHeader: [],
   portOverride: [],
   cleanupIntervalMs: [`${CLUSTER}.cleanup_interval`],
 };

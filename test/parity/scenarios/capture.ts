@@ -1,7 +1,7 @@
 // Captured traffic, as far as it can be had without packet filters: connections that nobody redirected.
 
-import { bootstrap, cluster, get, http, routes, STATS } from '../config.ts';
-import type { Group } from '../types.ts';
+import { bootstrap, cluster, get, http, routes, STATS, tcp, to } from '../config.ts';
+import type { Group, Scenario } from '../types.ts';
 
 /** Answers with the destination that the proxy believes in. */
 const ADDRESSES = routes([
@@ -16,20 +16,84 @@ const ADDRESSES = routes([
   },
 ]);
 
+/** An ORIGINAL_DST cluster. */
+function captured(name: string, config: object | null): object {
+  return {
+    name,
+    type: 'ORIGINAL_DST',
+    lb_policy: 'CLUSTER_PROVIDED',
+    connect_timeout: '1s',
+    // Later than the last scenario: the hosts are counted.
+    cleanup_interval: '60s',
+    ...(config === null ? {} : { original_dst_lb_config: config }),
+  };
+}
+
+/** A path to a cluster, with one more header for its balancer. */
+function via(path: string, clusterName: string, key: string, value: string): object {
+  return to(path, clusterName, {}, { request_headers_to_add: [{ header: { key, value } }] });
+}
+
 export const capture: Group = {
   name: 'capture',
-  listeners: ['main'],
+  listeners: ['main', 'od', 'tcp'],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const any = (name: string): object => ({
       address: { socket_address: { address: '0.0.0.0', port_value: ports[name] } },
     });
+    const a = `127.0.0.1:${ports['a']}`;
+    const header = 'x-envoy-original-dst-host';
     return bootstrap(
       ports,
-      [http(ports, log, 'main', ADDRESSES, {}, { ...any('main'), use_original_dst: true })],
-      [cluster('a', [ports['a']])],
+      [
+        http(ports, log, 'main', ADDRESSES, {}, { ...any('main'), use_original_dst: true }),
+        http(
+          ports,
+          log,
+          'od',
+          routes([
+            via('/header', 'by-header', header, a),
+            via('/name', 'by-name', 'x-dst', a),
+            via('/port', 'by-port', header, '127.0.0.1:9'),
+            via('/metadata', 'by-metadata', header, a),
+            via('/unnamed', 'passing', header, a),
+            via('/bad', 'by-header', header, 'a.example:80'),
+            via('/bad-port', 'by-header', header, '127.0.0.1:65536'),
+            via('/bad-v6', 'by-header', header, '::1:80'),
+            to('/none', 'by-header'),
+            via('/refused', 'by-header', header, `127.0.0.1:${ports['dead']}`),
+          ]),
+        ),
+        tcp(ports, log, 'tcp', { cluster: 'passing' }),
+      ],
+      [
+        cluster('a', [ports['a']]),
+        captured('passing', null),
+        captured('by-header', { use_http_header: true }),
+        captured('by-name', { use_http_header: true, http_header_name: 'X-Dst' }),
+        captured('by-port', { use_http_header: true, upstream_port_override: ports['a'] }),
+        captured('by-metadata', { use_http_header: true, metadata_key: { key: 'none', path: [{ key: 'host' }] } }),
+      ],
     );
   },
-  stats: STATS,
-  scenarios: [{ name: 'a connection that nobody redirected stays', target: '127.0.0.9', client: [get('/')] }],
+  stats: new RegExp(`${STATS.source}|original_dst_host_invalid|upstream_cx_none_healthy|membership`),
+  scenarios: [
+    { name: 'a connection that nobody redirected stays', target: '127.0.0.9', client: [get('/')] },
+    at('host by header', '/header'),
+    at('host by a header of another name', '/name'),
+    at('port of the cluster', '/port'),
+    at('metadata that is not there', '/metadata'),
+    at('header that the cluster does not read', '/unnamed'),
+    at('header with a name', '/bad'),
+    at('header with a wrong port', '/bad-port'),
+    at('header with a bare IPv6 address', '/bad-v6'),
+    at('no header', '/none'),
+    at('host that refuses', '/refused'),
+    { name: 'TCP without a destination', listener: 'tcp', client: [], answers: 0 },
+  ],
 };
+
+function at(name: string, path: string): Scenario {
+  return { name, listener: 'od', client: [get(path)] };
+}
