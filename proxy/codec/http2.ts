@@ -83,6 +83,7 @@ export interface H2Stream {
   readonly over: boolean;
   /** The peer has sent END_STREAM. */
   readonly remoteEnded: boolean;
+  /** We have ended our message; its last bytes may still wait for a window. */
   readonly localEnded: boolean;
   /** Bytes of this stream's frames, their headers included. */
   readonly wireBytesSent: number;
@@ -127,11 +128,17 @@ export interface H2Sink {
   onData(stream: H2Stream, chunk: Buffer, endStream: boolean): void;
   /** Ends the peer's message. */
   onTrailers(stream: H2Stream, trailers: HeaderMap): void;
-  /** The stream is gone. */
+  /**
+   * The stream is gone. A server's user may meet it here for the first time (`user` is `null`): its request was no
+   * message, as Envoy logs it.
+   */
   onReset(stream: H2Stream, reset: H2Reset): void;
   /** `sendData` had returned false and may go on. */
   onWritable(stream: H2Stream): void;
-  /** Both directions have ended and every frame of the stream is on its way: forget it. Follows its last call. */
+  /**
+   * Both directions have ended and every frame of the stream is on its way, or it was reset by anyone: forget it. The
+   * last call of every stream.
+   */
   onStreamOver(stream: H2Stream): void;
   /** Streams of ours above `lastStreamId` were not processed; each is told by `onReset` with REFUSED_STREAM after it. */
   onGoaway(lastStreamId: number, code: number): void;
@@ -165,7 +172,10 @@ export interface H2SessionShape {
   /** Copies what it cannot send at once. @returns false: wait for `onWritable` */
   sendData(stream: H2Stream, chunk: Uint8Array, endStream: boolean): boolean;
   sendTrailers(stream: H2Stream, trailers: HeaderMap): void;
-  /** Ends a stream; its sink is not told but for `onStreamOver`. */
+  /**
+   * Ends a stream; its sink is not told but for `onStreamOver`. `H2_NO_ERROR` after the end of our message lets what
+   * waits of it leave first.
+   */
   reset(stream: H2Stream, code: number): void;
   /** Counted: the peer is not given more window; what comes meanwhile is kept and told at the last `release`. */
   hold(stream: H2Stream): void;
@@ -188,5 +198,10 @@ export interface H2SessionShape {
   /** The peer allows extended CONNECT. */
   readonly peerAllowsConnect: boolean;
   readonly goingAway: boolean;
+  /**
+   * What `feed` has returned, or what sending has met (floods): look after each `takeOutput`. Then nothing is read or
+   * sent any more; write the output, `close`, and end the connection.
+   */
+  readonly error: H2Error | null;
   readonly counts: H2Counts;
 }

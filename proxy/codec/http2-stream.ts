@@ -1,0 +1,99 @@
+// State of one HTTP/2 stream. The session receives into it and the sender sends from it; it decides nothing itself.
+
+import type { HeaderMap } from './headers.ts';
+import type { H2Stream } from './http2.ts';
+
+/** See the head of this file; the public part is described at `H2Stream`. */
+export class Http2Stream implements H2Stream {
+  readonly id: number;
+  user: unknown;
+  over: boolean;
+  remoteEnded: boolean;
+  localEnded: boolean;
+  wireBytesSent: number;
+  wireBytesReceived: number;
+  headerWireBytesSent: number;
+  headerWireBytesReceived: number;
+
+  // === Receiving ===
+  /** The head of the request, or of the final response, was read. */
+  headRead: boolean;
+  /** The sink knows that the peer's message has ended. */
+  endTold: boolean;
+  /** Body bytes to come by `content-length`; −1 = not said. */
+  bodyLeft: number;
+  /** What the peer may still send. */
+  receiveWindow: number;
+  /** Bytes told and not yet given back to the peer's window. */
+  consumed: number;
+  holds: number;
+  kept: Buffer[];
+  keptTrailers: HeaderMap | null;
+  keptEnd: boolean;
+  /** The kept pieces are being told. */
+  delivering: boolean;
+
+  // === Sending ===
+  /** Client role: the answer has no body whatever its length says. */
+  headRequest: boolean;
+  sendWindow: number;
+  /** Body that waits for a window or for the transport; `pendingFrom` bytes of the first piece are gone. */
+  pending: Buffer[];
+  pendingFrom: number;
+  pendingBytes: number;
+  pendingTrailers: HeaderMap | null;
+  /** END_STREAM is on its way. */
+  endSent: boolean;
+  /** Reset without error as soon as the pending body has left. */
+  resetAfterEnd: boolean;
+  /** Among the sender's waiting streams. */
+  queued: boolean;
+  /** `sendData` returned false. */
+  waits: boolean;
+
+  constructor(id: number, user: unknown, receiveWindow: number, sendWindow: number) {
+    this.id = id;
+    this.user = user;
+    this.over = false;
+    this.remoteEnded = false;
+    this.localEnded = false;
+    this.wireBytesSent = 0;
+    this.wireBytesReceived = 0;
+    this.headerWireBytesSent = 0;
+    this.headerWireBytesReceived = 0;
+    this.headRead = false;
+    this.endTold = false;
+    this.bodyLeft = -1;
+    this.receiveWindow = receiveWindow;
+    this.consumed = 0;
+    this.holds = 0;
+    this.kept = NOTHING;
+    this.keptTrailers = null;
+    this.keptEnd = false;
+    this.delivering = false;
+    this.headRequest = false;
+    this.sendWindow = sendWindow;
+    this.pending = NOTHING;
+    this.pendingFrom = 0;
+    this.pendingBytes = 0;
+    this.pendingTrailers = null;
+    this.endSent = false;
+    this.resetAfterEnd = false;
+    this.queued = false;
+    this.waits = false;
+  }
+
+  keep(piece: Buffer): void {
+    if (this.kept === NOTHING) this.kept = [];
+    this.kept.push(piece);
+  }
+
+  addPending(piece: Buffer): void {
+    if (this.pending === NOTHING) this.pending = [];
+    this.pending.push(piece);
+    this.pendingBytes += piece.length;
+  }
+}
+
+/** Most streams keep nothing: they share one empty list, which nobody writes to. */
+const NOTHING: Buffer[] = [];
