@@ -6,6 +6,7 @@ import type {
   PendingStream,
   PickContext,
   PoolFailure,
+  Replay,
   ResetReason,
   UpstreamHostInfo,
   UpstreamStream,
@@ -25,7 +26,7 @@ export interface AttemptOwner {
   onAttemptHead(attempt: Attempt, status: number, headers: HeaderMap, endStream: boolean): void;
   onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void;
   onAttemptTrailers(attempt: Attempt, trailers: HeaderMap): void;
-  onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, reused: boolean): void;
+  onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, replay: Replay): void;
   onAttemptDrain(attempt: Attempt): void;
 }
 
@@ -105,10 +106,10 @@ export class Attempt implements UpstreamStreamHandler {
     this.owner.onAttemptTrailers(this, trailers);
   }
 
-  onReset(reason: ResetReason, transportFailure: string, reused: boolean): void {
+  onReset(reason: ResetReason, transportFailure: string, replay: Replay): void {
     if (this.over) return;
     this.over = true;
-    this.owner.onAttemptReset(this, reason, transportFailure, reused);
+    this.owner.onAttemptReset(this, reason, transportFailure, replay);
   }
 
   onDrain(): void {

@@ -20,6 +20,8 @@ const TEXTS: Readonly<Record<PoolFailure | ResetReason, FailureText>> = {
   connection_termination: { reason: 'connection termination', flag: FLAG_UC, status: 503 },
   protocol_error: { reason: 'protocol error', flag: FLAG_UPE, status: 502 },
   remote_reset: { reason: 'remote reset', flag: FLAG_UR, status: 503 },
+  remote_refused_stream: { reason: 'remote refused stream reset', flag: FLAG_UR, status: 503 },
+  connect_error: { reason: 'remote error with CONNECT request', flag: FLAG_UR, status: 503 },
   local_reset: { reason: 'local reset', flag: FLAG_LR, status: 503 },
 };
 

@@ -23,6 +23,7 @@ import type {
   Cluster,
   PickContext,
   PoolFailure,
+  Replay,
   ResetReason,
   UpstreamHostInfo,
   UpstreamStream,
@@ -266,7 +267,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     attempt.headSent = true;
     if (this.scopes !== null) for (const scope of this.scopes) scope.countRequest();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
-    stream.sendHead(down.method, down.path, down.authority, headers, this.headOnly);
+    stream.sendHead(down.method, down.scheme, down.authority, down.path, headers, this.headOnly);
     if (!this.headOnly) this.sendKept(stream);
     if (this.requestEnded) this.armPerTry();
     this.releaseDownstream();
@@ -287,10 +288,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.onFailure(attempt, reason, transportFailure);
   }
 
-  onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, reused: boolean): void {
+  onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, replay: Replay): void {
     this.noteHost(attempt);
     const headers = this.down.requestHeaders;
-    if (reused && headers !== null && this.isReplaySafe(attempt)) this.replay(headers);
+    if (replay !== 'no' && headers !== null && this.isReplaySafe(attempt, replay)) this.replay(headers);
     else this.onFailure(attempt, reason, transportFailure);
   }
 
@@ -520,8 +521,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   /**
-   * A kept-alive connection that died before a byte came back says nothing about this request, which is sent again, on
-   * a new connection and without counting a retry. Once: what kills a second connection is the request itself.
+   * A kept-alive connection that died before a byte came back, or that its peer was leaving, says nothing about this
+   * request, which is sent again, on a new connection and without counting a retry. Once: what kills a second connection
+   * is the request itself.
    */
   private replay(headers: HeaderMap): void {
     this.replayed = true;
@@ -533,9 +535,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   /** Nobody can have acted on the request, or may act on it twice (RFC 9110 §9.2.2), and all of it is here. */
-  private isReplaySafe(attempt: Attempt): boolean {
+  private isReplaySafe(attempt: Attempt, replay: Replay): boolean {
     if (this.replayed || attempt.responseStarted || !this.requestEnded) return false;
-    return (this.headOnly || this.kept !== null) && IDEMPOTENT.has(this.down.method);
+    return (this.headOnly || this.kept !== null) && (replay === 'any' || IDEMPOTENT.has(this.down.method));
   }
 
   private keep(chunk: Uint8Array, replayable: boolean): void {

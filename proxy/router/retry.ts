@@ -190,6 +190,7 @@ export class RetryState {
     if ((bits & (ON_5XX | ON_GATEWAY_ERROR | ON_RESET)) !== 0) return true;
     if ((bits & ON_CONNECT_FAILURE) !== 0 && (reason === 'connect_failure' || reason === 'connect_timeout'))
       return true;
+    if ((bits & ON_REFUSED_STREAM) !== 0 && reason === 'remote_refused_stream') return true;
     return (bits & ON_RESET_BEFORE_REQUEST) !== 0 && !headSent;
   }
 

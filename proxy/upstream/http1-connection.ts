@@ -364,7 +364,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
     // A response that had begun was counted by its status.
     if (!stream.responseStarted) this.host.countOutcome(false);
     this.finish(remote, true);
-    stream.handler.onReset(reason, '', reused);
+    stream.handler.onReset(reason, '', reused ? 'idempotent' : 'no');
   }
 
   private failConnect(error: NodeJS.ErrnoException | null): void {

@@ -20,7 +20,7 @@ const START_AND_END_BYTES = '  HTTP/1.1\r\n\r\n'.length;
 /** See the head of this file. */
 export class Http1UpstreamStream implements UpstreamStream {
   readonly host: Host;
-  readonly protocol: string;
+  readonly protocol: 'HTTP/1.1';
   readonly connectionId: number;
   readonly connectStartMs: number;
   readonly connectEndMs: number;
@@ -72,7 +72,14 @@ export class Http1UpstreamStream implements UpstreamStream {
     return this.connection.transport.bytesRead - this.bytesReadBefore;
   }
 
-  sendHead(method: string, path: string, authority: string, headers: HeaderMap, endStream: boolean): void {
+  sendHead(
+    method: string,
+    _scheme: string,
+    authority: string,
+    path: string,
+    headers: HeaderMap,
+    endStream: boolean,
+  ): void {
     if (this.over) return;
     const { connection } = this;
     const upgrade = method === 'CONNECT' || headers.has('upgrade');

@@ -24,8 +24,20 @@ export type ResetReason =
   /** The peer's bytes are no HTTP (Envoy: UPE, "protocol error"). */
   | 'protocol_error'
   | 'remote_reset'
+  /** The peer did not begin to work on the stream: REFUSED_STREAM, or a GOAWAY before it. */
+  | 'remote_refused_stream'
+  /** The peer could not reach the target of a CONNECT. */
+  | 'connect_error'
   | 'overflow'
   | 'local_reset';
+
+/** What a reset says about sending the same request again. */
+export type Replay =
+  | 'no'
+  /** The connection had carried a request before and died before a byte of this one's answer: it was stale. */
+  | 'idempotent'
+  /** The peer is leaving and has said that it did not begin this request. */
+  | 'any';
 
 /** Told to whoever started an upstream HTTP stream. Calls come in wire order; after a reset or an end none follows. */
 export interface UpstreamStreamHandler {
@@ -37,8 +49,7 @@ export interface UpstreamStreamHandler {
   /** `chunk` is valid during the call only, unless it is written at once or copied. */
   onData(chunk: Uint8Array, endStream: boolean): void;
   onTrailers(trailers: HeaderMap): void;
-  /** `reused`: the connection had carried a request before, so a close before any byte may be replayed. */
-  onReset(reason: ResetReason, transportFailureReason: string, reused: boolean): void;
+  onReset(reason: ResetReason, transportFailureReason: string, replay: Replay): void;
   /** The upstream socket has drained below its low watermark after `sendData` returned false. */
   onDrain(): void;
 }
@@ -46,8 +57,7 @@ export interface UpstreamStreamHandler {
 /** A request on an upstream connection; one shape per protocol. */
 export interface UpstreamStream {
   readonly host: UpstreamHostInfo;
-  /** `HTTP/1.1` and so on. */
-  readonly protocol: string;
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2';
   readonly localAddress: string;
   /** The host's address, or the one of its alternatives that was reached. */
   readonly remoteAddress: string;
@@ -55,7 +65,15 @@ export interface UpstreamStream {
   /** Milliseconds this stream's connection took to be established, and marks; −1 when it was an idle one. */
   readonly connectStartMs: number;
   readonly connectEndMs: number;
-  sendHead(method: string, path: string, authority: string, headers: HeaderMap, endStream: boolean): void;
+  /** @param scheme what HTTP/2 says beside the path */
+  sendHead(
+    method: string,
+    scheme: string,
+    authority: string,
+    path: string,
+    headers: HeaderMap,
+    endStream: boolean,
+  ): void;
   /** Returns false when the upstream's send buffer is above its high watermark. */
   sendData(chunk: Uint8Array, endStream: boolean): boolean;
   sendTrailers(trailers: HeaderMap): void;

@@ -273,7 +273,7 @@ t.test('a stale stream object cannot touch the next request', async (t) => {
   t.strictSame(second.log, ['head 200 1', 'end']);
 });
 
-t.test('an idle connection that the host closed is noticed; a race is told as reused', async (t) => {
+t.test('an idle connection that the host closed is noticed; a race is told as replay idempotent', async (t) => {
   const { rig: r, host } = await rig(t, (socket, path) => {
     if (path === '/die') socket.end();
     else socket.write(OK);
@@ -283,7 +283,7 @@ t.test('an idle connection that the host closed is noticed; a race is told as re
   await eventually(() => r.counts['upstream_cx_destroy_remote'] === 1);
   t.strictSame(r.counts['upstream_cx_destroy_with_active_rq'], undefined);
   await r.get('/y');
-  t.strictSame((await r.get('/die')).log, ['reset connection_termination reused']);
+  t.strictSame((await r.get('/die')).log, ['reset connection_termination replay idempotent']);
   t.strictSame((await r.get('/die')).log, ['reset connection_termination'], 'not on a fresh one');
 });
 
@@ -300,7 +300,7 @@ t.test('request bodies: content-length, chunked, trailers', async (t) => {
     if (length) headers.add('content-length', '5');
     const recorder = r.start('POST', path, false);
     recorder.onReadyDo = (stream) => {
-      stream.sendHead('POST', path, 'h', headers, false);
+      stream.sendHead('POST', 'http', 'h', path, headers, false);
       act(stream);
     };
     await eventually(() => recorder.stream !== null);
@@ -628,7 +628,7 @@ t.test('whoever still holds a removed cluster may finish, but keeps no connectio
   const { cluster } = r;
   r.manager.apply([], ['c']);
   const recorder = new Recorder();
-  recorder.onReadyDo = (stream) => stream.sendHead('GET', '/', 'h', new HeaderMap(), true);
+  recorder.onReadyDo = (stream) => stream.sendHead('GET', 'http', 'h', '/', new HeaderMap(), true);
   cluster.startStream(PICK, recorder);
   await recorder.ended;
   t.strictSame(recorder.log, ['head 200 1', 'end']);

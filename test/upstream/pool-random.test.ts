@@ -95,7 +95,7 @@ t.test(`random misbehaviour, SEED=${seed}`, async (t) => {
       settle();
     };
     recorder.onReadyDo = (stream) => {
-      stream.sendHead('POST', '/x', 'h', new HeaderMap(), gaveUp >= 0.3);
+      stream.sendHead('POST', 'http', 'h', '/x', new HeaderMap(), gaveUp >= 0.3);
       if (gaveUp < 0.05) setTimeout(() => recorder.ends === 0 && abandon(), 1);
       else if (gaveUp < 0.3) stream.sendData(Buffer.from('body'), true);
     };

@@ -1,0 +1,129 @@
+// What the connections of one host have in common whatever they speak: who may wait, who is refused, and the place of
+// the pool among a cluster's pools.
+
+import {
+  UPSTREAM_CX_OVERFLOW,
+  UPSTREAM_CX_POOL_OVERFLOW,
+  UPSTREAM_RQ_ACTIVE_OVERFLOW,
+  UPSTREAM_RQ_CANCELLED,
+  UPSTREAM_RQ_PENDING_OVERFLOW,
+} from '../observe/catalogue-cluster.ts';
+import type { ConnectFailure, ConnectionContext } from './account.ts';
+import type { Host } from './host.ts';
+import { type PendingOwner, PendingQueue } from './pending.ts';
+import type { PendingStream, UpstreamStreamHandler } from './upstream.ts';
+
+/** New connections that one event may open. */
+const CONNECTS_PER_EVENT_MAX = 3;
+
+/** A pool as its cluster sees it: the connections of one host, priority and protocol. */
+export interface HttpPool {
+  /**
+   * Gives the request a connection, lets it wait, or fails it. `null` = the handler was told already.
+   * @param fresh an idle connection will not do: it may be as dead as the one before it
+   */
+  startStream(handler: UpstreamStreamHandler, fresh: boolean): PendingStream | null;
+  /** Takes no more than what waits already; idle connections close now, busy ones after their streams. */
+  drain(): void;
+  /** Closes everything now; running streams and waiting requests fail. */
+  close(): void;
+}
+
+/** See the head of this file. Subclasses know their connections. */
+export abstract class PoolBase implements PendingOwner {
+  readonly context: ConnectionContext;
+  readonly host: Host;
+  protected readonly pending: PendingQueue;
+  protected draining: boolean;
+  private registered: boolean;
+
+  constructor(context: ConnectionContext, host: Host) {
+    this.context = context;
+    this.host = host;
+    this.pending = new PendingQueue(context, host, this);
+    this.draining = false;
+    this.registered = false;
+  }
+
+  onPendingCancelled(): void {
+    (this.context.stats[UPSTREAM_RQ_CANCELLED] as number)++;
+    this.releaseIfEmpty();
+  }
+
+  /** Connections of any state. */
+  protected abstract get connectionCount(): number;
+  /** Requests that the connections being opened will take. */
+  protected abstract get connectingCapacity(): number;
+  protected abstract openConnection(): void;
+
+  /** Lets the request wait for a connection. */
+  protected wait(handler: UpstreamStreamHandler): PendingStream | null {
+    if (!this.register()) {
+      handler.onPoolFailure('overflow', '', null);
+      return null;
+    }
+    if (!this.context.breakers.pending.canTake) {
+      this.refuse(handler, UPSTREAM_RQ_PENDING_OVERFLOW, null);
+      this.releaseIfEmpty();
+      return null;
+    }
+    const pending = this.pending.add(handler);
+    this.openWhereNeeded();
+    return pending;
+  }
+
+  /** The breaker for requests has a place; otherwise the request is refused. */
+  protected admit(handler: UpstreamStreamHandler): boolean {
+    if (this.context.breakers.requests.canTake) return true;
+    this.refuse(handler, UPSTREAM_RQ_ACTIVE_OVERFLOW, this.host);
+    return false;
+  }
+
+  protected openWhereNeeded(): void {
+    for (let opened = 0; opened < CONNECTS_PER_EVENT_MAX && this.pending.length > this.connectingCapacity; opened++) {
+      if (!this.context.breakers.connections.canTake) {
+        (this.context.stats[UPSTREAM_CX_OVERFLOW] as number)++;
+        // The limit never keeps a pool from having its first connection.
+        if (this.connectionCount > 0) return;
+      }
+      this.openConnection();
+    }
+  }
+
+  /** A connection could not be opened: everybody who waits fails. */
+  protected failPending(failure: ConnectFailure): void {
+    this.pending.fail(failure);
+    // Handlers may have asked anew from inside.
+    this.openWhereNeeded();
+    this.releaseIfEmpty();
+  }
+
+  protected afterClose(): void {
+    this.openWhereNeeded();
+    this.releaseIfEmpty();
+  }
+
+  private refuse(handler: UpstreamStreamHandler, counter: number, host: Host | null): void {
+    (this.context.stats[counter] as number)++;
+    handler.onPoolFailure('overflow', '', host);
+  }
+
+  /** A pool counts as one while it holds anything. */
+  private register(): boolean {
+    if (this.registered) return true;
+    const { pools } = this.context.breakers;
+    if (!pools.canTake) {
+      (this.context.stats[UPSTREAM_CX_POOL_OVERFLOW] as number)++;
+      return false;
+    }
+    pools.take();
+    this.registered = true;
+    return true;
+  }
+
+  private releaseIfEmpty(): void {
+    if (!this.registered || this.connectionCount > 0 || this.pending.length > 0) return;
+    this.registered = false;
+    this.context.breakers.pools.give();
+  }
+}
