@@ -13,6 +13,7 @@ import { wholeMs } from './lower-duration.ts';
 import { claimAddresses } from './lower-listen-address.ts';
 import { lowerListener } from './lower-listener.ts';
 import { lowerRuntime } from './lower-runtime.ts';
+import { collectSecrets } from './lower-secrets.ts';
 import { lowerStatsConfig } from './lower-stats.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, type struct, sub } from './message.ts';
 import type { AdminModel, ListenerModel, Model, NodeModel } from './model.ts';
@@ -34,6 +35,7 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   const manager = sub(message, 'clusterManager');
   ctx.defaultBind = manager === null ? null : sub(manager, 'upstreamBindConfig');
   const resources = sub(message, 'staticResources');
+  if (resources !== null) ctx.secrets = collectSecrets(list(resources, 'secrets'), 'static_resources.secrets');
   const clusters = resources === null ? [] : lowerClusters(list(resources, 'clusters'), ctx);
   ctx.clusterNames = new Set(clusters.map((cluster) => cluster.name));
   const localClusterName = manager === null ? '' : str(manager, 'localClusterName');

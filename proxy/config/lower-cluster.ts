@@ -14,8 +14,9 @@ import {
 import { lowerDiscovery } from './lower-discovery.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerLocalities } from './lower-endpoints.ts';
+import { lowerTransportMatches, lowerUpstreamTransport } from './lower-transport.ts';
 import { HTTP_OPTIONS_KEY, lowerUpstreamHttp } from './lower-upstream-http.ts';
-import { bool, list, type Msg, messageMap, num, oneofCase, str, sub } from './message.ts';
+import { bool, list, type Msg, messageMap, num, str, sub } from './message.ts';
 import type { BreakerModel, ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
 import { typeNameOf } from './registry.ts';
 
@@ -24,13 +25,10 @@ const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DEFAULT_PANIC_PERCENT = 50;
 const UINT32_MAX = 0xffff_ffff;
 
-const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
-
 /** @throws ConfigError with the field's path below `path` */
 export function lowerCluster(message: Msg, ctx: LowerContext, path: string): ClusterModel {
   const name = str(message, 'name');
   const discovery = lowerDiscovery(message, path);
-  checkTransportSocket(message, path);
   checkProtocolOptions(message, ctx, path);
   const common = sub(message, 'commonLbConfig');
   const panic = common === null ? null : sub(common, 'healthyPanicThreshold');
@@ -50,9 +48,8 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     ...lowerUpstreamHttp(message, path),
     bind: lowerBind(sub(message, 'upstreamBindConfig') ?? ctx.defaultBind, path),
     tcpKeepalive: lowerTcpKeepalive(connection === null ? null : sub(connection, 'tcpKeepalive')),
-    transport: { kind: 'raw' },
-    transportMatches: [],
-    httpTls: { autoSni: false, autoSniHeader: '', autoSanValidation: false },
+    transport: lowerUpstreamTransport(sub(message, 'transportSocket'), ctx, `${path}.transport_socket`),
+    transportMatches: lowerTransportMatches(message, ctx, path),
     ignoreHealthOnHostRemoval: bool(message, 'ignoreHealthOnHostRemoval'),
     closeConnectionsOnHostHealthFailure: bool(message, 'closeConnectionsOnHostHealthFailure'),
     connectionPoolPerDownstreamConnection: bool(message, 'connectionPoolPerDownstreamConnection'),
@@ -149,25 +146,6 @@ function lowerBind(message: Msg | null, path: string): ClusterModel['bind'] {
     freebind: bool(message, 'freebind'),
     socketOptions: list(message, 'socketOptions').map(lowerSocketOption),
   };
-}
-
-function checkTransportSocket(cluster: Msg, path: string): void {
-  const socket = sub(cluster, 'transportSocket');
-  if (socket === null) return;
-  const where = `${path}.transport_socket`;
-  const any = oneofCase(socket, 'configType', 'typedConfig');
-  const typeUrl = any === null ? '' : unpackAny(any, `${where}.typed_config`).typeUrl;
-  if (typeNameOf(typeUrl) === RAW_BUFFER) return;
-  if (typeUrl === '') {
-    throw new ConfigError(
-      `Didn't find a registered implementation for '${str(socket, 'name')}' with type URL: ''`,
-      where,
-    );
-  }
-  throw new ConfigError(
-    `transport socket ${typeNameOf(typeUrl)} is not supported; only plain text (raw_buffer) is`,
-    where,
-  );
 }
 
 function checkProtocolOptions(cluster: Msg, ctx: LowerContext, path: string): void {

@@ -62,6 +62,10 @@ export class LowerContext {
   defaultBind: Msg | null;
   /** The node's id, for `use_node_id`. */
   nodeId: string;
+  /** Static secrets, `kind/name` → their content. */
+  secrets: ReadonlyMap<string, Msg>;
+  /** Number of the next TLS context. */
+  nextTlsId: number;
   /** The merged runtime layers, for limits that have no field of their own. */
   runtime: { readonly [key: string]: string | number | boolean };
   readonly #checkFields: FieldCheck | null;
@@ -74,6 +78,8 @@ export class LowerContext {
     this.clusterNames = null;
     this.defaultBind = null;
     this.nodeId = '';
+    this.secrets = new Map();
+    this.nextTlsId = 0;
     this.runtime = {};
     this.#checkFields = init.checkFields ?? null;
   }

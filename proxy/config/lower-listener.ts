@@ -17,6 +17,7 @@ import { wholeMs } from './lower-duration.ts';
 import { lowerHttpConnectionManager } from './lower-hcm.ts';
 import { checkListenAddress, lowerListenAddress } from './lower-listen-address.ts';
 import { lowerTcpProxy } from './lower-tcp-proxy.ts';
+import { lowerDownstreamTransport } from './lower-transport.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
 import type { FilterChainModel, ListenerModel, NetworkFilterModel, SocketOptionModel } from './model.ts';
 
@@ -28,7 +29,6 @@ const CONNECTION_BUFFER_BYTES = 1024 * 1024;
 
 const HTTP_CONNECTION_MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
-const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
 
 /** `Listener`. */
 export function lowerListener(message: Msg, ctx: LowerContext, path: string): ListenerModel {
@@ -135,7 +135,6 @@ function lowerChains(
 
 /** `FilterChain`. */
 export function lowerChain(message: Msg, ctx: LowerContext, path: string): FilterChainModel {
-  requireRawBuffer(sub(message, 'transportSocket'), `${path}.transport_socket`);
   const filters: NetworkFilterModel[] = [];
   const messages = list(message, 'filters');
   for (const [index, filter] of messages.entries()) {
@@ -146,18 +145,11 @@ export function lowerChain(message: Msg, ctx: LowerContext, path: string): Filte
   return {
     name: str(message, 'name'),
     match: lowerChainMatch(sub(message, 'filterChainMatch'), `${path}.filter_chain_match`),
-    transport: { kind: 'raw' },
+    transport: lowerDownstreamTransport(sub(message, 'transportSocket'), ctx, `${path}.transport_socket`),
     transportSocketConnectTimeoutMs: wholeMs(message, 'transportSocketConnectTimeout', 0, path),
     metadata: lowerMetadata(sub(message, 'metadata')),
     filters,
   };
-}
-
-function requireRawBuffer(socket: Msg | null, path: string): void {
-  if (socket === null) return;
-  const any = oneofCase(socket, 'configType', 'typedConfig');
-  const typeName = any === null ? '' : unpackAny(any, `${path}.typed_config`).message.$typeName;
-  if (typeName !== RAW_BUFFER) throw missingImplementation(str(socket, 'name'), typeName, path);
 }
 
 /** `null` for a filter that is left out. */

@@ -6,6 +6,7 @@ import { unpackAny } from './any.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerHeaderCase } from './lower-http1.ts';
 import { lowerHttp2 } from './lower-http2.ts';
+import { lowerUpstreamHttpTls } from './lower-transport.ts';
 import { bool, type Msg, messageMap, num, oneof, sub } from './message.ts';
 import type { ClusterModel, Http1ClientModel } from './model-cluster.ts';
 
@@ -22,7 +23,10 @@ export type UpstreamHttpModel = Pick<
   | 'protocol'
   | 'http1'
   | 'http2'
+  | 'httpTls'
 >;
+
+type ProtocolModel = Omit<UpstreamHttpModel, 'httpTls'>;
 
 const HOUR_MS = 3_600_000;
 /** Envoy reads larger heads from upstreams than the 60 KiB it reads from clients (seen on 1.40). */
@@ -46,7 +50,10 @@ interface Choice {
 }
 
 function typedOptions(options: Msg, path: string): UpstreamHttpModel {
-  return build(typedChoice(options, path), sub(options, 'commonHttpProtocolOptions'), null, path);
+  return {
+    ...build(typedChoice(options, path), sub(options, 'commonHttpProtocolOptions'), null, path),
+    httpTls: lowerUpstreamHttpTls(sub(options, 'upstreamHttpProtocolOptions')),
+  };
 }
 
 function typedChoice(options: Msg, path: string): Choice {
@@ -81,10 +88,13 @@ function olderOptions(cluster: Msg, path: string): UpstreamHttpModel {
   const options = both(cluster);
   const fixed = options.http2 === null ? 'http1' : 'http2';
   const protocol = num(cluster, 'protocolSelection') === USE_DOWNSTREAM_PROTOCOL ? 'downstream' : fixed;
-  return build({ protocol, ...options, path }, sub(cluster, 'commonHttpProtocolOptions'), cluster, path);
+  return {
+    ...build({ protocol, ...options, path }, sub(cluster, 'commonHttpProtocolOptions'), cluster, path),
+    httpTls: lowerUpstreamHttpTls(sub(cluster, 'upstreamHttpProtocolOptions')),
+  };
 }
 
-function build(choice: Choice, common: Msg | null, cluster: Msg | null, path: string): UpstreamHttpModel {
+function build(choice: Choice, common: Msg | null, cluster: Msg | null, path: string): ProtocolModel {
   const olderLimit = cluster === null ? 0 : num(cluster, 'maxRequestsPerConnection');
   const where = `${path}.common_http_protocol_options`;
   return {

@@ -13,6 +13,8 @@ export interface DataModel {
 
 /** `TlsCertificate`, checked: the key fits the chain. */
 export interface TlsCertificateModel {
+  /** Name of the secret that it came as; empty when it stands in the context itself. */
+  readonly name: string;
   /** PEM; empty when `pkcs12` is set. */
   readonly chain: DataModel;
   readonly key: DataModel;
@@ -22,6 +24,8 @@ export interface TlsCertificateModel {
   /** Of the leaf, for selection by SNI and key type. Lower case; `*.` wildcards kept. */
   readonly dnsNames: readonly string[];
   readonly keyType: 'rsa' | 'ec' | 'ed25519';
+  /** A directory to watch besides those of the files; empty. */
+  readonly watchedDirectory: string;
 }
 
 /** `SubjectAltNameMatcher`. */
@@ -35,13 +39,15 @@ export interface SanMatchModel {
 
 /** `CertificateValidationContext`. `null` in a context = peers are not verified. */
 export interface TlsValidationModel {
+  /** Name of the secret that it came as; empty. */
+  readonly name: string;
   /** PEM bundle; `null` = no root is configured (a certificate is then not verified against one). */
   readonly trustedCa: DataModel | null;
   /** The operating system's roots. */
   readonly systemRoots: boolean;
   /** SPIFFE validator: roots by trust domain; `null` = not used. */
   readonly trustDomains: readonly { readonly name: string; readonly bundle: DataModel }[] | null;
-  /** Lower-case hex digests of the DER certificate, SHA-256. */
+  /** Lower-case hex digests of the DER certificate, SHA-256. Any of these or of the key digests is enough. */
   readonly certificateHashes: readonly string[];
   /** Base64 SHA-256 digests of the public key. */
   readonly spkiHashes: readonly string[];
@@ -52,10 +58,13 @@ export interface TlsValidationModel {
   readonly maxVerifyDepth: number;
   readonly acceptUntrusted: boolean;
   readonly allowExpired: boolean;
+  readonly watchedDirectory: string;
 }
 
 /** `CommonTlsContext`. */
 export interface TlsCommonModel {
+  /** Number of this context in its configuration: a context whose files were replaced is published under it. */
+  readonly id: number;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
   /** OpenSSL's list for TLS 1.2 joined with `:`, in order; empty = Envoy's default for the role. */
@@ -120,7 +129,12 @@ export type UpstreamTransportModel =
       readonly passTlvs: readonly number[];
       readonly addedTlvs: readonly { readonly type: number; readonly base64: string }[];
     }
-  | { readonly kind: 'internal'; readonly inner: UpstreamTransportModel };
+  | {
+      readonly kind: 'internal';
+      readonly inner: UpstreamTransportModel;
+      /** Metadata handed to the internal listener's connection. */
+      readonly passthrough: readonly { readonly of: 'cluster' | 'host'; readonly name: string }[];
+    };
 
 /** One entry of `transport_socket_matches`, tried in order against the endpoint's `envoy.transport_socket_match`. */
 export interface TransportMatchModel {

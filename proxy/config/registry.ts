@@ -5,12 +5,14 @@
 
 import { readFileSync } from 'node:fs';
 import {
+  clone,
   create,
   createFileRegistry,
   type DescExtension,
   type DescFile,
   type DescMessage,
   fromBinary,
+  type Message,
 } from '@bufbuild/protobuf';
 import { nestedTypes } from '@bufbuild/protobuf/reflect';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
@@ -177,4 +179,9 @@ function headOf(file: Uint8Array): { name: string; package: string; dependencies
     offset = end + length;
   }
   return head;
+}
+
+/** A copy of a message that shares nothing which can change. */
+export function cloneMessage<T extends Message>(message: T): T {
+  return clone(messageDesc(message.$typeName), message) as T;
 }

@@ -273,9 +273,9 @@ t.test('refusals in Envoy’s words', async (t) => {
       "it.filter_chains[0].filters[0]: Didn't find a registered implementation for 'r' with type URL: 'envoy.extensions.filters.network.rbac.v3.RBAC'",
     ],
     [
-      'TLS',
+      'TLS without a certificate',
       { filter_chains: [{ transport_socket: tls, filters: [tcpFilter()] }] },
-      "it.filter_chains[0].transport_socket: Didn't find a registered implementation for 'tls' with type URL: 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext'",
+      'it.filter_chains[0].transport_socket.typed_config.common_tls_context: No TLS certificates found for server context',
     ],
     [
       'a name as address',

@@ -73,8 +73,13 @@ function unexplained(message: Msg, rejectedPaths: readonly string[]): readonly s
   }
   refusals.push(...(ctx.refusals ?? []));
   const explained = (where: string): boolean =>
-    rejectedPaths.some((path) => `${path}.`.startsWith(`${where}.`) || `${where}.`.startsWith(`${path}.`));
+    rejectedPaths.some((path) => isWithin(path, where) || isWithin(where, path));
   return refusals.filter((error) => !explained(error.where.replace(/^\./, ''))).map((error) => error.message);
+}
+
+/** Whether a field path is another one or leads below it. */
+function isWithin(path: string, above: string): boolean {
+  return path === above || path.startsWith(`${above}.`) || path.startsWith(`${above}[`);
 }
 
 t.test('every set field is answered, and lower agrees with the answers', async (t) => {
