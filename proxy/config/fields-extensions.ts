@@ -29,7 +29,9 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.filters.http.cors.v3.Cors', INERT],
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', INERT],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', INERT],
-  ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', leftOut('gRPC messages are not counted')],
+  ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', USED],
+  ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', USED],
+  ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', USED],
   [
     'envoy.extensions.filters.http.compressor.v3.Compressor',
     leftOut('bodies are sent uncompressed, which a client must accept'),

@@ -3,6 +3,7 @@
 import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, warned } from './fields-answer.ts';
 
 const TEST = 'lower-hcm';
+const GRPC_TEST = 'lower-grpc-filters';
 const HCM = 'http_connection_manager.proto';
 const NO_HTTP2 = 'HTTP/2 is not served yet; use AUTO or HTTP1';
 const CORS = 'CORS is not supported yet; remove the policy';
@@ -93,6 +94,19 @@ export const HCM_FIELDS: FieldTable = {
     warned('attempts are logged when they end', 'upstream_log_options'),
     warned('the stats are always kept', 'suppress_grpc_request_failure_code_stats'),
     warned('attempts are not logged; use access_log of the connection manager', 'upstream_log'),
+  ),
+
+  'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig': fields(
+    honoured(
+      GRPC_TEST,
+      'emit_filter_state individual_method_stats_allowlist stats_for_all_methods enable_upstream_stats replace_dots_in_grpc_service_name',
+    ),
+  ),
+  'envoy.config.core.v3.GrpcMethodList': fields(honoured(GRPC_TEST, 'services')),
+  'envoy.config.core.v3.GrpcMethodList.Service': fields(honoured(GRPC_TEST, 'name method_names')),
+  'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb': fields(),
+  'envoy.extensions.filters.http.grpc_http1_bridge.v3.Config': fields(
+    honoured(GRPC_TEST, 'upgrade_protobuf_to_grpc ignore_query_parameters'),
   ),
 
   // Filters that do nothing unless a field is set

@@ -6,10 +6,31 @@ import { unpackAny } from './any.ts';
 import { EXTENSION_ANSWERS, factoryName, isLeftOut, missingImplementation } from './fields-extensions.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
 import type { LowerContext } from './lower-common.ts';
+import { lowerGrpcBridge, lowerGrpcStats } from './lower-grpc-filters.ts';
 import { bool, list, type Msg, oneofCase, str, strings } from './message.ts';
 import type { HttpFilterModel, RouterModel } from './model-http.ts';
 
 const ROUTER = 'envoy.extensions.filters.http.router.v3.Router';
+
+/** Filters that act, by the type of their configuration. */
+const FILTERS: ReadonlyMap<string, (name: string, config: Msg) => HttpFilterModel> = new Map([
+  [
+    'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig',
+    (name: string, config: Msg): HttpFilterModel => ({ kind: 'grpc_stats', name, config: lowerGrpcStats(config) }),
+  ],
+  [
+    'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
+    (name: string): HttpFilterModel => ({ kind: 'grpc_web', name }),
+  ],
+  [
+    'envoy.extensions.filters.http.grpc_http1_bridge.v3.Config',
+    (name: string, config: Msg): HttpFilterModel => ({
+      kind: 'grpc_http1_bridge',
+      name,
+      config: lowerGrpcBridge(config),
+    }),
+  ],
+]);
 
 export function lowerHttpFilters(filters: readonly Msg[], ctx: LowerContext, path: string): readonly HttpFilterModel[] {
   // Envoy takes an empty chain and then leaves every request without an answer
@@ -48,7 +69,9 @@ function lowerHttpFilter(message: Msg, last: boolean, ctx: LowerContext, path: s
   if (disabled || isLeftOut(typeName, ctx.options.skipTypes) || EXTENSION_ANSWERS.get(typeName)?.kind === 'inert') {
     return { kind: 'inert', name, typeUrl };
   }
-  throw missingImplementation(name, typeName, path);
+  const lower = FILTERS.get(typeName);
+  if (lower === undefined) throw missingImplementation(name, typeName, path);
+  return lower(name, config);
 }
 
 function lowerRouter(message: Msg, ctx: LowerContext, path: string): RouterModel {

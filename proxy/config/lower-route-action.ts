@@ -7,6 +7,7 @@ import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lowe
 import { wholeMs } from './lower-duration.ts';
 import { lowerHeaderMatch } from './lower-header-match.ts';
 import { lowerHeaderMutations } from './lower-header-mutations.ts';
+import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRegexRewrite } from './lower-route-reply.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
 import type { JsonObject } from './model.ts';
@@ -171,6 +172,7 @@ function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): Weig
     name,
     clusterHeader,
     weight,
+    filters: lowerRouteFilters(message, path),
     headers: lowerHeaderMutations(message, path),
     hostRewriteLiteral: wireString(oneofCase<string>(message, 'hostRewriteSpecifier', 'hostRewriteLiteral') ?? ''),
     metadataMatch: lbMetadata(sub(message, 'metadataMatch')),

@@ -5,6 +5,7 @@ import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lowe
 import { lowerHeaderMatch } from './lower-header-match.ts';
 import { lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerRetryPolicy, lowerRouteAction, type RouteScope } from './lower-route-action.ts';
+import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRouteMatch } from './lower-route-match.ts';
 import { lowerDirectResponse, lowerRedirect } from './lower-route-reply.ts';
 import { bool, has, list, type Msg, num, oneof, str, strings, sub } from './message.ts';
@@ -47,6 +48,7 @@ export function lowerRouteConfig(message: Msg, ctx: LowerContext, path: string):
     ignorePathParametersInPathMatching: bool(message, 'ignorePathParametersInPathMatching'),
     maxDirectResponseBodySizeBytes,
     metadata: lowerMetadata(sub(message, 'metadata')),
+    filters: lowerRouteFilters(message, path),
   };
 }
 
@@ -95,6 +97,7 @@ export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string):
     includeAttemptCountInResponse: bool(message, 'includeAttemptCountInResponse'),
     includeIsTimeoutRetryHeader: bool(message, 'includeIsTimeoutRetryHeader'),
     metadata: lowerMetadata(sub(message, 'metadata')),
+    filters: lowerRouteFilters(message, path),
   };
 }
 
@@ -128,6 +131,7 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
     metadata: lowerMetadata(sub(message, 'metadata')),
     requestBodyBufferLimitBytes: bufferLimit(message, scope.requestBodyBufferLimitBytes),
     statPrefix: str(message, 'statPrefix'),
+    filters: lowerRouteFilters(message, path),
   };
 }
 

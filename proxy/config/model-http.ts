@@ -133,8 +133,29 @@ export interface BodyFormatModel {
 
 export type HttpFilterModel =
   | { readonly kind: 'router'; readonly config: RouterModel }
+  | { readonly kind: 'grpc_stats'; readonly name: string; readonly config: GrpcStatsModel }
+  | { readonly kind: 'grpc_web'; readonly name: string }
+  | { readonly kind: 'grpc_http1_bridge'; readonly name: string; readonly config: GrpcBridgeModel }
   /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
   | { readonly kind: 'inert'; readonly name: string; readonly typeUrl: string };
+
+export interface GrpcStatsModel {
+  readonly emitFilterState: boolean;
+  /** Every method has stats of its own. */
+  readonly allMethods: boolean;
+  /** These methods have stats of their own; `null` = not set. */
+  readonly allowlist: readonly { readonly service: string; readonly methods: readonly string[] }[] | null;
+  readonly upstreamStats: boolean;
+  readonly replaceDots: boolean;
+}
+
+export interface GrpcBridgeModel {
+  readonly upgradeProtobuf: boolean;
+  readonly ignoreQueryParameters: boolean;
+}
+
+/** `typed_per_filter_config` of one level: filter name → what it says; `null` = nothing. */
+export type RouteFiltersModel = { readonly [filter: string]: { readonly disabled: boolean } } | null;
 
 export interface RouterModel {
   readonly dynamicStats: boolean;
@@ -159,6 +180,7 @@ export interface RouteConfigModel {
   readonly ignorePathParametersInPathMatching: boolean;
   readonly maxDirectResponseBodySizeBytes: number;
   readonly metadata: MetadataModel;
+  readonly filters: RouteFiltersModel;
 }
 
 export interface VirtualHostModel {
@@ -173,6 +195,7 @@ export interface VirtualHostModel {
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
   readonly metadata: MetadataModel;
+  readonly filters: RouteFiltersModel;
 }
 
 export interface RouteModel {
@@ -187,6 +210,7 @@ export interface RouteModel {
   /** 0 = the connection's limit. */
   readonly requestBodyBufferLimitBytes: number;
   readonly statPrefix: string;
+  readonly filters: RouteFiltersModel;
 }
 
 export interface RouteMatchModel {
@@ -282,6 +306,7 @@ export interface WeightedClusterModel {
   readonly headers: HeaderMutationsModel;
   readonly hostRewriteLiteral: string;
   readonly metadataMatch: JsonObject | null;
+  readonly filters: RouteFiltersModel;
 }
 
 export interface RetryPolicyModel {

@@ -3,6 +3,7 @@
 
 import { HeaderMap } from '../codec/headers.ts';
 import type { BodyFormatModel, LocalReplyModel } from '../config/model-http.ts';
+import { grpcMessage, grpcStatusOf } from '../filter/grpc-status.ts';
 import { compileLogFilter } from '../observe/access-log-filter.ts';
 import { compileFormat, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
@@ -19,19 +20,6 @@ export interface LocalReply {
 
 /** Changes status, body and content type of an answer before it is framed. */
 export type ReplyRewrite = (info: StreamInfo, reply: LocalReply) => string;
-
-/** HTTP status → gRPC status of a local reply (Envoy: grpc/status.cc). */
-const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
-  [400, 13],
-  [401, 16],
-  [403, 7],
-  [404, 12],
-  [429, 14],
-  [502, 14],
-  [503, 14],
-  [504, 14],
-]);
-const GRPC_UNKNOWN = 2;
 
 /** Replies whose gRPC status does not follow from their HTTP status, by their details. */
 const GRPC_STATUS_OF_DETAILS: ReadonlyMap<string, number> = new Map([['max_duration_timeout', 4]]);
@@ -74,18 +62,10 @@ function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {
   const { headers } = reply;
   headers.remove('content-length');
   headers.set('content-type', 'application/grpc');
-  const status = GRPC_STATUS_OF_DETAILS.get(stream.details) ?? GRPC_STATUS.get(reply.status) ?? GRPC_UNKNOWN;
+  const status = GRPC_STATUS_OF_DETAILS.get(stream.details) ?? grpcStatusOf(reply.status);
   headers.set('grpc-status', `${status}`);
-  if (reply.body !== '' && stream.method !== 'HEAD') headers.set('grpc-message', percentEncode(reply.body));
+  if (reply.body !== '' && stream.method !== 'HEAD') headers.set('grpc-message', grpcMessage(reply.body));
   return { status: 200, body: '', headers };
-}
-
-/** gRPC's percent encoding: printable ASCII but `%` stands as it is. */
-function percentEncode(latin1: string): string {
-  return latin1.replace(
-    /[^\x20-\x24\x26-\x7e]/g,
-    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  );
 }
 
 /** Compiles `local_reply_config`; `null` when it changes nothing. */

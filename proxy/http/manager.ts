@@ -5,6 +5,8 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { H1Options } from '../codec/http1.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
+import { compileFilters } from '../filter/compile.ts';
+import type { HttpFilter } from '../filter/filter.ts';
 import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
@@ -69,6 +71,8 @@ export class HttpManager {
   readonly codecOptions: H1Options;
   readonly clock: HttpDate;
   readonly router: Router;
+  /** In configured order, without the router; `null` = none acts. */
+  readonly filters: readonly HttpFilter[] | null;
   routes: RouteTable;
   readonly bufferLimitBytes: number;
   readonly isInternal: (ip: string) => boolean;
@@ -112,6 +116,7 @@ export class HttpManager {
     this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);
     this.localReply = compileLocalReply(model.localReply);
     this.upgrades = new Map(model.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled]));
+    this.filters = compileFilters(model.httpFilters, env.stats);
     const filter = model.httpFilters[model.httpFilters.length - 1];
     if (filter === undefined || filter.kind !== 'router') throw new Error('the last HTTP filter is not the router');
     this.router = new Router(filter.config, env.runtime, env.stats, prefix);
@@ -231,5 +236,6 @@ function emptyRoutes(name: string): RouteConfigModel {
     ignorePathParametersInPathMatching: false,
     maxDirectResponseBodySizeBytes: 4096,
     metadata: {},
+    filters: null,
   };
 }

@@ -6,6 +6,8 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
 import type { BodyFormatModel } from '../config/model-http.ts';
+import { isGrpcContentType } from '../filter/grpc-frames.ts';
+import { type FilterRun, openRun } from '../filter/run.ts';
 import type { AccessLogger } from '../observe/access-log.ts';
 import {
   HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE,
@@ -47,6 +49,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   random: number;
   route: CompiledRoute | null;
   request: RouterRequest | null;
+  /** `null` = no filter acts on this request. */
+  filters: FilterRun | null;
   isGrpc: boolean;
   hasEnvoyHeaders: boolean;
   requestComplete: boolean;
@@ -76,6 +80,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.random = 0;
     this.route = null;
     this.request = null;
+    this.filters = null;
     this.isGrpc = false;
     this.hasEnvoyHeaders = false;
     this.requestComplete = false;
@@ -139,7 +144,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (model.requestHeadersTimeoutMs > 0) this.timers.headers.cancel();
     if (endStream) this.endRequest();
     else this.armRequestTimers();
-    this.isGrpc = (head.known & KNOWN_CONTENT_TYPE) !== 0 && isGrpcType(headers.get('content-type'));
+    this.isGrpc = (head.known & KNOWN_CONTENT_TYPE) !== 0 && isGrpcContentType(headers.get('content-type'));
     this.hasEnvoyHeaders = (head.known & KNOWN_ENVOY) !== 0;
 
     if (!head.hasAuthority) {
@@ -157,8 +162,9 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (manager.startLog !== null) this.logStart(manager.startLog, headers);
     if (head.upgrade && !this.admitUpgrade(headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
-    this.request = manager.router.start(this, headers, endStream);
-    if (this.request !== null && this.over) this.request.cancel();
+    this.filters = manager.filters === null ? null : openRun(manager.filters, this);
+    if (this.filters === null) this.enterRouter(headers, endStream);
+    else this.filters.requestHead(headers, endStream);
   }
 
   onData(chunk: Uint8Array, endStream: boolean): void {
@@ -166,14 +172,16 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.requestBodyBytes += chunk.length;
     if (endStream) this.endRequest();
     if (this.idleMs > 0) this.timers.idle.refresh();
-    if (this.request !== null) this.request.onData(chunk, endStream);
+    if (this.filters !== null) this.filters.requestData(chunk, endStream);
+    else if (this.request !== null) this.request.onData(chunk, endStream);
   }
 
   onTrailers(trailers: HeaderMap | null): void {
     if (this.over) return;
     this.requestTrailers = trailers;
     this.endRequest();
-    if (this.request !== null) this.request.onTrailers(trailers);
+    if (this.filters !== null) this.filters.requestTrailers(trailers);
+    else if (this.request !== null) this.request.onTrailers(trailers);
   }
 
   /** The peer takes bytes again. */
@@ -233,6 +241,22 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.timers.log.arm(manager.model.accessLogFlushIntervalMs);
   }
 
+  // === From the filters ===
+
+  enterRouter(headers: HeaderMap, endStream: boolean): void {
+    if (this.over) return;
+    this.request = this.manager.router.start(this, headers, endStream);
+    if (this.request !== null && this.over) this.request.cancel();
+  }
+
+  routeData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.request !== null) this.request.onData(chunk, endStream);
+  }
+
+  routeTrailers(trailers: HeaderMap | null): void {
+    if (this.request !== null) this.request.onTrailers(trailers);
+  }
+
   // === From the router ===
 
   respondInformational(status: number, headers: HeaderMap): void {
@@ -243,6 +267,12 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   respondHead(status: number, headers: HeaderMap, endStream: boolean): void {
+    // An answer of our own to what became of an answer goes around the filters: they have seen one.
+    if (this.filters !== null && !this.filters.responseBegun) this.filters.responseHead(status, headers, endStream);
+    else this.sendHead(status, headers, endStream);
+  }
+
+  sendHead(status: number, headers: HeaderMap, endStream: boolean): void {
     const { manager } = this;
     this.status = status;
     this.responseHeaders = headers;
@@ -257,6 +287,11 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   respondData(chunk: Uint8Array, endStream: boolean): boolean {
+    if (this.filters !== null) return this.filters.responseData(chunk, endStream);
+    return this.sendData(chunk, endStream);
+  }
+
+  sendData(chunk: Uint8Array, endStream: boolean): boolean {
     if (this.over) return true;
     this.responseBodyBytes += chunk.length;
     if (this.idleMs > 0) this.timers.idle.refresh();
@@ -266,6 +301,11 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   respondTrailers(trailers: HeaderMap): void {
+    if (this.filters !== null) this.filters.responseTrailers(trailers);
+    else this.sendTrailers(trailers);
+  }
+
+  sendTrailers(trailers: HeaderMap): void {
     if (this.over) return;
     this.responseTrailers = trailers;
     this.writer.writeTrailers(trailers);
@@ -427,6 +467,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     // Envoy counts every stream here that ends before both directions have, whoever ends it.
     if (!this.requestComplete || !this.responseComplete) this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
     this.timers.cancel();
+    if (this.filters !== null) this.filters.finish();
     if (this.request !== null) this.request.cancel();
     if (this.upgrade !== '') this.manager.uncount(HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE);
     this.measureDownstream();
@@ -444,10 +485,3 @@ const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([
   [431, 'Request Header Fields Too Large'],
   [501, 'Not Implemented'],
 ]);
-
-function isGrpcType(contentType: string | null): boolean {
-  if (contentType === null || !contentType.startsWith('application/grpc')) return false;
-  const next = contentType.charCodeAt(16);
-  // `application/grpc`, `application/grpc+proto`, `application/grpc;…`
-  return Number.isNaN(next) || next === 0x2b || next === 0x3b;
-}

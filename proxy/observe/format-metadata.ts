@@ -11,7 +11,8 @@ import {
   stringOperator,
   treeOperator,
 } from './format-operator.ts';
-import type { StreamInfo } from './stream-info.ts';
+import { jsonOfTree, jsonString } from './json-text.ts';
+import type { FilterStateObject, StreamInfo } from './stream-info.ts';
 
 type Source = (info: StreamInfo) => JsonObject | null | undefined;
 
@@ -56,7 +57,7 @@ const anyMetadata: OperatorFactory = (argument, max) => {
   return metadataOperator(source, keys.length === 0 ? [''] : keys, max);
 };
 
-/** Filter state objects are strings (latin1 images) here; `TYPED` writes them as the JSON of a `StringValue`, that is quoted. */
+/** `TYPED` writes a string object as the JSON of a `StringValue`, that is quoted. */
 const filterState: OperatorFactory = (argument, max, name) => {
   const [key = '', kind = 'TYPED', field] = argument.split(':');
   if (key === '') throw new ConfigError('Invalid filter state configuration, key cannot be empty.');
@@ -66,29 +67,53 @@ const filterState: OperatorFactory = (argument, max, name) => {
   if ((kind === 'FIELD') !== (field !== undefined)) {
     throw new ConfigError('Invalid filter state serialize type, FIELD should be used with the field name.');
   }
-  const ofStream = (info: StreamInfo): string | null => info.filterState?.get(key) ?? null;
+  type State = string | FilterStateObject | null;
+  const ofStream = (info: StreamInfo): State => info.filterState?.get(key) ?? null;
   // The upstream's filter state is what the stream shared with it, once there is a connection.
   const read =
     name === 'UPSTREAM_FILTER_STATE'
-      ? (info: StreamInfo) => (info.upstreamLocalAddress === '' ? null : ofStream(info))
+      ? (info: StreamInfo): State => (info.upstreamLocalAddress === '' ? null : ofStream(info))
       : ofStream;
-  // A string object has no fields.
-  if (kind === 'FIELD') return stringOperator(() => null);
-  if (kind === 'PLAIN') {
+  const textOf = (info: StreamInfo): string | null => {
+    const state = read(info);
+    if (state === null) return null;
+    // A string object has no fields.
+    if (kind === 'FIELD') return typeof state === 'string' ? null : state.field(field as string);
+    return typeof state === 'string' ? state : state.plain();
+  };
+  if (kind !== 'TYPED') {
     return stringOperator((info) => {
-      const value = read(info);
+      const value = textOf(info);
       return value === null ? null : cut(value, max);
     });
   }
-  const { json } = stringOperator(read);
+  const json = (info: StreamInfo): string | null => {
+    const state = read(info);
+    if (state === null) return null;
+    if (typeof state === 'string') return jsonString(state);
+    const tree = state.typed();
+    return tree === null ? null : jsonOfTree(tree);
+  };
   return {
     text: (info) => {
-      const value = json(info);
+      const state = read(info);
+      const tree = state === null || typeof state === 'string' ? null : state.typed();
+      const value = tree === null ? json(info) : jsonOfTree(camelNames(tree));
       return value === null ? null : cut(value, max);
     },
     json,
   };
 };
+
+/** As Envoy prints messages: in JSON formats with the names of the `.proto`, in text with those of proto JSON. */
+function camelNames(tree: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(tree).map(([name, value]) => [
+      name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  );
+}
 
 /** Operators over metadata and filter state. */
 export const METADATA_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<string, OperatorFactory>([

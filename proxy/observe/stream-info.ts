@@ -92,6 +92,16 @@ export interface UpstreamHostInfo {
   readonly metadata: MetadataModel;
 }
 
+/** An object that a filter keeps with the stream for others to read. */
+export interface FilterStateObject {
+  /** Printed as text; `null` = it has no such form. */
+  plain(): string | null;
+  /** Printed as JSON: the object's message with the field names of its `.proto`. */
+  typed(): JsonObject | null;
+  /** One field as text; `null` = no such field. */
+  field(name: string): string | null;
+}
+
 /** What formatters, log filters and header mutations read; the connection manager and the TCP proxy fill it. */
 export class StreamInfo {
   readonly connection: ConnectionInfo;
@@ -177,7 +187,8 @@ export class StreamInfo {
   attemptCount: number;
   /** Namespace → struct; `null` until someone writes. */
   dynamicMetadata: { [namespace: string]: JsonObject } | null;
-  filterState: Map<string, string> | null;
+  /** Plain strings are string objects, as latin1 images. */
+  filterState: Map<string, string | FilterStateObject> | null;
   routeMetadata: JsonObject | null;
   clusterMetadata: JsonObject | null;
   virtualHostMetadata: JsonObject | null;

@@ -7,6 +7,7 @@ import type {
   HeaderMutationsModel,
   RouteActionModel,
   RouteConfigModel,
+  RouteFiltersModel,
   RouteModel,
   VirtualHostModel,
 } from '../config/model-http.ts';
@@ -21,6 +22,8 @@ import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts
 
 /** Targets named by a request header that are remembered, per route. */
 const HEADER_TARGETS_MAX = 1_000;
+
+const NO_FILTERS: ReadonlySet<string> = new Set();
 
 /** What surrounds a route. */
 export interface RouteScope {
@@ -62,10 +65,37 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
       forward === null || forward.upgrades.length === 0
         ? null
         : new Map(forward.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled])),
+    filtersOff: compileFiltersOff(forward, model, scope),
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
     ...compileStats(model, scope),
   };
+}
+
+/** The most specific level that names a filter decides. */
+function filtersOffAt(levels: readonly RouteFiltersModel[]): ReadonlySet<string> {
+  const off = new Set<string>();
+  for (const level of levels) {
+    for (const [name, { disabled }] of Object.entries(level ?? {})) {
+      if (disabled) off.add(name);
+      else off.delete(name);
+    }
+  }
+  return off;
+}
+
+function compileFiltersOff(
+  action: RouteActionModel | null,
+  model: RouteModel,
+  scope: RouteScope,
+): CompiledRoute['filtersOff'] {
+  const { cluster } = action ?? { cluster: null };
+  if (cluster?.kind === 'weighted' && cluster.clusters.some((entry) => entry.filters !== null)) {
+    const target = compileWeighted(cluster, model, scope);
+    return (info, headers, random) => target(info, headers, random)?.filtersOff ?? NO_FILTERS;
+  }
+  const off = filtersOffAt([scope.config.filters, scope.virtualHost.filters, model.filters]);
+  return off.size === 0 ? null : () => off;
 }
 
 /** What a request of the route is counted under, besides its cluster. */
@@ -118,12 +148,14 @@ function makeTarget(
   levels: readonly HeaderMutationsModel[],
   hostRewriteLiteral: string,
   scope: RouteScope,
+  filtersOff: ReadonlySet<string> = NO_FILTERS,
 ): CompiledTarget {
   return {
     cluster: scope.clusters.ref(name),
     mutateRequest: requestMutations(levels, scope),
     mutateResponse: responseMutations(levels, scope),
     hostRewriteLiteral,
+    filtersOff,
   };
 }
 
@@ -132,6 +164,7 @@ function compileHeaderTarget(
   levels: readonly HeaderMutationsModel[],
   hostRewriteLiteral: string,
   scope: RouteScope,
+  filtersOff: ReadonlySet<string> = NO_FILTERS,
 ): NonNullable<CompiledRoute['target']> {
   const known = new Map<string, CompiledTarget>();
   return (_info, headers) => {
@@ -139,7 +172,7 @@ function compileHeaderTarget(
     if (name === null || name === '') return null;
     let target = known.get(name);
     if (target === undefined) {
-      target = makeTarget(name, levels, hostRewriteLiteral, scope);
+      target = makeTarget(name, levels, hostRewriteLiteral, scope, filtersOff);
       if (known.size < HEADER_TARGETS_MAX) known.set(name, target);
     }
     return target;
@@ -156,10 +189,11 @@ function compileWeighted(
   const { headerName, runtimeKeyPrefix } = weighted;
   const picks = weighted.clusters.map((cluster) => {
     const levels = [cluster.headers, model.headers];
+    const off = filtersOffAt([scope.config.filters, scope.virtualHost.filters, model.filters, cluster.filters]);
     const target =
       cluster.clusterHeader !== ''
-        ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope)
-        : constant(makeTarget(cluster.name, levels, cluster.hostRewriteLiteral, scope));
+        ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope, off)
+        : constant(makeTarget(cluster.name, levels, cluster.hostRewriteLiteral, scope, off));
     const given = runtimeKeyPrefix === '' ? null : scope.runtimeValue(`${runtimeKeyPrefix}.${cluster.name}`);
     return { weight: typeof given === 'number' ? given : cluster.weight, target };
   });

@@ -16,6 +16,9 @@ import type { RouteStats } from './route-stats.ts';
 /** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
 export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
 
+/** Says which HTTP filters are off for a request. */
+export type FiltersOff = (info: StreamInfo, headers: HeaderMap, random: number) => ReadonlySet<string>;
+
 /** A route compiled for one worker. One shape for all kinds. */
 export interface CompiledRoute {
   readonly model: RouteModel;
@@ -49,6 +52,8 @@ export interface CompiledRoute {
   readonly upgrades: ReadonlyMap<string, boolean> | null;
   /** Response mutations for answers without a target (direct responses, redirects): route, virtual host, configuration. */
   readonly mutateLocalResponse: Mutate | null;
+  /** Names of the HTTP filters that are off for a request of this route; `null` = none. */
+  readonly filtersOff: FiltersOff | null;
   /** `retry` compiled; `null` = none. */
   readonly retryPolicy: RetryPolicy | null;
   /** By virtual cluster name; `null` = the virtual host has none. */
@@ -63,6 +68,8 @@ export interface CompiledTarget {
   readonly mutateRequest: Mutate | null;
   readonly mutateResponse: Mutate | null;
   readonly hostRewriteLiteral: string;
+  /** As `CompiledRoute.filtersOff`, where the target has its own word in it. */
+  readonly filtersOff: ReadonlySet<string>;
 }
 
 export type RouteResult =

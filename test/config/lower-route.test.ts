@@ -69,6 +69,7 @@ t.test('route configuration', async (t) => {
     ignorePathParametersInPathMatching: false,
     maxDirectResponseBodySizeBytes: 4096,
     metadata: {},
+    filters: null,
   };
   t.same(lower({}), DEFAULTS);
   t.same(
@@ -92,6 +93,7 @@ t.test('route configuration', async (t) => {
       ignorePathParametersInPathMatching: true,
       maxDirectResponseBodySizeBytes: 1,
       metadata: { a: { b: 1 } },
+      filters: null,
     },
   );
 });
@@ -127,6 +129,7 @@ t.test('virtual host', async (t) => {
     includeAttemptCountInResponse: false,
     includeIsTimeoutRetryHeader: false,
     metadata: {},
+    filters: null,
   });
   t.match(full, {
     requireTls: 'external_only',
@@ -136,6 +139,7 @@ t.test('virtual host', async (t) => {
     includeAttemptCountInResponse: true,
     includeIsTimeoutRetryHeader: true,
     metadata: { a: {} },
+    filters: { 'envoy.filters.http.cors': { disabled: false } },
   });
 });
 
@@ -157,6 +161,7 @@ t.test('route', async (t) => {
     decoratorOperation: '',
     decoratorPropagate: true,
     metadata: {},
+    filters: null,
     requestBodyBufferLimitBytes: 0,
     statPrefix: '',
   });
@@ -180,6 +185,7 @@ t.test('route', async (t) => {
     decoratorOperation: 'op',
     decoratorPropagate: false,
     metadata: { a: { b: [1] } },
+    filters: null,
     requestBodyBufferLimitBytes: 12,
     statPrefix: 'st',
   });

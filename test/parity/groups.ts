@@ -7,6 +7,7 @@ import { failures } from './scenarios/failures.ts';
 import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
+import { grpcFilters } from './scenarios/grpc.ts';
 import { http1 } from './scenarios/http1.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
@@ -41,4 +42,5 @@ export const GROUPS: readonly Group[] = [
   someStats,
   noStats,
   capture,
+  grpcFilters,
 ];

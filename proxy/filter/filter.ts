@@ -1,0 +1,75 @@
+// Contract of HTTP filters: what stands between the connection manager and the router.
+//
+// A filter is compiled once per connection manager. For each request it acts on, it opens a call: an object with only
+// the hooks it needs. Requests pass the filters in configured order, responses in reverse order. Hooks of one direction
+// come in message order; `onDone` comes once, last.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
+import type { ReplyHeaders } from '../router/downstream.ts';
+import type { CompiledRoute } from '../router/route.ts';
+
+/** Go on with the next filter. */
+export const CONTINUE = 0;
+/**
+ * This message stops here until the filter resumes it. Body that follows is still given to the filter, which keeps or
+ * drops it (returns `null`); without a body hook its sender is held instead.
+ */
+export const PAUSE = 1;
+/** The filter has answered the request itself. */
+export const REPLIED = 2;
+export type Verdict = typeof CONTINUE | typeof PAUSE | typeof REPLIED;
+
+/** What a filter may know of its request, and the answer it may give. */
+export interface FilterStream extends StreamInfo {
+  /** Never `null` while a filter is asked. */
+  readonly requestHeaders: HeaderMap | null;
+  readonly route: CompiledRoute | null;
+  readonly isGrpc: boolean;
+  /** 32 random bits of the request. */
+  readonly random: number;
+  /** Bytes of body that a filter may keep, per direction. */
+  readonly bufferLimitBytes: number;
+  localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
+}
+
+/** One request as one filter sees it. All hooks are optional; the prototype of a class decides, not the request. */
+export interface FilterCall {
+  onRequestHead?(headers: HeaderMap, endStream: boolean): Verdict;
+  /**
+   * @param chunk valid during the call; empty when it only carries the end
+   * @returns what goes on in its place; `null` = nothing, not even the end
+   */
+  onRequestData?(chunk: Uint8Array, endStream: boolean): Uint8Array | null;
+  onRequestTrailers?(trailers: HeaderMap): Verdict;
+  /** `headers` may be changed; the status is changed by the run (`setStatus`). */
+  onResponseHead?(status: number, headers: HeaderMap, endStream: boolean): Verdict;
+  /** As `onRequestData`. */
+  onResponseData?(chunk: Uint8Array, endStream: boolean): Uint8Array | null;
+  /** `PAUSE`: the trailers go no further; the filter ends the response by other means. */
+  onResponseTrailers?(trailers: HeaderMap): Verdict;
+  onDone?(): void;
+}
+
+/** How a call drives what it has paused. `at` is the position given to `open`. */
+export interface FilterRunControl {
+  readonly stream: FilterStream;
+  /** Lets a paused request head go on. */
+  resumeRequest(at: number): void;
+  /** Sends body towards the upstream, behind the filter. */
+  sendRequestData(at: number, chunk: Uint8Array, endStream: boolean): void;
+  /** Lets a paused response head go on. @param endStream nothing follows it */
+  resumeResponse(at: number, endStream: boolean): void;
+  /** Sends body towards the downstream, behind the filter. */
+  sendResponseData(at: number, chunk: Uint8Array, endStream: boolean): void;
+  /** Changes the status of a response whose head has not gone on yet. */
+  setStatus(status: number): void;
+}
+
+/** One filter of one connection manager. */
+export interface HttpFilter {
+  /** The configured name, by which routes address it. */
+  readonly name: string;
+  /** @returns `null` when the filter has nothing to do with this request */
+  open(run: FilterRunControl, at: number): FilterCall | null;
+}

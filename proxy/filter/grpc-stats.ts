@@ -1,0 +1,130 @@
+// Counts gRPC messages and outcomes (Envoy: extensions.filters.http.grpc_stats.v3).
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { JsonObject } from '../config/model.ts';
+import type { GrpcStatsModel } from '../config/model-http.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import type { FilterStateObject } from '../observe/stream-info.ts';
+import {
+  CONTINUE,
+  type FilterCall,
+  type FilterRunControl,
+  type FilterStream,
+  type HttpFilter,
+  type Verdict,
+} from './filter.ts';
+import { clusterOf, type GrpcCells, GrpcCounts, type GrpcMethod, grpcMethodOf } from './grpc-counts.ts';
+import { FrameWalk } from './grpc-frames.ts';
+
+/** Under which the message counts of a call are kept as filter state. */
+const STATE_KEY = 'envoy.filters.http.grpc_stats';
+
+/** Whose stats a method goes to; `null` = the cluster's. */
+type MethodChoice = (method: GrpcMethod) => GrpcMethod | null;
+
+/** Compiles the filter for one connection manager. @param name as configured */
+export function compileGrpcStats(name: string, model: GrpcStatsModel, stats: StatsStore): HttpFilter {
+  const counts = new GrpcCounts(stats, 'grpc');
+  const choose = compileChoice(model);
+  return {
+    name,
+    open: ({ stream }: FilterRunControl) => {
+      if (!stream.isGrpc && !hasGrpcBody(stream)) return null;
+      const headers = stream.requestHeaders as HeaderMap;
+      const method = grpcMethodOf(stream.path);
+      const cluster = method === null ? '' : clusterOf(stream, headers);
+      const cells = method === null || cluster === '' ? null : counts.of(cluster, choose(method));
+      if (cells === null && !model.emitFilterState) return null;
+      return new GrpcStatsCall(stream, cells, model);
+    },
+  };
+}
+
+/** A filter before this one may have turned the request into gRPC. */
+function hasGrpcBody(stream: FilterStream): boolean {
+  return stream.requestHeaders?.get('content-type') === 'application/grpc';
+}
+
+function compileChoice(model: GrpcStatsModel): MethodChoice {
+  const { allMethods, allowlist, replaceDots } = model;
+  if (allowlist !== null) {
+    const allowed = new Set(
+      allowlist.flatMap(({ service, methods }) => methods.map((method) => `${service}/${method}`)),
+    );
+    return (method) => (allowed.has(`${method.service}/${method.method}`) ? method : null);
+  }
+  if (!allMethods) return () => null;
+  return (method) => {
+    return replaceDots ? { service: method.service.replaceAll('.', '_'), method: method.method } : method;
+  };
+}
+
+class GrpcStatsCall implements FilterCall, FilterStateObject {
+  private readonly stream: FilterStream;
+  private readonly cells: GrpcCells | null;
+  private readonly model: GrpcStatsModel;
+  private readonly requests: FrameWalk;
+  private readonly responses: FrameWalk;
+
+  constructor(stream: FilterStream, cells: GrpcCells | null, model: GrpcStatsModel) {
+    this.stream = stream;
+    this.cells = cells;
+    this.model = model;
+    this.requests = new FrameWalk();
+    this.responses = new FrameWalk();
+  }
+
+  onRequestData(chunk: Uint8Array): Uint8Array {
+    this.count('request', this.requests, chunk);
+    return chunk;
+  }
+
+  onResponseHead(_status: number, headers: HeaderMap, endStream: boolean): Verdict {
+    if (endStream) this.end(headers);
+    return CONTINUE;
+  }
+
+  onResponseData(chunk: Uint8Array): Uint8Array {
+    this.count('response', this.responses, chunk);
+    return chunk;
+  }
+
+  onResponseTrailers(trailers: HeaderMap): Verdict {
+    this.end(trailers);
+    return CONTINUE;
+  }
+
+  plain(): string {
+    return `${this.requests.frames},${this.responses.frames}`;
+  }
+
+  /** As in proto JSON, 64-bit numbers are strings and zeros are left out. */
+  typed(): JsonObject {
+    const out: { [name: string]: string } = {};
+    if (this.requests.frames > 0) out['request_message_count'] = `${this.requests.frames}`;
+    if (this.responses.frames > 0) out['response_message_count'] = `${this.responses.frames}`;
+    return out;
+  }
+
+  field(): null {
+    return null;
+  }
+
+  private count(direction: 'request' | 'response', walk: FrameWalk, chunk: Uint8Array): void {
+    const before = walk.frames;
+    walk.walk(chunk);
+    if (walk.frames === before) return;
+    this.cells?.messages(direction, walk.frames - before);
+    if (!this.model.emitFilterState) return;
+    this.stream.filterState ??= new Map();
+    this.stream.filterState.set(STATE_KEY, this);
+  }
+
+  private end(headers: HeaderMap): void {
+    const { cells, stream } = this;
+    if (cells === null) return;
+    cells.outcome(headers.get('grpc-status'));
+    if (this.model.upstreamStats && stream.requestRxEndMs >= 0)
+      cells.upstreamTime(performance.now() - stream.requestRxEndMs);
+  }
+}

@@ -1,0 +1,225 @@
+// The filters of one request: walks the calls in order for the request, in reverse order for the response, and holds
+// what a call has paused. Exists only for requests that some filter acts on.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import {
+  CONTINUE,
+  type FilterCall,
+  type FilterRunControl,
+  type FilterStream,
+  type HttpFilter,
+  PAUSE,
+} from './filter.ts';
+
+/** What a run needs of the connection manager's stream. */
+export interface FilteredStream extends FilterStream {
+  /** The request has passed all filters. */
+  enterRouter(headers: HeaderMap, endStream: boolean): void;
+  routeData(chunk: Uint8Array, endStream: boolean): void;
+  routeTrailers(trailers: HeaderMap | null): void;
+  /** The response has passed all filters. */
+  sendHead(status: number, headers: HeaderMap, endStream: boolean): void;
+  sendData(chunk: Uint8Array, endStream: boolean): boolean;
+  sendTrailers(trailers: HeaderMap): void;
+  holdRequest(): void;
+  releaseRequest(): void;
+}
+
+const EMPTY = new Uint8Array(0);
+/** No call is paused. */
+const NOWHERE = -1;
+
+/**
+ * Opens the filters' calls for a request.
+ * @param filters in configured order, those that are on for the request's route
+ * @returns `null` when none of them acts
+ */
+export function openRun(filters: readonly HttpFilter[], stream: FilteredStream): FilterRun | null {
+  const off = stream.route?.filtersOff ?? null;
+  const names = off === null ? null : off(stream, stream.requestHeaders as HeaderMap, stream.random);
+  let run: FilterRun | null = null;
+  for (let i = 0; i < filters.length; i++) {
+    const filter = filters[i] as HttpFilter;
+    if (names?.has(filter.name)) continue;
+    run ??= new FilterRun(stream);
+    const call = filter.open(run, run.calls.length);
+    if (call !== null) run.calls.push(call);
+  }
+  return run === null || run.calls.length === 0 ? null : run;
+}
+
+/** See the head of this file. */
+export class FilterRun implements FilterRunControl {
+  readonly stream: FilteredStream;
+  readonly calls: FilterCall[];
+  /** Position of the call that has paused the request's head. */
+  private requestPausedAt: number;
+  private requestHeaders: HeaderMap | null;
+  private requestEndStream: boolean;
+  /** The sender is held because the paused call has no use for body. */
+  private holding: boolean;
+  private requestReplied: boolean;
+  private responsePausedAt: number;
+  private status: number;
+  private responseHeaders: HeaderMap | null;
+  /** Some response has entered the filters: a second one goes around them. */
+  responseBegun: boolean;
+  private done: boolean;
+
+  constructor(stream: FilteredStream) {
+    this.stream = stream;
+    this.calls = [];
+    this.requestPausedAt = NOWHERE;
+    this.requestHeaders = null;
+    this.requestEndStream = false;
+    this.holding = false;
+    this.requestReplied = false;
+    this.responsePausedAt = NOWHERE;
+    this.status = 0;
+    this.responseHeaders = null;
+    this.responseBegun = false;
+    this.done = false;
+  }
+
+  // === Request ===
+
+  requestHead(headers: HeaderMap, endStream: boolean): void {
+    this.requestHeaders = headers;
+    this.requestEndStream = endStream;
+    this.passRequestHead(0);
+  }
+
+  private passRequestHead(from: number): void {
+    const { calls, stream, requestEndStream } = this;
+    const headers = this.requestHeaders as HeaderMap;
+    for (let i = from; i < calls.length; i++) {
+      const call = calls[i] as FilterCall;
+      if (call.onRequestHead === undefined) continue;
+      const verdict = call.onRequestHead(headers, requestEndStream);
+      if (verdict === CONTINUE) continue;
+      if (verdict === PAUSE) {
+        this.requestPausedAt = i;
+        if (call.onRequestData === undefined && !requestEndStream) {
+          this.holding = true;
+          stream.holdRequest();
+        }
+      } else this.requestReplied = true;
+      return;
+    }
+    stream.enterRouter(headers, requestEndStream);
+  }
+
+  resumeRequest(at: number): void {
+    if (this.done || this.requestPausedAt !== at) return;
+    this.requestPausedAt = NOWHERE;
+    this.passRequestHead(at + 1);
+    if (!this.holding || this.requestPausedAt !== NOWHERE) return;
+    this.holding = false;
+    this.stream.releaseRequest();
+  }
+
+  requestData(chunk: Uint8Array, endStream: boolean): void {
+    this.sendRequestData(-1, chunk, endStream);
+  }
+
+  sendRequestData(at: number, chunk: Uint8Array, endStream: boolean): void {
+    const { calls } = this;
+    let rest: Uint8Array = chunk;
+    for (let i = at + 1; i < calls.length; i++) {
+      if (this.done || this.requestReplied) return;
+      const call = calls[i] as FilterCall;
+      if (call.onRequestData === undefined) continue;
+      const passed = call.onRequestData(rest, endStream);
+      if (passed === null) return;
+      rest = passed;
+    }
+    if (this.done || this.requestReplied || (rest.length === 0 && !endStream)) return;
+    if (rest.length === 0) this.stream.routeTrailers(null);
+    else this.stream.routeData(rest, endStream);
+  }
+
+  /** @param trailers `null` = the body has ended without any */
+  requestTrailers(trailers: HeaderMap | null): void {
+    if (trailers === null) {
+      this.sendRequestData(-1, EMPTY, true);
+      return;
+    }
+    for (const call of this.calls) {
+      if (this.done || this.requestReplied) return;
+      if (call.onRequestTrailers !== undefined && call.onRequestTrailers(trailers) !== CONTINUE) return;
+    }
+    if (!this.done && !this.requestReplied) this.stream.routeTrailers(trailers);
+  }
+
+  // === Response ===
+
+  responseHead(status: number, headers: HeaderMap, endStream: boolean): void {
+    this.responseBegun = true;
+    this.status = status;
+    this.responseHeaders = headers;
+    this.passResponseHead(this.calls.length - 1, endStream);
+  }
+
+  private passResponseHead(from: number, endStream: boolean): void {
+    const headers = this.responseHeaders as HeaderMap;
+    for (let i = from; i >= 0; i--) {
+      const call = this.calls[i] as FilterCall;
+      if (call.onResponseHead === undefined) continue;
+      if (call.onResponseHead(this.status, headers, endStream) === CONTINUE) continue;
+      this.responsePausedAt = i;
+      return;
+    }
+    this.stream.sendHead(this.status, headers, endStream);
+  }
+
+  setStatus(status: number): void {
+    this.status = status;
+  }
+
+  resumeResponse(at: number, endStream: boolean): void {
+    if (this.done || this.responsePausedAt !== at) return;
+    this.responsePausedAt = NOWHERE;
+    this.passResponseHead(at - 1, endStream);
+  }
+
+  /** @returns false: the peer reads too slowly */
+  responseData(chunk: Uint8Array, endStream: boolean): boolean {
+    return this.passResponseData(this.calls.length - 1, chunk, endStream);
+  }
+
+  sendResponseData(at: number, chunk: Uint8Array, endStream: boolean): void {
+    this.passResponseData(at - 1, chunk, endStream);
+  }
+
+  private passResponseData(from: number, chunk: Uint8Array, endStream: boolean): boolean {
+    let rest: Uint8Array = chunk;
+    for (let i = from; i >= 0; i--) {
+      if (this.done) return true;
+      const call = this.calls[i] as FilterCall;
+      if (call.onResponseData === undefined) continue;
+      const passed = call.onResponseData(rest, endStream);
+      if (passed === null) return true;
+      rest = passed;
+    }
+    if (this.done || (rest.length === 0 && !endStream)) return true;
+    return this.stream.sendData(rest, endStream);
+  }
+
+  responseTrailers(trailers: HeaderMap): void {
+    for (let i = this.calls.length - 1; i >= 0; i--) {
+      if (this.done) return;
+      const call = this.calls[i] as FilterCall;
+      if (call.onResponseTrailers !== undefined && call.onResponseTrailers(trailers) !== CONTINUE) return;
+    }
+    if (!this.done) this.stream.sendTrailers(trailers);
+  }
+
+  // === End ===
+
+  /** The stream is over; nothing is asked or told any more. */
+  finish(): void {
+    if (this.done) return;
+    this.done = true;
+    for (const call of this.calls) call.onDone?.();
+  }
+}

@@ -1,0 +1,128 @@
+// The run of filters: order, pausing, holding, answering, body rewriting.
+
+import t from 'tap';
+import { CONTINUE, type FilterCall, type HttpFilter, PAUSE, REPLIED } from '../../proxy/filter/filter.ts';
+import { type FilterRun, openRun } from '../../proxy/filter/run.ts';
+import { type FakeStream, fakeStream, headersOf } from '../fixtures/filtered-stream.ts';
+
+const text = (chunk: Uint8Array): string => Buffer.from(chunk).toString('latin1');
+const bytes = (value: string): Uint8Array => Buffer.from(value, 'latin1');
+
+function filter(name: string, call: FilterCall): HttpFilter {
+  return { name, open: () => call };
+}
+
+function opened(filters: readonly HttpFilter[], stream: FakeStream): FilterRun {
+  const run = openRun(filters, stream);
+  if (run === null) throw new Error('no filter acts');
+  return run;
+}
+
+t.test('requests pass in order, responses in reverse, the end comes once', async (t) => {
+  const log: string[] = [];
+  const tracing = (name: string): HttpFilter =>
+    filter(name, {
+      onRequestHead: () => {
+        log.push(`${name} request`);
+        return CONTINUE;
+      },
+      onRequestData: (chunk) => bytes(`${text(chunk)}${name}`),
+      onResponseHead: () => {
+        log.push(`${name} response`);
+        return CONTINUE;
+      },
+      onResponseData: (chunk) => bytes(`${text(chunk)}${name}`),
+      onDone: () => log.push(`${name} done`),
+    });
+  const stream = fakeStream();
+  const run = opened([tracing('a'), tracing('b')], stream);
+  run.requestHead(headersOf({}), false);
+  run.requestData(bytes('x'), false);
+  run.requestTrailers(null);
+  run.responseHead(200, headersOf({}), false);
+  run.responseData(bytes('y'), true);
+  run.finish();
+  run.finish();
+  t.same(log, ['a request', 'b request', 'b response', 'a response', 'a done', 'b done']);
+  t.same(stream.log, ['route', 'data xab', 'data ab end', 'head 200', 'body yba end']);
+});
+
+t.test('nothing acts: no run', async (t) => {
+  t.equal(openRun([{ name: 'a', open: () => null }], fakeStream()), null);
+  const stream = fakeStream({ off: new Set(['a']) });
+  t.equal(openRun([filter('a', {})], stream), null);
+});
+
+t.test('a paused head without a body hook holds the sender until it is resumed', async (t) => {
+  const stream = fakeStream();
+  const run = opened([filter('a', { onRequestHead: () => PAUSE }), filter('b', {})], stream);
+  run.requestHead(headersOf({}), false);
+  t.same(stream.log, ['hold']);
+  run.resumeRequest(1);
+  t.same(stream.log, ['hold'], 'only the filter that paused may resume');
+  run.resumeRequest(0);
+  run.resumeRequest(0);
+  t.same(stream.log, ['hold', 'route', 'release']);
+});
+
+t.test('a paused head with a body hook keeps the body itself', async (t) => {
+  const kept: string[] = [];
+  const stream = fakeStream();
+  const run = opened(
+    [
+      filter('a', {
+        onRequestHead: () => PAUSE,
+        onRequestData: (chunk) => {
+          kept.push(text(chunk));
+          return null;
+        },
+      }),
+    ],
+    stream,
+  );
+  run.requestHead(headersOf({}), false);
+  run.requestData(bytes('one'), false);
+  run.requestData(bytes('two'), true);
+  t.same(stream.log, []);
+  run.resumeRequest(0);
+  run.sendRequestData(0, bytes(kept.join('+')), true);
+  t.same(stream.log, ['route', 'data one+two end']);
+});
+
+t.test('after an answer by a filter the request goes nowhere', async (t) => {
+  const stream = fakeStream();
+  const run = opened([filter('a', { onRequestHead: () => REPLIED })], stream);
+  run.requestHead(headersOf({}), false);
+  run.requestData(bytes('x'), true);
+  run.requestTrailers(headersOf({}));
+  t.same(stream.log, []);
+});
+
+t.test('a paused response is resumed with another status and other bytes', async (t) => {
+  const stream = fakeStream();
+  const run = opened(
+    [filter('a', { onResponseHead: () => PAUSE, onResponseData: () => null, onResponseTrailers: () => PAUSE })],
+    stream,
+  );
+  run.responseHead(200, headersOf({}), false);
+  t.equal(run.responseData(bytes('x'), false), true);
+  run.responseTrailers(headersOf({}));
+  t.same(stream.log, []);
+  run.setStatus(503);
+  run.resumeResponse(0, false);
+  run.sendResponseData(0, bytes('all'), true);
+  t.same(stream.log, ['head 503', 'body all end']);
+});
+
+t.test('nothing is told after the end', async (t) => {
+  const stream = fakeStream();
+  const run = opened([filter('a', { onRequestHead: () => PAUSE, onResponseHead: () => PAUSE })], stream);
+  run.requestHead(headersOf({}), true);
+  run.responseHead(200, headersOf({}), false);
+  run.finish();
+  run.resumeRequest(0);
+  run.resumeResponse(0, true);
+  run.sendResponseData(0, bytes('x'), true);
+  run.responseTrailers(headersOf({}));
+  t.same(stream.log, []);
+});
