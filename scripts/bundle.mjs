@@ -23,7 +23,7 @@ if (bundler === null) {
 } else {
   rmSync(OUT, { recursive: true, force: true });
   await bundler.build({
-    entryPoints: ['main', 'server/config-thread', 'server/worker-main'].map((name) => path(`../proxy/${name}.ts`)),
+    entryPoints: ['main', 'server/config-thread', 'server/worker-main', 'config/protobuf-es'].map((name) => path(`../proxy/${name}.ts`)),
     outdir: OUT,
     entryNames: '[name]',
     chunkNames: 'chunk-[hash]',

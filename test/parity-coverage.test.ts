@@ -2,14 +2,16 @@
 // that we can produce stands in some recording of Envoy. What cannot be there is named here, with what tests it instead.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { type DescField, isFieldSet } from '@bufbuild/protobuf';
+import { isFieldSet } from '@bufbuild/protobuf';
 import t from 'tap';
 import * as codecErrors from '../proxy/codec/http1-error.ts';
 import { childOf } from '../proxy/config/answers.ts';
 import { unpackAny } from '../proxy/config/any.ts';
 import { FIELDS } from '../proxy/config/fields.ts';
 import type { Msg } from '../proxy/config/message.ts';
+import { libraryRegistry } from '../proxy/config/protobuf-es.ts';
 import { messageDesc } from '../proxy/config/registry.ts';
+import type { FieldType } from '../proxy/config/schema.ts';
 import { decode } from './fixtures/lower.ts';
 import { DETAILS_ELSEWHERE, FIELDS_ELSEWHERE, FLAGS_ELSEWHERE, NO_DETAILS } from './parity/elsewhere.ts';
 import { readGolden } from './parity/golden.ts';
@@ -74,14 +76,15 @@ function bootstrapOf(group: Group): Msg {
 /** Adds `type.field` for all that is set in a message and below; a plain field counts when it is not its default. */
 function collect(message: Msg, seen: Set<string>): void {
   const desc = messageDesc(message.$typeName);
-  for (const field of desc.fields) {
-    if (!isFieldSet(message, field)) continue;
+  const known = libraryRegistry().getMessage(message.$typeName)?.fields ?? [];
+  for (const [i, field] of desc.fields.entries()) {
+    if (!isFieldSet(message, known[i] as (typeof known)[number])) continue;
     seen.add(`${desc.typeName}.${field.name}`);
     for (const child of childrenOf(message, field)) collect(child, seen);
   }
 }
 
-function childrenOf(message: Msg, field: DescField): readonly Msg[] {
+function childrenOf(message: Msg, field: FieldType): readonly Msg[] {
   const kind = childOf(field);
   if (kind === 'none') return [];
   const members = message as unknown as Record<string, unknown>;

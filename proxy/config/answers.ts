@@ -2,7 +2,6 @@
 // honoured or harmless, one warning per path for what is left out, a refusal for what would change security or routing.
 // It does not look below a field that is not honoured.
 
-import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { FieldPath, keySegment } from './field-path.ts';
@@ -12,6 +11,7 @@ import { EXTENSION_ANSWERS, isSkipped, missingImplementation } from './fields-ex
 import type { FieldCheck } from './lower-common.ts';
 import type { Msg } from './message.ts';
 import { messageDesc } from './registry.ts';
+import { type FieldType, type MessageType, SCALAR } from './schema.ts';
 
 /** Receives what the walk finds. */
 export interface AnswerReport {
@@ -42,7 +42,7 @@ export function checkAnswers(message: Msg, path: string, report: AnswerReport): 
 
 /** A message type's fields for which there is something to do, with what it is. */
 interface Step {
-  readonly field: DescField;
+  readonly field: FieldType;
   /** Name of the one-of group's property; `null` outside of one. */
   readonly group: string | null;
   readonly answer: FieldAnswer;
@@ -64,7 +64,7 @@ function stepsOf(typeName: string): readonly Step[] {
   return known;
 }
 
-function compileSteps(desc: DescMessage): readonly Step[] {
+function compileSteps(desc: MessageType): readonly Step[] {
   const answers = FIELDS[desc.typeName];
   if (answers === undefined) throw new Error(`no field answers for ${desc.typeName}`);
   const out: Step[] = [];
@@ -81,9 +81,9 @@ function compileSteps(desc: DescMessage): readonly Step[] {
 }
 
 /** What there is to walk below an honoured field; Google's own types have nothing. */
-export function childOf(field: DescField): Step['child'] {
-  const typeName = field.message?.typeName;
-  if (typeName === undefined) return 'none';
+export function childOf(field: FieldType): Step['child'] {
+  if (!field.isMessage) return 'none';
+  const { typeName } = field;
   if (typeName === ANY) return 'any';
   return typeName.startsWith('google.protobuf.') ? 'none' : 'message';
 }
@@ -166,7 +166,7 @@ class Walk {
     }
   }
 
-  #enumValue(field: DescField, value: number, values: ValueAnswers): void {
+  #enumValue(field: FieldType, value: number, values: ValueAnswers): void {
     const name = field.enum?.value[value]?.name ?? '';
     const answer = values[name];
     if (answer !== undefined) this.#unsupported(answer.how, answer.text);
@@ -216,7 +216,7 @@ function setValueOf(message: Msg, step: Step): unknown {
   }
 }
 
-function isDefault(scalar: ScalarType, value: unknown): boolean {
-  if (scalar === ScalarType.BYTES) return (value as Uint8Array).length === 0;
+function isDefault(scalar: number | undefined, value: unknown): boolean {
+  if (scalar === SCALAR.BYTES) return (value as Uint8Array).length === 0;
   return value === '' || value === false || value === 0 || value === 0n;
 }

@@ -2,10 +2,10 @@
 // From JSON an Any is decoded where it stands and carries its message (`DecodedAny`); from the wire it is decoded when
 // first read and remembered. A TypedStruct (`udpa.type.v1`, `xds.type.v3`) is only a wrapping: readers see what it names.
 
-import { fromBinary } from '@bufbuild/protobuf';
 import { ConfigError } from '../util/error.ts';
 import { decodeTypedStruct, unknownTypeError } from './decode.ts';
 import { DecodedAny, isTypedStruct } from './decoded-any.ts';
+import { library } from './library.ts';
 import { type Msg, str } from './message.ts';
 import { loadRegistry, typeNameOf } from './registry.ts';
 
@@ -47,7 +47,7 @@ function decodeWire(any: Msg, path: string): DecodedAny {
   if (desc === undefined) throw unknownTypeError(typeUrl, path);
   let message: Msg;
   try {
-    message = fromBinary(desc, (any as unknown as { value: Uint8Array }).value);
+    message = library().readBinary(desc.typeName, (any as unknown as { value: Uint8Array }).value);
   } catch (error) {
     throw new ConfigError(`cannot decode ${desc.typeName}: ${error instanceof Error ? error.message : error}`, path);
   }

@@ -2,24 +2,16 @@
 // both `snake_case` and `lowerCamel` names, enum names in any case, numbers as strings, `Any` by `@type`.
 // Every error names the full field path. A reader is compiled per message type when first needed.
 
-import {
-  create,
-  type DescEnum,
-  type DescField,
-  type DescMessage,
-  type DescOneof,
-  fromJson,
-  type JsonValue,
-  ScalarType,
-} from '@bufbuild/protobuf';
-import { isWrapperDesc } from '@bufbuild/protobuf/wkt';
 import { ConfigError } from '../util/error.ts';
 import { didYouMean } from '../util/nearest.ts';
+import { creatorOf } from './create-message.ts';
 import { DecodedAny, isTypedStruct } from './decoded-any.ts';
 import { FieldPath, keySegment } from './field-path.ts';
+import { library } from './library.ts';
 import { type Msg, str, struct } from './message.ts';
 import { loadRegistry, messageDesc, typeNameOf } from './registry.ts';
 import { type ScalarParser, scalarParser, shown } from './scalar.ts';
+import { type EnumType, type FieldType, isWrapper, type MessageType, type OneofType, SCALAR } from './schema.ts';
 
 export interface DecodeOptions {
   /** Unknown fields and enum names are warnings (`--allow-unknown-static-fields`). */
@@ -104,24 +96,17 @@ interface FieldEntry {
 }
 
 class MessageReader {
-  readonly #desc: DescMessage;
-  readonly #create: () => Msg;
+  readonly #desc: MessageType;
+  /** An empty message. */
+  readonly create: () => Msg;
+  /** By either name; read from the schema and compiled when first seen. */
   readonly #fields = new Map<string, FieldEntry>();
   readonly #special: ValueReader | null;
 
-  constructor(desc: DescMessage) {
+  constructor(desc: MessageType) {
     this.#desc = desc;
-    this.#create = creatorOf(desc);
+    this.create = creatorOf(desc);
     this.#special = specialReader(desc);
-  }
-
-  /** Apart from the constructor, because message types refer to themselves. */
-  compile(): void {
-    for (const field of this.#desc.fields) {
-      const entry = compileField(field);
-      this.#fields.set(field.name, entry);
-      this.#fields.set(field.jsonName, entry);
-    }
   }
 
   read(json: unknown, walk: Walk): Msg {
@@ -134,11 +119,11 @@ class MessageReader {
     if (typeof json !== 'object' || json === null || Array.isArray(json)) {
       throw walk.error(`expected an object (${this.#desc.typeName}), got ${shown(json)}`);
     }
-    const message = this.#create();
+    const message = this.create();
     const target = message as unknown as Target;
     for (const key in json) {
       if (key === skip) continue;
-      const field = this.#fields.get(key);
+      const field = this.#fields.get(key) ?? this.#compile(key);
       const value = (json as Target)[key];
       if (field === undefined) {
         walk.push(key);
@@ -152,6 +137,14 @@ class MessageReader {
       walk.pop();
     }
     return message;
+  }
+
+  #compile(key: string): FieldEntry | undefined {
+    const field = this.#desc.fields.find((candidate) => candidate.name === key || candidate.jsonName === key);
+    if (field === undefined) return undefined;
+    const entry = compileField(field);
+    this.#fields.set(key, entry);
+    return entry;
   }
 
   /** Whether this type's JSON form is not an object of its fields (in an Any it then stands under `value`). */
@@ -171,45 +164,24 @@ class MessageReader {
   }
 }
 
-const EMPTY_LIST = Object.freeze([]);
-const EMPTY_MAP = Object.freeze({});
-const NO_CASE = Object.freeze({ case: undefined });
+const readers = new Map<MessageType, MessageReader>();
 
-/**
- * Empty messages by copying one, with shared empty lists, maps and one-ofs: a quarter of the library's time, and half
- * of the memory. Readers replace those parts whole and never write into them.
- */
-function creatorOf(desc: DescMessage): () => Msg {
-  const sample = create(desc) as unknown as Target;
-  // Explicit presence (proto2) keeps its defaults in the prototype, which copying would lose.
-  if (Object.getPrototypeOf(sample) !== Object.prototype) return () => create(desc);
-  for (const member of desc.members) {
-    if (member.kind === 'oneof') sample[member.localName] = NO_CASE;
-    else if (member.fieldKind === 'list') sample[member.localName] = EMPTY_LIST;
-    else if (member.fieldKind === 'map') sample[member.localName] = EMPTY_MAP;
-  }
-  return () => ({ ...sample }) as unknown as Msg;
-}
-
-const readers = new Map<DescMessage, MessageReader>();
-
-function readerOf(desc: DescMessage): MessageReader {
+function readerOf(desc: MessageType): MessageReader {
   let reader = readers.get(desc);
   if (reader === undefined) {
     reader = new MessageReader(desc);
     readers.set(desc, reader);
-    reader.compile();
   }
   return reader;
 }
 
 // === Fields ===
 
-function compileField(field: DescField): FieldEntry {
+function compileField(field: FieldType): FieldEntry {
   return { name: field.name, oneof: field.oneof?.localName ?? '', set: compileSetter(field) };
 }
 
-function compileSetter(field: DescField): FieldEntry['set'] {
+function compileSetter(field: FieldType): FieldEntry['set'] {
   const name = field.localName;
   switch (field.fieldKind) {
     case 'list':
@@ -234,7 +206,7 @@ function plainSetter(name: string, read: ValueReader, keepsNull: boolean): Field
   };
 }
 
-function oneofSetter(group: DescOneof, name: string, read: ValueReader, keepsNull: boolean): FieldEntry['set'] {
+function oneofSetter(group: OneofType, name: string, read: ValueReader, keepsNull: boolean): FieldEntry['set'] {
   const groupName = group.localName;
   return (target, json, walk) => {
     if (json === null && !keepsNull) return;
@@ -259,9 +231,8 @@ function listSetter(name: string, read: ValueReader, nullAs: object | null): Fie
   };
 }
 
-function nullItem(field: DescField): object | null {
-  const desc = (field as unknown as { message?: DescMessage }).message;
-  return desc === undefined || desc.typeName === 'google.protobuf.Value' ? null : {};
+function nullItem(field: FieldType): object | null {
+  return !field.isMessage || field.typeName === 'google.protobuf.Value' ? null : {};
 }
 
 function mapSetter(name: string, parseKey: ScalarParser, read: ValueReader): FieldEntry['set'] {
@@ -292,11 +263,11 @@ function orFail(value: unknown, walk: Walk): unknown {
 }
 
 /** Reads one value of a field: the field itself, a list item or a map value. */
-function itemReader(field: DescField): ValueReader {
-  const inner = field as unknown as { scalar?: ScalarType; enum?: DescEnum; message?: DescMessage };
-  if (inner.message !== undefined) return messageReader(field, inner.message);
-  if (inner.enum !== undefined) return enumReader(inner.enum);
-  const parse = scalarParser(inner.scalar ?? ScalarType.STRING);
+function itemReader(field: FieldType): ValueReader {
+  const { message, enum: enumeration } = field;
+  if (message !== undefined) return messageReader(field, message);
+  if (enumeration !== undefined) return enumReader(enumeration);
+  const parse = scalarParser(field.scalar ?? SCALAR.STRING);
   return (json, walk) => {
     const value = parse(json);
     if (value instanceof Error) throw walk.error(value.message);
@@ -305,9 +276,9 @@ function itemReader(field: DescField): ValueReader {
 }
 
 /** Mirrors how protobuf-es stores message fields: singular wrappers unwrapped, `Struct` as JSON. */
-function messageReader(field: DescField, desc: DescMessage): ValueReader {
-  if (field.fieldKind === 'message' && field.oneof === undefined && isWrapperDesc(desc)) {
-    const parse = scalarParser(desc.fields[0]?.scalar ?? ScalarType.STRING);
+function messageReader(field: FieldType, desc: MessageType): ValueReader {
+  if (field.fieldKind === 'message' && field.oneof === undefined && isWrapper(desc)) {
+    const parse = scalarParser(desc.fields[0]?.scalar ?? SCALAR.STRING);
     return (json, walk) => orFail(parse(json), walk);
   }
   if (desc.typeName === 'google.protobuf.Struct' && field.parent.typeName !== 'google.protobuf.Value') {
@@ -323,11 +294,11 @@ function messageReader(field: DescField, desc: DescMessage): ValueReader {
   };
 }
 
-function isValueField(field: DescField): boolean {
-  return field.fieldKind === 'message' && field.message.typeName === 'google.protobuf.Value';
+function isValueField(field: FieldType): boolean {
+  return field.fieldKind === 'message' && field.typeName === 'google.protobuf.Value';
 }
 
-function enumReader(desc: DescEnum): ValueReader {
+function enumReader(desc: EnumType): ValueReader {
   const numbers = new Map<string, number>();
   for (const value of desc.values) numbers.set(value.name.toUpperCase(), value.number);
   return (json, walk) => {
@@ -351,14 +322,14 @@ const LIBRARY_READ = new Set([
   'google.protobuf.ListValue',
 ]);
 
-function specialReader(desc: DescMessage): ValueReader | null {
+function specialReader(desc: MessageType): ValueReader | null {
   if (!desc.typeName.startsWith('google.protobuf.')) return null;
   if (desc.typeName === 'google.protobuf.Any') return readAny;
   if (desc.typeName === 'google.protobuf.Duration') return durationReader(desc);
-  if (isWrapperDesc(desc)) {
-    const parse = scalarParser(desc.fields[0]?.scalar ?? ScalarType.STRING);
+  if (isWrapper(desc)) {
+    const parse = scalarParser(desc.fields[0]?.scalar ?? SCALAR.STRING);
     return (json, walk) => {
-      const message = create(desc);
+      const message = readerOf(desc).create();
       (message as unknown as Target)['value'] = orFail(parse(json), walk);
       return message;
     };
@@ -366,7 +337,7 @@ function specialReader(desc: DescMessage): ValueReader | null {
   if (!LIBRARY_READ.has(desc.typeName)) return null;
   return (json, walk) => {
     try {
-      return fromJson(desc, json as JsonValue);
+      return library().readJson(desc.typeName, json);
     } catch {
       throw walk.error(`not a ${desc.typeName}: ${shown(json)}`);
     }
@@ -377,7 +348,7 @@ function specialReader(desc: DescMessage): ValueReader | null {
 const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
 const DURATION_SECONDS_MAX = 315_576_000_000;
 
-function durationReader(desc: DescMessage): ValueReader {
+function durationReader(desc: MessageType): ValueReader {
   return (json, walk) => {
     const parts = typeof json === 'string' ? DURATION.exec(json) : null;
     if (parts === null) throw walk.error(`expected a duration such as "1.5s", got ${shown(json)}`);
@@ -398,14 +369,14 @@ function readAny(json: unknown, walk: Walk): DecodedAny | Msg {
   const typeUrl = (json as Target)['@type'];
   if (typeof typeUrl !== 'string' || typeUrl === '') {
     for (const _ in json) throw walk.error('@type is missing: an extension configuration must name its type');
-    return create(messageDesc('google.protobuf.Any'));
+    return readerOf(messageDesc('google.protobuf.Any')).create();
   }
   const desc = loadRegistry().getMessage(typeNameOf(typeUrl));
   if (desc === undefined) throw unknownTypeError(typeUrl, walk.path());
   const reader = readerOf(desc);
   if (reader.isSpecial) {
     const value = Object.hasOwn(json, 'value') ? (json as Target)['value'] : NO_VALUE;
-    return new DecodedAny(typeUrl, value === NO_VALUE ? create(desc) : reader.read(value, walk), null);
+    return new DecodedAny(typeUrl, value === NO_VALUE ? reader.create() : reader.read(value, walk), null);
   }
   const message = reader.readFields(json, walk, '@type');
   return new DecodedAny(typeUrl, message, isTypedStruct(desc.typeName) ? readTypedStruct(message, walk) : null);

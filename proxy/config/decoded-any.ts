@@ -1,9 +1,8 @@
 // An Any whose message is already decoded. It stands where protobuf-es has a `google.protobuf.Any` message; its bytes
 // are not kept but made when they are asked for.
 
-import { toBinary } from '@bufbuild/protobuf';
+import { library } from './library.ts';
 import type { Msg } from './message.ts';
-import { messageDesc } from './registry.ts';
 
 export class DecodedAny {
   readonly $typeName = 'google.protobuf.Any';
@@ -20,7 +19,7 @@ export class DecodedAny {
 
   /** The binary form, which the library asks for when it encodes a message around this one. */
   get value(): Uint8Array<ArrayBuffer> {
-    return toBinary(messageDesc(this.message.$typeName), this.message);
+    return library().writeBinary(this.message);
   }
 }
 

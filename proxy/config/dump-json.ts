@@ -1,24 +1,19 @@
 // Messages → the JSON of `/config_dump`: proto names, set fields only, `Any` expanded with `@type` first, 64-bit
 // integers as strings, enum names, sensitive fields redacted. The shape is Envoy's.
 
-import {
-  type DescEnum,
-  type DescField,
-  type DescMessage,
-  getOption,
-  hasOption,
-  ScalarType,
-  toJson,
-} from '@bufbuild/protobuf';
-import { isWrapperDesc } from '@bufbuild/protobuf/wkt';
 import { unpackAnyAsWritten } from './any.ts';
+import { library } from './library.ts';
 import type { Msg } from './message.ts';
 import type { JsonObject, JsonValue } from './model.ts';
 import { loadRegistry, messageDesc, typeNameOf } from './registry.ts';
+import { type FieldType, isWrapper, SCALAR } from './schema.ts';
 
 type Mutable = { [key: string]: JsonValue };
 
 const REDACTED = '[redacted]';
+
+/** Number of the field option `udpa.annotations.sensitive`. */
+const SENSITIVE = 76_569_463;
 
 /** One message as Envoy dumps it. */
 export function messageToDumpJson(message: Msg): JsonObject {
@@ -42,10 +37,10 @@ function dumpFields(message: Msg, json: Mutable, redact: boolean): void {
   }
 }
 
-const ordered = new Map<string, readonly DescField[]>();
+const ordered = new Map<string, readonly FieldType[]>();
 
 /** Envoy prints fields by number, not in the order of their declaration. */
-function fieldsByNumber(typeName: string): readonly DescField[] {
+function fieldsByNumber(typeName: string): readonly FieldType[] {
   let fields = ordered.get(typeName);
   if (fields === undefined) {
     fields = messageDesc(typeName).fields.toSorted((a, b) => a.number - b.number);
@@ -54,21 +49,21 @@ function fieldsByNumber(typeName: string): readonly DescField[] {
   return fields;
 }
 
-function fieldValue(source: Record<string, unknown>, field: DescField): unknown {
+function fieldValue(source: Record<string, unknown>, field: FieldType): unknown {
   if (field.oneof === undefined) return source[field.localName];
   const group = source[field.oneof.localName] as { case?: string; value?: unknown };
   return group.case === field.localName ? group.value : undefined;
 }
 
 /** Fields with presence are there or not; the others are left out at their zero value. */
-function isDefault(field: DescField, value: unknown): boolean {
+function isDefault(field: FieldType, value: unknown): boolean {
   if (field.oneof !== undefined || field.fieldKind === 'message') return false;
   if (Array.isArray(value) || value instanceof Uint8Array) return value.length === 0;
   if (field.fieldKind === 'map') return Object.keys(value as object).length === 0;
   return !value;
 }
 
-function dumpField(field: DescField, value: unknown, redact: boolean): JsonValue {
+function dumpField(field: FieldType, value: unknown, redact: boolean): JsonValue {
   if (field.fieldKind === 'list') return (value as unknown[]).map((item) => dumpValue(field, item, redact));
   if (field.fieldKind === 'map') {
     const map: Mutable = {};
@@ -78,34 +73,33 @@ function dumpField(field: DescField, value: unknown, redact: boolean): JsonValue
   return dumpValue(field, value, redact);
 }
 
-function dumpValue(field: DescField, value: unknown, redact: boolean): JsonValue {
-  const inner = field as unknown as { message?: DescMessage; enum?: DescEnum; scalar?: ScalarType };
-  if (inner.message !== undefined) {
+function dumpValue(field: FieldType, value: unknown, redact: boolean): JsonValue {
+  if (field.message !== undefined) {
     if (isMessage(value)) return dumpMessage(value, redact);
-    if (isWrapperDesc(inner.message)) return scalarJson(inner.message.fields[0]?.scalar, value, redact);
+    if (isWrapper(field.message)) return scalarJson(field.message.fields[0]?.scalar, value, redact);
     return redact ? REDACTED : (value as JsonValue);
   }
-  if (inner.enum !== undefined) {
+  if (field.enum !== undefined) {
     if (redact) return REDACTED;
-    return inner.enum.value[value as number]?.name ?? (value as number);
+    return field.enum.value[value as number]?.name ?? (value as number);
   }
-  return scalarJson(inner.scalar, value, redact);
+  return scalarJson(field.scalar, value, redact);
 }
 
 function isMessage(value: unknown): value is Msg {
   return typeof value === 'object' && value !== null && '$typeName' in value;
 }
 
-const LONGS = new Set<ScalarType | undefined>([
-  ScalarType.INT64,
-  ScalarType.UINT64,
-  ScalarType.SINT64,
-  ScalarType.FIXED64,
-  ScalarType.SFIXED64,
+const LONGS = new Set<number | undefined>([
+  SCALAR.INT64,
+  SCALAR.UINT64,
+  SCALAR.SINT64,
+  SCALAR.FIXED64,
+  SCALAR.SFIXED64,
 ]);
 
 /** Redaction keeps the shape: strings say so, bytes say so in base64, numbers become zero. */
-function scalarJson(type: ScalarType | undefined, value: unknown, redact: boolean): JsonValue {
+function scalarJson(type: number | undefined, value: unknown, redact: boolean): JsonValue {
   if (value instanceof Uint8Array) return Buffer.from(redact ? REDACTED : value).toString('base64');
   if (redact) return typeof value === 'string' ? REDACTED : typeof value === 'boolean' ? false : 0;
   if (LONGS.has(type)) return String(value);
@@ -113,9 +107,8 @@ function scalarJson(type: ScalarType | undefined, value: unknown, redact: boolea
   return value as JsonValue;
 }
 
-function isSensitive(field: DescField): boolean {
-  const extension = loadRegistry().getExtension('udpa.annotations.sensitive');
-  return extension !== undefined && hasOption(field, extension) && (getOption(field, extension) as unknown) === true;
+function isSensitive(field: FieldType): boolean {
+  return field.options.flag(SENSITIVE);
 }
 
 // === Messages with a JSON form of their own ===
@@ -135,10 +128,10 @@ function specialJson(message: Msg, redact: boolean): JsonValue | undefined {
   if (name === 'google.protobuf.Duration') return durationJson(message);
   const desc = loadRegistry().getMessage(name);
   if (desc === undefined) return undefined;
-  if (isWrapperDesc(desc)) {
+  if (isWrapper(desc)) {
     return scalarJson(desc.fields[0]?.scalar, (message as unknown as { value: unknown }).value, redact);
   }
-  return BY_LIBRARY.has(name) ? (toJson(desc, message) as JsonValue) : undefined;
+  return BY_LIBRARY.has(name) ? (library().writeJson(message) as JsonValue) : undefined;
 }
 
 /** An Any of an unknown type keeps its bytes, so that nothing is lost from the dump. */

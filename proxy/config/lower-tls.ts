@@ -10,7 +10,7 @@ import { wholeMs } from './lower-duration.ts';
 import { type FoundSecret, findSecret } from './lower-secrets.ts';
 import { lowerTlsParams } from './lower-tls-params.ts';
 import { lowerValidation } from './lower-tls-validation.ts';
-import { mergeMessage } from './merge.ts';
+import { cloneMessage, mergeMessage } from './merge.ts';
 import { bool, has, list, type Msg, num, oneof, str, strings, sub } from './message.ts';
 import type {
   DataModel,
@@ -20,7 +20,6 @@ import type {
   TlsValidationModel,
   UpstreamTlsModel,
 } from './model-tls.ts';
-import { cloneMessage } from './registry.ts';
 import { checkCertificate } from './tls-material.ts';
 
 /** BoringSSL's. */

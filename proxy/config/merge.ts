@@ -1,10 +1,9 @@
 // Merging one message over another as protobuf's `MergeFrom` does, which is how `--config-yaml` goes over the file:
 // lists are appended, messages merged, map entries replaced, other fields overwritten when they are set.
 
-import type { DescField, DescMessage } from '@bufbuild/protobuf';
-import { isWrapperDesc } from '@bufbuild/protobuf/wkt';
 import type { Msg } from './message.ts';
 import { messageDesc } from './registry.ts';
+import { type FieldType, isWrapper, type MessageType } from './schema.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -19,7 +18,7 @@ export function mergeMessage(target: Msg, source: Msg): void {
   }
 }
 
-function mergeField(into: Fields, from: Fields, field: DescField): void {
+function mergeField(into: Fields, from: Fields, field: FieldType): void {
   const name = field.localName;
   const value = from[name];
   if (value === undefined) return;
@@ -31,7 +30,7 @@ function mergeField(into: Fields, from: Fields, field: DescField): void {
       into[name] = { ...(into[name] as object), ...(value as object) };
       return;
     case 'message':
-      into[name] = mergedValue(into[name], value, field.message);
+      into[name] = mergedValue(into[name], value, field.message as MessageType);
       return;
     default:
       // Without presence, the zero value is "not set".
@@ -50,14 +49,14 @@ function mergeOneof(into: Fields, from: Fields, name: string): void {
   into[name] = source;
 }
 
-function mergedValue(target: unknown, source: unknown, desc: DescMessage): unknown {
+function mergedValue(target: unknown, source: unknown, desc: MessageType): unknown {
   if (target === undefined) return source;
   if (isMergeable(target) && isMergeable(source)) {
     mergeMessage(target, source);
     return target;
   }
   // A wrapper is a message with one field, so its zero value does not overwrite either.
-  if (isWrapperDesc(desc)) return isZero(source) ? target : source;
+  if (isWrapper(desc)) return isZero(source) ? target : source;
   if (desc.typeName === 'google.protobuf.Struct') return { ...(target as object), ...(source as object) };
   return source;
 }
@@ -69,4 +68,20 @@ function isMergeable(value: unknown): value is Msg {
 
 function isZero(value: unknown): boolean {
   return value instanceof Uint8Array ? value.length === 0 : !value;
+}
+
+/** A copy of a message that shares nothing which merging changes. */
+export function cloneMessage<T extends Msg>(message: T): T {
+  // An Any is replaced, not merged; and what one of ours says is decided by its class.
+  if (message.$typeName === 'google.protobuf.Any') return message;
+  const copy = Object.create(Object.getPrototypeOf(message)) as Fields;
+  for (const [name, value] of Object.entries(message)) copy[name] = cloneValue(value);
+  return copy as unknown as T;
+}
+
+function cloneValue(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(cloneValue);
+  if ('$typeName' in value) return cloneMessage(value as Msg);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, cloneValue(item)]));
 }

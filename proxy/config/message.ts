@@ -15,7 +15,8 @@ export interface OneofValue {
 
 function read(message: Msg, field: string): unknown {
   const value = (message as unknown as Record<string, unknown>)[field];
-  if (value === undefined) assertMember(message.$typeName, field);
+  // Messages of our decoder have every member, if only in their prototype; those of the library lack what is not set.
+  if (value === undefined && !(field in message)) assertMember(message.$typeName, field);
   return value;
 }
 

@@ -1,7 +1,7 @@
 // Scalar values of proto3 JSON. A parser returns the value or an `Error` that says what is wrong with it; where it
 // stands is the caller's knowledge.
 
-import { ScalarType } from '@bufbuild/protobuf';
+import { SCALAR } from './schema.ts';
 
 export type ScalarParser = (json: unknown) => unknown;
 
@@ -20,26 +20,27 @@ function escapeControl(character: string): string {
   return character === '\n' ? '\\n' : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }
 
-export function scalarParser(type: ScalarType): ScalarParser {
+/** @param type one of `SCALAR` */
+export function scalarParser(type: number): ScalarParser {
   switch (type) {
-    case ScalarType.STRING:
+    case SCALAR.STRING:
       return parseString;
-    case ScalarType.BOOL:
+    case SCALAR.BOOL:
       return parseBool;
-    case ScalarType.BYTES:
+    case SCALAR.BYTES:
       return parseBytes;
-    case ScalarType.DOUBLE:
-    case ScalarType.FLOAT:
+    case SCALAR.DOUBLE:
+    case SCALAR.FLOAT:
       return parseFloating;
-    case ScalarType.UINT32:
-    case ScalarType.FIXED32:
+    case SCALAR.UINT32:
+    case SCALAR.FIXED32:
       return (json) => parseInteger(json, 0, 0xffff_ffff, 'uint32');
-    case ScalarType.INT32:
-    case ScalarType.SINT32:
-    case ScalarType.SFIXED32:
+    case SCALAR.INT32:
+    case SCALAR.SINT32:
+    case SCALAR.SFIXED32:
       return (json) => parseInteger(json, -0x8000_0000, 0x7fff_ffff, 'int32');
-    case ScalarType.UINT64:
-    case ScalarType.FIXED64:
+    case SCALAR.UINT64:
+    case SCALAR.FIXED64:
       return (json) => parseLong(json, 0n, 0xffff_ffff_ffff_ffffn, 'uint64');
     default:
       return (json) => parseLong(json, -0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn, 'int64');

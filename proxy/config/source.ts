@@ -1,11 +1,10 @@
 // Where a configuration comes from: a file (kind by its name, as in Envoy) or the text of `--config-yaml`.
 
 import { readFileSync } from 'node:fs';
-import { fromBinary } from '@bufbuild/protobuf';
 import { ConfigError } from '../util/error.ts';
 import { findJsonFault } from './json-position.ts';
+import { library } from './library.ts';
 import type { Msg } from './message.ts';
-import { messageDesc } from './registry.ts';
 import { readYaml } from './yaml-read.ts';
 
 /** What was read: JSON values still to be decoded, or a message (`.pb`). */
@@ -113,7 +112,7 @@ function deepPath(top: object): string {
 
 function readBinary(bytes: Buffer, path: string, typeName: string): Source {
   try {
-    return { kind: 'message', message: fromBinary(messageDesc(typeName), bytes) };
+    return { kind: 'message', message: library().readBinary(typeName, bytes) };
   } catch {
     throw new ConfigError(`Unable to parse file as a binary protobuf (type ${typeName})`, path);
   }

@@ -1,8 +1,10 @@
 // The rules of protoc-gen-validate (`validate.rules`), compiled to one function per field. The sentences are Envoy's.
 
-import { type DescEnum, type DescField, type DescOneof, getOption, hasOption, type Message } from '@bufbuild/protobuf';
-import { loadRegistry } from './registry.ts';
+import type { Msg } from './message.ts';
+import { messageDesc } from './registry.ts';
 import { shown } from './scalar.ts';
+import type { FieldType, OneofType } from './schema.ts';
+import { readWireMessage } from './wire-message.ts';
 
 /** Says what is wrong with a value, or `null`. */
 export type Rule = (value: unknown) => string | null;
@@ -20,17 +22,20 @@ export interface FieldRules {
   readonly skip: boolean;
 }
 
-type Rules = Message & Record<string, unknown>;
+/** Number of the options `validate.rules` (of a field) and `validate.required` (of a one-of). */
+const OPTION = 1071;
+
+type Rules = Msg & Record<string, unknown>;
 
 const NO_RULES: FieldRules = { value: null, items: null, keys: null, required: false, skip: false };
 
-export function rulesOf(field: DescField): FieldRules {
-  const extension = loadRegistry().getExtension('validate.rules');
-  if (extension === undefined || !hasOption(field, extension)) return NO_RULES;
-  const rules = getOption(field, extension) as unknown as Rules;
+export function rulesOf(field: FieldType): FieldRules {
+  const bytes = field.options.block(OPTION);
+  if (bytes === null) return NO_RULES;
+  const rules = readWireMessage(messageDesc('validate.FieldRules'), bytes) as Rules;
   const type = rules['type'] as { case?: string; value?: Rules };
   const message = rules['message'] as { required?: boolean; skip?: boolean } | undefined;
-  const values = new Set((field as unknown as { enum?: DescEnum }).enum?.values.map((item) => item.number) ?? []);
+  const values = new Set(field.enum?.values.map((item) => item.number) ?? []);
   return {
     value: type.case === undefined ? null : compileRule(type.case, type.value as Rules, values),
     items: nestedRule(type.value, type.case === 'map' ? 'values' : 'items', values),
@@ -40,9 +45,8 @@ export function rulesOf(field: DescField): FieldRules {
   };
 }
 
-export function isRequiredOneof(group: DescOneof): boolean {
-  const extension = loadRegistry().getExtension('validate.required');
-  return extension !== undefined && hasOption(group, extension) && (getOption(group, extension) as unknown) === true;
+export function isRequiredOneof(group: OneofType): boolean {
+  return group.options.flag(OPTION);
 }
 
 /** proto2 presence: an unset field only shows a default through the prototype. */

@@ -1,7 +1,6 @@
 // Walks a decoded message and refuses what breaks a rule of the API: `path: sentence (got value)`.
 // The walk goes into every Any, and notes deprecated fields on its way. Compiled per message type when first needed.
 
-import { type DescEnum, type DescField, type DescMessage, getOption, hasOption } from '@bufbuild/protobuf';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { DecodedAny } from './decoded-any.ts';
@@ -9,6 +8,7 @@ import { FieldPath, keySegment } from './field-path.ts';
 import type { Msg } from './message.ts';
 import { loadRegistry, typeNameOf } from './registry.ts';
 import { shown } from './scalar.ts';
+import { DISALLOWED, DISALLOWED_VALUE, type EnumType, type FieldType, type MessageType } from './schema.ts';
 import { durationText, type FieldRules, isRequiredOneof, type Rule, rulesOf } from './validate-rules.ts';
 
 export interface ValidateOptions {
@@ -109,7 +109,7 @@ function visitAny(any: Msg | DecodedAny, state: State): void {
 
 // === Compiling ===
 
-function compile(desc: DescMessage): FieldVisit[] {
+function compile(desc: MessageType): FieldVisit[] {
   const visits: FieldVisit[] = [];
   for (const field of desc.fields) {
     const check = compileField(field);
@@ -127,7 +127,7 @@ function compile(desc: DescMessage): FieldVisit[] {
   return visits;
 }
 
-function compileField(field: DescField): FieldVisit | null {
+function compileField(field: FieldType): FieldVisit | null {
   const rules = rulesOf(field);
   const inner = innerVisit(field, rules);
   const deprecation = deprecationOf(field);
@@ -156,9 +156,8 @@ function compileField(field: DescField): FieldVisit | null {
 
 type ValueVisit = (value: unknown, state: State) => void;
 
-function innerVisit(field: DescField, rules: FieldRules): ValueVisit | null {
-  const desc = (field as unknown as { message?: DescMessage }).message;
-  if (desc === undefined || rules.skip || isPlainData(desc.typeName)) return null;
+function innerVisit(field: FieldType, rules: FieldRules): ValueVisit | null {
+  if (!field.isMessage || rules.skip || isPlainData(field.typeName)) return null;
   return (value, state) => {
     if (typeof value === 'object' && value !== null && '$typeName' in value) visit(value as Msg, state);
   };
@@ -190,7 +189,7 @@ function visitMap(map: Record<string, unknown>, rules: FieldRules, inner: ValueV
   }
 }
 
-function reader(field: DescField): (target: Record<string, unknown>) => unknown {
+function reader(field: FieldType): (target: Record<string, unknown>) => unknown {
   const name = field.localName;
   if (field.oneof === undefined) return (target) => target[name];
   const group = field.oneof.localName;
@@ -213,10 +212,10 @@ function isUnset(value: unknown): boolean {
 // === Deprecation ===
 
 /** Refuses what Envoy disallows by default and notes what is only deprecated. */
-function deprecationOf(field: DescField): ValueVisit | null {
+function deprecationOf(field: FieldType): ValueVisit | null {
   const fullName = `${field.parent.typeName}.${field.name}`;
-  const disallowed = boolOption(field, 'envoy.annotations.disallowed_by_default');
-  const forEnum = enumDeprecation((field as unknown as { enum?: DescEnum }).enum);
+  const disallowed = field.options.flag(DISALLOWED);
+  const forEnum = enumDeprecation(field.enum);
   if (!field.deprecated && !disallowed) return forEnum;
   return (value, state) => {
     if (field.fieldKind !== 'message' && field.oneof === undefined && isUnset(value)) return;
@@ -226,13 +225,13 @@ function deprecationOf(field: DescField): ValueVisit | null {
   };
 }
 
-function enumDeprecation(desc: DescEnum | undefined): ValueVisit | null {
+function enumDeprecation(desc: EnumType | undefined): ValueVisit | null {
   const noted = desc?.values.filter((value) => value.deprecated) ?? [];
   if (desc === undefined || noted.length === 0) return null;
   return (value, state) => {
     const item = noted.find((candidate) => candidate.number === value);
     if (item === undefined) return;
-    if (boolOption(item, 'envoy.annotations.disallowed_by_default_enum')) {
+    if (item.options.flag(DISALLOWED_VALUE)) {
       state.fail(
         `Using the deprecated value ${item.name} of ${desc.typeName}, which is disallowed by default`,
         undefined,
@@ -241,10 +240,4 @@ function enumDeprecation(desc: DescEnum | undefined): ValueVisit | null {
     // The default of an enum is not "using" it.
     if (item.number !== 0) state.deprecated(`${desc.typeName}.${item.name}`);
   };
-}
-
-function boolOption(desc: Parameters<typeof hasOption>[0], name: string): boolean {
-  const extension = loadRegistry().getExtension(name);
-  if (extension === undefined || !hasOption(desc, extension)) return false;
-  return (getOption(desc, extension) as unknown) === true;
 }

@@ -16,14 +16,14 @@ import fc from 'fast-check';
 import t from 'tap';
 import { decodeJson } from '../../proxy/config/decode.ts';
 import { messageToDumpJson } from '../../proxy/config/dump-json.ts';
-import { loadRegistry } from '../../proxy/config/registry.ts';
+import { libraryRegistry } from '../../proxy/config/protobuf-es.ts';
 
 const RUNS = 1500;
 const DEPTH_MAX = 4;
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000_007);
 
-const messages = [...loadRegistry().allMessages()].filter((desc) => !desc.typeName.startsWith('google.protobuf.'));
-const registry = createRegistry(...loadRegistry().allMessages());
+const messages = [...libraryRegistry().allMessages()].filter((desc) => !desc.typeName.startsWith('google.protobuf.'));
+const registry = createRegistry(...libraryRegistry().allMessages());
 
 /** A small deterministic generator, so that one integer describes a whole document. */
 class Draw {
