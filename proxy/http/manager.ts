@@ -29,6 +29,7 @@ import { Router } from '../router/router.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
+import { type ClientCertRule, compileClientCert } from './client-cert.ts';
 import { type DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
 import { compileInternal } from './forwarded.ts';
 import { HttpDate } from './http-date.ts';
@@ -77,6 +78,7 @@ export class HttpManager {
   readonly bufferLimitBytes: number;
   readonly isInternal: (ip: string) => boolean;
   readonly forwardedIp: (directRemoteIp: string) => string;
+  readonly clientCert: ClientCertRule;
   readonly localReply: ReplyRewrite | null;
   readonly internalOnlyHeaders: readonly string[];
   readonly cxLength: Histogram;
@@ -114,6 +116,7 @@ export class HttpManager {
     this.bufferLimitBytes = listener.perConnectionBufferLimitBytes;
     this.isInternal = compileInternal(model.internalAddresses);
     this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);
+    this.clientCert = compileClientCert(model);
     this.localReply = compileLocalReply(model.localReply);
     this.upgrades = new Map(model.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled]));
     this.filters = compileFilters(model.httpFilters, env.stats);

@@ -58,9 +58,7 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
   if ((head.known & HOP_BITS) !== 0) removeHopByHop(head, headers);
   if (model.useRemoteAddress) identifyByConnection(stream, headers);
   else if ((head.known & SENDER_BITS) !== 0) identifyByHeaders(stream, headers);
-  // On clear text no client shows a certificate: what it says of one is believed in a single mode
-  if ((head.known & KNOWN_FORWARDED_OTHER) !== 0 && model.forwardClientCert !== 'always_forward_only')
-    headers.remove('x-forwarded-client-cert');
+  manager.clientCert(headers, stream.connection.tls, (head.known & KNOWN_FORWARDED_OTHER) !== 0);
   setScheme(stream, headers, (head.known & KNOWN_FORWARDED_OTHER) !== 0 || model.useRemoteAddress);
 
   const edge = model.useRemoteAddress && !stream.internal;
