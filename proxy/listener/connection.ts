@@ -22,7 +22,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
-  readonly tls: DownstreamTlsInfo | null;
+  tls: DownstreamTlsInfo | null;
   requestedServerName: string;
   terminationDetails: string;
   transportFailureReason: string;

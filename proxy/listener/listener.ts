@@ -3,6 +3,7 @@
 
 import { createServer, type Server, Socket } from 'node:net';
 import type { AddressModel, FilterChainModel, ListenerModel } from '../config/model.ts';
+import type { DownstreamTlsModel } from '../config/model-tls.ts';
 import {
   boundAddress,
   type ListenSpec,
@@ -13,11 +14,14 @@ import {
   unavailable,
 } from '../net/listen.ts';
 import { systemCalls } from '../net/sockopt.ts';
+import { certificateEnds } from '../net/tls-options.ts';
+import type { TlsEnv } from '../net/tls-server.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { FLAG_NR } from '../observe/flags.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import { listenerStatPrefix } from '../observe/stats-prefix.ts';
 import { StreamInfo } from '../observe/stream-info.ts';
+import { TlsStats } from '../observe/tls-stats.ts';
 import type { Runtime } from '../util/runtime.ts';
 import { type ChainMatcher, compileChainMatch } from './chain-match.ts';
 import { AcceptedConnection } from './connection.ts';
@@ -26,6 +30,7 @@ import { add } from './count.ts';
 import type { ListenerDirectory } from './directory.ts';
 import { closingFilter, type FilterFactory, type NetworkFilter } from './network-filter.ts';
 import { isTransparent, restoreDestination } from './original-dst.ts';
+import { TlsFilter } from './tls-filter.ts';
 
 /** Address index of a connection whose listener is another one than the one that accepted it. */
 const REDIRECTED = -1;
@@ -40,6 +45,7 @@ export interface ListenerEnv {
   /** Process-wide limit on downstream connections; 0 = none. */
   readonly connectionsMax: number;
   readonly createFilter: FilterFactory;
+  readonly tls: TlsEnv;
   /** The worker's listeners by address: where redirected connections go. */
   readonly directory: ListenerDirectory<Listener>;
   /** Gives a connection to another worker; false when it cannot be handed over. `null` = this worker is alone. */
@@ -187,7 +193,22 @@ export class Listener {
       direction: this.model.trafficDirection,
       bufferLimitBytes: this.model.perConnectionBufferLimitBytes,
     });
-    return { model, filter };
+    const { transport } = model;
+    return { model, filter: transport.kind === 'raw' ? filter : this.secure(transport.tls, filter, model, prefix) };
+  }
+
+  private secure(tls: DownstreamTlsModel, filter: NetworkFilter, chain: FilterChainModel, prefix: string): TlsFilter {
+    const { env } = this;
+    const counts = new TlsStats(env.stats, prefix, 'server');
+    if (env.workerIndex === 0) for (const [name, ends] of certificateEnds(tls)) counts.certificateEnds(name, ends);
+    return new TlsFilter(tls, filter, {
+      tls: env.tls,
+      runtime: env.runtime,
+      counts,
+      listenerStats: this.slots,
+      listenerName: this.model.name,
+      connectTimeoutMs: chain.transportSocketConnectTimeoutMs,
+    });
   }
 
   private countMissing(): void {

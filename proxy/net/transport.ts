@@ -247,8 +247,9 @@ export class Transport {
   reset(): void {
     if (this.closed) return;
     // Measured: after a half-close, descriptors of reset sockets stayed open for good and the process did not end. Unix
-    // sockets have no reset: Node throws.
-    if (this.ended || this.socket.remoteAddress === undefined) this.socket.destroy();
-    else this.socket.resetAndDestroy();
+    // sockets and TLS have no reset: Node throws.
+    const { socket } = this;
+    if (this.ended || socket.remoteAddress === undefined || 'encrypted' in socket) socket.destroy();
+    else socket.resetAndDestroy();
   }
 }

@@ -16,7 +16,8 @@ export interface ConnectionInfo {
   readonly localPort: number;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
-  readonly tls: DownstreamTlsInfo | null;
+  /** Set when the handshake is done. */
+  tls: DownstreamTlsInfo | null;
   /** SNI seen by an inspector or TLS; empty. */
   requestedServerName: string;
   terminationDetails: string;
@@ -75,12 +76,14 @@ export interface TlsInfo {
   readonly group: string;
   /** Server name sent (upstream); empty. */
   readonly serverName: string;
+  /** Negotiated application protocol; empty. */
+  readonly alpn: string;
   readonly peer: CertificateInfo | null;
   readonly local: CertificateInfo | null;
   /** Leaf first. */
   readonly peerChain: readonly CertificateInfo[];
 }
-/** Filled by `net/tls.ts`; `null` on clear-text connections. */
+/** Filled by `net/tls-server.ts`; `null` on clear-text connections. */
 export type DownstreamTlsInfo = TlsInfo;
 
 /** The host an attempt went to. */

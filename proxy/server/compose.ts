@@ -1,6 +1,9 @@
 // What a worker is made of, put together in one place.
 
+import { appendFile } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { getCACertificates } from 'node:tls';
+import { readClientHello } from '../codec/client-hello.ts';
 import type { Model } from '../config/model.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
@@ -8,10 +11,12 @@ import { HttpManager } from '../http/manager.ts';
 import type { FilterFactory } from '../listener/network-filter.ts';
 import { TcpProxy } from '../listener/tcp-proxy.ts';
 import { dial } from '../net/dial.ts';
+import type { TlsEnv } from '../net/tls-server.ts';
 import { type AccessLogger, type AccessLogType, createAccessLogger } from '../observe/access-log.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
 import { isLogLevel, logger, reopenLog, setLogLevel } from '../observe/log.ts';
 import type { StatsStore } from '../observe/stats.ts';
+import { compileStringMatch } from '../router/match.ts';
 import { SharedBreakers } from '../upstream/breakers.ts';
 import { createClusterManager } from '../upstream/cluster-manager.ts';
 import { type Runtime, SYSTEM_RUNTIME } from '../util/runtime.ts';
@@ -25,6 +30,7 @@ export interface Composition {
   readonly stats: StatsStore;
   readonly drain: DrainState;
   readonly createFilter: FilterFactory;
+  readonly tls: TlsEnv;
   /** Logs of a listener; `null` when it has none. */
   accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
   updateHosts(cluster: string, localities: readonly LocalityModel[]): void;
@@ -77,6 +83,7 @@ export function compose(
     runtime,
     stats,
     drain,
+    tls: tlsEnv(init),
     createFilter: (filter, place) => {
       switch (filter.kind) {
         case 'http_connection_manager':
@@ -108,6 +115,28 @@ export function compose(
       return files.close();
     },
   };
+}
+
+function tlsEnv(init: WorkerInit): TlsEnv {
+  return {
+    compileMatch: compileStringMatch,
+    readHello: readClientHello,
+    systemRoots,
+    ticketKeys: Buffer.from(init.ticketKeys),
+    dateMs: () => Date.now(),
+    keyLog: (path, line) => appendFile(path, line, { mode: 0o600 }, () => {}),
+  };
+}
+
+let roots: string | null = null;
+
+/** The operating system's roots; Node's own where the system has none. */
+function systemRoots(): string {
+  if (roots === null) {
+    const system = getCACertificates('system');
+    roots = (system.length > 0 ? system : getCACertificates('bundled')).join('\n');
+  }
+  return roots;
 }
 
 /** This host's own address: the first one that others can reach, as Envoy takes it; loopback when there is none. */

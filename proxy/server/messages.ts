@@ -16,6 +16,8 @@ export interface WorkerInit {
   readonly fileFlushIntervalMs: number;
   readonly fileFlushBytes: number;
   readonly localAddressFamily: 'v4' | 'v6';
+  /** Encrypts TLS session tickets: the same 48 bytes in every worker, never written anywhere. */
+  readonly ticketKeys: Uint8Array;
 }
 
 /** Shared memory and the model: once per worker, before anything else. */

@@ -1,5 +1,6 @@
 // The running proxy as the main thread sees it: start, steady state, stop. Does nothing heavy itself.
 
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import type { Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
@@ -18,6 +19,9 @@ import type { ToWorker } from './messages.ts';
 import { ServerStats } from './server-stats.ts';
 import type { ServerView } from './server-view.ts';
 import { WorkerPool } from './worker-pool.ts';
+
+/** OpenSSL's ticket keys as Node takes them: a name, a key to encrypt with, one to sign with. */
+const TICKET_KEYS_BYTES = 48;
 
 /** See the head of this file. */
 export class ProxyServer implements ServerView {
@@ -76,6 +80,7 @@ export class ProxyServer implements ServerView {
         fileFlushIntervalMs: options.fileFlushIntervalMs,
         fileFlushBytes: options.fileFlushMinSizeKb * 1024,
         localAddressFamily: options.localAddressIpVersion,
+        ticketKeys: randomBytes(TICKET_KEYS_BYTES),
       },
       {
         onStats: (worker, announcement) => this.stats?.apply(worker, announcement),

@@ -42,6 +42,7 @@ export class ProxyWorker {
       counts: this.counts,
       connectionsMax: model.maxDownstreamConnections,
       createFilter: parts.createFilter,
+      tls: parts.tls,
       directory: this.directory,
       handOver: canHandOver
         ? (socket: Socket, listener: number, address: number, to: number) =>

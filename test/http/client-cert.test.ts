@@ -33,6 +33,7 @@ function connection(peer: CertificateInfo | null, localUris: readonly string[] =
     sessionId: '',
     group: '',
     serverName: '',
+    alpn: '',
     peer,
     local: certificate({ uriSans: localUris }),
     peerChain: peer === null ? [] : [peer, certificate({ pem: '-MIDDLE-' })],

@@ -198,6 +198,7 @@ t.test('TLS', (t) => {
     serverName: '',
     peer: certificate('leaf'),
     local: null,
+    alpn: '',
     peerChain: [certificate('leaf'), certificate('ca')],
   });
   const cases: readonly (readonly [string, string])[] = [

@@ -32,7 +32,14 @@ t.test('crashed workers are replaced on the same port with clean counts', async 
   let caughtUp = 0;
   const allReplaced = Promise.withResolvers<void>();
   const pool = new WorkerPool(
-    { workers: 2, log: LOG, fileFlushIntervalMs: 1000, fileFlushBytes: 4096, localAddressFamily: 'v4' },
+    {
+      workers: 2,
+      log: LOG,
+      fileFlushIntervalMs: 1000,
+      fileFlushBytes: 4096,
+      localAddressFamily: 'v4',
+      ticketKeys: new Uint8Array(48),
+    },
     {
       onStats: () => {},
       onCrash: (worker) => crashed.push(worker),

@@ -1,0 +1,428 @@
+// TLS towards downstream: one filter chain's context, of one version of its secrets, in one worker.
+//
+// Rule 1: a connection enters only through a `tls.Server` that never listens (`emit('connection')`): a bare `TLSSocket`
+//         enforces nothing about client certificates.
+// Rule 2: what OpenSSL accepts is judged again by `verify.ts`, on resumed sessions too, before a byte reaches a filter.
+// Rule 3: the ClientHello is read first. OpenSSL through Node ends a handshake without a common protocol, Envoy goes on
+//         without one; and with it we know the group of the handshake, which Node does not tell.
+
+import { createHash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
+import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model-tls.ts';
+import type { Certificate } from './certificate.ts';
+import { bundleOf } from './pem.ts';
+import { localCertificate, serverGroup, TlsConnection } from './tls-connection.ts';
+import { failureOf, type TlsFailure, verifyFailure } from './tls-failure.ts';
+import { bytesOf, groupsOf, secureContext, sessionContextOf } from './tls-options.ts';
+import { type CompileMatch, PeerVerifier, type VerifyCounter } from './verify.ts';
+
+/** What a ClientHello says; the rest of it is for the inspector. */
+export interface HelloFacts {
+  readonly serverName: string;
+  readonly alpn: readonly string[];
+  readonly groups: readonly number[];
+  readonly supportedVersions: readonly number[];
+  readonly extensions: readonly number[];
+}
+
+/** A number: so many bytes in all are needed. A string: BoringSSL's reason why this is no TLS. */
+export type ReadHello = (bytes: Buffer) => number | string | HelloFacts;
+
+/** What TLS needs of its worker. */
+export interface TlsEnv {
+  readonly compileMatch: CompileMatch;
+  readonly readHello: ReadHello;
+  /** PEM of the operating system's roots; read when first asked for. */
+  readonly systemRoots: () => string;
+  /** 48 bytes, the same in every worker of the process. */
+  readonly ticketKeys: Buffer;
+  /** Wall clock, milliseconds since the epoch. */
+  readonly dateMs: () => number;
+  /** Appends a line of NSS key log. */
+  readonly keyLog: (path: string, line: Buffer) => void;
+}
+
+/**
+ * Told how a handshake ends: exactly one call. The socket below is TLS's own: destroying it from here brings Node down
+ * (measured: segmentation fault).
+ */
+export interface TlsAcceptHandler {
+  /** The socket carries clear text of an accepted peer from now on; nothing has been read from it. */
+  onSecure(socket: TLSSocket, connection: TlsConnection): void;
+  /** The socket is gone or going. */
+  onRefused(failure: TlsFailure): void;
+}
+
+/** Bytes of a ClientHello that we wait for; BoringSSL's own limit. */
+const HELLO_BYTES_MAX = 16_384 + 4 + 5 * 16;
+/** Node counts handshakes from zero and knows no "never"; ours is the chain's time-out. Milliseconds. */
+const NO_TIMEOUT_MS = 2_147_483_647;
+const TLS_1_3 = 0x0304;
+const EXT_STATUS_REQUEST = 5;
+
+/** The private link from a TLS socket to the socket below it. */
+interface TlsSocketInside {
+  readonly _parent: Socket | undefined;
+}
+
+/** Handshakes under way, by the socket below. */
+const underWay = new WeakMap<Socket, Handshake>();
+
+/** Counts kept by whoever owns the stats. */
+export interface TlsServerCounts {
+  secured(connection: TlsConnection): void;
+  failed(failure: TlsFailure): void;
+  /** A client asked for a staple, and whether there was one. */
+  stapleAsked(answered: boolean): void;
+}
+
+/** See the head of this file. */
+export class DownstreamTls {
+  readonly model: DownstreamTlsModel;
+  readonly env: TlsEnv;
+  readonly counts: TlsServerCounts;
+  readonly verifier: PeerVerifier | null;
+  readonly groups: readonly string[];
+  /** The only certificate; `null` when the handshake chooses among several. */
+  readonly soleCertificate: Certificate | null;
+  readonly staples: boolean;
+  private readonly sessionContext: string;
+  private readonly ticketKeys: Buffer;
+  private readonly names: ServerNames;
+  /** By `own order`, then `with protocols`: made when first needed. */
+  private readonly servers: (Server | null)[];
+  private readonly contexts: Map<string, SecureContext>;
+
+  constructor(model: DownstreamTlsModel, env: TlsEnv, counts: TlsServerCounts) {
+    const { validation } = model;
+    this.model = model;
+    this.env = env;
+    this.counts = counts;
+    this.verifier =
+      validation === null
+        ? null
+        : new PeerVerifier(validation, 'client', env.compileMatch, validation.systemRoots ? env.systemRoots() : '');
+    this.groups = groupsOf(model);
+    this.staples = model.certificates.some(({ ocspStaple }) => ocspStaple !== null);
+    this.sessionContext = sessionContextOf(model, [String(model.requireClientCertificate)]);
+    const [configured] = model.sessionTicketKeys;
+    // Node's keys are 48 bytes, Envoy's 80, and there is one: it is derived from the first, which encrypts.
+    this.ticketKeys =
+      configured === undefined ? env.ticketKeys : createHash('sha384').update(bytesOf(configured)).digest();
+    this.names = new ServerNames(model.certificates, model.fullScanCertsOnSniMismatch);
+    const [only, ...others] = model.certificates;
+    this.soleCertificate =
+      only === undefined || others.length > 0 || only.pkcs12 !== null
+        ? null
+        : (bundleOf(bytesOf(only.chain).toString('latin1'))[0] ?? null);
+    this.servers = [null, null, null, null];
+    this.contexts = new Map();
+  }
+
+  /** Compiles what the first connection would need, so that mistakes show at once. @throws Error of OpenSSL */
+  prepare(): void {
+    this.server(true, this.model.alpn.length > 0);
+  }
+
+  /**
+   * Takes over an accepted socket of which nothing was consumed.
+   * @param hello what an inspector read already; `null` = not yet looked at
+   * @returns a handle that ends the handshake (time-outs)
+   */
+  accept(raw: Socket, hello: HelloFacts | null, handler: TlsAcceptHandler): Handshake {
+    const handshake = new Handshake(this, raw, handler);
+    handshake.start(hello);
+    return handshake;
+  }
+
+  /** The certificate peers see, for operators over the local side. */
+  localOf(socket: TLSSocket): Certificate | null {
+    return this.soleCertificate ?? localCertificate(socket);
+  }
+
+  /** Hands the socket to OpenSSL. */
+  enter(raw: Socket, hello: HelloFacts | null): void {
+    const { model } = this;
+    const speaksAlpn =
+      model.alpn.length > 0 && (hello === null || hello.alpn.some((name) => model.alpn.includes(name)));
+    // Among TLS 1.3 suites BoringSSL follows the client, among others its own order.
+    const is13 = hello?.supportedVersions.includes(TLS_1_3) === true && model.maxVersion === 'TLSv1.3';
+    this.server(!is13 && !model.preferClientCiphers, speaksAlpn).emit('connection', raw);
+  }
+
+  private server(ownOrder: boolean, alpn: boolean): Server {
+    const at = (ownOrder ? 2 : 0) + (alpn ? 1 : 0);
+    let server = this.servers[at] ?? null;
+    if (server === null) {
+      server = this.createServer(ownOrder, alpn);
+      this.servers[at] = server;
+    }
+    return server;
+  }
+
+  private createServer(ownOrder: boolean, alpn: boolean): Server {
+    const { model, verifier } = this;
+    const asks = verifier !== null || model.requireClientCertificate;
+    const server = createServer({
+      allowHalfOpen: true,
+      // The context is ours (below): the server's own is never used, and must not load Node's roots.
+      ca: [],
+      requestCert: asks,
+      // OpenSSL's verdict is enforced where it is ours too; otherwise `verify.ts` alone decides.
+      rejectUnauthorized: model.requireClientCertificate && verifier?.enforcedByLibrary === true,
+      handshakeTimeout: NO_TIMEOUT_MS,
+      ...(alpn ? { ALPNProtocols: [...model.alpn] } : {}),
+      ...(this.names.several
+        ? {
+            SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void) =>
+              done(null, this.context(this.names.find(name), ownOrder)),
+          }
+        : {}),
+    });
+    // A server passes on most options of a context, but not that of partial chains. If this private name went away, the
+    // server would have no certificate, and no handshake would succeed.
+    (server as Server & { _sharedCreds: SecureContext })._sharedCreds = this.context(this.names.unnamed, ownOrder);
+    server.on('secureConnection', (socket: TLSSocket) => handshakeOf(socket)?.onSecure(socket));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) =>
+      handshakeOf(socket)?.onError(error, socket),
+    );
+    if (this.staples) this.answerStaples(server);
+    const { keyLog } = model;
+    if (keyLog !== null) server.on('keylog', (line: Buffer) => this.env.keyLog(keyLog.path, line));
+    return server;
+  }
+
+  private context(certificates: readonly TlsCertificateModel[], ownOrder: boolean): SecureContext {
+    const { model } = this;
+    const key = `${ownOrder} ${certificates.map((one) => model.certificates.indexOf(one)).join(',')}`;
+    let context = this.contexts.get(key);
+    if (context === undefined) {
+      context = secureContext(model, {
+        certificates,
+        verifier: this.verifier,
+        role: 'server',
+        ownCipherOrder: ownOrder,
+        tickets: model.sessionTickets && this.mayResume,
+        ticketKeys: this.ticketKeys,
+        sessionTimeoutSeconds: model.sessionTimeoutSeconds,
+        sessionContext: this.sessionContext,
+      });
+      this.contexts.set(key, context);
+    }
+    return context;
+  }
+
+  /** A resumed session shows the leaf alone: where OpenSSL's word on the chain does not count, it could not be judged. */
+  private get mayResume(): boolean {
+    return this.verifier === null || this.verifier.libraryDecides || !this.verifier.checksChain;
+  }
+
+  private answerStaples(server: Server): void {
+    const staples = new Map<string, Buffer>();
+    for (const { chain, ocspStaple } of this.model.certificates) {
+      const [leaf] = bundleOf(bytesOf(chain).toString('latin1'));
+      if (leaf !== undefined && ocspStaple !== null) staples.set(leaf.fingerprint256, bytesOf(ocspStaple));
+    }
+    server.on('OCSPRequest', (der: Buffer, _issuer: Buffer, done: (error: null, staple: Buffer | null) => void) => {
+      done(null, staples.get(createHash('sha256').update(der).digest('hex')) ?? null);
+    });
+  }
+}
+
+/** The two ways of a `tls.Server` to tell of a socket both lead here. */
+function handshakeOf(socket: TLSSocket): Handshake | undefined {
+  const raw = (socket as unknown as TlsSocketInside)._parent;
+  return raw === undefined ? undefined : underWay.get(raw);
+}
+
+/** One connection on its way to being secure. */
+export class Handshake {
+  private readonly tls: DownstreamTls;
+  private readonly raw: Socket;
+  private handler: TlsAcceptHandler | null;
+  private hello: HelloFacts | null;
+  private heard: Buffer;
+  private needed: number;
+
+  constructor(tls: DownstreamTls, raw: Socket, handler: TlsAcceptHandler) {
+    this.tls = tls;
+    this.raw = raw;
+    this.handler = handler;
+    this.hello = null;
+    this.heard = Buffer.alloc(0);
+    this.needed = 0;
+  }
+
+  /** Over, one way or the other. */
+  get done(): boolean {
+    return this.handler === null;
+  }
+
+  start(hello: HelloFacts | null): void {
+    this.raw.on('error', () => {});
+    this.raw.on('close', this.onRawClose);
+    if (hello !== null) {
+      this.enter(hello);
+      return;
+    }
+    this.raw.on('readable', this.onReadable);
+    this.raw.on('end', this.onRawEnd);
+  }
+
+  /** Ends it without a reason of TLS's own (time-outs, shutdown). */
+  cancel(): void {
+    this.raw.destroy();
+    this.refuse(failureOf(null));
+  }
+
+  private readonly onRawClose = (): void => this.refuse(failureOf(null));
+
+  private readonly onRawEnd = (): void => {
+    this.raw.destroy();
+  };
+
+  private readonly onReadable = (): void => {
+    const chunk = this.raw.read() as Buffer | null;
+    if (chunk === null) return;
+    this.heard = this.heard.length === 0 ? chunk : Buffer.concat([this.heard, chunk]);
+    if (this.heard.length < this.needed) return;
+    const answer = this.tls.env.readHello(this.heard);
+    if (typeof answer === 'number' && answer <= HELLO_BYTES_MAX) {
+      this.needed = answer;
+      return;
+    }
+    this.raw.off('readable', this.onReadable);
+    this.raw.off('end', this.onRawEnd);
+    this.raw.unshift(this.heard);
+    this.heard = chunk.subarray(0, 0);
+    // What is no hello is left to OpenSSL, which answers it with the right alert.
+    this.enter(typeof answer === 'object' ? answer : null);
+  };
+
+  private enter(hello: HelloFacts | null): void {
+    this.hello = hello;
+    underWay.set(this.raw, this);
+    // From here on the server tells how it ends, and why.
+    this.raw.off('close', this.onRawClose);
+    if (hello?.extensions.includes(EXT_STATUS_REQUEST) === true) this.tls.counts.stapleAsked(this.tls.staples);
+    this.tls.enter(this.raw, hello);
+  }
+
+  onSecure(socket: TLSSocket): void {
+    const { handler, hello, tls } = this;
+    if (handler === null) {
+      socket.destroy();
+      return;
+    }
+    const group = hello === null ? '' : serverGroup(tls.groups, hello.groups);
+    const connection = new TlsConnection(socket, hello?.serverName ?? '', group, tls.localOf(socket));
+    const failure = this.judge(socket, connection);
+    if (failure !== null) {
+      this.refuse(failure);
+      socket.destroy();
+      return;
+    }
+    this.finish();
+    tls.counts.secured(connection);
+    handler.onSecure(socket, connection);
+  }
+
+  private judge(socket: TLSSocket, connection: TlsConnection): TlsFailure | null {
+    const { model, verifier, env } = this.tls;
+    const hasCertificate = connection.peerChain.length > 0;
+    if (!hasCertificate) return model.requireClientCertificate ? verifyFailure('fail_verify_no_cert', '', '') : null;
+    if (verifier === null) return null;
+    const verdict = verifier.verify(
+      {
+        chain: connection.peerChain,
+        libraryAccepts: socket.authorized,
+        libraryError: String(socket.authorizationError ?? ''),
+        resumed: connection.resumed,
+      },
+      [],
+      env.dateMs(),
+    );
+    if (verdict === null) return null;
+    const failure = verifyFailure(COUNTERS[verdict.counter], verdict.text, verdict.names);
+    if (!verifier.model.acceptUntrusted) return failure;
+    this.tls.counts.failed(failure);
+    return null;
+  }
+
+  onError(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    this.refuse(this.explain(error, socket));
+  }
+
+  private explain(error: NodeJS.ErrnoException, socket: TLSSocket): TlsFailure {
+    if (error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return verifyFailure('fail_verify_no_cert', '', '');
+    // `tls.Server` refused the chain itself and tells only that the connection ended.
+    const code = socket.authorizationError as unknown as string | null;
+    if (code !== null && this.tls.verifier !== null)
+      return verifyFailure('fail_verify_error', this.tls.verifier.describeLibrary(String(code)), '');
+    return failureOf(error);
+  }
+
+  private refuse(failure: TlsFailure): void {
+    const { handler } = this;
+    if (handler === null) return;
+    this.finish();
+    this.tls.counts.failed(failure);
+    handler.onRefused(failure);
+  }
+
+  private finish(): void {
+    this.handler = null;
+    underWay.delete(this.raw);
+    this.raw.off('close', this.onRawClose);
+    this.raw.off('readable', this.onReadable);
+    this.raw.off('end', this.onRawEnd);
+  }
+}
+
+const COUNTERS: Readonly<Record<VerifyCounter, Exclude<TlsFailure['counter'], null | 'connection_error'>>> = {
+  error: 'fail_verify_error',
+  san: 'fail_verify_san',
+  no_cert: 'fail_verify_no_cert',
+  cert_hash: 'fail_verify_cert_hash',
+};
+
+// === Certificates by server name ===
+
+/** Which certificates stand for a name: one of each key type at most, in order of configuration (Envoy's rules). */
+class ServerNames {
+  /** More than one choice is possible. */
+  readonly several: boolean;
+  /** Without a server name: any certificate will do. */
+  readonly unnamed: readonly TlsCertificateModel[];
+  private readonly unknown: readonly TlsCertificateModel[];
+  private readonly exact: ReadonlyMap<string, readonly TlsCertificateModel[]>;
+  private readonly wildcard: ReadonlyMap<string, readonly TlsCertificateModel[]>;
+
+  constructor(certificates: readonly TlsCertificateModel[], fullScan: boolean) {
+    const exact = new Map<string, TlsCertificateModel[]>();
+    const wildcard = new Map<string, TlsCertificateModel[]>();
+    for (const certificate of certificates)
+      for (const name of certificate.dnsNames) {
+        const [table, key] = name.startsWith('*.') ? [wildcard, name.slice(1)] : [exact, name];
+        const known = table.get(key);
+        if (known === undefined) table.set(key, [certificate]);
+        else known.push(certificate);
+      }
+    this.several = certificates.length > 1;
+    this.unnamed = firstOfEachType(certificates);
+    this.unknown = fullScan ? this.unnamed : certificates.slice(0, 1);
+    this.exact = new Map([...exact].map(([name, list]) => [name, firstOfEachType(list)]));
+    this.wildcard = new Map([...wildcard].map(([name, list]) => [name, firstOfEachType(list)]));
+  }
+
+  find(serverName: string): readonly TlsCertificateModel[] {
+    const name = serverName.toLowerCase();
+    const dot = name.indexOf('.');
+    return this.exact.get(name) ?? (dot < 0 ? undefined : this.wildcard.get(name.slice(dot))) ?? this.unknown;
+  }
+}
+
+function firstOfEachType(certificates: readonly TlsCertificateModel[]): readonly TlsCertificateModel[] {
+  return certificates.filter((one, i) => certificates.findIndex(({ keyType }) => keyType === one.keyType) === i);
+}
