@@ -5,7 +5,8 @@ import type { ObservedMessage } from './types.ts';
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const DATE = /\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g;
 const LOOPBACK_PORT = /127\.0\.0\.1:(\d{1,5})/g;
-const BARE_PORT = /\b(\d{4,5})\b/g;
+/** Not a time that happens to be the number of a port. */
+const BARE_PORT = /(?<!-ms: )\b(\d{4,5})\b/g;
 
 /** What is left of a route's timeout at a retry varies by milliseconds. */
 const LONG_TIMEOUT = /(x-envoy-expected-rq-timeout-ms: )(\d{4,})/gi;
