@@ -79,8 +79,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   autoSni: [],
   autoSniHeader: [],
   autoSanValidation: [],
-  portOverride: [],
-  cleanupIntervalMs: [`${CLUSTER}.cleanup_interval`],
 };
 
 /** Every source below a folder of `proxy/`, apart from the configuration itself. */
