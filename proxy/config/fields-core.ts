@@ -30,15 +30,11 @@ export const CORE_FIELDS: FieldTable = {
   ),
   'envoy.config.core.v3.SocketOptionsOverride': fields(honoured('lower-listener', 'socket_options')),
   'envoy.config.core.v3.BindConfig': fields(
-    honoured('lower-cluster', 'source_address'),
-    rejected(
-      'one source address is supported; use source_address',
-      'extra_source_addresses additional_source_addresses',
-    ),
+    honoured('lower-bind', 'source_address extra_source_addresses additional_source_addresses freebind socket_options'),
     rejected('local address selectors are not supported; use source_address', 'local_address_selector'),
     harmless('network namespaces are refused', 'core.v3 address.proto', 'validate_network_namespaces'),
-    rejected('upstream sockets have no further options; remove it', 'freebind socket_options'),
   ),
+  'envoy.config.core.v3.ExtraSourceAddress': fields(honoured('lower-bind', 'address socket_options')),
   'envoy.config.core.v3.DataSource': fields(
     honoured('lower-access-log', 'filename inline_bytes inline_string environment_variable'),
     warned('files are read once, at start', 'watched_directory'),

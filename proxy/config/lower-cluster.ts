@@ -1,16 +1,10 @@
 // `config.cluster.v3.Cluster` → `ClusterModel`, with Envoy's defaults. Refusals use Envoy's sentences behind the path.
 
-import { isIP } from 'node:net';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { lowerBalancer } from './lower-balancer.ts';
-import {
-  type LowerContext,
-  lowerMetadata,
-  lowerSocketAddress,
-  lowerSocketOption,
-  lowerTcpKeepalive,
-} from './lower-common.ts';
+import { lowerBind } from './lower-bind.ts';
+import { type LowerContext, lowerMetadata, lowerTcpKeepalive } from './lower-common.ts';
 import { lowerDiscovery } from './lower-discovery.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerLocalities } from './lower-endpoints.ts';
@@ -46,7 +40,7 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     breakers: lowerBreakers(message),
     breakerBase: 0,
     ...lowerUpstreamHttp(message, path),
-    bind: lowerBind(sub(message, 'upstreamBindConfig') ?? ctx.defaultBind, path),
+    bind: lowerBind(sub(message, 'upstreamBindConfig'), ctx.defaultBind, `Cluster ${name}`, path),
     tcpKeepalive: lowerTcpKeepalive(connection === null ? null : sub(connection, 'tcpKeepalive')),
     transport: lowerUpstreamTransport(sub(message, 'transportSocket'), ctx, `${path}.transport_socket`),
     transportMatches: lowerTransportMatches(message, ctx, path),
@@ -129,23 +123,6 @@ function tracksRemaining(cluster: Msg): ClusterModel['trackRemaining'] {
   const tracking = breakers === null ? [] : list(breakers, 'thresholds').filter((item) => bool(item, 'trackRemaining'));
   const of = (high: boolean) => tracking.some((item) => (num(item, 'priority') === HIGH_PRIORITY) === high);
   return { default: of(false), high: of(true) };
-}
-
-// === Sockets ===
-
-function lowerBind(message: Msg | null, path: string): ClusterModel['bind'] {
-  const source = message === null ? null : sub(message, 'sourceAddress');
-  if (message === null || source === null) return null;
-  const where = `${path}.upstream_bind_config.source_address`;
-  const address = lowerSocketAddress(source, where);
-  if (address.kind !== 'socket') return null;
-  if (isIP(address.address) === 0) throw new ConfigError(`malformed IP address: ${address.address}`, where);
-  return {
-    address: address.address,
-    port: address.port,
-    freebind: bool(message, 'freebind'),
-    socketOptions: list(message, 'socketOptions').map(lowerSocketOption),
-  };
 }
 
 function checkProtocolOptions(cluster: Msg, ctx: LowerContext, path: string): void {

@@ -29,12 +29,7 @@ export interface ClusterModel {
   readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
   readonly http1: Http1ClientModel;
   readonly http2: Http2Model;
-  readonly bind: {
-    readonly address: string;
-    readonly port: number;
-    readonly freebind: boolean;
-    readonly socketOptions: readonly SocketOptionModel[];
-  } | null;
+  readonly bind: BindModel | null;
   readonly tcpKeepalive: TcpKeepaliveModel | null;
   /** How hosts are spoken to below HTTP, unless one of `transportMatches` names their metadata. */
   readonly transport: UpstreamTransportModel;
@@ -51,6 +46,20 @@ export interface ClusterModel {
   /** Whether the `remaining_*` gauges of a priority exist. */
   readonly trackRemaining: { readonly default: boolean; readonly high: boolean };
   readonly metadata: MetadataModel;
+}
+
+/** `core.v3.BindConfig`: the local end of upstream connections. */
+export interface BindModel {
+  /** At most one of each family; the one of the upstream's family is used, otherwise the first. None: any address. */
+  readonly sources: readonly {
+    readonly address: string;
+    /** 0 = any. */
+    readonly port: number;
+    readonly socketOptions: readonly SocketOptionModel[];
+  }[];
+  readonly freebind: boolean;
+  /** Where there is no source. */
+  readonly socketOptions: readonly SocketOptionModel[];
 }
 
 export type DiscoveryModel =

@@ -3,13 +3,15 @@
 import { connect as connectSocket, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
 import type { AddressModel, TcpKeepaliveModel } from '../config/model.ts';
 import { readIntoShared } from './read-buffer.ts';
+import { systemCalls } from './sockopt.ts';
+import { connectBound, type SourceBinding } from './source.ts';
 import { enterTurn, leaveTurn, Transport, type TransportHandler } from './transport.ts';
 
 /** Where to and how; one object per host, shared by its connections. */
 export interface DialTarget {
   readonly address: AddressModel;
-  /** Local address; `null` = the kernel chooses. Port 0 = any. */
-  readonly bind: { readonly address: string; readonly port: number } | null;
+  /** The local end; `null` = as the kernel chooses. */
+  readonly bind: SourceBinding | null;
   readonly keepalive: TcpKeepaliveModel | null;
   /** High watermark of the send buffer, bytes. */
   readonly bufferLimitBytes: number;
@@ -58,7 +60,11 @@ function openSocket(target: DialTarget, onread: OnReadOpts): Socket {
   }
   if (address.kind === 'internal') return connectSocket({ path: `\0internal/${address.listenerName}`, ...buffers });
   const options: TcpNetConnectOpts = { host: address.address, port: address.port, autoSelectFamily: false, ...buffers };
-  if (bind !== null && bind.address !== '') {
+  if (bind === null) return connectSocket(options);
+  const calls = systemCalls();
+  if (calls !== null) return connectBound(bind, address.address, address.port, buffers, calls);
+  // Options were refused at the start; an address Node can bind too.
+  if (bind.address !== '') {
     options.localAddress = bind.address;
     if (bind.port !== 0) options.localPort = bind.port;
   }
@@ -70,6 +76,7 @@ const ERROR_TEXTS: ReadonlyMap<string, string> = new Map([
   ['EACCES', 'Permission denied'],
   ['EADDRINUSE', 'Address already in use'],
   ['EADDRNOTAVAIL', 'Cannot assign requested address'],
+  ['EAFNOSUPPORT', 'Address family not supported by protocol'],
   ['EAGAIN', 'Resource temporarily unavailable'],
   ['ECONNREFUSED', 'Connection refused'],
   ['ECONNRESET', 'Connection reset by peer'],

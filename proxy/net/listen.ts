@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import type { AddressModel, ListenerModel, SocketOptionModel, TcpKeepaliveModel } from '../config/model.ts';
 import { ConfigError } from '../util/error.ts';
 import { joinHostPort, parseIp } from '../util/ip.ts';
+import { setSocketOptions } from './socket-options.ts';
 import * as sys from './sockopt.ts';
 
 /** Largest value `listen` takes; the kernel lowers it to `net.core.somaxconn`. */
@@ -75,7 +76,7 @@ export function openSocket(spec: ListenSpec, calls: sys.SystemCalls): number {
     if (address.kind === 'pipe') removeStale(address.path);
     calls.bind(fd, target.sockaddr);
     if (address.kind === 'pipe') setMode(address.path, address.mode);
-    applyOptions(calls, fd, spec.socketOptions, 'bound');
+    setSocketOptions(calls, fd, spec.socketOptions, 'bound');
     return fd;
   } catch (error) {
     if (fd >= 0) calls.close(fd);
@@ -123,7 +124,7 @@ function setListening(server: Server, spec: ListenSpec): void {
   const calls = sys.systemCalls();
   const fd = sys.descriptorOf(server as { readonly _handle?: { readonly fd?: number } });
   if (calls === null || fd < 0) throw unavailable(addressText(spec.address), 'tcp_keepalive and socket_options');
-  applyOptions(calls, fd, options, 'listening');
+  setSocketOptions(calls, fd, options, 'listening');
   if (keepalive === null) return;
   calls.setInt(fd, sys.SOL_SOCKET, sys.SO_KEEPALIVE, 1);
   if (keepalive.probes > 0) calls.setInt(fd, sys.IPPROTO_TCP, sys.TCP_KEEPCNT, keepalive.probes);
@@ -145,20 +146,7 @@ function setPrebind(calls: sys.SystemCalls, fd: number, family: number, spec: Li
   const level = v6 ? sys.IPPROTO_IPV6 : sys.IPPROTO_IP;
   if (spec.freebind) calls.setInt(fd, level, v6 ? sys.IPV6_FREEBIND : sys.IP_FREEBIND, 1);
   if (spec.transparent) calls.setInt(fd, level, v6 ? sys.IPV6_TRANSPARENT : sys.IP_TRANSPARENT, 1);
-  applyOptions(calls, fd, spec.socketOptions, 'prebind');
-}
-
-function applyOptions(
-  calls: sys.SystemCalls,
-  fd: number,
-  options: readonly SocketOptionModel[],
-  state: SocketOptionModel['state'],
-): void {
-  for (const option of options) {
-    if (option.state !== state) continue;
-    if (option.value.kind === 'int') calls.setInt(fd, option.level, option.name, option.value.value);
-    else calls.setBytes(fd, option.level, option.name, Buffer.from(option.value.base64, 'base64'));
-  }
+  setSocketOptions(calls, fd, spec.socketOptions, 'prebind');
 }
 
 function bindTarget(address: AddressModel): { readonly family: number; readonly sockaddr: Buffer } {

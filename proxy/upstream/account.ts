@@ -20,6 +20,7 @@ import {
   UPSTREAM_CX_TOTAL,
 } from '../observe/catalogue-cluster.ts';
 import type { Histogram } from '../observe/stats.ts';
+import { joinHostPort } from '../util/ip.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { PriorityBreakers } from './breakers.ts';
@@ -126,7 +127,7 @@ export class ConnectionAccount {
     const { stats } = this.context;
     const failure = timedOut ? TIMED_OUT : this.failureOf(error);
     if (timedOut) (stats[UPSTREAM_CX_CONNECT_TIMEOUT] as number)++;
-    if (failure.reason === 'local_connect_failure') (stats[BIND_ERRORS] as number)++;
+    if (failure.reason === 'local_connect_failure' && failure.text !== '') (stats[BIND_ERRORS] as number)++;
     (stats[UPSTREAM_CX_CONNECT_FAIL] as number)++;
     (this.host.stats[HOST_CX_CONNECT_FAIL] as number)++;
     this.closed(failure.reason === 'connect_failure', false);
@@ -137,8 +138,12 @@ export class ConnectionAccount {
     if (error === null) return { reason: 'connect_failure', text: '' };
     const text = socketErrorText(error);
     const { bind, address } = this.target;
-    if (bind !== null && (error.syscall === 'bind' || error.code === 'EADDRNOTAVAIL' || error.code === 'EADDRINUSE'))
-      return { reason: 'local_connect_failure', text: `failed to bind to ${bind.address}:${bind.port}: ${text}` };
+    if (error.syscall === 'setsockopt') return { reason: 'local_connect_failure', text: '' };
+    if (bind !== null && (error.syscall === 'bind' || error.code === 'EADDRINUSE'))
+      return {
+        reason: 'local_connect_failure',
+        text: `failed to bind to ${joinHostPort(bind.address, bind.port)}: ${text}`,
+      };
     // Errors that the kernel reports from connect() itself carry the address in Envoy's text, later ones do not.
     return address.kind === 'pipe' || IMMEDIATE_ERRORS.has(error.code ?? '')
       ? { reason: 'connect_failure', text: `immediate connect error: ${text}|remote address:${formatAddress(address)}` }

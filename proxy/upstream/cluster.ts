@@ -4,6 +4,7 @@ import type { H1Options } from '../codec/http1.ts';
 import { H1_OPTIONS } from '../codec/http1.ts';
 import type { ClusterModel, DiscoveryModel, LocalityModel } from '../config/model-cluster.ts';
 import type { Dial, DialTarget } from '../net/dial.ts';
+import { sourceFor } from '../net/source.ts';
 import {
   CLUSTER_CATALOGUE,
   CLUSTER_HTTP1_CATALOGUE,
@@ -190,7 +191,8 @@ export class UpstreamCluster implements Cluster {
   }
 
   private targetOf(address: DialTarget['address']): DialTarget {
-    const { bind, tcpKeepalive, perConnectionBufferLimitBytes } = this.model;
+    const { tcpKeepalive, perConnectionBufferLimitBytes } = this.model;
+    const bind = address.kind === 'socket' ? sourceFor(this.model.bind, address.address) : null;
     return { address, bind, keepalive: tcpKeepalive, bufferLimitBytes: perConnectionBufferLimitBytes };
   }
 

@@ -103,6 +103,7 @@ t.test('plain fields', async (t) => {
       typed_config: any('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'),
     },
   });
+  const bound = { description: '', level: 1, name: 2, value: { kind: 'int', value: 3 }, state: 'bound' };
   t.same(model, {
     ...DEFAULTS,
     statName: 'outbound|80||a_b_c',
@@ -110,10 +111,9 @@ t.test('plain fields', async (t) => {
     perConnectionBufferLimitBytes: 4096,
     healthyPanicThreshold: 12.5,
     bind: {
-      address: '127.0.0.2',
-      port: 0,
+      sources: [{ address: '127.0.0.2', port: 0, socketOptions: [bound] }],
       freebind: true,
-      socketOptions: [{ description: '', level: 1, name: 2, value: { kind: 'int', value: 3 }, state: 'bound' }],
+      socketOptions: [bound],
     },
     tcpKeepalive: { probes: 3, timeSeconds: 300, intervalSeconds: 5 },
     ignoreHealthOnHostRemoval: true,

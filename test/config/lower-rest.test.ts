@@ -40,7 +40,7 @@ t.test('admin access log, stats exclusion, the default source address', async (t
   });
   t.same(model.admin?.accessLogs[0]?.sink, { kind: 'file', path: '/dev/null' });
   t.same(model.stats.matcher, { kind: 'exclude', patterns: [{ kind: 'prefix', value: 'a', ignoreCase: false }] });
-  t.equal(model.clusters[0]?.bind?.address, '127.0.0.6');
+  t.equal(model.clusters[0]?.bind?.sources[0]?.address, '127.0.0.6');
 });
 
 t.test('named endpoints and network filters of clusters', async (t) => {

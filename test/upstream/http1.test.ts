@@ -409,7 +409,8 @@ t.test('a Unix socket that is not there, an address that is not ours', async (t)
   t.strictSame((await p.get('/')).log, [
     `pool_failure connect_failure immediate connect error: No such file or directory|remote address:${path} host`,
   ]);
-  const bind = { address: '198.51.100.1', port: 0, freebind: false, socketOptions: [] };
+  const source = { address: '198.51.100.1', port: 0, socketOptions: [] };
+  const bind = { sources: [source], freebind: false, socketOptions: [] };
   const b = new Rig(clusterModel([1], { bind }));
   t.strictSame((await b.get('/')).log, [
     'pool_failure local_connect_failure failed to bind to 198.51.100.1:0: Cannot assign requested address host',

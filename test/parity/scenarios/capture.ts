@@ -1,7 +1,7 @@
 // Captured traffic, as far as it can be had without packet filters: connections that nobody redirected.
 
-import { bootstrap, cluster, get, http, routes, STATS, tcp, to } from '../config.ts';
-import type { Group, Scenario } from '../types.ts';
+import { bootstrap, cluster, fileLog, get, http, routes, STATS, tcp, to } from '../config.ts';
+import type { Group, Ports, Scenario } from '../types.ts';
 
 /** Answers with the destination that the proxy believes in. */
 const ADDRESSES = routes([
@@ -34,9 +34,40 @@ function via(path: string, clusterName: string, key: string, value: string): obj
   return to(path, clusterName, {}, { request_headers_to_add: [{ header: { key, value } }] });
 }
 
+/** A cluster of `a` with a local end of its own. */
+function bound(ports: Ports, name: string, upstream_bind_config: object): object {
+  return cluster(name, [ports['a']], { upstream_bind_config });
+}
+
+const source = (address: string): object => ({ address, port_value: 0 });
+/** SO_KEEPALIVE, and an option that no kernel has. */
+const keepalive = (state: string): object => ({ level: 1, name: 9, int_value: 1, state });
+const unknown = (state: string): object => ({ level: 1, name: 9_999, int_value: 1, state });
+const BOUND: readonly [string, object][] = [
+  ['source', { source_address: source('127.0.0.6') }],
+  ['free', { source_address: source('127.0.0.10'), freebind: true }],
+  ['family', { source_address: source('::6'), extra_source_addresses: [{ address: source('127.0.0.11') }] }],
+  [
+    'family-options',
+    {
+      source_address: source('::6'),
+      extra_source_addresses: [
+        { address: source('127.0.0.11'), socket_options: { socket_options: [unknown('STATE_PREBIND')] } },
+      ],
+    },
+  ],
+  ['older', { source_address: source('::6'), additional_source_addresses: [source('127.0.0.12')] }],
+  ['wrong-family', { source_address: source('::1') }],
+  ['options', { socket_options: [keepalive('STATE_PREBIND'), keepalive('STATE_BOUND')] }],
+  ['no-option', { source_address: source('127.0.0.6'), socket_options: [unknown('STATE_PREBIND')] }],
+  ['bound-option', { source_address: source('127.0.0.6'), socket_options: [unknown('STATE_BOUND')] }],
+  ['unbound-option', { socket_options: [unknown('STATE_BOUND')] }],
+  ['listening-option', { socket_options: [unknown('STATE_LISTENING')] }],
+];
+
 export const capture: Group = {
   name: 'capture',
-  listeners: ['main', 'od', 'tcp'],
+  listeners: ['main', 'od', 'tcp', 'bound'],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const any = (name: string): object => ({
@@ -66,9 +97,12 @@ export const capture: Group = {
           ]),
         ),
         tcp(ports, log, 'tcp', { cluster: 'passing' }),
+        http(ports, log, 'bound', routes(BOUND.map(([name]) => to(`/${name}/`, name))), {
+          access_log: [fileLog(log, { local: '%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%' })],
+        }),
       ],
       [
-        cluster('a', [ports['a']]),
+        ...BOUND.map(([name, config]) => bound(ports, name, config)),
         captured('passing', null),
         captured('by-header', { use_http_header: true }),
         captured('by-name', { use_http_header: true, http_header_name: 'X-Dst' }),
@@ -77,7 +111,7 @@ export const capture: Group = {
       ],
     );
   },
-  stats: new RegExp(`${STATS.source}|original_dst_host_invalid|upstream_cx_none_healthy|membership`),
+  stats: new RegExp(`${STATS.source}|original_dst_host_invalid|bind_errors|upstream_cx_none_healthy|membership`),
   scenarios: [
     { name: 'a connection that nobody redirected stays', target: '127.0.0.9', client: [get('/')] },
     at('host by header', '/header'),
@@ -91,6 +125,7 @@ export const capture: Group = {
     at('no header', '/none'),
     at('host that refuses', '/refused'),
     { name: 'TCP without a destination', listener: 'tcp', client: [], answers: 0 },
+    ...BOUND.map(([name]): Scenario => ({ name: `bound: ${name}`, listener: 'bound', client: [get(`/${name}/`)] })),
   ],
 };
 
