@@ -19,24 +19,27 @@ export const DEFAULT_TABLE_BYTES = 4_096;
 const INTEGER_SHIFT_MAX = 21;
 const RING_ENTRIES_MIN = 16;
 
+const TAB = 9;
+const DEL = 127;
+/** Longest string as sent, in bytes; Envoy's. */
+const STRING_BYTES_MAX = 65_536;
+
 const TRUNCATED = -1;
-/** The block breaks HPACK's rules: a connection error. */
+/** The block breaks HPACK's rules, or has a string longer than we bear: a connection error. */
 export const BLOCK_INVALID = -2;
-/** A string longer than the decoder was told to bear: a connection error. */
-export const STRING_TOO_LONG = -3;
 
 interface Latin1Buffer extends Buffer {
   latin1Slice(start: number, end: number): string;
 }
 
-/** 1 = may not occur in a field value (RFC 9113 §8.2.1): NUL, CR, LF. */
+/** 1 = may not occur in a field value: control characters but the tab, as in Envoy. */
 const BAD_VALUE_BYTES = new Uint8Array(256);
-BAD_VALUE_BYTES[0] = BAD_VALUE_BYTES[10] = BAD_VALUE_BYTES[13] = 1;
+BAD_VALUE_BYTES.fill(1, 0, 32);
+BAD_VALUE_BYTES[TAB] = 0;
+BAD_VALUE_BYTES[DEL] = 1;
 
 /** One direction of one connection. */
 export class HpackDecoder {
-  /** Bytes of the longest string. */
-  private readonly stringBytesMax: number;
   // The dynamic table, a ring: the newest entry is at `newest`.
   private names: HeaderName[];
   private values: string[];
@@ -57,8 +60,7 @@ export class HpackDecoder {
   private bytesRead: number;
   private lastBad: boolean;
 
-  constructor(stringBytesMax: number) {
-    this.stringBytesMax = Math.max(stringBytesMax, DEFAULT_TABLE_BYTES);
+  constructor() {
     this.names = [];
     this.values = [];
     this.sizes = [];
@@ -93,7 +95,7 @@ export class HpackDecoder {
 
   /**
    * Decodes fields from `start` to `end`; `first`: they begin a block.
-   * @returns where the first field begins that is not whole, `end` if all are, or `BLOCK_INVALID`, `STRING_TOO_LONG`
+   * @returns where the first field begins that is not whole, `end` if all are, or `BLOCK_INVALID`
    */
   decode(block: Buffer, start: number, end: number, sink: FieldSink, first: boolean): number {
     this.at = start;
@@ -203,7 +205,7 @@ export class HpackDecoder {
     const huffman = (block[this.at] as number) >= 0x80;
     const length = this.integer(block, 0x7f);
     if (length < 0) return this.no(length);
-    if (length > this.stringBytesMax) return this.no(STRING_TOO_LONG);
+    if (length > STRING_BYTES_MAX) return this.no(BLOCK_INVALID);
     const from = this.at;
     const to = from + length;
     if (to > this.end) return this.no(TRUNCATED);

@@ -9,16 +9,10 @@ const EMPTY_FRAMES: H2Error = flood(
   'http2.inbound_empty_frames_flood',
   'Too many consecutive frames with an empty payload',
 );
-const PRIORITY_FRAMES: H2Error = flood('http2.inbound_priority_frames_flood', 'Too many PRIORITY frames');
-const WINDOW_UPDATE_FRAMES: H2Error = flood(
-  'http2.inbound_window_update_frames_flood',
-  'Too many WINDOW_UPDATE frames',
-);
-const OUTBOUND_FRAMES: H2Error = flood('http2.outbound_frames_flood', 'Too many frames in the outbound queue.');
-const OUTBOUND_CONTROL_FRAMES: H2Error = flood(
-  'http2.outbound_frames_flood',
-  'Too many control frames in the outbound queue.',
-);
+const PRIORITY_FRAMES: H2Error = flood('', 'Too many PRIORITY frames');
+const WINDOW_UPDATE_FRAMES: H2Error = flood('', 'Too many WINDOW_UPDATE frames');
+const OUTBOUND_FRAMES: H2Error = flood('', 'Too many frames in the outbound queue.');
+const OUTBOUND_CONTROL_FRAMES: H2Error = flood('', 'Too many control frames in the outbound queue.');
 
 function flood(details: string, message: string): H2Error {
   return { code: H2_ENHANCE_YOUR_CALM, details, message };

@@ -22,7 +22,7 @@ import {
   type RequestHead,
 } from './http1.ts';
 import type { H2Options } from './http2.ts';
-import { type HeaderName, KIND_HOST } from './known-headers.ts';
+import { type HeaderName, isToken, KIND_HOST } from './known-headers.ts';
 
 export const BLOCK_REQUEST = 0;
 export const BLOCK_RESPONSE = 1;
@@ -37,16 +37,22 @@ export const FINE = 0;
 export const BAD_FIELD = 1;
 /** The fields do not make a message. */
 export const BAD_MESSAGE = 2;
+/** More bytes, or more fields, than the options allow. */
 export const TOO_LARGE = 3;
-export const UNDERSCORE = 4;
+export const TOO_MANY = 4;
+export const UNDERSCORE = 5;
 
 /** Names that are looked at more closely. */
 const SPECIAL = KNOWN_CONNECTION | KNOWN_UPGRADE | KNOWN_TRANSFER_ENCODING | KNOWN_HOP | KNOWN_TE;
 const FORBIDDEN = KNOWN_CONNECTION | KNOWN_UPGRADE | KNOWN_TRANSFER_ENCODING | KNOWN_HOP;
 const LONGEST_LENGTH_DIGITS = 15;
+const SLASH = 47;
 
-/** Registered methods, as Envoy's parsers know them; others need `allowCustomMethods`. */
-const STATUS = /^[1-9][0-9][0-9]$/;
+// What pseudo-headers may hold; values have been checked for control characters before.
+const STATUS = /^[0-9]{3}$/;
+const PATH = /^[!-~\x80-\xff]+$/;
+const SCHEME = /^[A-Za-z][A-Za-z0-9+\-.]*$/;
+const AUTHORITY = /^[A-Za-z0-9!$%&'()*+,\-.:;=[\]_~]+$/;
 const DIGITS = /^[0-9]+$/;
 
 /** Reads one block at a time; `begin` starts another. */
@@ -60,7 +66,7 @@ export class MessageReader implements FieldSink {
   path: string;
   hasPath: boolean;
   protocol: string;
-  /** 0 = none. */
+  /** −1 = none. */
   status: number;
   /** −1 = none. */
   contentLength: number;
@@ -71,7 +77,9 @@ export class MessageReader implements FieldSink {
   private regularSeen: boolean;
   private bytes: number;
   private count: number;
-  private cookie: string;
+  /** Crumbs so far, joined. */
+  private cookie: string | null;
+  private hostSeen: boolean;
   /** Inline names seen, by their index. */
   private seenLow: number;
   private seenHigh: number;
@@ -86,7 +94,7 @@ export class MessageReader implements FieldSink {
     this.path = '';
     this.hasPath = false;
     this.protocol = '';
-    this.status = 0;
+    this.status = -1;
     this.contentLength = -1;
     this.known = 0;
     this.droppedUnderscores = 0;
@@ -95,7 +103,8 @@ export class MessageReader implements FieldSink {
     this.regularSeen = false;
     this.bytes = 0;
     this.count = 0;
-    this.cookie = '';
+    this.cookie = null;
+    this.hostSeen = false;
     this.seenLow = 0;
     this.seenHigh = 0;
   }
@@ -110,7 +119,7 @@ export class MessageReader implements FieldSink {
     this.path = '';
     this.hasPath = false;
     this.protocol = '';
-    this.status = 0;
+    this.status = -1;
     this.contentLength = -1;
     this.known = 0;
     this.droppedUnderscores = 0;
@@ -119,7 +128,8 @@ export class MessageReader implements FieldSink {
     this.regularSeen = false;
     this.bytes = 0;
     this.count = 0;
-    this.cookie = '';
+    this.cookie = null;
+    this.hostSeen = false;
     this.seenLow = 0;
     this.seenHigh = 0;
   }
@@ -128,8 +138,12 @@ export class MessageReader implements FieldSink {
     if (this.problem !== FINE || this.kind === BLOCK_IGNORED) return;
     const options = this.options as H2Options;
     this.bytes += bytes;
-    if (this.bytes > options.headerListBytesMax || ++this.count > options.headersMax) {
+    if (this.bytes > options.headerListBytesMax) {
       this.problem = TOO_LARGE;
+      return;
+    }
+    if (++this.count > options.headersMax) {
+      this.problem = TOO_MANY;
       return;
     }
     if (badValue) this.problem = BAD_FIELD;
@@ -156,8 +170,8 @@ export class MessageReader implements FieldSink {
       this.readHost(value);
       return;
     }
-    if (bit === KNOWN_COOKIE && this.kind === BLOCK_REQUEST) {
-      this.cookie = this.cookie === '' ? value : `${this.cookie}; ${value}`;
+    if (bit === KNOWN_COOKIE) {
+      this.cookie = this.cookie === null ? value : `${this.cookie}; ${value}`;
       return;
     }
     const { headers } = this;
@@ -184,8 +198,13 @@ export class MessageReader implements FieldSink {
     return seen;
   }
 
-  /** Decimal digits, once. */
+  /** Decimal digits, once. @returns whether the field stays */
   private readLength(value: string): boolean {
+    if (this.kind === BLOCK_RESPONSE && (this.status === 204 || this.status < 200)) {
+      // Neither can have a body; 0 is borne and dropped.
+      if (this.status !== 204 || value !== '0') this.problem = BAD_FIELD;
+      return false;
+    }
     if (this.contentLength >= 0 || value.length > LONGEST_LENGTH_DIGITS || !DIGITS.test(value)) {
       this.problem = BAD_FIELD;
       return false;
@@ -194,7 +213,13 @@ export class MessageReader implements FieldSink {
     return true;
   }
 
+  /** Stands in for `:authority`, and says nothing beside it. */
   private readHost(value: string): void {
+    if (this.hostSeen || !AUTHORITY.test(value)) {
+      this.problem = BAD_FIELD;
+      return;
+    }
+    this.hostSeen = true;
     if (this.hasAuthority) return;
     this.hasAuthority = true;
     this.authority = value;
@@ -204,28 +229,28 @@ export class MessageReader implements FieldSink {
     const { kind } = name;
     if (kind === KIND_INVALID || this.regularSeen) return BAD_FIELD;
     if (kind === KIND_STATUS) {
-      if (this.kind !== BLOCK_RESPONSE || this.status !== 0 || !STATUS.test(value)) return BAD_FIELD;
+      if (this.kind !== BLOCK_RESPONSE || this.status >= 0 || !STATUS.test(value)) return BAD_FIELD;
       this.status = Number(value);
       return FINE;
     }
     if (this.kind !== BLOCK_REQUEST) return BAD_FIELD;
     switch (kind) {
       case KIND_METHOD:
-        if (this.method !== '' || value === '') return BAD_FIELD;
+        if (this.method !== '' || !isToken(value)) return BAD_FIELD;
         this.method = value;
         return FINE;
       case KIND_PATH:
-        if (this.hasPath || value === '') return BAD_FIELD;
+        if (this.hasPath || !PATH.test(value)) return BAD_FIELD;
         this.hasPath = true;
         this.path = value;
         return FINE;
       case KIND_AUTHORITY:
-        if (this.hasAuthority) return BAD_FIELD;
+        if (this.hasAuthority || !AUTHORITY.test(value)) return BAD_FIELD;
         this.hasAuthority = true;
         this.authority = value;
         return FINE;
       case KIND_SCHEME:
-        if (this.scheme !== '' || value === '') return BAD_FIELD;
+        if (this.scheme !== '' || !SCHEME.test(value)) return BAD_FIELD;
         this.scheme = value;
         return FINE;
       case KIND_PROTOCOL:
@@ -240,18 +265,18 @@ export class MessageReader implements FieldSink {
   /** The block is over: whether its fields make what was expected. */
   finish(): void {
     if (this.problem !== FINE) return;
-    if (this.kind === BLOCK_REQUEST) {
-      if (!this.isRequest()) this.problem = BAD_MESSAGE;
-      // Envoy puts the joined crumbs behind all else.
-      if (this.cookie !== '') this.headers.add('cookie', this.cookie);
-    } else if (this.kind === BLOCK_RESPONSE && this.status === 0) this.problem = BAD_MESSAGE;
+    if (this.kind === BLOCK_REQUEST && !this.isRequest()) this.problem = BAD_MESSAGE;
+    else if (this.kind === BLOCK_RESPONSE && this.status < 0) this.problem = BAD_MESSAGE;
+    // Envoy puts the joined crumbs behind all else.
+    else if (this.cookie !== null) this.headers.add('cookie', this.cookie);
   }
 
   private isRequest(): boolean {
-    if (this.method === '') return false;
-    if (this.method !== 'CONNECT') return this.protocol === '' && this.scheme !== '' && this.hasPath;
-    if (this.protocol === '') return this.scheme === '' && !this.hasPath && this.hasAuthority;
-    return this.scheme !== '' && this.hasPath && this.hasAuthority;
+    if (this.method === '' || !this.hasAuthority) return false;
+    if (this.method === 'CONNECT' && this.protocol === '') return this.scheme === '' && !this.hasPath;
+    if (this.protocol !== '' && this.method !== 'CONNECT') return false;
+    if (this.scheme === '' || !this.hasPath) return false;
+    return this.path.charCodeAt(0) === SLASH || (this.path === '*' && this.method === 'OPTIONS');
   }
 
   /** The request that the block is; an extended CONNECT in the form that HTTP/1 gives it, as in Envoy. */

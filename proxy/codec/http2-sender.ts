@@ -34,6 +34,8 @@ const STATUS = encodedName(':status');
 const statusTexts: string[] = [];
 
 const CONTROL_FRAME_BYTES_MAX = 32;
+/** Of the stream whose body was one frame too many. */
+const FLOOD_DETAILS = 'http2.outbound_frames_flood';
 
 /** Told to the session. */
 export interface SenderOwner {
@@ -127,10 +129,11 @@ export class Http2Sender {
     this.sent(ack ? this.guard.onControlSent() : this.guard.onSent());
   }
 
-  goaway(lastId: number, code: number): void {
-    this.begin(8, FRAME_GOAWAY, 0, 0);
+  goaway(lastId: number, code: number, reason: string): void {
+    this.begin(8 + reason.length, FRAME_GOAWAY, 0, 0);
     this.out.uint32(lastId);
     this.out.uint32(code);
+    this.out.text(reason);
     this.counts.goawaySent++;
     this.sent(this.guard.onSent());
   }
@@ -298,7 +301,9 @@ export class Http2Sender {
     stream.sendWindow -= size;
     this.window -= size;
     stream.wireBytesSent += H2_FRAME_HEADER_BYTES + size;
-    this.sent(this.guard.onDataSent());
+    const flood = this.guard.onDataSent();
+    if (flood !== null) stream.blame = FLOOD_DETAILS;
+    this.sent(flood);
     if (endStream) this.ended(stream);
   }
 

@@ -16,6 +16,8 @@ export class Http2Stream implements H2Stream {
   headerWireBytesReceived: number;
 
   // === Receiving ===
+  /** What its frame did to the connection, for `close` to tell; empty = nothing. */
+  blame: string;
   /** The head of the request, or of the final response, was read. */
   headRead: boolean;
   /** The sink knows that the peer's message has ended. */
@@ -61,6 +63,7 @@ export class Http2Stream implements H2Stream {
     this.wireBytesReceived = 0;
     this.headerWireBytesSent = 0;
     this.headerWireBytesReceived = 0;
+    this.blame = '';
     this.headRead = false;
     this.endTold = false;
     this.bodyLeft = -1;
@@ -86,6 +89,18 @@ export class Http2Stream implements H2Stream {
   keep(piece: Buffer): void {
     if (this.kept === NOTHING) this.kept = [];
     this.kept.push(piece);
+  }
+
+  /** @returns bytes that were received and kept */
+  dropBodies(): number {
+    let kept = 0;
+    for (let i = 0; i < this.kept.length; i++) kept += (this.kept[i] as Buffer).length;
+    this.kept = NOTHING;
+    this.keptTrailers = null;
+    this.pending = NOTHING;
+    this.pendingBytes = 0;
+    this.pendingTrailers = null;
+    return kept;
   }
 
   addPending(piece: Buffer): void {

@@ -1,7 +1,9 @@
 // Contract of the HTTP/2 codec (RFC 9113, RFC 7541): what a session is told to do, what its sink is told, what bounds it.
 //
-// `http2-session.ts` (`Http2Session`) is one end of one connection, of either role. Below it: `http2-frames.ts` (frame
-// layout), `http2-flow.ts` (windows), `http2-flood.ts` (abuse counters), `hpack-*.ts`.
+// `http2-session.ts` (`Http2Session`) is one end of one connection, of either role. Its parts: `http2-framer.ts` (bytes to
+// frames), `http2-blocks.ts` (heads and trailers) over `http2-message.ts` (their rules), `http2-body.ts` (DATA),
+// `http2-control.ts` (the other frames), `http2-sender.ts` (all that is sent), `http2-flood.ts` (abuse counters), and
+// `http2-core.ts` (what they share). HPACK is in `hpack-*.ts`.
 // Rule 1: no I/O, no clock, no randomness. Rule 2: errors are values. Rule 3: every method may be called from inside any
 // sink call. Rule 4: after a stream is over for both sides nothing more is told of it.
 
@@ -43,6 +45,7 @@ export interface H2Options {
   /** False: a malformed message ends the connection; true: its stream alone. */
   readonly streamErrorOnInvalidMessage: boolean;
   readonly underscores: 'allow' | 'reject_request' | 'drop_header';
+  /** Not looked at: Envoy asks nothing of a method in HTTP/2 but to be a token. */
   readonly allowCustomMethods: boolean;
   /** Further settings to announce, from `custom_settings_parameters`. */
   readonly customSettings: readonly { readonly id: number; readonly value: number }[];
@@ -56,12 +59,12 @@ export interface H2Options {
   readonly maxInboundWindowUpdatesPerDataFrameSent: number;
 }
 
-/** A connection error: what to tell the peer (GOAWAY has been queued with it) and to count. */
+/** A connection error. GOAWAY has been queued where Envoy sends one; where it just closes, so must the user. */
 export interface H2Error {
   readonly code: number;
-  /** For `%RESPONSE_CODE_DETAILS%` of the streams it ends, Envoy's texts, e.g. `http2.outbound_frames_flood`. */
+  /** For the stream whose frame it was, e.g. `http2.invalid.header.field`; `close` tells it that. Empty = no such text. */
   readonly details: string;
-  /** For logs. */
+  /** Envoy's words, for the other streams' `codec_error:…`. */
   readonly message: string;
 }
 
@@ -70,7 +73,7 @@ export interface H2Reset {
   readonly code: number;
   /** Who began it: the peer's RST_STREAM, our verdict on the peer's frames, or the end of the connection. */
   readonly by: 'peer' | 'codec' | 'connection';
-  /** Envoy's detail text, e.g. `http2.invalid.header.field`; empty when the peer reset it. */
+  /** Envoy's detail text, e.g. `http2.invalid.header.field`; empty for a stream that only shared the connection. */
   readonly details: string;
 }
 
@@ -97,6 +100,7 @@ export interface H2Stream {
 export interface H2Counts {
   droppedHeadersWithUnderscores: number;
   requestsRejectedWithUnderscores: number;
+  headerListSizeTooLarge: number;
   headerOverflow: number;
   headersCbNoStream: number;
   inboundEmptyFramesFlood: number;
@@ -106,7 +110,6 @@ export interface H2Counts {
   outboundControlFlood: number;
   rxMessagingError: number;
   rxReset: number;
-  tooManyHeaderFrames: number;
   trailers: number;
   txReset: number;
   goawaySent: number;

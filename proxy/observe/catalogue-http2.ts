@@ -71,6 +71,7 @@ export const HTTP2_CODEC = catalogue('http2', [
 const PLACES: readonly (readonly [count: keyof H2Counts, index: number])[] = [
   ['droppedHeadersWithUnderscores', HTTP2_DROPPED_HEADERS_WITH_UNDERSCORES],
   ['requestsRejectedWithUnderscores', HTTP2_REQUESTS_REJECTED_WITH_UNDERSCORES_IN_HEADERS],
+  ['headerListSizeTooLarge', HTTP2_HEADER_LIST_SIZE_TOO_LARGE],
   ['headerOverflow', HTTP2_HEADER_OVERFLOW],
   ['headersCbNoStream', HTTP2_HEADERS_CB_NO_STREAM],
   ['inboundEmptyFramesFlood', HTTP2_INBOUND_EMPTY_FRAMES_FLOOD],
