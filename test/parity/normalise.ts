@@ -8,7 +8,7 @@ const LOOPBACK_PORT = /127\.0\.0\.1:(\d{1,5})/g;
 /** Not a time that happens to be the number of a port. */
 const BARE_PORT = /(?<!-ms: )\b(\d{4,5})\b/g;
 
-/** What is left of a route's timeout at a retry varies by milliseconds. */
+/** What is left of a time-out when it is sent varies: milliseconds at a retry, hundreds of them on a busy machine. */
 const LONG_TIMEOUT = /(x-envoy-expected-rq-timeout-ms: )(\d{4,})/gi;
 
 export class Normaliser {
@@ -23,7 +23,7 @@ export class Normaliser {
     return text
       .replace(DATE, '<date>')
       .replace(UUID, '<uuid>')
-      .replace(LONG_TIMEOUT, (_, name: string, ms: string) => `${name}${Math.round(Number(ms) / 1_000)}000`)
+      .replace(LONG_TIMEOUT, (_, name: string, ms: string) => `${name}${Math.ceil(Number(ms) / 1_000)}000`)
       .replace(LOOPBACK_PORT, (_, port: string) => `127.0.0.1:<${this.names.get(Number(port)) ?? 'port'}>`)
       .replace(BARE_PORT, (whole) => {
         const name = this.names.get(Number(whole));
