@@ -5,19 +5,31 @@
 import { ConfigError } from '../util/error.ts';
 import { didYouMean } from '../util/nearest.ts';
 import { creatorOf } from './create-message.ts';
+import {
+  attentionOf,
+  type FieldAttention,
+  type Findings,
+  isKnownExtension,
+  neededMembers,
+  needsAttention,
+  type ValueCheck,
+  valueCheck,
+} from './decode-checks.ts';
 import { DecodedAny, isTypedStruct } from './decoded-any.ts';
 import { FieldPath, keySegment } from './field-path.ts';
 import { library } from './library.ts';
 import { type Msg, str, struct } from './message.ts';
 import { loadRegistry, messageDesc, typeNameOf } from './registry.ts';
 import { type ScalarParser, scalarParser, shown } from './scalar.ts';
-import { type EnumType, type FieldType, isWrapper, type MessageType, type OneofType, SCALAR } from './schema.ts';
+import { type EnumType, type FieldType, isWrapper, type MessageType, SCALAR } from './schema.ts';
 
 export interface DecodeOptions {
   /** Unknown fields and enum names are warnings (`--allow-unknown-static-fields`). */
   readonly allowUnknown: boolean;
   /** Receives those warnings, each with its path. */
   readonly warnings: string[];
+  /** Receives what was noticed; left as it is when nothing was. */
+  readonly findings?: Findings;
 }
 
 /**
@@ -27,7 +39,11 @@ export interface DecodeOptions {
  */
 export function decodeJson(typeName: string, json: unknown, options: DecodeOptions, path = ''): Msg {
   const walk = new Walk(options, path);
-  return readerOf(messageDesc(typeName)).read(json, walk);
+  const message = readerOf(messageDesc(typeName)).read(json, walk);
+  const { findings } = options;
+  if (findings !== undefined && walk.invalid) findings.invalid = true;
+  if (findings !== undefined && walk.unanswered) findings.unanswered = true;
+  return message;
 }
 
 /** What a `TypedStruct` message names, decoded; `null` when it names nothing. */
@@ -53,6 +69,9 @@ function* configTypeNames(): Iterable<string> {
 /** The state of one decode: the path that led here, and where warnings go. */
 class Walk {
   readonly options: DecodeOptions;
+  /** See `Findings`. */
+  invalid = false;
+  unanswered = false;
   readonly #path: FieldPath;
 
   constructor(options: DecodeOptions, prefix: string) {
@@ -91,8 +110,15 @@ const IGNORED = Symbol('ignored');
 
 interface FieldEntry {
   readonly name: string;
+  readonly localName: string;
+  /** Property of the one-of that the field is in; empty = none. */
   readonly oneof: string;
-  readonly set: (target: Target, json: unknown, walk: Walk) => void;
+  readonly read: ValueReader;
+  /** Whether `null` is a value, as it is for `google.protobuf.Value` only. */
+  readonly keepsNull: boolean;
+  readonly isValid: ValueCheck;
+  readonly attention: FieldAttention['attention'];
+  readonly values: FieldAttention['values'];
 }
 
 class MessageReader {
@@ -102,11 +128,15 @@ class MessageReader {
   /** By either name; read from the schema and compiled when first seen. */
   readonly #fields = new Map<string, FieldEntry>();
   readonly #special: ValueReader | null;
+  /** Properties without which the message breaks a rule; found out with the first message. */
+  #needed: readonly string[] | null = null;
+  readonly #needsAttention: boolean;
 
   constructor(desc: MessageType) {
     this.#desc = desc;
     this.create = creatorOf(desc);
     this.#special = specialReader(desc);
+    this.#needsAttention = needsAttention(desc);
   }
 
   read(json: unknown, walk: Walk): Msg {
@@ -129,13 +159,16 @@ class MessageReader {
         walk.push(key);
         walk.unknown(`unknown field${didYouMean(key, this.#names())}`);
         walk.pop();
-        continue;
+      } else if (value !== null || field.keepsNull) {
+        walk.push(field.name);
+        if (field.oneof !== '' && value !== null) this.#refuseSecondCase(target, field, walk);
+        readField(target, field, value, walk);
+        walk.pop();
       }
-      walk.push(field.name);
-      if (field.oneof !== '' && value !== null) this.#refuseSecondCase(target, field, walk);
-      field.set(target, value, walk);
-      walk.pop();
     }
+    this.#needed ??= neededMembers(this.#desc);
+    for (const name of this.#needed) if (!Object.hasOwn(target, name)) walk.invalid = true;
+    if (this.#needsAttention) walk.unanswered = true;
     return message;
   }
 
@@ -178,47 +211,42 @@ function readerOf(desc: MessageType): MessageReader {
 // === Fields ===
 
 function compileField(field: FieldType): FieldEntry {
-  return { name: field.name, oneof: field.oneof?.localName ?? '', set: compileSetter(field) };
+  return {
+    name: field.name,
+    localName: field.localName,
+    oneof: field.oneof?.localName ?? '',
+    read: fieldReader(field),
+    keepsNull: isValueField(field),
+    isValid: valueCheck(field),
+    ...attentionOf(field),
+  };
 }
 
-function compileSetter(field: FieldType): FieldEntry['set'] {
-  const name = field.localName;
+function readField(target: Target, field: FieldEntry, json: unknown, walk: Walk): void {
+  const { unanswered } = walk;
+  const value = field.read(json, walk);
+  if (field.attention === 'unseen') walk.unanswered = unanswered;
+  if (value === IGNORED) return;
+  if (field.oneof === '') target[field.localName] = value;
+  else target[field.oneof] = { case: field.localName, value };
+  if (field.isValid !== null && !field.isValid(value)) walk.invalid = true;
+  if (field.attention === 'notice' || field.values?.has(value as number) === true) walk.unanswered = true;
+}
+
+function fieldReader(field: FieldType): ValueReader {
   switch (field.fieldKind) {
     case 'list':
-      return listSetter(name, itemReader(field), nullItem(field));
+      return listReader(itemReader(field), nullItem(field));
     case 'map':
-      return mapSetter(name, scalarParser(field.mapKey), itemReader(field));
-    default: {
-      const read = itemReader(field);
-      const keepsNull = isValueField(field);
-      return field.oneof === undefined
-        ? plainSetter(name, read, keepsNull)
-        : oneofSetter(field.oneof, name, read, keepsNull);
-    }
+      return mapReader(scalarParser(field.mapKey), itemReader(field));
+    default:
+      return itemReader(field);
   }
 }
 
-function plainSetter(name: string, read: ValueReader, keepsNull: boolean): FieldEntry['set'] {
-  return (target, json, walk) => {
-    if (json === null && !keepsNull) return;
-    const value = read(json, walk);
-    if (value !== IGNORED) target[name] = value;
-  };
-}
-
-function oneofSetter(group: OneofType, name: string, read: ValueReader, keepsNull: boolean): FieldEntry['set'] {
-  const groupName = group.localName;
-  return (target, json, walk) => {
-    if (json === null && !keepsNull) return;
-    const value = read(json, walk);
-    if (value !== IGNORED) target[groupName] = { case: name, value };
-  };
-}
-
 /** @param nullAs what a `null` item means: an empty message, as in Envoy */
-function listSetter(name: string, read: ValueReader, nullAs: object | null): FieldEntry['set'] {
-  return (target, json, walk) => {
-    if (json === null) return;
+function listReader(read: ValueReader, nullAs: object | null): ValueReader {
+  return (json, walk) => {
     if (!Array.isArray(json)) throw walk.error(`expected a list, got ${shown(json)}`);
     const items: unknown[] = [];
     for (let i = 0; i < json.length; i++) {
@@ -227,7 +255,7 @@ function listSetter(name: string, read: ValueReader, nullAs: object | null): Fie
       if (value !== IGNORED) items.push(value);
       walk.pop();
     }
-    target[name] = items;
+    return items;
   };
 }
 
@@ -235,10 +263,10 @@ function nullItem(field: FieldType): object | null {
   return !field.isMessage || field.typeName === 'google.protobuf.Value' ? null : {};
 }
 
-function mapSetter(name: string, parseKey: ScalarParser, read: ValueReader): FieldEntry['set'] {
-  return (target, json, walk) => {
-    if (json === null) return;
-    if (typeof json !== 'object' || Array.isArray(json)) throw walk.error(`expected a map, got ${shown(json)}`);
+function mapReader(parseKey: ScalarParser, read: ValueReader): ValueReader {
+  return (json, walk) => {
+    if (typeof json !== 'object' || json === null || Array.isArray(json))
+      throw walk.error(`expected a map, got ${shown(json)}`);
     const map: Target = {};
     for (const [key, item] of Object.entries(json)) {
       walk.push(keySegment(key));
@@ -246,7 +274,7 @@ function mapSetter(name: string, parseKey: ScalarParser, read: ValueReader): Fie
       if (value !== IGNORED) defineOwn(map, String(orFail(parseKey(key), walk)), value);
       walk.pop();
     }
-    target[name] = map;
+    return map;
   };
 }
 
@@ -369,11 +397,13 @@ function readAny(json: unknown, walk: Walk): DecodedAny | Msg {
   const typeUrl = (json as Target)['@type'];
   if (typeof typeUrl !== 'string' || typeUrl === '') {
     for (const _ in json) throw walk.error('@type is missing: an extension configuration must name its type');
+    walk.unanswered = true;
     return readerOf(messageDesc('google.protobuf.Any')).create();
   }
   const desc = loadRegistry().getMessage(typeNameOf(typeUrl));
   if (desc === undefined) throw unknownTypeError(typeUrl, walk.path());
   const reader = readerOf(desc);
+  if (!isKnownExtension(desc.typeName) && !isTypedStruct(desc.typeName)) walk.unanswered = true;
   if (reader.isSpecial) {
     const value = Object.hasOwn(json, 'value') ? (json as Target)['value'] : NO_VALUE;
     return new DecodedAny(typeUrl, value === NO_VALUE ? reader.create() : reader.read(value, walk), null);
@@ -384,6 +414,8 @@ function readAny(json: unknown, walk: Walk): DecodedAny | Msg {
 
 function readTypedStruct(message: Msg, walk: Walk): DecodedAny['inner'] {
   const typeUrl = str(message, 'typeUrl');
+  // The struct itself has no answers; what it names is checked like any other.
+  if (!isKnownExtension(typeNameOf(typeUrl))) walk.unanswered = true;
   if (typeUrl === '') return null;
   const desc = loadRegistry().getMessage(typeNameOf(typeUrl));
   if (desc === undefined) throw unknownTypeError(typeUrl, walk.path());

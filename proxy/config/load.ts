@@ -4,6 +4,7 @@
 import { ConfigError } from '../util/error.ts';
 import { checkFieldAnswers } from './answers.ts';
 import { decodeJson } from './decode.ts';
+import type { Findings } from './decode-checks.ts';
 import { messageToDumpJson } from './dump-json.ts';
 import { lowerBootstrap } from './lower-bootstrap.ts';
 import { LowerContext } from './lower-common.ts';
@@ -45,7 +46,26 @@ export interface LoadedModel {
  */
 export function loadStaticModel(options: LoadOptions, warn: (text: string) => void = () => {}): LoadedModel {
   const warnings: string[] = [];
-  const { message, json } = readBootstrap(options, warnings);
+  const { message, json, findings } = readBootstrap(options, warnings);
+  if (findings.invalid) validate(message, options, warnings);
+  const ctx = new LowerContext({
+    options: {
+      allowUnknownFields: options.allowUnknownStaticFields,
+      serviceNode: options.serviceNode,
+      serviceCluster: options.serviceCluster,
+      serviceZone: options.serviceZone,
+      skipTypes: skipTypes(),
+      statsTags: options.statsTags,
+    },
+    checkFields: findings.unanswered ? checkFieldAnswers : null,
+  });
+  const model = lowerBootstrap(message, ctx);
+  warnings.push(...ctx.warnings);
+  warnings.forEach(warn);
+  return { model, warnings, unsupportedFields: ctx.unsupportedFields, rawBootstrapJson: json };
+}
+
+function validate(message: Msg, options: LoadOptions, warnings: string[]): void {
   validateMessage(message, '', {
     onDeprecated: (path, fullName) => {
       if (!options.skipDeprecatedLogs) warnings.push(`${path}: Using deprecated option '${fullName}'`);
@@ -56,21 +76,6 @@ export function loadStaticModel(options: LoadOptions, warn: (text: string) => vo
       warnings.push(path === '' ? text : `${path}: ${text}`);
     },
   });
-  const ctx = new LowerContext({
-    options: {
-      allowUnknownFields: options.allowUnknownStaticFields,
-      serviceNode: options.serviceNode,
-      serviceCluster: options.serviceCluster,
-      serviceZone: options.serviceZone,
-      skipTypes: skipTypes(),
-      statsTags: options.statsTags,
-    },
-    checkFields: checkFieldAnswers,
-  });
-  const model = lowerBootstrap(message, ctx);
-  warnings.push(...ctx.warnings);
-  warnings.forEach(warn);
-  return { model, warnings, unsupportedFields: ctx.unsupportedFields, rawBootstrapJson: json };
 }
 
 /** `OUTRIGGER_SKIP_TYPES`: message names or type URLs, comma-separated. */
@@ -79,7 +84,13 @@ function skipTypes(): ReadonlySet<string> {
   return new Set(names.filter(Boolean));
 }
 
-function readBootstrap(options: LoadOptions, warnings: string[]): { message: Msg; json: string } {
+interface Bootstrap {
+  readonly message: Msg;
+  readonly json: string;
+  readonly findings: Findings;
+}
+
+function readBootstrap(options: LoadOptions, warnings: string[]): Bootstrap {
   const { configPath, configYaml } = options;
   if (configPath === '' && configYaml === '') {
     throw new ConfigError('at least one of --config-path and --config-yaml should be non-empty');
@@ -88,15 +99,22 @@ function readBootstrap(options: LoadOptions, warnings: string[]): { message: Msg
   const over = configYaml === '' ? null : readConfigText(configYaml);
   const only = base ?? over;
   if (only === null) throw new ConfigError('no configuration');
-  const message = decodeSource(only, options, warnings);
-  if (base === null || over === null) return { message, json: sourceJson(only, message) };
-  mergeMessage(message, decodeSource(over, options, warnings));
-  return { message, json: JSON.stringify(messageToDumpJson(message)) };
+  const findings = { invalid: false, unanswered: false };
+  const message = decodeSource(only, options, warnings, findings);
+  if (base === null || over === null) return { message, json: sourceJson(only, message), findings };
+  mergeMessage(message, decodeSource(over, options, warnings, findings));
+  const json = JSON.stringify(messageToDumpJson(message));
+  // Two lists that are short enough may be too long together.
+  return { message, json, findings: { ...findings, invalid: true } };
 }
 
-function decodeSource(source: Source, options: LoadOptions, warnings: string[]): Msg {
-  if (source.kind === 'message') return source.message;
-  return decodeJson(BOOTSTRAP, source.value, { allowUnknown: options.allowUnknownStaticFields, warnings });
+function decodeSource(source: Source, options: LoadOptions, warnings: string[], findings: Findings): Msg {
+  if (source.kind === 'message') {
+    findings.invalid = true;
+    findings.unanswered = true;
+    return source.message;
+  }
+  return decodeJson(BOOTSTRAP, source.value, { allowUnknown: options.allowUnknownStaticFields, warnings, findings });
 }
 
 function sourceJson(source: Source, message: Msg): string {

@@ -14,9 +14,13 @@ import {
 } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import t from 'tap';
+import { bootstrap } from '../../benchmarks/bootstrap.ts';
+import { checkAnswers } from '../../proxy/config/answers.ts';
 import { decodeJson } from '../../proxy/config/decode.ts';
 import { messageToDumpJson } from '../../proxy/config/dump-json.ts';
+import { FIELDS } from '../../proxy/config/fields.ts';
 import { libraryRegistry } from '../../proxy/config/protobuf-es.ts';
+import { validateMessage } from '../../proxy/config/validate.ts';
 
 const RUNS = 1500;
 const DEPTH_MAX = 4;
@@ -141,6 +145,40 @@ t.test(`documents of every message type decode as protobuf-es decodes them (SEED
     { numRuns: RUNS, seed },
   );
   t.ok(compared > RUNS / 2, `${compared} documents`);
+});
+
+t.test(`what the decoder did not notice is not there (SEED=${seed})`, async (t) => {
+  let clean = 0;
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 0x7fff_ffff }), (start) => {
+      const draw = new Draw(start);
+      const desc = draw.pick(messages);
+      const json = document(desc, draw, DEPTH_MAX - draw.below(3));
+      const findings = { invalid: false, unanswered: false };
+      const message = decodeJson(desc.typeName, json, { allowUnknown: false, warnings: [], findings });
+      const fail = (text: string) => {
+        throw new Error(`${desc.typeName} ${JSON.stringify(json)}: ${text}`);
+      };
+      if (!findings.invalid) {
+        const onDeprecated = (path: string, name: string) => fail(`${path} ${name} is deprecated`);
+        validateMessage(message, '', { onDeprecated, onUnknown: (path) => fail(`unknown at ${path}`) });
+      }
+      if (!findings.unanswered && desc.typeName in FIELDS) {
+        clean++;
+        checkAnswers(message, '', { warn: fail, reject: (error) => fail(String(error)), skipTypes: new Set() });
+      }
+    }),
+    { numRuns: RUNS * 4, seed },
+  );
+  t.ok(clean > RUNS / 50, `${clean} documents without a word`);
+});
+
+t.test('nothing is noticed in the file that starts are measured with', async (t) => {
+  const options = { port: 1, adminPort: 2, originPort: 3, kind: 'http', accessLog: '/dev/null', mesh: true } as const;
+  const findings = { invalid: false, unanswered: false };
+  const json = bootstrap(options);
+  decodeJson('envoy.config.bootstrap.v3.Bootstrap', json, { allowUnknown: false, warnings: [], findings });
+  t.same(findings, { invalid: false, unanswered: false });
 });
 
 /** Struct members have no order on the wire. */
