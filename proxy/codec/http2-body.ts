@@ -42,18 +42,25 @@ export class BodyReceiver {
     }
     // Bytes for a stream that is gone are ignored: they may have been on their way when it was reset.
     const stream = core.streams.get(id);
-    if (stream !== undefined) this.beginOn(stream, length + overhead);
+    if (stream !== undefined) this.beginOn(stream, length, overhead);
     if (overhead > 0) core.giveBack(this.stream, overhead);
   }
 
-  private beginOn(stream: Http2Stream, bytes: number): void {
+  private beginOn(stream: Http2Stream, length: number, overhead: number): void {
     const { core } = this;
+    const bytes = length + overhead;
     stream.wireBytesReceived += H2_FRAME_HEADER_BYTES + bytes;
     stream.receiveWindow -= bytes;
     if (stream.remoteEnded) core.fail(H2_STREAM_CLOSED, 'DATA: stream in half-closed(remote)');
     else if (!stream.headRead) core.fail(H2_PROTOCOL_ERROR, 'DATA: stream not opened');
     else if (stream.receiveWindow < 0) core.resetStream(stream, H2_FLOW_CONTROL_ERROR);
-    else this.stream = stream;
+    // Other breaches of messages are for the options to judge; this one ends the stream alone in Envoy.
+    else if (stream.bodyLeft >= 0 && (length > stream.bodyLeft || (this.ends && length < stream.bodyLeft)))
+      core.resetStream(stream, H2_PROTOCOL_ERROR);
+    else {
+      if (stream.bodyLeft > 0) stream.bodyLeft -= length;
+      this.stream = stream;
+    }
   }
 
   onPiece(piece: Buffer, lastOfFrame: boolean): void {
@@ -63,15 +70,6 @@ export class BodyReceiver {
       return;
     }
     const ends = lastOfFrame && this.ends;
-    if (stream.bodyLeft >= 0) {
-      stream.bodyLeft -= piece.length;
-      if (stream.bodyLeft < 0 || (ends && stream.bodyLeft > 0)) {
-        // Other breaches of messages are for the options to judge; this one ends the stream alone in Envoy.
-        core.giveBack(null, piece.length);
-        core.resetStream(stream, H2_PROTOCOL_ERROR);
-        return;
-      }
-    }
     if (ends) stream.remoteEnded = true;
     else if (piece.length === 0) return;
     if (stream.holds === 0 && !stream.delivering) this.tell(stream, piece, ends);
