@@ -19,6 +19,10 @@ function leftOut(text: string): ExtensionAnswer {
 }
 
 export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
+  // Listener filters
+  ['envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', USED],
+  ['envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', USED],
+  ['envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol', USED],
   // Network filters
   ['envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', USED],
   ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', USED],

@@ -6,12 +6,14 @@ import { CLUSTER_FIELDS } from './fields-cluster.ts';
 import { CORE_FIELDS } from './fields-core.ts';
 import { HCM_FIELDS } from './fields-hcm.ts';
 import { LISTENER_FIELDS } from './fields-listener.ts';
+import { LISTENER_FILTER_FIELDS } from './fields-listener-filter.ts';
 import { ROUTE_FIELDS } from './fields-route.ts';
 
 /** Family → its messages, in the order of the documentation. */
 export const FIELD_FAMILIES: readonly { readonly name: string; readonly table: FieldTable }[] = [
   { name: 'Bootstrap', table: BOOTSTRAP_FIELDS },
   { name: 'Listeners, TCP proxy and access logs', table: LISTENER_FIELDS },
+  { name: 'Listener filters', table: LISTENER_FILTER_FIELDS },
   { name: 'HTTP connection manager and HTTP filters', table: HCM_FIELDS },
   { name: 'Routes', table: ROUTE_FIELDS },
   { name: 'Clusters', table: CLUSTER_FIELDS },

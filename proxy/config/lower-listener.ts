@@ -16,6 +16,7 @@ import {
 import { wholeMs } from './lower-duration.ts';
 import { lowerHttpConnectionManager } from './lower-hcm.ts';
 import { checkListenAddress, lowerListenAddress } from './lower-listen-address.ts';
+import { lowerListenerFilters } from './lower-listener-filters.ts';
 import { lowerTcpProxy } from './lower-tcp-proxy.ts';
 import { lowerDownstreamTransport } from './lower-transport.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
@@ -52,6 +53,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     useOriginalDst: bool(message, 'useOriginalDst'),
     drainModifyOnly: num(message, 'drainType') === 1,
     ignoreGlobalConnLimit: bool(message, 'ignoreGlobalConnLimit'),
+    listenerFilters: lowerListenerFilters(message, ctx, path),
     listenerFiltersTimeoutMs: wholeMs(message, 'listenerFiltersTimeout', LISTENER_FILTERS_TIMEOUT_MS, path),
     continueOnListenerFiltersTimeout: bool(message, 'continueOnListenerFiltersTimeout'),
     maxConnectionsPerSocketEvent: num(message, 'maxConnectionsToAcceptPerSocketEvent'),

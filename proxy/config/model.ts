@@ -9,6 +9,7 @@
 import type { AccessLogModel } from './model-access-log.ts';
 import type { ClusterModel } from './model-cluster.ts';
 import type { HttpConnectionManagerModel } from './model-http.ts';
+import type { ListenerFilterModel } from './model-listener-filter.ts';
 import type { DownstreamTransportModel } from './model-tls.ts';
 
 /** `envoy.config.core.v3.Address`: a TCP or UDP socket, a Unix socket path (`@name` = abstract) or an internal listener. */
@@ -92,6 +93,9 @@ export interface ListenerModel {
   readonly tcpKeepalive: TcpKeepaliveModel | null;
   readonly drainModifyOnly: boolean;
   readonly ignoreGlobalConnLimit: boolean;
+  /** In order; each looks at a connection before its chain is chosen. */
+  readonly listenerFilters: readonly ListenerFilterModel[];
+  /** For all filters together; 0 = they wait for ever. */
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnListenerFiltersTimeout: boolean;
   readonly maxConnectionsPerSocketEvent: number;

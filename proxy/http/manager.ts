@@ -77,7 +77,7 @@ export class HttpManager {
   routes: RouteTable;
   readonly bufferLimitBytes: number;
   readonly isInternal: (ip: string) => boolean;
-  readonly forwardedIp: (directRemoteIp: string) => string;
+  readonly forwardedIp: (remoteIp: string) => string;
   readonly clientCert: ClientCertRule;
   readonly localReply: ReplyRewrite | null;
   readonly internalOnlyHeaders: readonly string[];

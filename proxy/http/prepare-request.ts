@@ -69,8 +69,7 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
   }
   if (!stream.internal) for (const name of manager.internalOnlyHeaders) headers.remove(name);
   if (model.addUserAgent) manager.identifySelf(headers);
-  if (edge && stream.connection.directRemoteIp !== '')
-    headers.set('x-envoy-external-address', bareIp(stream.remoteAddress));
+  if (edge && stream.connection.remoteIp !== '') headers.set('x-envoy-external-address', bareIp(stream.remoteAddress));
   if (model.generateRequestId) stream.requestId = ensureRequestId(headers, edge && !model.preserveExternalRequestId);
   else stream.requestId = headers.get('x-request-id') ?? '';
   if (model.via !== '') appendVia(headers, model.via);
@@ -100,8 +99,8 @@ function identifyByConnection(stream: HttpStream, headers: HeaderMap): void {
     clientIp = lastForwardedFor(headers, hops - 1).address;
     if (clientIp !== '') stream.remoteAddress = joinHostPort(clientIp, 0);
   }
-  if (clientIp === '') clientIp = connection.directRemoteIp;
-  if (!model.skipXffAppend) appendForwardedFor(headers, manager.forwardedIp(connection.directRemoteIp));
+  if (clientIp === '') clientIp = connection.remoteIp;
+  if (!model.skipXffAppend) appendForwardedFor(headers, manager.forwardedIp(connection.remoteIp));
   if (hops === 0 || !headers.has('x-forwarded-proto'))
     headers.set('x-forwarded-proto', connection.tls === null ? 'http' : 'https');
   if (model.appendXForwardedPort && (hops === 0 || !headers.has('x-forwarded-port')))
@@ -151,7 +150,7 @@ function bareIp(address: string): string {
 }
 
 /** Which address stands in `x-forwarded-for` for a peer: a loopback peer is named by this host's own address. */
-export function compileForwardedIp(localIp: string, mapToIpv6: boolean): (directRemoteIp: string) => string {
+export function compileForwardedIp(localIp: string, mapToIpv6: boolean): (remoteIp: string) => string {
   return (ip) => {
     if (isLoopback(ip)) return localIp;
     return mapToIpv6 && ip.includes('.') && !ip.includes(':') ? `::ffff:${ip}` : ip;

@@ -92,7 +92,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.idleMs = manager.model.streamIdleTimeoutMs;
     this.readBefore = readBefore;
     this.writtenBefore = writer.bytesWritten;
-    this.remoteAddress = connection.directRemoteAddress;
+    this.remoteAddress = connection.remoteAddress;
     timers.owner = this;
     manager.count(HTTP_DOWNSTREAM_RQ_TOTAL);
     manager.count(HTTP_DOWNSTREAM_RQ_ACTIVE);

@@ -1,8 +1,9 @@
 // The facts of one accepted connection.
 
 import type { Socket } from 'node:net';
-import type { AddressModel, ListenerModel, MetadataModel } from '../config/model.ts';
-import type { ConnectionInfo, DownstreamTlsInfo } from '../observe/stream-info.ts';
+import type { ClientHello } from '../codec/client-hello.ts';
+import type { AddressModel, JsonValue, ListenerModel, MetadataModel } from '../config/model.ts';
+import type { ConnectionInfo, DownstreamTlsInfo, ProxyHeaderInfo } from '../observe/stream-info.ts';
 import { joinHostPort, unmapIpv4 } from '../util/ip.ts';
 import type { MatchInput } from './chain-match.ts';
 
@@ -19,6 +20,10 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   /** A listener filter set the destination. */
   localAddressRestored: boolean;
   readonly directLocalAddress: string;
+  /** The client: the peer of the socket, or whom a PROXY header names. */
+  remoteAddress: string;
+  remoteIp: string;
+  remotePort: number;
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
@@ -38,8 +43,17 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   filterChainName: string;
   filterChainMetadata: MetadataModel;
   readonly startedMs: number;
-  readonly transportProtocol: string;
-  readonly applicationProtocols: readonly string[];
+  /** What listener filters found. */
+  transportProtocol: string;
+  applicationProtocols: readonly string[];
+  hello: ClientHello | null;
+  /** Fingerprints of the client's hello; empty unless the inspector makes them. */
+  ja3: string;
+  ja4: string;
+  /** Of a PROXY header, kept to be passed on; `null` = there was none. */
+  proxyHeader: ProxyHeaderInfo | null;
+  /** Written by listener filters: namespace → struct; `null` until someone does. */
+  dynamicMetadata: { [namespace: string]: { [key: string]: JsonValue } } | null;
 
   constructor(id: number, socket: Socket, bound: AddressModel, listener: ListenerModel, startedMs: number) {
     const local = bound.kind === 'socket' ? localEnd(socket, bound, listener.transparent) : null;
@@ -52,6 +66,9 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.localAddressRestored = false;
     this.directLocalAddress = this.localAddress;
     this.directRemoteAddress = remoteIp === '' ? '' : joinHostPort(remoteIp, remotePort);
+    this.remoteAddress = this.directRemoteAddress;
+    this.remoteIp = remoteIp;
+    this.remotePort = remotePort;
     this.directRemoteIp = remoteIp;
     this.directRemotePort = remotePort;
     this.tls = null;
@@ -70,6 +87,11 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.startedMs = startedMs;
     this.transportProtocol = 'raw_buffer';
     this.applicationProtocols = NO_PROTOCOLS;
+    this.hello = null;
+    this.ja3 = '';
+    this.ja4 = '';
+    this.proxyHeader = null;
+    this.dynamicMetadata = null;
   }
 
   /** Sets the destination that a listener filter found. */
@@ -84,12 +106,18 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     return this.requestedServerName;
   }
 
-  get remoteIp(): string {
-    return this.directRemoteIp;
+  /** Sets the client that a listener filter found. */
+  restoreRemote(ip: string, port: number): void {
+    this.remoteIp = ip;
+    this.remotePort = port;
+    this.remoteAddress = joinHostPort(ip, port);
   }
 
-  get remotePort(): number {
-    return this.directRemotePort;
+  /** Adds to the dynamic metadata of the connection. */
+  setMetadata(namespace: string, key: string, value: JsonValue): void {
+    this.dynamicMetadata ??= {};
+    this.dynamicMetadata[namespace] ??= {};
+    this.dynamicMetadata[namespace][key] = value;
   }
 }
 

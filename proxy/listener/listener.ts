@@ -13,6 +13,7 @@ import {
   openSocket,
   unavailable,
 } from '../net/listen.ts';
+import { closeUnread, deliverEarly, hasEarly } from '../net/read-buffer.ts';
 import { systemCalls } from '../net/sockopt.ts';
 import { certificateEnds } from '../net/tls-options.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
@@ -23,13 +24,16 @@ import { listenerStatPrefix } from '../observe/stats-prefix.ts';
 import { StreamInfo } from '../observe/stream-info.ts';
 import { TlsStats } from '../observe/tls-stats.ts';
 import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ChainMatcher, compileChainMatch } from './chain-match.ts';
+import { compileListenerFilters } from './compile-filters.ts';
 import { AcceptedConnection } from './connection.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { add } from './count.ts';
 import type { ListenerDirectory } from './directory.ts';
 import { closingFilter, type FilterFactory, type NetworkFilter } from './network-filter.ts';
 import { isTransparent, restoreDestination } from './original-dst.ts';
+import { type SniffEnd, Sniffer, type SniffPlan } from './sniffer.ts';
 import { TlsFilter } from './tls-filter.ts';
 
 /** Address index of a connection whose listener is another one than the one that accepted it. */
@@ -40,6 +44,7 @@ export interface ListenerEnv {
   readonly workerIndex: number;
   readonly workers: number;
   readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
   readonly stats: StatsStore;
   readonly counts: ConnectionCounts;
   /** Process-wide limit on downstream connections; 0 = none. */
@@ -61,6 +66,12 @@ interface Chain {
 /** Stands for the accepting listener's address where only another worker knows it: the socket is asked. */
 const ANY_ADDRESS: AddressModel = { kind: 'socket', protocol: 'tcp', address: '0.0.0.0', port: 0, ipv4Compat: false };
 
+const SNIFF_END_STATS = {
+  timeout: stat.LISTENER_DOWNSTREAM_PRE_CX_TIMEOUT,
+  remote_close: stat.LISTENER_DOWNSTREAM_LISTENER_FILTER_REMOTE_CLOSE,
+  error: stat.LISTENER_DOWNSTREAM_LISTENER_FILTER_ERROR,
+} as const;
+
 /** Called with a record for each finished connection. */
 export type ConnectionLog = (record: StreamInfo) => void;
 
@@ -76,6 +87,9 @@ export class Listener {
   private readonly chains: Chain[];
   private readonly match: ChainMatcher<Chain>;
   private readonly transparent: boolean;
+  /** `null` = there are no listener filters. */
+  private readonly plan: SniffPlan | null;
+  private readonly sniffing: Set<Sniffer> = new Set();
   private readonly slots: Float64Array;
   private readonly extensionSlots: Float64Array;
   private readonly workerSlots: Float64Array;
@@ -97,6 +111,7 @@ export class Listener {
     const chains = model.filterChains.map((chain) => this.compileChain(chain, prefix));
     const fallback = model.defaultFilterChain === null ? null : this.compileChain(model.defaultFilterChain, prefix);
     this.chains = fallback === null ? chains : [...chains, fallback];
+    this.plan = this.compilePlan();
     this.match = compileChainMatch(
       chains.map((chain) => ({ match: chain.model.match, value: chain })),
       fallback,
@@ -137,6 +152,12 @@ export class Listener {
 
   closeAll(): void {
     for (const chain of this.chains) chain.filter.closeAll();
+    for (const sniffer of [...this.sniffing]) {
+      this.forget(sniffer);
+      sniffer.abandon();
+      this.env.counts.add(this.index, this.env.workerIndex, -1);
+      sniffer.socket.destroy();
+    }
   }
 
   /** Takes a connection that another worker accepted; it is counted for this worker already. */
@@ -149,20 +170,21 @@ export class Listener {
     const connection = this.admit(socket, ANY_ADDRESS);
     if (connection === null) return;
     restoreDestination(socket, connection, true);
-    this.dispatch(socket, connection);
+    this.inspect(socket, connection);
   }
 
   /** Takes a connection that another listener of this worker accepted; that one counts it no longer. */
   private takeOver(socket: Socket, connection: AcceptedConnection): void {
     const { env, index } = this;
-    if (this.model.exactBalance && env.handOver !== null) {
+    // Bytes that were looked at here cannot be read there.
+    if (this.model.exactBalance && env.handOver !== null && !hasEarly(socket)) {
       const target = env.counts.leastLoaded(index, env.workerIndex);
       if (target !== env.workerIndex && env.handOver(socket, index, REDIRECTED, target)) return;
     }
     env.counts.add(index, env.workerIndex, 1);
     connection.listenerName = this.model.name;
     connection.listenerMetadata = this.model.metadata;
-    this.dispatch(socket, connection);
+    this.inspect(socket, connection);
   }
 
   private async open(spec: ListenSpec, descriptor: number): Promise<void> {
@@ -237,16 +259,62 @@ export class Listener {
     this.serve(socket, this.bound[addressIndex] ?? this.model.address);
   }
 
-  /** Runs a connection that is counted: here, or at the listener of its original destination. */
+  /** Runs a connection that is counted. */
   private serve(socket: Socket, bound: AddressModel): void {
     const connection = this.admit(socket, bound);
     if (connection === null) return;
-    if (!this.model.useOriginalDst) {
-      this.dispatch(socket, connection);
+    if (this.model.useOriginalDst) restoreDestination(socket, connection, this.transparent);
+    this.inspect(socket, connection);
+  }
+
+  /** Lets the listener filters look at the connection, if there are any. */
+  private inspect(socket: Socket, connection: AcceptedConnection): void {
+    const { plan } = this;
+    if (plan === null) {
+      this.route(socket, connection);
       return;
     }
-    restoreDestination(socket, connection, this.transparent);
-    const target = this.destinationOf(connection);
+    const sniffer = new Sniffer(plan, socket, connection);
+    this.sniffing.add(sniffer);
+    add(this.slots, stat.LISTENER_DOWNSTREAM_PRE_CX_ACTIVE, 1);
+    sniffer.start();
+  }
+
+  private compilePlan(): SniffPlan | null {
+    const { env, model } = this;
+    if (model.listenerFilters.length === 0) return null;
+    return {
+      filters: compileListenerFilters(model.listenerFilters, env.stats),
+      timeoutMs: model.listenerFiltersTimeoutMs,
+      runtime: env.runtime,
+      wheel: env.wheel,
+      onEnd: (sniffer, end) => this.onSniffed(sniffer, end),
+    };
+  }
+
+  private forget(sniffer: Sniffer): void {
+    this.sniffing.delete(sniffer);
+    add(this.slots, stat.LISTENER_DOWNSTREAM_PRE_CX_ACTIVE, -1);
+  }
+
+  private onSniffed(sniffer: Sniffer, end: SniffEnd): void {
+    const { socket, connection } = sniffer;
+    this.forget(sniffer);
+    if (end !== 'done' && end !== 'refused') add(this.slots, SNIFF_END_STATS[end], 1);
+    if (end === 'done' || (end === 'timeout' && this.model.continueOnListenerFiltersTimeout)) {
+      this.route(socket, connection);
+      deliverEarly(socket);
+      return;
+    }
+    this.env.counts.add(this.index, this.env.workerIndex, -1);
+    socket.on('error', () => {});
+    closeUnread(socket);
+    if (this.log !== null) this.log(this.recordOf(connection, this.env.runtime.nowMs()));
+  }
+
+  /** Gives a connection to the listener of its original destination, or serves it here. */
+  private route(socket: Socket, connection: AcceptedConnection): void {
+    const target = this.model.useOriginalDst ? this.destinationOf(connection) : null;
     if (target === null) this.dispatch(socket, connection);
     else {
       this.env.counts.add(this.index, this.env.workerIndex, -1);
@@ -304,7 +372,7 @@ export class Listener {
   private refuse(socket: Socket, connection: AcceptedConnection): void {
     add(this.slots, stat.LISTENER_NO_FILTER_CHAIN_MATCH, 1);
     this.env.counts.add(this.index, this.env.workerIndex, -1);
-    socket.destroy();
+    closeUnread(socket);
     if (this.log === null) return;
     const record = this.recordOf(connection, this.env.runtime.nowMs());
     record.flags |= FLAG_NR;
@@ -315,7 +383,8 @@ export class Listener {
   private recordOf(connection: AcceptedConnection, endMs: number): StreamInfo {
     const wallMs = Date.now() - (this.env.runtime.nowMs() - connection.startedMs);
     const record = new StreamInfo(connection, wallMs, connection.startedMs);
-    record.remoteAddress = connection.directRemoteAddress;
+    record.remoteAddress = connection.remoteAddress;
+    record.dynamicMetadata = connection.dynamicMetadata;
     record.endMs = endMs;
     record.protocol = connection.protocol;
     record.requestBodyBytes = connection.bytesReceived;

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { NetworkFilterModel } from '../config/model.ts';
+import { closeUnread } from '../net/read-buffer.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 
 /** One filter serves all connections of its chain in a worker. */
@@ -38,7 +39,7 @@ export function closingFilter(count: () => void): NetworkFilter {
     accept: (socket, _connection, onClosed) => {
       count();
       socket.on('close', () => onClosed());
-      socket.destroy();
+      closeUnread(socket);
     },
     drain: () => {},
     closeAll: () => {},

@@ -140,7 +140,8 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     const { runtime, wheel } = proxy.env;
     const { maxDownstreamConnectionDurationMs, idleTimeoutMs } = proxy.model;
     this.info = new StreamInfo(connection, Date.now(), runtime.nowMs());
-    this.info.remoteAddress = connection.directRemoteAddress;
+    this.info.remoteAddress = connection.remoteAddress;
+    this.info.dynamicMetadata = connection.dynamicMetadata ?? null;
     this.info.upstreamDetectedCloseType = 'Normal';
     this.proxy = proxy;
     this.connection = connection;

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { DownstreamTlsModel } from '../config/model-tls.ts';
+import { unshiftEarly } from '../net/read-buffer.ts';
 import type { TlsConnection } from '../net/tls-connection.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';
 import { DownstreamTls, type Handshake, type TlsAcceptHandler, type TlsEnv } from '../net/tls-server.ts';
@@ -109,7 +110,8 @@ class PendingConnection implements TlsAcceptHandler {
   start(tls: DownstreamTls, socket: Socket): void {
     const { runtime, connectTimeoutMs } = this.filter.env;
     if (connectTimeoutMs > 0) this.cancelTimer = runtime.after(connectTimeoutMs, () => this.onTimeout());
-    this.handshake = tls.accept(socket, null, this);
+    unshiftEarly(socket);
+    this.handshake = tls.accept(socket, this.connection.hello ?? null, this);
   }
 
   cancel(): void {

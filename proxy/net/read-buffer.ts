@@ -10,8 +10,11 @@ import { lend } from './lent-buffer.ts';
 /** Bytes of one read at most; Node's own size. */
 const READ_BUFFER_BYTES = 65_536;
 
+const NOTHING = Buffer.alloc(0);
+
 const shared = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 const SLOT = Symbol('read slot');
+const EARLY = Symbol('early bytes');
 
 /** Where a socket's bytes go; the chunk is overwritten by the next read of any socket. */
 export interface ReadSlot {
@@ -24,6 +27,7 @@ interface SocketInside {
   _server: Server | null;
   server: Server | null;
   [SLOT]?: ReadSlot;
+  [EARLY]?: EarlyBytes | null;
 }
 
 function slotOptions(slot: ReadSlot): OnReadOpts {
@@ -74,6 +78,73 @@ export function adoptForShared(socket: Socket): Socket {
   inside._server = null;
   inside.server = null;
   return fresh;
+}
+
+/** Bytes that were read to choose who serves a socket; whoever serves it must get them first. */
+interface EarlyBytes {
+  bytes: Buffer;
+  /** Set by the reader that took the socket over. */
+  deliver: (() => void) | null;
+}
+
+/** Gives bytes back to a socket, for its next reader. They may be a view that holds until this turn of the loop ends. */
+export function giveBack(socket: Socket, bytes: Buffer): void {
+  (socket as unknown as SocketInside)[EARLY] = { bytes, deliver: null };
+}
+
+/** The bytes given back, which are then the caller's to deliver; empty when there are none. */
+export function takeEarly(socket: Socket): Buffer {
+  const inside = socket as unknown as SocketInside;
+  const early = inside[EARLY] ?? null;
+  if (early === null) return NOTHING;
+  const { bytes } = early;
+  early.bytes = NOTHING;
+  return bytes;
+}
+
+/** Whether bytes were given back and nobody took them. */
+export function hasEarly(socket: Socket): boolean {
+  return ((socket as unknown as SocketInside)[EARLY]?.bytes.length ?? 0) > 0;
+}
+
+/**
+ * Closes a socket at once. As the kernel does with what nobody reads, bytes that were given back end it with a reset;
+ * Unix sockets have none.
+ */
+export function closeUnread(socket: Socket): void {
+  if (hasEarly(socket) && socket.remoteAddress !== undefined) socket.resetAndDestroy();
+  else socket.destroy();
+}
+
+/** Asks for a call of `deliver` when the socket's new reader is complete. */
+export function onEarly(socket: Socket, deliver: () => void): void {
+  const early = (socket as unknown as SocketInside)[EARLY] ?? null;
+  if (early !== null) early.deliver = deliver;
+}
+
+/** The new reader is complete: it gets what was given back. */
+export function deliverEarly(socket: Socket): void {
+  const inside = socket as unknown as SocketInside;
+  const early = inside[EARLY] ?? null;
+  if (early === null) return;
+  inside[EARLY] = null;
+  early.deliver?.();
+}
+
+/**
+ * Puts what was given back into the socket's own readable buffer, where a reader that knows nothing of this module
+ * finds it (`tls.Server`), and what is read from now on behind it.
+ */
+export function unshiftEarly(socket: Socket): void {
+  const slot = readSlot(socket);
+  if (slot !== null) slot.onBytes = (chunk) => void socket.push(Buffer.from(chunk));
+  const bytes = takeEarly(socket);
+  if (bytes.length > 0) socket.unshift(keepBytes(bytes));
+}
+
+/** Bytes that outlive the next read: a copy of what is a view of the shared buffer. */
+export function keepBytes(chunk: Buffer): Buffer {
+  return chunk.buffer === shared.buffer ? Buffer.from(chunk) : chunk;
 }
 
 /** The slot of a socket that reads into the shared buffer, or `null`. */

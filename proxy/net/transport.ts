@@ -8,7 +8,7 @@
 
 import type { Socket } from 'node:net';
 import { lend } from './lent-buffer.ts';
-import { adoptForShared, readSlot, writeKept } from './read-buffer.ts';
+import { adoptForShared, keepBytes, onEarly, readSlot, takeEarly, writeKept } from './read-buffer.ts';
 
 /** Told what happens on a transport. Exactly one `onClose` ends every transport. */
 export interface TransportHandler {
@@ -82,6 +82,8 @@ export class Transport {
   private holds: number;
   private heldHead: string;
   private ended: boolean;
+  /** Read from the socket before this transport was there; `null` once delivered. */
+  private early: Buffer | null;
 
   constructor(accepted: Socket, handler: TransportHandler) {
     const socket = adoptForShared(accepted);
@@ -93,12 +95,8 @@ export class Transport {
     this.holds = 0;
     this.heldHead = '';
     this.ended = false;
-    const onBytes = (chunk: Buffer): void => {
-      this.bytesRead += chunk.length;
-      turnDepth++;
-      this.handler.onData(chunk);
-      leaveTurn();
-    };
+    this.early = null;
+    const onBytes = (chunk: Buffer): void => this.onBytes(chunk);
     const slot = readSlot(socket);
     if (slot === null) socket.on('data', onBytes);
     else slot.onBytes = onBytes;
@@ -116,6 +114,37 @@ export class Transport {
     // sockets have been handled as if this one still lived.
     socket.on('error', (error: NodeJS.ErrnoException) => this.onGone(error));
     socket.on('close', () => this.onGone(null));
+    const early = takeEarly(socket);
+    if (early.length === 0) return;
+    this.early = early;
+    onEarly(socket, () => this.deliverEarly());
+  }
+
+  private onBytes(chunk: Buffer): void {
+    this.bytesRead += chunk.length;
+    turnDepth++;
+    this.handler.onData(chunk);
+    leaveTurn();
+  }
+
+  /** While reading is held the bytes are kept; `release` comes back for them. */
+  private deliverEarly(): void {
+    const { early } = this;
+    if (early === null || this.closed) return;
+    if (this.holds > 0) {
+      this.early = keepBytes(early);
+      return;
+    }
+    this.early = null;
+    this.onBytes(early);
+  }
+
+  /** Not within `release`, whose callers do not expect data then. */
+  private deliverEarlySoon(): void {
+    process.nextTick(() => {
+      this.deliverEarly();
+      if (this.holds === 0 && !this.closed) this.socket.resume();
+    });
   }
 
   private onGone(error: NodeJS.ErrnoException | null): void {
@@ -219,7 +248,9 @@ export class Transport {
   }
 
   release(): void {
-    if (--this.holds === 0 && !this.closed) this.socket.resume();
+    if (--this.holds > 0 || this.closed) return;
+    if (this.early === null) this.socket.resume();
+    else this.deliverEarlySoon();
   }
 
   /** Half-closes after what was written. */

@@ -280,7 +280,7 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ],
   ['CONNECTION_ID', number((info) => info.connection.id)],
   ['REQUESTED_SERVER_NAME', text((info) => info.connection.requestedServerName)],
-  ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', text((info) => info.connection.transportFailureReason)],
+  ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', text((info) => info.connection.transportFailureReason.replaceAll(' ', '_'))],
   ['DOWNSTREAM_DETECTED_CLOSE_TYPE', text((info) => info.connection.detectedCloseType ?? 'Normal')],
   ['DOWNSTREAM_LOCAL_CLOSE_REASON', text((info) => info.connection.localCloseReason ?? '')],
   ['LISTENER_NAME', text((info) => info.connection.listenerName)],

@@ -106,7 +106,6 @@ export const TLS_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<strin
   ],
   ['DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256', certificateOperator(downstream, issuer, (c) => c.fingerprint256)],
   ['DOWNSTREAM_PEER_ISSUER_SERIAL', certificateOperator(downstream, issuer, (c) => c.serial)],
-  // Fingerprints of client hellos are written by the TLS inspector only when its configuration asks for them.
-  ['TLS_JA3_FINGERPRINT', plain(stringOperator(() => null))],
-  ['TLS_JA4_FINGERPRINT', plain(stringOperator(() => null))],
+  ['TLS_JA3_FINGERPRINT', plain(filledOperator((info) => info.connection.ja3 ?? ''))],
+  ['TLS_JA4_FINGERPRINT', plain(filledOperator((info) => info.connection.ja4 ?? ''))],
 ]);

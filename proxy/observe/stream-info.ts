@@ -1,6 +1,7 @@
 // One request and its answer: everything that filters, router, access log and formatters may read.
 // One shape; every field is set in the constructor; times are `performance.now()` milliseconds, −1 = did not happen.
 
+import type { ClientHello } from '../codec/client-hello.ts';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject, MetadataModel } from '../config/model.ts';
 
@@ -9,6 +10,10 @@ export interface ConnectionInfo {
   readonly id: number;
   /** `ip:port`, `[ip6]:port` or a pipe's path, as `%DOWNSTREAM_LOCAL_ADDRESS%` prints it. */
   readonly localAddress: string;
+  /** The client before any header is read: the peer of the socket, or whom a PROXY header names. */
+  readonly remoteAddress: string;
+  readonly remoteIp: string;
+  readonly remotePort: number;
   /** The peer of the socket, `%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%`. */
   readonly directRemoteAddress: string;
   /** Bare IPs (no port); empty for pipes. */
@@ -31,6 +36,15 @@ export interface ConnectionInfo {
   readonly localAddressRestored?: boolean;
   readonly listenerMetadata?: MetadataModel;
   readonly filterChainMetadata?: MetadataModel;
+  /** The client's hello, when an inspector read it. */
+  readonly hello?: ClientHello | null;
+  /** Fingerprints of the client's hello; empty. */
+  readonly ja3?: string;
+  readonly ja4?: string;
+  /** A PROXY header that came with the connection. */
+  readonly proxyHeader?: ProxyHeaderInfo | null;
+  /** What listener filters wrote. */
+  readonly dynamicMetadata?: { readonly [namespace: string]: JsonObject } | null;
   /** When the TLS handshake was done. */
   handshakeEndMs?: number;
   /** `%DOWNSTREAM_DETECTED_CLOSE_TYPE%`: `Normal`, `LocalReset` or `RemoteReset`. */
@@ -40,6 +54,12 @@ export interface ConnectionInfo {
   protocol?: string;
   bytesReceived?: number;
   bytesSent?: number;
+}
+
+/** What a PROXY header said beside its addresses. */
+export interface ProxyHeaderInfo {
+  /** Values that may be passed to upstreams, in the order received. */
+  readonly tlvs: readonly { readonly type: number; readonly value: Buffer }[];
 }
 
 /** What one side presented in its certificate; strings are latin1 images, lists in certificate order. */

@@ -57,6 +57,9 @@ function connectionOf(socket: Socket): ConnectionInfo {
     info = {
       id: ++lastConnectionId,
       localAddress: localAddress === '' ? '' : joinHostPort(localAddress, localPort),
+      remoteAddress: remoteAddress === '' ? '' : joinHostPort(remoteAddress, remotePort),
+      remoteIp: remoteAddress,
+      remotePort,
       directRemoteAddress: remoteAddress === '' ? '' : joinHostPort(remoteAddress, remotePort),
       localIp: localAddress,
       localPort,

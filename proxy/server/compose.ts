@@ -27,6 +27,7 @@ import type { StartMessage, WorkerInit } from './messages.ts';
 /** The parts of one worker. */
 export interface Composition {
   readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
   readonly stats: StatsStore;
   readonly drain: DrainState;
   readonly createFilter: FilterFactory;
@@ -81,6 +82,7 @@ export function compose(
   };
   return {
     runtime,
+    wheel,
     stats,
     drain,
     tls: tlsEnv(init),

@@ -38,6 +38,7 @@ export class ProxyWorker {
       workerIndex: init.index,
       workers: init.workers,
       runtime: parts.runtime,
+      wheel: parts.wheel,
       stats: parts.stats,
       counts: this.counts,
       connectionsMax: model.maxDownstreamConnections,

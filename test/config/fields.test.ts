@@ -151,9 +151,10 @@ t.test('what is left out is named once, with its path', async (t) => {
 });
 
 t.test('what must not be left out is refused', async (t) => {
-  const tls = filterOf('tls', 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector');
-  t.same(walk(LISTENER, { listener_filters: [tls], use_original_dst: true }).refusals, [
-    'listener_filters: listener filters are not supported yet; remove them',
+  const place = 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol';
+  const proxy = filterOf('proxy', place, { tlv_location: 'FILTER_STATE' });
+  t.same(walk(LISTENER, { listener_filters: [proxy] }).refusals, [
+    'listener_filters[0].typed_config.tlv_location: not supported; values are kept in dynamic metadata only; use DYNAMIC_METADATA',
   ]);
   t.same(walk(LISTENER, { use_original_dst: false }), NOTHING);
   t.same(walk(HCM, hcm({ codec_type: 'HTTP2' })).refusals, [

@@ -8,7 +8,13 @@ import t from 'tap';
 import { FIELDS } from '../../proxy/config/fields.ts';
 
 const PROXY = fileURLToPath(new URL('../../proxy/', import.meta.url));
-const MODEL_FILES = ['model.ts', 'model-http.ts', 'model-access-log.ts', 'model-cluster.ts'];
+const MODEL_FILES = [
+  'model.ts',
+  'model-http.ts',
+  'model-access-log.ts',
+  'model-cluster.ts',
+  'model-listener-filter.ts',
+];
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.';
 const MANAGER = `${HCM}HttpConnectionManager`;
@@ -23,8 +29,6 @@ const UUID = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig';
 const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   description: ['envoy.config.core.v3.SocketOption.description'],
   drainModifyOnly: [`${LISTENER}.drain_type`],
-  listenerFiltersTimeoutMs: [`${LISTENER}.listener_filters_timeout`],
-  continueOnListenerFiltersTimeout: [`${LISTENER}.continue_on_listener_filters_timeout`],
   maxConnectionsPerSocketEvent: [`${LISTENER}.max_connections_to_accept_per_socket_event`],
   transportSocketConnectTimeoutMs: ['envoy.config.listener.v3.FilterChain.transport_socket_connect_timeout'],
   headerPrefix: ['envoy.config.bootstrap.v3.Bootstrap.header_prefix'],
@@ -79,6 +83,7 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   autoSni: [],
   autoSniHeader: [],
   autoSanValidation: [],
+  bindPort: [],
 };
 
 /** Every source below a folder of `proxy/`, apart from the configuration itself. */

@@ -31,6 +31,9 @@ function connection(id: number, port: number, peerPort: number, listener: string
   return {
     id,
     localAddress: `127.0.0.1:${port}`,
+    remoteAddress: `127.0.0.1:${peerPort}`,
+    remoteIp: '127.0.0.1',
+    remotePort: peerPort,
     directRemoteAddress: `127.0.0.1:${peerPort}`,
     localIp: '127.0.0.1',
     localPort: port,

@@ -22,6 +22,9 @@ function connection(tls: TlsInfo | null): ConnectionInfo {
   return {
     id: 7,
     localAddress: '[2001:db8::1]:443',
+    remoteAddress: '/run/client.sock',
+    remoteIp: '',
+    remotePort: 0,
     directRemoteAddress: '/run/client.sock',
     localIp: '2001:db8::1',
     localPort: 443,

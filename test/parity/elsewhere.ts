@@ -6,6 +6,9 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
   'both proxies run in the environment of the test; see lower-access-log.test': [
     'envoy.config.core.v3.DataSource.environment_variable',
   ],
+  'its other value is refused; see lower-listener-filters.test': [
+    'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.tlv_location',
+  ],
   'its other value, UDP, is refused; see lower-listener.test': ['envoy.config.core.v3.SocketAddress.protocol'],
   'a static cluster of Envoy 1.40 refuses it; see lower-cluster.test and lower-rest.test': [
     'envoy.config.endpoint.v3.ClusterLoadAssignment.named_endpoints',
@@ -30,4 +33,4 @@ export const FLAGS_ELSEWHERE: Elsewhere = {
 };
 
 /** Literals of the data path that look like details and are none. */
-export const NO_DETAILS: readonly string[] = ['raw_buffer', 'upstream_rq_completed'];
+export const NO_DETAILS: readonly string[] = ['raw_buffer', 'remote_close', 'upstream_rq_completed'];

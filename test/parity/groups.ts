@@ -2,6 +2,7 @@
 
 import { capture } from './scenarios/capture.ts';
 import { clusters } from './scenarios/clusters.ts';
+import { detection } from './scenarios/detection.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { fineClusters } from './scenarios/fine-clusters.ts';
@@ -36,6 +37,7 @@ export const GROUPS: readonly Group[] = [
   clusters,
   listeners,
   tcpProxy,
+  detection,
   fineRoutes,
   fineClusters,
   fineListeners,

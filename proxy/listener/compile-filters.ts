@@ -1,0 +1,30 @@
+// From the model of listener filters to the filters of one listener in one worker.
+
+import type { ListenerFilterModel } from '../config/model-listener-filter.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import { HttpInspector } from './http-inspector.ts';
+import { compilePredicate, exceptFor, type ListenerFilter } from './listener-filter.ts';
+import { ProxyProtocolFilter } from './proxy-protocol.ts';
+import { TlsInspector } from './tls-inspector.ts';
+
+/** The filters in their order. */
+export function compileListenerFilters(models: readonly ListenerFilterModel[], stats: StatsStore): ListenerFilter[] {
+  return models.map((model) => {
+    const filter = createFilter(model, stats);
+    return model.disabled === null ? filter : exceptFor(compilePredicate(model.disabled), filter);
+  });
+}
+
+function createFilter(model: ListenerFilterModel, stats: StatsStore): ListenerFilter {
+  switch (model.kind) {
+    case 'tls_inspector':
+      return new TlsInspector(model, stats);
+    case 'http_inspector':
+      return new HttpInspector(stats);
+    case 'proxy_protocol':
+      return new ProxyProtocolFilter(model, stats);
+    case 'original_dst':
+    case 'original_src':
+      throw new Error(`${model.kind} was lowered, which nothing serves`);
+  }
+}
