@@ -49,6 +49,7 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     warned('workers are not pinned to processors', 'enable_worker_cpu_affinity'),
     rejected('the headers are x-envoy-*; remove it', 'header_prefix'),
   ),
+  'envoy.extensions.bootstrap.internal_listener.v3.InternalListener': fields(honoured(TEST, 'buffer_size_kb')),
   'envoy.config.bootstrap.v3.Bootstrap.StaticResources': fields(
     honoured(TEST, 'listeners clusters'),
     harmless('secrets are for TLS, which is refused where it is configured', BOOTSTRAP, 'secrets'),

@@ -150,6 +150,10 @@ export const CLUSTER_FIELDS: FieldTable = {
       'http2_protocol_options http3_protocol_options',
     ),
   ),
+  'envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport': fields(
+    honoured(TEST, 'transport_socket'),
+    rejected('metadata is not passed to internal listeners yet; remove it', 'passthrough_metadata'),
+  ),
   'envoy.extensions.clusters.dns.v3.DnsCluster': fields(
     honoured(
       TEST,

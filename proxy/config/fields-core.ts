@@ -7,8 +7,9 @@ const BASE = 'core.v3 base.proto';
 export const CORE_FIELDS: FieldTable = {
   'envoy.config.core.v3.Address': fields(
     honoured('lower-listener', 'socket_address pipe'),
-    rejected('internal addresses are not supported; use a socket address or pipe', 'envoy_internal_address'),
+    honoured('lower-cluster', 'envoy_internal_address'),
   ),
+  'envoy.config.core.v3.EnvoyInternalAddress': fields(honoured('lower-cluster', 'server_listener_name endpoint_id')),
   'envoy.config.core.v3.SocketAddress': fields(
     honoured('lower-listener', 'protocol address port_value ipv4_compat'),
     rejected('named ports are not supported; use port_value', 'named_port'),

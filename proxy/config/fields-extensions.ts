@@ -62,6 +62,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', USED],
   // Transport sockets
   ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', USED],
+  ['envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport', USED],
   // Clusters
   ['envoy.extensions.upstreams.http.v3.HttpProtocolOptions', USED],
   ['envoy.extensions.clusters.dns.v3.DnsCluster', USED],
@@ -73,10 +74,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided', USED],
   // Bootstrap
   ['envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig', USED],
-  [
-    'envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
-    leftOut('internal listeners are refused where they are configured'),
-  ],
+  ['envoy.extensions.bootstrap.internal_listener.v3.InternalListener', USED],
 ]);
 
 /** Whether a filter of this type can stand in a chain without doing anything. */

@@ -11,7 +11,7 @@ export const LISTENER_FIELDS: FieldTable = {
   'envoy.config.listener.v3.Listener': fields(
     honoured(
       TEST,
-      'name address additional_addresses stat_prefix filter_chains default_filter_chain per_connection_buffer_limit_bytes metadata socket_options traffic_direction connection_balance_config enable_reuse_port access_log tcp_backlog_size bind_to_port deprecated_v1 ignore_global_conn_limit tcp_keepalive transparent freebind use_original_dst',
+      'name address additional_addresses stat_prefix filter_chains default_filter_chain per_connection_buffer_limit_bytes metadata socket_options traffic_direction connection_balance_config enable_reuse_port access_log tcp_backlog_size bind_to_port deprecated_v1 ignore_global_conn_limit tcp_keepalive transparent freebind use_original_dst internal_listener',
     ),
     honoured(
       'lower-listener-filters',
@@ -28,13 +28,13 @@ export const LISTENER_FIELDS: FieldTable = {
     rejected('filter chain discovery is not supported; write the chains into filter_chains', 'fcds_config'),
     rejected('UDP listeners are not supported; remove it', 'udp_listener_config'),
     rejected('API listeners are not supported; remove it', 'api_listener'),
-    rejected('internal listeners are not supported; give an address', 'internal_listener'),
     warned('the stats of this listener are not filtered; use stats_config.stats_matcher', 'stats_matcher'),
     warned('a reader that stands still is not cut off by this limit', 'per_connection_buffer_high_watermark_timeout'),
     warned('TCP fast open is not switched on', 'tcp_fast_open_queue_length'),
     warned('clients are served on plain TCP, which MPTCP falls back to', 'enable_mptcp'),
     warned('the listener is drained whenever others are', 'drain_type'),
   ),
+  'envoy.config.listener.v3.Listener.InternalListenerConfig': fields(),
   'envoy.config.listener.v3.Listener.DeprecatedV1': fields(honoured(TEST, 'bind_to_port')),
   'envoy.config.listener.v3.Listener.ConnectionBalanceConfig': fields(
     honoured(TEST, 'exact_balance'),

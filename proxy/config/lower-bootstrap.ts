@@ -26,6 +26,10 @@ const DEFAULT_HEADER_PREFIX = 'x-envoy';
 const CONNECTION_LIMIT_KEY = 'overload.global_downstream_max_connections';
 const CONNECTIONS_MONITOR = 'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig';
 
+const INTERNAL_LISTENER = 'envoy.extensions.bootstrap.internal_listener.v3.InternalListener';
+/** Envoy's default. */
+const INTERNAL_BUFFER_KB = 1024;
+
 /**
  * @param message a decoded and validated `Bootstrap`
  * @throws ConfigError unless the context collects refusals
@@ -42,7 +46,7 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   if (localClusterName !== '' && !ctx.clusterNames.has(localClusterName)) {
     throw new ConfigError(`local cluster '${localClusterName}' must be defined`, 'cluster_manager.local_cluster_name');
   }
-  checkExtensions(list(message, 'bootstrapExtensions'), ctx);
+  const internalBufferBytes = lowerExtensions(list(message, 'bootstrapExtensions'), ctx);
   const { runtime, runtimeLayers } = lowerRuntime(message, 'layered_runtime');
   const node = lowerNode(sub(message, 'node'), ctx);
   ctx.nodeId = node.id;
@@ -56,10 +60,12 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
     runtimeLayers,
     maxDownstreamConnections: connectionLimit(sub(message, 'overloadManager'), runtime),
     headerPrefix: str(message, 'headerPrefix') || DEFAULT_HEADER_PREFIX,
-    listeners: resources === null ? [] : lowerListeners(list(resources, 'listeners'), ctx),
+    listeners:
+      resources === null ? [] : lowerListeners(list(resources, 'listeners'), internalBufferBytes !== null, ctx),
     clusters,
     logFormat: lowerLogFormat(sub(message, 'applicationLogConfig')),
     localClusterName,
+    internalBufferBytes: internalBufferBytes ?? INTERNAL_BUFFER_KB * 1024,
   };
 }
 
@@ -79,7 +85,7 @@ function lowerClusters(messages: readonly Msg[], ctx: LowerContext): ClusterMode
   return clusters;
 }
 
-function lowerListeners(messages: readonly Msg[], ctx: LowerContext): ListenerModel[] {
+function lowerListeners(messages: readonly Msg[], mayBeInternal: boolean, ctx: LowerContext): ListenerModel[] {
   const listeners: ListenerModel[] = [];
   const names = new Set<string>();
   const taken = new Set<string>();
@@ -87,6 +93,10 @@ function lowerListeners(messages: readonly Msg[], ctx: LowerContext): ListenerMo
     const path = `static_resources.listeners[${i}]`;
     const listener = ctx.attempt(() => {
       const lowered = lowerListener(message, ctx, path);
+      if (lowered.address.kind === 'internal' && !mayBeInternal) {
+        const sentence = `error adding listener named '${lowered.name}': InternalListener bootstrap extension is mandatory`;
+        throw new ConfigError(sentence, path);
+      }
       // Envoy drops the second one without a word; a listener that silently is not there helps nobody.
       if (names.has(lowered.name)) throw new ConfigError(`duplicate listener ${lowered.name} found`, path);
       names.add(lowered.name);
@@ -165,17 +175,23 @@ function connectionLimit(overload: Msg | null, runtime: Model['runtime']): numbe
   return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
 }
 
-function checkExtensions(extensions: readonly Msg[], ctx: LowerContext): void {
+/** @returns the buffer size of internal listeners in bytes; `null` = there is no extension for them */
+function lowerExtensions(extensions: readonly Msg[], ctx: LowerContext): number | null {
+  let internalBufferBytes: number | null = null;
   for (const [i, extension] of extensions.entries()) {
     const path = `bootstrap_extensions[${i}]`;
     const any = sub(extension, 'typedConfig');
-    const typeName = any === null ? '' : typeNameOf(unpackAny(any, `${path}.typed_config`).typeUrl);
-    if (!isLeftOut(typeName, ctx.options.skipTypes)) {
+    const config = any === null ? null : unpackAny(any, `${path}.typed_config`);
+    const typeName = config === null ? '' : typeNameOf(config.typeUrl);
+    if (config !== null && typeName === INTERNAL_LISTENER) {
+      internalBufferBytes = num(config.message, 'bufferSizeKb', INTERNAL_BUFFER_KB) * 1024;
+    } else if (!isLeftOut(typeName, ctx.options.skipTypes)) {
       ctx.attempt(() => {
         throw missingImplementation(str(extension, 'name'), typeName, path);
       });
     }
   }
+  return internalBufferBytes;
 }
 
 function lowerLogFormat(message: Msg | null): Model['logFormat'] {

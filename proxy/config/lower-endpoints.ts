@@ -45,8 +45,6 @@ function lowerEndpoint(
   const address = lowerAddress(addressMessage, `${path}.endpoint.address`);
   const resolves = discovery.kind === 'strict_dns' || discovery.kind === 'logical_dns';
   if (!resolves) requireIp(address, `${path}.endpoint.address.socket_address.address`);
-  if (address.kind === 'internal')
-    throw new ConfigError('internal listeners are not supported', `${path}.endpoint.address`);
   const configured = str(endpoint, 'hostname');
   return {
     address,

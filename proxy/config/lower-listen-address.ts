@@ -2,7 +2,7 @@
 
 import { ConfigError } from '../util/error.ts';
 import { addressText, lowerAddress, requireIp } from './lower-common.ts';
-import { type Msg, str, sub } from './message.ts';
+import { has, list, type Msg, oneof, oneofCase, str, sub } from './message.ts';
 import type { AddressModel, ListenerModel } from './model.ts';
 
 /** Of a Unix socket's path, bytes with the closing zero. */
@@ -12,10 +12,37 @@ const PIPE_PATH_BYTES_MAX = 108;
 export function lowerListenAddress(message: Msg, path: string): AddressModel {
   const at = `${path}.address`;
   const address = sub(message, 'address');
+  if (oneofCase(message, 'listenerSpecifier', 'internalListener') !== null)
+    return internalAddress(message, address, path);
   if (address === null) {
     throw new ConfigError(`error adding listener named '${str(message, 'name')}': address is necessary`, path);
   }
+  if (oneof(address, 'address')?.case === 'envoyInternalAddress') {
+    throw new ConfigError(
+      `error adding listener named '${str(message, 'name')}': use internal_listener field instead of address for internal listeners`,
+      path,
+    );
+  }
   return checkListenAddress(lowerAddress(address, at), at);
+}
+
+/** Fields that mean nothing without a TCP socket, and that Envoy refuses beside `internal_listener`. */
+const TCP_ONLY = ['enableReusePort', 'freebind', 'tcpBacklogSize', 'tcpFastOpenQueueLength', 'transparent'];
+
+function internalAddress(message: Msg, address: Msg | null, path: string): AddressModel {
+  const name = str(message, 'name');
+  if (address !== null || list(message, 'additionalAddresses').length > 0) {
+    throw new ConfigError(
+      `error adding listener '${name}': address should not be used when an internal listener config is provided`,
+      path,
+    );
+  }
+  const tcpOnly = TCP_ONLY.some((field) => has(message, field)) || sub(message, 'connectionBalanceConfig') !== null;
+  if (tcpOnly)
+    throw new ConfigError(`error adding listener named '${name}': has unsupported tcp listener feature`, path);
+  if (list(message, 'socketOptions').length > 0)
+    throw new ConfigError(`error adding listener named '${name}': does not support socket option`, path);
+  return { kind: 'internal', listenerName: name, endpointId: '' };
 }
 
 /** What a server socket can be bound to. */
@@ -25,7 +52,7 @@ export function checkListenAddress(address: AddressModel, path: string): Address
       checkPipe(address, path);
       break;
     case 'internal':
-      throw new ConfigError('internal listeners are not supported; listen on a socket or pipe', path);
+      throw new ConfigError('an internal address is given by internal_listener', path);
     default:
       requireIp(address, `${path}.socket_address.address`);
       if (address.protocol === 'udp') {
@@ -77,6 +104,6 @@ export function claimAddresses(taken: Set<string>, listener: ListenerModel, path
 
 function boundAddresses(listener: ListenerModel): readonly string[] {
   return [listener.address, ...listener.additionalAddresses.map((entry) => entry.address)]
-    .filter((address) => address.kind !== 'socket' || address.port !== 0)
+    .filter((address) => address.kind === 'pipe' || (address.kind === 'socket' && address.port !== 0))
     .map(addressText);
 }

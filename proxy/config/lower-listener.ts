@@ -20,7 +20,7 @@ import { lowerListenerFilters } from './lower-listener-filters.ts';
 import { lowerTcpProxy } from './lower-tcp-proxy.ts';
 import { lowerDownstreamTransport } from './lower-transport.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
-import type { FilterChainModel, ListenerModel, NetworkFilterModel, SocketOptionModel } from './model.ts';
+import type { AddressModel, FilterChainModel, ListenerModel, NetworkFilterModel, SocketOptionModel } from './model.ts';
 
 const TRAFFIC_DIRECTIONS = ['unspecified', 'inbound', 'outbound'] as const;
 
@@ -46,7 +46,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     additionalAddresses: lowerAdditionalAddresses(message, path),
     statPrefix: str(message, 'statPrefix'),
     ...chains,
-    ...lowerSocket(message),
+    ...lowerSocket(message, address),
     maxConnections: connectionLimit(str(message, 'name') || addressName, ctx),
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', CONNECTION_BUFFER_BYTES),
     trafficDirection: TRAFFIC_DIRECTIONS[num(message, 'trafficDirection')] ?? 'unspecified',
@@ -100,11 +100,14 @@ type SocketPart = Pick<
   | 'tcpKeepalive'
 >;
 
-function lowerSocket(message: Msg): SocketPart {
+function lowerSocket(message: Msg, address: AddressModel): SocketPart {
   const balance = sub(message, 'connectionBalanceConfig');
   const old = sub(message, 'deprecatedV1');
   return {
-    bindToPort: bool(message, 'bindToPort', true) && (old === null || bool(old, 'bindToPort', true)),
+    bindToPort:
+      address.kind !== 'internal' &&
+      bool(message, 'bindToPort', true) &&
+      (old === null || bool(old, 'bindToPort', true)),
     enableReusePort: bool(message, 'enableReusePort', true),
     exactBalance: balance !== null && oneof(balance, 'balanceType')?.case === 'exactBalance',
     tcpBacklogSize: num(message, 'tcpBacklogSize'),

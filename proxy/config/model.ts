@@ -212,4 +212,6 @@ export interface Model {
     | null;
   /** Cluster-manager defaults: local cluster's name, empty when none. */
   readonly localClusterName: string;
+  /** Of one direction of a connection to an internal listener. */
+  readonly internalBufferBytes: number;
 }

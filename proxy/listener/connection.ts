@@ -3,6 +3,8 @@
 import type { Socket } from 'node:net';
 import type { ClientHello } from '../codec/client-hello.ts';
 import type { AddressModel, JsonValue, ListenerModel, MetadataModel } from '../config/model.ts';
+import { INTERNAL_CLIENT_ADDRESS } from '../net/internal.ts';
+import { addressText } from '../net/listen.ts';
 import type { ConnectionInfo, DownstreamTlsInfo, ProxyHeaderInfo } from '../observe/stream-info.ts';
 import { joinHostPort, unmapIpv4 } from '../util/ip.ts';
 import type { MatchInput } from './chain-match.ts';
@@ -65,7 +67,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.localPort = local?.port ?? 0;
     this.localAddressRestored = false;
     this.directLocalAddress = this.localAddress;
-    this.directRemoteAddress = remoteIp === '' ? '' : joinHostPort(remoteIp, remotePort);
+    this.directRemoteAddress = remoteIp === '' ? internalPeer(bound) : joinHostPort(remoteIp, remotePort);
     this.remoteAddress = this.directRemoteAddress;
     this.remoteIp = remoteIp;
     this.remotePort = remotePort;
@@ -133,5 +135,9 @@ function localEnd(
 }
 
 function pathOf(bound: AddressModel): string {
-  return bound.kind === 'pipe' ? bound.path : '';
+  return bound.kind === 'socket' ? '' : addressText(bound);
+}
+
+function internalPeer(bound: AddressModel): string {
+  return bound.kind === 'internal' ? INTERNAL_CLIENT_ADDRESS : '';
 }

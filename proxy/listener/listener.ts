@@ -237,17 +237,36 @@ export class Listener {
     add(this.extensionSlots, stat.LISTENER_EXT_NETWORK_EXTENSION_CONFIG_MISSING, 1);
   }
 
-  private onAccept(socket: Socket, addressIndex: number): void {
-    const { env, index, slots } = this;
-    this.acceptedPerEvent.record(1); // Node hands over one at a time
-    const limited = env.connectionsMax > 0 && !this.model.ignoreGlobalConnLimit;
-    if (limited && env.counts.total() >= env.connectionsMax) {
-      add(slots, stat.LISTENER_DOWNSTREAM_GLOBAL_CX_OVERFLOW, 1);
+  /** Takes a connection from inside this process. */
+  acceptInternal(socket: Socket, address: AddressModel): void {
+    const { env, index } = this;
+    if (this.isFull()) {
       socket.destroy();
       return;
     }
+    env.counts.add(index, env.workerIndex, 1);
+    this.serve(socket, address);
+  }
+
+  /** Whether a connection more is too many; counts it then. */
+  private isFull(): boolean {
+    const { env, index, slots } = this;
+    const limited = env.connectionsMax > 0 && !this.model.ignoreGlobalConnLimit;
+    if (limited && env.counts.total() >= env.connectionsMax) {
+      add(slots, stat.LISTENER_DOWNSTREAM_GLOBAL_CX_OVERFLOW, 1);
+      return true;
+    }
     if (this.model.maxConnections > 0 && env.counts.ofListener(index) >= this.model.maxConnections) {
       add(slots, stat.LISTENER_DOWNSTREAM_CX_OVERFLOW, 1);
+      return true;
+    }
+    return false;
+  }
+
+  private onAccept(socket: Socket, addressIndex: number): void {
+    const { env, index } = this;
+    this.acceptedPerEvent.record(1); // Node hands over one at a time
+    if (this.isFull()) {
       socket.destroy();
       return;
     }

@@ -26,7 +26,6 @@ import type {
   TcpLease,
 } from '../upstream/upstream.ts';
 import { Deadline } from '../util/deadline.ts';
-import { joinHostPort } from '../util/ip.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
 import { add } from './count.ts';
@@ -237,15 +236,13 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.upstream = transport;
     transport.handler = new UpstreamSide(this);
     const { info } = this;
-    const { socket } = transport;
     info.attemptCount++;
     info.upstreamHost = host;
     info.upstreamConnectionId = lease.connectionId;
     info.upstreamConnectStartMs = lease.connectStartMs;
     info.upstreamConnectEndMs = lease.connectEndMs;
     info.upstreamPoolReadyMs = lease.connectEndMs;
-    if (socket.localAddress !== undefined)
-      info.upstreamLocalAddress = joinHostPort(socket.localAddress, socket.localPort ?? 0);
+    info.upstreamLocalAddress = transport.localAddress;
     info.upstreamRemoteAddress = lease.remoteAddress;
     this.idle?.start(this.proxy.model.idleTimeoutMs);
     this.downstream.release();

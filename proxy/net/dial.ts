@@ -1,7 +1,8 @@
 // Opens connections to upstream hosts.
 
 import { connect as connectSocket, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
-import type { AddressModel, TcpKeepaliveModel } from '../config/model.ts';
+import type { AddressModel, MetadataModel, TcpKeepaliveModel } from '../config/model.ts';
+import { InternalNetwork } from './internal.ts';
 import { readIntoShared } from './read-buffer.ts';
 import { systemCalls } from './sockopt.ts';
 import { connectBound, type SourceBinding } from './source.ts';
@@ -15,6 +16,8 @@ export interface DialTarget {
   readonly keepalive: TcpKeepaliveModel | null;
   /** High watermark of the send buffer, bytes. */
   readonly bufferLimitBytes: number;
+  /** What an internal listener is told of the connection. */
+  readonly metadata?: MetadataModel | null;
 }
 
 /** Told when a connection that is being opened is usable; a failure is an `onClose` without an `onConnect`. */
@@ -25,8 +28,24 @@ export interface DialHandler extends TransportHandler {
 /** Opens a connection. The handler is never called before this returns. */
 export type Dial = (target: DialTarget, handler: DialHandler) => Transport;
 
-/** Dials with `node:net`. Half-open connections are kept open: the peer's end reaches `onEnd`. */
-export const dial: Dial = (target, handler) => {
+/**
+ * Dials with `node:net`, or to internal listeners. Half-open connections are kept open: the peer's end reaches `onEnd`.
+ * @param network the worker's internal listeners
+ */
+export function dialWith(network: InternalNetwork): Dial {
+  return (target, handler) => {
+    const { address } = target;
+    if (address.kind !== 'internal') return dialSocket(target, handler);
+    const { listenerName, endpointId } = address;
+    const socket = network.connect(listenerName, endpointId, target.metadata ?? null, target.bufferLimitBytes);
+    return transportOf(socket, handler);
+  };
+}
+
+/** Dials where there are no internal listeners. */
+export const dial: Dial = dialWith(new InternalNetwork());
+
+function dialSocket(target: DialTarget, handler: DialHandler): Transport {
   const reading = readIntoShared();
   const socket = openSocket(target, reading.onread);
   reading.attach(socket);
@@ -40,6 +59,10 @@ export const dial: Dial = (target, handler) => {
       interval: keepalive.intervalSeconds === 0 ? undefined : keepalive.intervalSeconds * 1_000,
       count: keepalive.probes === 0 ? undefined : keepalive.probes,
     });
+  return transportOf(socket, handler);
+}
+
+function transportOf(socket: Socket, handler: DialHandler): Transport {
   const transport = new Transport(socket, handler);
   socket.once('connect', () => {
     enterTurn();
@@ -47,7 +70,7 @@ export const dial: Dial = (target, handler) => {
     leaveTurn();
   });
   return transport;
-};
+}
 
 function openSocket(target: DialTarget, onread: OnReadOpts): Socket {
   const { address, bind, bufferLimitBytes } = target;
@@ -58,7 +81,7 @@ function openSocket(target: DialTarget, onread: OnReadOpts): Socket {
     const path = address.path.startsWith('@') ? `\0${address.path.slice(1)}` : address.path;
     return connectSocket({ path, ...buffers });
   }
-  if (address.kind === 'internal') return connectSocket({ path: `\0internal/${address.listenerName}`, ...buffers });
+  if (address.kind === 'internal') throw new Error('an internal address has no socket');
   const options: TcpNetConnectOpts = { host: address.address, port: address.port, autoSelectFamily: false, ...buffers };
   if (bind === null) return connectSocket(options);
   const calls = systemCalls();

@@ -235,10 +235,11 @@ export class Transport {
     return this.socket.writableNeedDrain;
   }
 
-  /** The socket's own end as `ip:port`, `[ip6]:port`, or empty (Unix sockets, or closed). */
+  /** The socket's own end as `ip:port`, `[ip6]:port`, `envoy://…`, or empty (Unix sockets, or closed). */
   get localAddress(): string {
     const { localAddress, localPort } = this.socket;
     if (localAddress === undefined) return '';
+    if (localPort === undefined) return localAddress;
     return localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
   }
 

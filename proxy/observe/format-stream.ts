@@ -89,8 +89,18 @@ function portOf(address: string): number | null {
 /** The IP of `ip:port` or `[ip]:port`; anything else as it is. */
 function withoutPort(address: string): string {
   const at = address.lastIndexOf(':');
-  if (at < 0 || address[0] === '/' || address[0] === '@') return address;
+  if (at < 0 || address[0] === '/' || address[0] === '@' || isInternal(address)) return address;
   return address[0] === '[' ? address.slice(1, at - 1) : address.slice(0, at);
+}
+
+/** `envoy://listener/endpoint`: the address of an internal listener has no port. */
+function isInternal(address: string): boolean {
+  return address.startsWith('envoy://');
+}
+
+/** The endpoint id of an internal address; empty for any other. */
+function endpointId(address: string): string {
+  return isInternal(address) ? address.slice(address.lastIndexOf('/') + 1) : '';
 }
 
 const direct: Read<string> = (info) => info.connection.directLocalAddress ?? info.connection.localAddress;
@@ -109,7 +119,7 @@ function addressOperators(prefix: string, read: Read<string>): [string, Operator
       plain(
         numberOperator((info) => {
           const address = read(info);
-          return address === '' ? null : portOf(address);
+          return address === '' || isInternal(address) ? null : portOf(address);
         }),
       ),
     ],
@@ -272,11 +282,11 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ...addressOperators('UPSTREAM_LOCAL_ADDRESS', (info) => info.upstreamLocalAddress),
   ...addressOperators('UPSTREAM_REMOTE_ADDRESS', upstreamRemote),
   // Endpoint ids belong to internal listeners' addresses; others have an empty one.
-  ['DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID', plain(stringOperator(() => ''))],
-  ['DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID', plain(stringOperator(() => ''))],
+  ['DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID', plain(stringOperator((info) => endpointId(info.connection.localAddress)))],
+  ['DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID', plain(stringOperator((info) => endpointId(direct(info))))],
   [
     'UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID',
-    plain(stringOperator((info) => (info.upstreamLocalAddress === '' ? null : ''))),
+    plain(stringOperator((info) => (info.upstreamLocalAddress === '' ? null : endpointId(upstreamRemote(info))))),
   ],
   ['CONNECTION_ID', number((info) => info.connection.id)],
   ['REQUESTED_SERVER_NAME', text((info) => info.connection.requestedServerName)],

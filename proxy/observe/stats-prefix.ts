@@ -5,12 +5,11 @@ import type { AddressModel, ListenerModel } from '../config/model.ts';
 /** `listener.0.0.0.0_80.`: the stat prefix, or the configured address with its colons replaced. */
 export function listenerStatPrefix(model: ListenerModel): string {
   if (model.statPrefix !== '') return `listener.${model.statPrefix}.`;
-  const { address } = model;
-  const text = address.kind === 'pipe' ? address.path : addressKey(address);
-  return `listener.${text.replaceAll(':', '_')}.`;
+  return `listener.${addressKey(model.address).replaceAll(':', '_')}.`;
 }
 
 function addressKey(address: AddressModel): string {
-  if (address.kind !== 'socket') return 'internal';
+  if (address.kind === 'internal') return `envoy_internal_${address.listenerName}`;
+  if (address.kind === 'pipe') return address.path;
   return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
 }

@@ -10,7 +10,8 @@ import type { LocalityModel } from '../config/model-cluster.ts';
 import { HttpManager } from '../http/manager.ts';
 import type { FilterFactory } from '../listener/network-filter.ts';
 import { TcpProxy } from '../listener/tcp-proxy.ts';
-import { dial } from '../net/dial.ts';
+import { dialWith } from '../net/dial.ts';
+import { InternalNetwork } from '../net/internal.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
 import { type AccessLogger, type AccessLogType, createAccessLogger } from '../observe/access-log.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
@@ -31,6 +32,8 @@ export interface Composition {
   readonly stats: StatsStore;
   readonly drain: DrainState;
   readonly createFilter: FilterFactory;
+  /** Where internal listeners are reached. */
+  readonly internal: InternalNetwork;
   readonly tls: TlsEnv;
   /** Logs of a listener; `null` when it has none. */
   accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
@@ -60,12 +63,13 @@ export function compose(
     warn: (message) => logger('file').warning(message),
     ...(pipeLocks === null ? {} : { pipeLocks: { cells: new Int32Array(pipeLocks), token: init.index + 1 } }),
   });
+  const internal = new InternalNetwork(model.internalBufferBytes);
   const clusters = createClusterManager(model.clusters, {
     stats,
     runtime,
     wheel,
     breakers: new SharedBreakers(breakers, init.workers, init.index),
-    dial,
+    dial: dialWith(internal),
   });
   const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
     createAccessLogger(models, files, type, model.runtime);
@@ -85,6 +89,7 @@ export function compose(
     wheel,
     stats,
     drain,
+    internal,
     tls: tlsEnv(init),
     createFilter: (filter, place) => {
       switch (filter.kind) {

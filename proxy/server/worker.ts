@@ -77,7 +77,7 @@ export class ProxyWorker {
         this.parts.drain.start(message.overMs, message.elapsedMs, message.inboundOnly);
         break;
       case 'stop_accepting':
-        for (const listener of this.directed(message.inboundOnly)) listener.stop();
+        for (const listener of this.directed(message.inboundOnly)) this.stop(listener);
         break;
       case 'shutdown':
         this.shutdown(message.graceMs);
@@ -117,6 +117,10 @@ export class ProxyWorker {
   /** Makes a listener known to those that hand connections on, whether it is bound to a port (here) or not. */
   private enter(listener: Listener, bound: readonly AddressModel[]): void {
     const { address, additionalAddresses } = listener.model;
+    if (address.kind === 'internal')
+      this.parts.internal.listen(address.listenerName, (socket, endpointId) =>
+        listener.acceptInternal(socket, { ...address, endpointId }),
+      );
     const configured = [address, ...additionalAddresses.map((additional) => additional.address)];
     for (const [i, each] of configured.entries()) this.directory.add(bound[i] ?? each, listener);
   }
@@ -139,11 +143,17 @@ export class ProxyWorker {
     return true;
   }
 
+  private stop(listener: Listener): void {
+    const { address } = listener.model;
+    if (address.kind === 'internal') this.parts.internal.stop(address.listenerName);
+    listener.stop();
+  }
+
   private shutdown(graceMs: number): void {
     const { runtime } = this.parts;
     const deadlineMs = runtime.nowMs() + graceMs;
     for (const listener of this.listeners) {
-      listener.stop();
+      this.stop(listener);
       listener.drain();
     }
     const finish = (): void => {

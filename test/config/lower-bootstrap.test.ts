@@ -37,6 +37,7 @@ t.test('an empty bootstrap has defaults', async (t) => {
     clusters: [],
     logFormat: null,
     localClusterName: '',
+    internalBufferBytes: 1_048_576,
   });
 });
 
@@ -143,11 +144,21 @@ t.test('other fields', async (t) => {
     },
     application_log_config: { log_format: { text_format: '%v' } },
     cluster_manager: { local_cluster_name: 'c' },
+    bootstrap_extensions: [
+      {
+        name: 'internal',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+          buffer_size_kb: 64,
+        },
+      },
+    ],
     static_resources: { clusters: [{ name: 'c' }] },
   });
   t.equal(model.maxDownstreamConnections, 1000);
   t.same(model.logFormat, { kind: 'text', format: '%v' });
   t.equal(model.localClusterName, 'c');
+  t.equal(model.internalBufferBytes, 65_536);
   const json = load({ application_log_config: { log_format: { json_format: { m: '%j' } } } });
   t.same(json.logFormat, { kind: 'json', format: { m: '%j' } });
   t.throws(

@@ -223,6 +223,13 @@ t.test('DNS clusters, older and typed', async (t) => {
     waitForWarm: true,
     resolvers: [],
   };
+  const envoy_internal_address = { server_listener_name: 'inner', endpoint_id: 'e' };
+  const inside = { endpoints: [{ lb_endpoints: [{ endpoint: { address: { envoy_internal_address } } }] }] };
+  t.same(lower({ load_assignment: { cluster_name: 'c', ...inside } }).localities[0]?.endpoints[0]?.address, {
+    kind: 'internal',
+    listenerName: 'inner',
+    endpointId: 'e',
+  });
   const passing = { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' };
   const captured = {
     kind: 'original_dst',

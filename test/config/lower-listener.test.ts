@@ -317,6 +317,36 @@ t.test('refusals in Envoy’s words', async (t) => {
   );
 });
 
+t.test('internal listeners', async (t) => {
+  const address = null;
+  const internal = (json: object = {}): object => ({ name: 'in', address, internal_listener: {}, ...json });
+  const model = lower(internal({ bind_to_port: true }));
+  t.same(model.address, { kind: 'internal', listenerName: 'in', endpointId: '' });
+  t.equal(model.bindToPort, false);
+  const withAddress =
+    "it: error adding listener 'in': address should not be used when an internal listener config is provided";
+  const tcpOnly = "it: error adding listener named 'in': has unsupported tcp listener feature";
+  t.equal(refused(internal({ address: ADDRESS })), withAddress);
+  t.equal(refused(internal({ additional_addresses: [{ address: ADDRESS }] })), withAddress);
+  for (const json of [
+    { enable_reuse_port: true },
+    { freebind: false },
+    { transparent: true },
+    { tcp_backlog_size: 5 },
+    { tcp_fast_open_queue_length: 5 },
+    { connection_balance_config: { exact_balance: {} } },
+  ])
+    t.equal(refused(internal(json)), tcpOnly, Object.keys(json)[0] as string);
+  t.equal(
+    refused(internal({ socket_options: [{ level: 1, name: 9, int_value: 1 }] })),
+    "it: error adding listener named 'in': does not support socket option",
+  );
+  t.equal(
+    refused({ name: 'in', address: { envoy_internal_address: { server_listener_name: 'in' } } }),
+    "it: error adding listener named 'in': use internal_listener field instead of address for internal listeners",
+  );
+});
+
 t.test('an unset match and an empty one are equal', async (t) => {
   const chains = [{ filters: [tcpFilter()] }, { filter_chain_match: {}, filters: [tcpFilter()] }];
   t.match(refused({ filter_chains: chains }), 'duplicate matcher is: {}');

@@ -10,6 +10,7 @@ import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts
 import { fineRoutes } from './scenarios/fine-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { http1 } from './scenarios/http1.ts';
+import { internalListeners } from './scenarios/internal.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
 import { options } from './scenarios/options.ts';
@@ -44,5 +45,6 @@ export const GROUPS: readonly Group[] = [
   someStats,
   noStats,
   capture,
+  internalListeners,
   grpcFilters,
 ];
