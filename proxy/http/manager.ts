@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { H1Options } from '../codec/http1.ts';
+import type { H2Options } from '../codec/http2.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
 import { compileFilters } from '../filter/compile.ts';
@@ -20,6 +21,7 @@ import {
   LISTENER_HTTP_DOWNSTREAM_RQ_1XX,
   LISTENER_HTTP_DOWNSTREAM_RQ_COMPLETED,
 } from '../observe/catalogue-http.ts';
+import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import { compileStringMatch } from '../router/match.ts';
@@ -34,8 +36,10 @@ import { type DownstreamCodec, DownstreamConnection } from './downstream-connect
 import { compileInternal } from './forwarded.ts';
 import { HttpDate } from './http-date.ts';
 import { Http1Connection } from './http1-connection.ts';
+import { Http2Connection } from './http2-connection.ts';
 import { compileLocalReply, type ReplyRewrite } from './local-reply.ts';
 import { compileForwardedIp } from './prepare-request.ts';
+import type { ResetLimits } from './reset-guard.ts';
 
 /** What a worker lends to its connection managers. */
 export interface HttpEnv {
@@ -70,6 +74,8 @@ export class HttpManager {
   readonly stats: Float64Array;
   readonly codecStats: Float64Array;
   readonly codecOptions: H1Options;
+  readonly http2Options: H2Options;
+  readonly resetLimits: ResetLimits;
   readonly clock: HttpDate;
   readonly router: Router;
   /** In configured order, without the router; `null` = none acts. */
@@ -88,6 +94,8 @@ export class HttpManager {
   readonly startLog: AccessLogger | null;
   /** Written every `access_log_flush_interval` while a stream lives; `null` without one. */
   readonly periodicLog: AccessLogger | null;
+  /** Made with the first HTTP/2 connection, as in Envoy. */
+  private http2Block: Float64Array | null;
   private readonly log: AccessLogger | null;
   private readonly env: HttpEnv;
   private readonly listener: HttpListenerInfo;
@@ -109,6 +117,9 @@ export class HttpManager {
     this.rqTime = env.stats.histogram(`${prefix}downstream_rq_time`);
     this.cxLength = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
     this.codecOptions = codecOptions(model);
+    this.http2Options = http2Options(model, listener.perConnectionBufferLimitBytes);
+    this.resetLimits = resetLimits(model, env);
+    this.http2Block = null;
     this.log = env.accessLogger(model.accessLogs, 'DownstreamEnd');
     this.startLog = model.flushAccessLogOnNewRequest ? env.accessLogger(model.accessLogs, 'DownstreamStart') : null;
     this.periodicLog =
@@ -139,8 +150,10 @@ export class HttpManager {
   }
 
   /** Chooses the protocol by what the peer sends first. */
-  createCodec(connection: DownstreamConnection, _first: Buffer): DownstreamCodec {
-    return new Http1Connection(connection);
+  createCodec(connection: DownstreamConnection, first: Buffer): DownstreamCodec {
+    const { codec } = this.model;
+    const isHttp2 = codec === 'auto' ? choosesHttp2(connection.info, first) : codec === 'http2';
+    return isHttp2 ? new Http2Connection(connection) : new Http1Connection(connection);
   }
 
   get activeConnections(): number {
@@ -168,6 +181,17 @@ export class HttpManager {
 
   uncount(index: number): void {
     this.stats[index] = (this.stats[index] as number) - 1;
+  }
+
+  /** Block of `HTTP2_CODEC`. */
+  get http2Stats(): Float64Array {
+    this.http2Block ??= this.env.stats.block(HTTP2_CODEC, 'http2.');
+    return this.http2Block;
+  }
+
+  addHttp2(index: number, amount: number): void {
+    const { http2Stats } = this;
+    http2Stats[index] = (http2Stats[index] as number) + amount;
   }
 
   chargeStatus(status: number): void {
@@ -223,6 +247,61 @@ function codecOptions(model: HttpConnectionManagerModel): H1Options {
     preserveCase: http1.headerCase === 'preserve',
     underscores: model.headersWithUnderscores,
     ignoreUpgrade: ignored.length === 0 ? null : (token) => ignored.some((match) => match(token)),
+  };
+}
+
+/** What Envoy looks for in the first bytes that it reads: less than that is HTTP/1. */
+const HTTP2_MAGIC = Buffer.from('PRI * HTTP/2', 'latin1');
+
+/** The protocol that TLS has agreed on decides; without one, the first bytes. */
+function choosesHttp2(info: ConnectionInfo, first: Buffer): boolean {
+  const agreed = info.tls === null ? '' : info.tls.alpn;
+  if (agreed !== '') return agreed === 'h2';
+  return first.length >= HTTP2_MAGIC.length && HTTP2_MAGIC.equals(first.subarray(0, HTTP2_MAGIC.length));
+}
+
+const SETTINGS_MAX_FRAME_SIZE = 0x5;
+const FRAME_BYTES = 16_384;
+
+function http2Options(model: HttpConnectionManagerModel, bufferLimitBytes: number): H2Options {
+  const { http2 } = model;
+  const frame = http2.customSettings.find(({ id }) => id === SETTINGS_MAX_FRAME_SIZE);
+  return {
+    headerTableBytes: http2.headerTableBytes,
+    maxConcurrentStreams: http2.maxConcurrentStreams,
+    initialStreamWindowBytes: http2.initialStreamWindowBytes,
+    initialConnectionWindowBytes: http2.initialConnectionWindowBytes,
+    maxFrameBytes: frame?.value ?? FRAME_BYTES,
+    headerListBytesMax: model.maxRequestHeadersBytes,
+    headersMax: model.maxHeadersCount,
+    allowConnect: http2.allowConnect,
+    streamErrorOnInvalidMessage: http2.streamErrorOnInvalidMessage,
+    underscores: model.headersWithUnderscores,
+    allowCustomMethods: true,
+    customSettings: http2.customSettings.filter(({ id }) => id !== SETTINGS_MAX_FRAME_SIZE),
+    streamSendBufferBytes: Math.min(bufferLimitBytes, http2.initialStreamWindowBytes),
+    maxOutboundFrames: http2.maxOutboundFrames,
+    maxOutboundControlFrames: http2.maxOutboundControlFrames,
+    maxConsecutiveInboundEmptyFrames: http2.maxConsecutiveInboundEmptyFrames,
+    maxInboundPriorityFramesPerStream: http2.maxInboundPriorityFramesPerStream,
+    maxInboundWindowUpdatesPerDataFrameSent: http2.maxInboundWindowUpdatesPerDataFrameSent,
+  };
+}
+
+const PREMATURE_STREAMS = 500;
+const PREMATURE_SECONDS = 1;
+
+function resetLimits(model: HttpConnectionManagerModel, env: HttpEnv): ResetLimits {
+  const { resetBurst, resetsPerSecond } = model.http2;
+  const runtimeNumber = (key: string, fallback: number): number => {
+    const value = env.runtimeValue(key);
+    return typeof value === 'number' ? value : fallback;
+  };
+  return {
+    burst: resetBurst,
+    perSecond: resetsPerSecond,
+    streams: runtimeNumber('overload.premature_reset_total_stream_count', PREMATURE_STREAMS),
+    lifetimeSeconds: runtimeNumber('overload.premature_reset_min_stream_lifetime_seconds', PREMATURE_SECONDS),
   };
 }
 

@@ -197,6 +197,14 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.finish();
   }
 
+  /** The peer has reset the stream, or the codec has because of what the peer sent; empty details leave what there is. */
+  onReset(flag: number, details: string): void {
+    if (this.over) return;
+    this.flags |= flag;
+    if (details !== '') this.details = details;
+    this.finish();
+  }
+
   /** What the peer sends is no HTTP, or more than is allowed. */
   onProtocolError(status: number, details: string): void {
     if (this.over) return;

@@ -157,9 +157,7 @@ t.test('what must not be left out is refused', async (t) => {
     'listener_filters[0].typed_config.tlv_location: not supported; values are kept in dynamic metadata only; use DYNAMIC_METADATA',
   ]);
   t.same(walk(LISTENER, { use_original_dst: false }), NOTHING);
-  t.same(walk(HCM, hcm({ codec_type: 'HTTP2' })).refusals, [
-    'codec_type: not supported; HTTP/2 is not served yet; use AUTO or HTTP1',
-  ]);
+  t.same(walk(HCM, hcm({ codec_type: 'HTTP2' })), NOTHING);
   t.same(
     walk(
       HCM,

@@ -41,7 +41,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
     `${MANAGER}.access_log_flush_interval`,
     `${MANAGER}.HcmAccessLogOptions.access_log_flush_interval`,
   ],
-  streamFlushTimeoutMs: [`${MANAGER}.stream_flush_timeout`],
   drainTimeoutMs: [`${MANAGER}.drain_timeout`],
   matchUpstreamScheme: ['envoy.config.core.v3.SchemeHeaderTransformation.match_upstream'],
   packTraceReason: [`${UUID}.pack_trace_reason`],

@@ -19,6 +19,9 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
     'envoy.config.cluster.v3.Filter.name',
     'envoy.config.cluster.v3.Filter.typed_config',
   ],
+  'a client that opens no window is needed; see http2.test': [
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.stream_flush_timeout',
+  ],
   'the kernel asks for a capability; see lower-listener.test': ['envoy.config.listener.v3.Listener.transparent'],
 };
 
@@ -29,6 +32,7 @@ export const DETAILS_ELSEWHERE: Elsewhere = {
 };
 
 export const FLAGS_ELSEWHERE: Elsewhere = {
+  'the client must reset a stream of HTTP/2': ['DR'],
   'an attempt that we reset ourselves ends with the flag of its time limit': ['LR'],
 };
 

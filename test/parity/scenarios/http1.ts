@@ -257,9 +257,6 @@ export const http1: Group = {
       get('/', 'connection: upgrade, http2-settings', 'upgrade: h2c', 'http2-settings: AAMAAABkAARAAAAAAAIAAAAA'),
     ),
     at('main', 'upgrade header without connection', get('/', 'upgrade: websocket')),
-    at('differs', 'HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', {
-      differs: { why: 'HTTP/2 is not spoken yet', parts: ['answers', 'end', 'log'], ours: 'HTTP/1.1 400 Bad Request' },
-    }),
     at(
       'main',
       'too large a head',

@@ -1,0 +1,220 @@
+// A downstream HTTP/2 connection: the codec's session between the socket and the streams, and how it all ends.
+//
+// States: open → draining (the peer was told to open no more streams; those it opens are served) → closing (later streams
+// are ignored, and the connection ends with the last one) → closed (nothing more is read). Output of one turn leaves in
+// one write.
+
+import { H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Error } from '../codec/http2.ts';
+import { Http2Session } from '../codec/http2-session.ts';
+import { type Flusher, flushAtTurnEnd, type Transport } from '../net/transport.ts';
+import {
+  HTTP_DOWNSTREAM_CX_DRAIN_CLOSE,
+  HTTP_DOWNSTREAM_CX_HTTP2_ACTIVE,
+  HTTP_DOWNSTREAM_CX_HTTP2_TOTAL,
+  HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR,
+  HTTP_DOWNSTREAM_RQ_TOO_MANY_PREMATURE_RESETS,
+} from '../observe/catalogue-http.ts';
+import {
+  HTTP2_KEEPALIVE_TIMEOUT,
+  HTTP2_NGHTTP2_DOWNSTREAM_CONNECTIONS,
+  moveHttp2Counts,
+} from '../observe/catalogue-http2.ts';
+import { type KeepaliveOwner, PingKeepalive } from '../util/ping-keepalive.ts';
+import type { DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
+import { Http2Streams } from './http2-streams.ts';
+import type { HttpManager } from './manager.ts';
+
+const OPEN = 0;
+const DRAINING = 1;
+const CLOSING = 2;
+const CLOSED = 3;
+
+/** See the head of this file. */
+export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner {
+  readonly connection: DownstreamConnection;
+  readonly manager: HttpManager;
+  readonly session: Http2Session;
+  private readonly transport: Transport;
+  private readonly streams: Http2Streams;
+  private readonly keepalive: PingKeepalive | null;
+  private state: number;
+  private pings: bigint;
+
+  constructor(connection: DownstreamConnection) {
+    const { manager } = connection;
+    const { keepalive } = manager.model.http2;
+    this.connection = connection;
+    this.manager = manager;
+    this.transport = connection.transport;
+    this.streams = new Http2Streams(this);
+    this.session = new Http2Session(false, manager.http2Options, this.streams);
+    this.keepalive = keepalive === null ? null : new PingKeepalive(keepalive, manager.runtime, manager.wheel, this);
+    this.state = OPEN;
+    this.pings = 0n;
+    connection.info.protocol = 'HTTP/2';
+    manager.count(HTTP_DOWNSTREAM_CX_HTTP2_TOTAL);
+    manager.count(HTTP_DOWNSTREAM_CX_HTTP2_ACTIVE);
+    manager.addHttp2(HTTP2_NGHTTP2_DOWNSTREAM_CONNECTIONS, 1);
+    this.session.start();
+  }
+
+  get activeStreams(): number {
+    return this.streams.active;
+  }
+
+  // === From the connection's life ===
+
+  drain(): void {
+    this.goaway(H2_NO_ERROR);
+  }
+
+  onIdle(): void {
+    this.startDrain();
+  }
+
+  onMaxDuration(): void {
+    this.startDrain();
+  }
+
+  /** A response begins. */
+  checkDrain(): void {
+    if (this.state !== OPEN || !this.manager.drainClose()) return;
+    this.startDrain();
+    this.manager.count(HTTP_DOWNSTREAM_CX_DRAIN_CLOSE);
+  }
+
+  /** The peer shall open no more streams; what it still opens within `drain_timeout` is served. */
+  startDrain(): void {
+    if (this.state !== OPEN) return;
+    this.state = DRAINING;
+    this.session.announceGoaway();
+    this.connection.startDrainTimer(() => this.goaway(H2_NO_ERROR));
+  }
+
+  /** Later streams are ignored. */
+  goaway(code: number): void {
+    if (this.state >= CLOSING) return;
+    this.state = CLOSING;
+    this.session.goaway(code);
+    this.closeWhenDone();
+  }
+
+  /** A stream is over, for the connection manager or for the codec. */
+  onStreamOver(): void {
+    if (this.state === CLOSING) this.closeWhenDone();
+    else if (this.state !== CLOSED && this.streams.active === 0) this.connection.startIdle();
+  }
+
+  /** The peer resets more streams than its bucket holds. */
+  onResetFlood(): void {
+    if (this.state === CLOSED) return;
+    this.session.goaway(H2_INTERNAL_ERROR);
+    this.fail(codecErrorDetails(null));
+  }
+
+  /** Most streams were reset before they were answered. */
+  onPrematureResets(): void {
+    if (this.state !== OPEN) return;
+    this.manager.count(HTTP_DOWNSTREAM_RQ_TOO_MANY_PREMATURE_RESETS);
+    this.connection.destroy();
+  }
+
+  // === From the socket ===
+
+  onData(chunk: Buffer): void {
+    if (this.state === CLOSED) {
+      this.connection.ignoredBytes = true;
+      return;
+    }
+    this.keepalive?.onBytes();
+    const error = this.session.feed(chunk);
+    if (error !== null) this.fail(codecErrorDetails(error));
+    this.connection.countBytes();
+  }
+
+  onEnd(): void {
+    this.transport.destroy();
+  }
+
+  onDrain(): void {
+    this.session.setCongested(false);
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.connection.onClose(error);
+  }
+
+  endStreams(details: string): void {
+    this.state = CLOSED;
+    this.keepalive?.stop();
+    this.streams.endAll(details, false);
+    this.moveCounts();
+    this.manager.uncount(HTTP_DOWNSTREAM_CX_HTTP2_ACTIVE);
+  }
+
+  // === Writing ===
+
+  onOutput(): void {
+    flushAtTurnEnd(this);
+  }
+
+  flushTurn(): void {
+    const { session } = this;
+    const output = session.takeOutput();
+    if (output === null || this.transport.closed) return;
+    if (!this.transport.write(output)) session.setCongested(true);
+    this.connection.countWritten();
+    // Frames that we were made to send can be too many, too.
+    if (session.error !== null) this.fail(codecErrorDetails(session.error));
+  }
+
+  // === Keepalive ===
+
+  sendPing(): void {
+    this.session.ping(++this.pings);
+  }
+
+  onPingAck(payload: bigint): void {
+    if (payload === this.pings) this.keepalive?.onAnswer();
+  }
+
+  onPingTimeout(): void {
+    this.manager.addHttp2(HTTP2_KEEPALIVE_TIMEOUT, 1);
+    this.connection.destroy();
+  }
+
+  /** What the session has counted becomes visible. */
+  moveCounts(): void {
+    moveHttp2Counts(this.session.counts, this.manager.http2Stats);
+  }
+
+  // === Inside ===
+
+  /** The connection is beyond repair, by its peer's fault. */
+  private fail(details: string): void {
+    if (this.state === CLOSED) return;
+    this.state = CLOSED;
+    this.manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
+    this.streams.endAll(details, true);
+    this.moveCounts();
+    this.closeAfterFlush();
+  }
+
+  private closeWhenDone(): void {
+    if (this.streams.active > 0 || this.session.activeStreams > 0) return;
+    this.state = CLOSED;
+    this.closeAfterFlush();
+  }
+
+  private closeAfterFlush(): void {
+    this.keepalive?.stop();
+    this.flushTurn();
+    this.connection.closeAfterFlush();
+  }
+}
+
+/** What streams that are not to blame are told: Envoy's codec has one text for nearly all that a peer can do wrong. */
+function codecErrorDetails(error: H2Error | null): string {
+  if (error?.message.includes('outbound queue') === true) return `codec_error:${error.message.replaceAll(' ', '_')}`;
+  return 'codec_error:The_user_callback_function_failed';
+}

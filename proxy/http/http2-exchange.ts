@@ -1,0 +1,104 @@
+// One stream of a downstream HTTP/2 connection, as the stream of the connection manager writes to it.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import { H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Stream } from '../codec/http2.ts';
+import type { Http2Session } from '../codec/http2-session.ts';
+import {
+  HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
+  HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
+} from '../observe/catalogue-http.ts';
+import type { WheelTimer } from '../util/timer-wheel.ts';
+import type { Http2Streams } from './http2-streams.ts';
+import type { ResponseWriter } from './response-writer.ts';
+import { HttpStream } from './stream.ts';
+import type { StreamTimers } from './timers.ts';
+
+/** Translates between the two; lives until both of them have ended. */
+export class Http2Exchange implements ResponseWriter {
+  readonly stream: HttpStream;
+  private readonly h2: H2Stream;
+  private readonly streams: Http2Streams;
+  private readonly session: Http2Session;
+  private readonly timers: StreamTimers;
+  /** Runs while the answer is whole and waits for the peer's window. */
+  private flushTimer: WheelTimer | null;
+
+  constructor(streams: Http2Streams, h2: H2Stream, timers: StreamTimers) {
+    this.h2 = h2;
+    this.streams = streams;
+    this.session = streams.connection.session;
+    this.timers = timers;
+    this.flushTimer = null;
+    this.stream = new HttpStream(streams.manager, streams.info, this, timers, 0);
+    this.stream.protocol = 'HTTP/2';
+  }
+
+  // === From the connection manager's stream ===
+
+  get bytesRead(): number {
+    return this.h2.wireBytesReceived;
+  }
+
+  get bytesWritten(): number {
+    return this.h2.wireBytesSent;
+  }
+
+  writeInformational(status: number, headers: HeaderMap): void {
+    this.session.informational(this.h2, status, headers);
+  }
+
+  writeHead(status: number, headers: HeaderMap, endStream: boolean): void {
+    const { stream, h2 } = this;
+    const { connection } = this.streams;
+    connection.checkDrain();
+    let sent = status;
+    if (stream.upgrade !== '') {
+      // HTTP/2 has neither the status nor the headers of an upgrade (RFC 8441 §5)
+      if (status === 101) sent = 200;
+      headers.remove('connection');
+      headers.remove('upgrade');
+    }
+    this.session.respond(h2, sent, headers, endStream);
+    stream.responseHeaderBytes = h2.headerWireBytesSent;
+  }
+
+  writeData(chunk: Uint8Array, endStream: boolean): boolean {
+    return this.session.sendData(this.h2, chunk, endStream);
+  }
+
+  writeTrailers(trailers: HeaderMap): void {
+    this.session.sendTrailers(this.h2, trailers);
+    this.stream.responseHeaderBytes = this.h2.headerWireBytesSent;
+  }
+
+  /** `onStreamOver` has reset what was not finished. */
+  abort(): void {}
+
+  hold(): void {
+    this.streams.manager.count(HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL);
+    this.session.hold(this.h2);
+  }
+
+  release(): void {
+    this.streams.manager.count(HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL);
+    this.session.release(this.h2);
+  }
+
+  onStreamOver(): void {
+    const { stream, streams, h2 } = this;
+    // An answer that cannot be finished must not look whole; the rest of a request that is answered is not wanted.
+    if (!stream.responseComplete) this.session.reset(h2, H2_INTERNAL_ERROR);
+    else if (!stream.requestComplete) this.session.reset(h2, H2_NO_ERROR);
+    streams.onExchangeOver(stream, this.timers);
+    const { streamFlushTimeoutMs } = streams.manager.model;
+    if (!h2.over && streamFlushTimeoutMs > 0)
+      this.flushTimer = streams.manager.wheel.add(streamFlushTimeoutMs, () => streams.onFlushTimeout(h2));
+  }
+
+  // === From the codec ===
+
+  /** Every frame of the stream is on its way, or it was reset. */
+  onCodecOver(): void {
+    this.flushTimer?.cancel();
+  }
+}
