@@ -54,6 +54,8 @@ export class HpackDecoder {
   private limit: number;
   /** Our lowered limit has been acknowledged: the next block begins with an update. */
   private needsUpdate: boolean;
+  /** No field of the block at hand has been read yet. */
+  private mayUpdate: boolean;
   // Cursor of the block at hand.
   private at: number;
   private end: number;
@@ -72,6 +74,7 @@ export class HpackDecoder {
     this.bytesMax = DEFAULT_TABLE_BYTES;
     this.limit = DEFAULT_TABLE_BYTES;
     this.needsUpdate = false;
+    this.mayUpdate = false;
     this.at = 0;
     this.end = 0;
     this.bytesRead = 0;
@@ -100,7 +103,7 @@ export class HpackDecoder {
   decode(block: Buffer, start: number, end: number, sink: FieldSink, first: boolean): number {
     this.at = start;
     this.end = end;
-    let mayUpdate = first;
+    if (first) this.mayUpdate = true;
     while (this.at < end) {
       const from = this.at;
       const byte = block[from] as number;
@@ -108,11 +111,11 @@ export class HpackDecoder {
       if (byte >= 0x80) result = this.indexed(block, sink);
       else if (byte >= 0x40) result = this.literal(block, sink, 0x3f, true);
       else if (byte < 0x20) result = this.literal(block, sink, 0x0f, false);
-      else result = mayUpdate ? this.resize(block) : BLOCK_INVALID;
+      else result = this.mayUpdate ? this.resize(block) : BLOCK_INVALID;
       if (result < 0) return result === TRUNCATED ? from : result;
       if (byte >= 0x40 || byte < 0x20) {
         if (this.needsUpdate) return BLOCK_INVALID;
-        mayUpdate = false;
+        this.mayUpdate = false;
       }
     }
     return end;
