@@ -18,42 +18,10 @@ import type { ClusterManager } from '../proxy/upstream/upstream.ts';
 import { SYSTEM_RUNTIME } from '../proxy/util/runtime.ts';
 import { directRoute, pathMatch, routeConfig } from '../test/fixtures/routes.ts';
 import { FakeStats } from '../test/fixtures/upstream.ts';
+import { measure, ROUND_US, ROUNDS, row, sink } from './measure.ts';
+import { http2Codec } from './micro-http2.ts';
 
 const SIZES = [10, 1_000, 10_000];
-const ROUNDS = 7;
-/** CPU time of this thread, so that a busy machine disturbs less. */
-const ROUND_US = 60_000;
-
-/** Results are added up here, so that nothing measured can be optimised away. */
-let sink = 0;
-
-/** Median CPU nanoseconds of one call. */
-function measure(call: (i: number) => number): number {
-  let batch = 1_000;
-  const samples: number[] = [];
-  for (let round = -2; round < ROUNDS; round++) {
-    const start = process.threadCpuUsage();
-    let calls = 0;
-    let spentUs = 0;
-    while (spentUs < ROUND_US) {
-      for (let i = 0; i < batch; i++) sink += call(calls + i);
-      calls += batch;
-      const { user, system } = process.threadCpuUsage(start);
-      spentUs = user + system;
-    }
-    const ns = (spentUs * 1e3) / calls;
-    if (round >= 0) samples.push(ns);
-    batch = Math.max(10, Math.min(100_000, Math.round(1e6 / ns)));
-  }
-  samples.sort((a, b) => a - b);
-  return samples[samples.length >> 1] as number;
-}
-
-function row(name: string, cells: readonly (number | null)[]): void {
-  const shown = cells.map((ns) => (ns === null ? '' : ns.toFixed(ns < 100 ? 1 : 0)).padStart(10));
-  process.stdout.write(`${name.padEnd(44)}${shown.join('')}\n`);
-}
-
 const clusters: ClusterManager = { ref: (name) => ({ name, current: null }) };
 const connection = { tls: null } as unknown as ConnectionInfo;
 
@@ -216,6 +184,7 @@ function capture(): void {
 process.stdout.write(`node ${process.version}, median of ${ROUNDS} rounds of ${ROUND_US / 1000} ms CPU\n\n`);
 routing();
 codec();
+http2Codec();
 picks();
 capture();
 process.stdout.write(`\n(sum ${sink})\n`);

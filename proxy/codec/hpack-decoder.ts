@@ -7,8 +7,8 @@ import type { HeaderName } from './known-headers.ts';
 
 /** Told each field of a block, in order. */
 export interface FieldSink {
-  /** `badValue`: the value has a byte that no field value may have. `bytes`: of name and value as sent. */
-  onField(name: HeaderName, value: string, badValue: boolean, bytes: number): void;
+  /** `marks`: `VALUE_*` of the value. `bytes`: of name and value, decoded. */
+  onField(name: HeaderName, value: string, marks: number, bytes: number): void;
 }
 
 /** What an entry costs besides its name and value (RFC 7541 §4.1). */
@@ -20,6 +20,7 @@ const INTEGER_SHIFT_MAX = 21;
 const RING_ENTRIES_MIN = 16;
 
 const TAB = 9;
+const SPACE = 32;
 const DEL = 127;
 /** Longest string as sent, in bytes; Envoy's. */
 const STRING_BYTES_MAX = 65_536;
@@ -32,11 +33,16 @@ interface Latin1Buffer extends Buffer {
   latin1Slice(start: number, end: number): string;
 }
 
-/** 1 = may not occur in a field value: control characters but the tab, as in Envoy. */
-const BAD_VALUE_BYTES = new Uint8Array(256);
-BAD_VALUE_BYTES.fill(1, 0, 32);
-BAD_VALUE_BYTES[TAB] = 0;
-BAD_VALUE_BYTES[DEL] = 1;
+/** The value has a byte that no field may have: a control character other than the tab, as in Envoy. */
+export const VALUE_BAD = 1;
+/** The value has a space or a tab. */
+export const VALUE_BLANK = 2;
+
+const BYTE_MARKS = new Uint8Array(256);
+BYTE_MARKS.fill(VALUE_BAD, 0, 32);
+BYTE_MARKS[TAB] = VALUE_BLANK;
+BYTE_MARKS[SPACE] = VALUE_BLANK;
+BYTE_MARKS[DEL] = VALUE_BAD;
 
 /** One direction of one connection. */
 export class HpackDecoder {
@@ -44,7 +50,7 @@ export class HpackDecoder {
   private names: HeaderName[];
   private values: string[];
   private sizes: number[];
-  private bad: boolean[];
+  private marks: number[];
   private mask: number;
   private newest: number;
   private count: number;
@@ -60,13 +66,13 @@ export class HpackDecoder {
   private at: number;
   private end: number;
   private bytesRead: number;
-  private lastBad: boolean;
+  private lastMarks: number;
 
   constructor() {
     this.names = [];
     this.values = [];
     this.sizes = [];
-    this.bad = [];
+    this.marks = [];
     this.mask = -1;
     this.newest = -1;
     this.count = 0;
@@ -78,7 +84,7 @@ export class HpackDecoder {
     this.at = 0;
     this.end = 0;
     this.bytesRead = 0;
-    this.lastBad = false;
+    this.lastMarks = 0;
   }
 
   /** Our `SETTINGS_HEADER_TABLE_SIZE`; `acknowledged`: the peer has said that it keeps to it. */
@@ -127,7 +133,7 @@ export class HpackDecoder {
     if (index <= STATIC_ENTRIES) {
       const name = STATIC_NAMES[index] as HeaderName;
       const value = STATIC_VALUES[index] as string;
-      sink.onField(name, value, false, name.name.length + value.length);
+      sink.onField(name, value, 0, name.name.length + value.length);
       return 0;
     }
     const back = index - STATIC_ENTRIES - 1;
@@ -136,7 +142,7 @@ export class HpackDecoder {
     sink.onField(
       this.names[place] as HeaderName,
       this.values[place] as string,
-      this.bad[place] as boolean,
+      this.marks[place] as number,
       (this.sizes[place] as number) - ENTRY_EXTRA_BYTES,
     );
     return 0;
@@ -168,10 +174,10 @@ export class HpackDecoder {
     }
     const value = this.string(block);
     if (value === null) return this.bytesRead;
-    const bad = this.lastBad;
+    const marks = this.lastMarks;
     const bytes = nameBytes + this.bytesRead;
-    if (keep) this.insert(name, value, bad, bytes + ENTRY_EXTRA_BYTES);
-    sink.onField(name, value, bad, bytes);
+    if (keep) this.insert(name, value, marks, bytes + ENTRY_EXTRA_BYTES);
+    sink.onField(name, value, marks, bytes);
     return 0;
   }
 
@@ -220,9 +226,9 @@ export class HpackDecoder {
 
   private text(bytes: Buffer, from: number, to: number): string {
     this.bytesRead = to - from;
-    let bad = 0;
-    for (let i = from; i < to; i++) bad |= BAD_VALUE_BYTES[bytes[i] as number] as number;
-    this.lastBad = bad !== 0;
+    let marks = 0;
+    for (let i = from; i < to; i++) marks |= BYTE_MARKS[bytes[i] as number] as number;
+    this.lastMarks = marks;
     return from === to ? '' : (bytes as Latin1Buffer).latin1Slice(from, to);
   }
 
@@ -231,7 +237,7 @@ export class HpackDecoder {
     return null;
   }
 
-  private insert(name: HeaderName, value: string, bad: boolean, size: number): void {
+  private insert(name: HeaderName, value: string, marks: number, size: number): void {
     while (this.count > 0 && this.bytes + size > this.bytesMax) this.evict();
     if (size > this.bytesMax) return;
     if (this.count > this.mask) this.growRing();
@@ -239,7 +245,7 @@ export class HpackDecoder {
     this.names[this.newest] = name;
     this.values[this.newest] = value;
     this.sizes[this.newest] = size;
-    this.bad[this.newest] = bad;
+    this.marks[this.newest] = marks;
     this.count++;
     this.bytes += size;
   }
@@ -252,18 +258,18 @@ export class HpackDecoder {
   }
 
   private growRing(): void {
-    const { names, values, sizes, bad, mask, newest, count } = this;
+    const { names, values, sizes, marks, mask, newest, count } = this;
     const room = count === 0 ? RING_ENTRIES_MIN : count * 2;
     this.names = new Array<HeaderName>(room).fill(INVALID_NAME);
     this.values = new Array<string>(room).fill('');
     this.sizes = new Array<number>(room).fill(0);
-    this.bad = new Array<boolean>(room).fill(false);
+    this.marks = new Array<number>(room).fill(0);
     for (let i = 0; i < count; i++) {
       const place = (newest - count + 1 + i) & mask;
       this.names[i] = names[place] as HeaderName;
       this.values[i] = values[place] as string;
       this.sizes[i] = sizes[place] as number;
-      this.bad[i] = bad[place] as boolean;
+      this.marks[i] = marks[place] as number;
     }
     this.mask = room - 1;
     this.newest = count - 1;

@@ -1,7 +1,7 @@
 // What a header block says: fields in, a head or trailers out, with the rules of RFC 9113 §8 checked.
 
 import { HeaderMap } from './headers.ts';
-import type { FieldSink } from './hpack-decoder.ts';
+import { type FieldSink, VALUE_BAD } from './hpack-decoder.ts';
 import {
   KIND_AUTHORITY,
   KIND_INVALID,
@@ -50,7 +50,6 @@ const SLASH = 47;
 
 // What pseudo-headers may hold; values have been checked for control characters before.
 const STATUS = /^[0-9]{3}$/;
-const PATH = /^[!-~\x80-\xff]+$/;
 const SCHEME = /^[A-Za-z][A-Za-z0-9+\-.]*$/;
 const AUTHORITY = /^[A-Za-z0-9!$%&'()*+,\-.:;=[\]_~]+$/;
 const DIGITS = /^[0-9]+$/;
@@ -134,7 +133,7 @@ export class MessageReader implements FieldSink {
     this.seenHigh = 0;
   }
 
-  onField(name: HeaderName, value: string, badValue: boolean, bytes: number): void {
+  onField(name: HeaderName, value: string, marks: number, bytes: number): void {
     if (this.problem !== FINE || this.kind === BLOCK_IGNORED) return;
     const options = this.options as H2Options;
     this.bytes += bytes;
@@ -146,8 +145,8 @@ export class MessageReader implements FieldSink {
       this.problem = TOO_MANY;
       return;
     }
-    if (badValue) this.problem = BAD_FIELD;
-    else if (name.kind >= KIND_METHOD) this.problem = this.readPseudo(name, value);
+    if ((marks & VALUE_BAD) !== 0) this.problem = BAD_FIELD;
+    else if (name.kind >= KIND_METHOD) this.problem = this.readPseudo(name.kind, value, marks);
     else this.readRegular(name, value);
   }
 
@@ -215,7 +214,7 @@ export class MessageReader implements FieldSink {
 
   /** Stands in for `:authority`, and says nothing beside it. */
   private readHost(value: string): void {
-    if (this.hostSeen || !AUTHORITY.test(value)) {
+    if (this.hostSeen || !isAuthority(value)) {
       this.problem = BAD_FIELD;
       return;
     }
@@ -225,8 +224,7 @@ export class MessageReader implements FieldSink {
     this.authority = value;
   }
 
-  private readPseudo(name: HeaderName, value: string): number {
-    const { kind } = name;
+  private readPseudo(kind: number, value: string, marks: number): number {
     if (kind === KIND_INVALID || this.regularSeen) return BAD_FIELD;
     if (kind === KIND_STATUS) {
       if (this.kind !== BLOCK_RESPONSE || this.status >= 0 || !STATUS.test(value)) return BAD_FIELD;
@@ -236,21 +234,21 @@ export class MessageReader implements FieldSink {
     if (this.kind !== BLOCK_REQUEST) return BAD_FIELD;
     switch (kind) {
       case KIND_METHOD:
-        if (this.method !== '' || !isToken(value)) return BAD_FIELD;
+        if (this.method !== '' || (value !== 'GET' && !isToken(value))) return BAD_FIELD;
         this.method = value;
         return FINE;
       case KIND_PATH:
-        if (this.hasPath || !PATH.test(value)) return BAD_FIELD;
+        if (this.hasPath || value === '' || marks !== 0) return BAD_FIELD;
         this.hasPath = true;
         this.path = value;
         return FINE;
       case KIND_AUTHORITY:
-        if (this.hasAuthority || !AUTHORITY.test(value)) return BAD_FIELD;
+        if (this.hasAuthority || !isAuthority(value)) return BAD_FIELD;
         this.hasAuthority = true;
         this.authority = value;
         return FINE;
       case KIND_SCHEME:
-        if (this.scheme !== '' || !SCHEME.test(value)) return BAD_FIELD;
+        if (this.scheme !== '' || (value !== 'http' && value !== 'https' && !SCHEME.test(value))) return BAD_FIELD;
         this.scheme = value;
         return FINE;
       case KIND_PROTOCOL:
@@ -301,6 +299,16 @@ export class MessageReader implements FieldSink {
       droppedHeaders: this.droppedUnderscores,
     };
   }
+}
+
+/** What was found good last: a connection's requests are nearly all for one host. */
+let lastAuthority = '';
+
+function isAuthority(value: string): boolean {
+  if (value === lastAuthority && value !== '') return true;
+  if (!AUTHORITY.test(value)) return false;
+  lastAuthority = value;
+  return true;
 }
 
 function isTrailersOnly(te: string): boolean {
