@@ -52,7 +52,7 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   'envoy.extensions.bootstrap.internal_listener.v3.InternalListener': fields(honoured(TEST, 'buffer_size_kb')),
   'envoy.config.bootstrap.v3.Bootstrap.StaticResources': fields(
     honoured(TEST, 'listeners clusters'),
-    harmless('secrets are for TLS, which is refused where it is configured', BOOTSTRAP, 'secrets'),
+    honoured('lower-tls', 'secrets'),
   ),
   'envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig': fields(honoured(TEST, 'log_format')),
   'envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig.LogFormat': fields(

@@ -63,6 +63,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   // Transport sockets
   ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', USED],
   ['envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport', USED],
+  ['envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', USED],
+  ['envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig', USED],
   // Clusters
   ['envoy.extensions.upstreams.http.v3.HttpProtocolOptions', USED],
   ['envoy.extensions.clusters.dns.v3.DnsCluster', USED],

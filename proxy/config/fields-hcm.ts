@@ -49,8 +49,13 @@ export const HCM_FIELDS: FieldTable = {
     warned('these stats are not kept', 'record_route_resolution_stats'),
     warned('x-envoy-local-overloaded is not added', 'append_local_overload'),
     warned('proxy-status is not added', 'proxy_status_config'),
-    harmless('no client shows a certificate on clear text', HCM, 'set_current_client_cert_details'),
+    honoured(TEST, 'set_current_client_cert_details'),
   ),
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
+    fields(
+      honoured(TEST, 'subject cert chain dns uri issuer'),
+      rejected('there is one format of the header; remove it', 'format'),
+    ),
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig': fields(
     honoured(TEST, 'unix_sockets cidr_ranges'),
   ),

@@ -47,7 +47,7 @@ export const LISTENER_FIELDS: FieldTable = {
   ),
   'envoy.config.listener.v3.FilterChain': fields(
     honoured(TEST, 'filter_chain_match filters metadata transport_socket name'),
-    harmless('clear-text connections need no handshake', LISTENER, 'transport_socket_connect_timeout'),
+    honoured(TEST, 'transport_socket_connect_timeout'),
     rejected('the PROXY protocol is not supported yet; remove it', 'use_proxy_proto'),
   ),
   'envoy.config.listener.v3.FilterChainMatch': fields(

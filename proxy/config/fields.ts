@@ -8,6 +8,7 @@ import { HCM_FIELDS } from './fields-hcm.ts';
 import { LISTENER_FIELDS } from './fields-listener.ts';
 import { LISTENER_FILTER_FIELDS } from './fields-listener-filter.ts';
 import { ROUTE_FIELDS } from './fields-route.ts';
+import { TLS_FIELDS } from './fields-tls.ts';
 
 /** Family → its messages, in the order of the documentation. */
 export const FIELD_FAMILIES: readonly { readonly name: string; readonly table: FieldTable }[] = [
@@ -17,6 +18,7 @@ export const FIELD_FAMILIES: readonly { readonly name: string; readonly table: F
   { name: 'HTTP connection manager and HTTP filters', table: HCM_FIELDS },
   { name: 'Routes', table: ROUTE_FIELDS },
   { name: 'Clusters', table: CLUSTER_FIELDS },
+  { name: 'TLS', table: TLS_FIELDS },
   { name: 'Common messages', table: CORE_FIELDS },
 ];
 

@@ -265,6 +265,7 @@ function lowerClientCert(message: Msg): Part<'forwardClientCert' | 'setCurrentCl
       chain: details !== null && bool(details, 'chain'),
       dns: details !== null && bool(details, 'dns'),
       uri: details !== null && bool(details, 'uri'),
+      issuer: details !== null && bool(details, 'issuer'),
     },
   };
 }

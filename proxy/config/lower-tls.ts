@@ -154,11 +154,6 @@ function lowerCertificates(message: Msg, role: Role, ctx: LowerContext, path: st
 }
 
 function lowerCertificate({ name, content, path }: FoundSecret, role: Role, ctx: LowerContext): TlsCertificateModel {
-  const provider = sub(content, 'privateKeyProvider');
-  if (provider !== null) {
-    const providerName = str(provider, 'providerName');
-    throw new ConfigError(`Failed to load private key provider: ${providerName}`, `${path}.private_key_provider`);
-  }
   const pkcs12 = sub(content, 'pkcs12');
   const chain = sub(content, 'certificateChain');
   const key = sub(content, 'privateKey');

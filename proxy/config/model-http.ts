@@ -69,6 +69,7 @@ export interface HttpConnectionManagerModel {
     readonly chain: boolean;
     readonly dns: boolean;
     readonly uri: boolean;
+    readonly issuer: boolean;
   };
 
   // Path and host

@@ -78,6 +78,7 @@ function compileElement(set: HttpConnectionManagerModel['setCurrentClientCert'])
   if (set.subject) parts.push((peer) => `Subject="${peer.subject}"`);
   if (set.uri) parts.push((peer) => (peer.uriSans.length === 0 ? 'URI=' : pairs('URI', peer.uriSans)));
   if (set.dns) parts.push((peer) => pairs('DNS', peer.dnsSans));
+  if (set.issuer) parts.push((peer) => `Issuer="${peer.issuer}"`);
   return (peer, tls) => {
     let text = '';
     for (const part of parts) {

@@ -17,6 +17,8 @@ import {
   HTTP_DOWNSTREAM_CX_IDLE_TIMEOUT,
   HTTP_DOWNSTREAM_CX_MAX_DURATION_REACHED,
   HTTP_DOWNSTREAM_CX_RX_BYTES_TOTAL,
+  HTTP_DOWNSTREAM_CX_SSL_ACTIVE,
+  HTTP_DOWNSTREAM_CX_SSL_TOTAL,
   HTTP_DOWNSTREAM_CX_TOTAL,
   HTTP_DOWNSTREAM_CX_TX_BYTES_TOTAL,
 } from '../observe/catalogue-http.ts';
@@ -80,6 +82,10 @@ export class DownstreamConnection implements TransportHandler {
     this.durationTimer?.arm(model.maxConnectionDurationMs);
     manager.count(HTTP_DOWNSTREAM_CX_TOTAL);
     manager.count(HTTP_DOWNSTREAM_CX_ACTIVE);
+    if (info.tls !== null) {
+      manager.count(HTTP_DOWNSTREAM_CX_SSL_TOTAL);
+      manager.count(HTTP_DOWNSTREAM_CX_SSL_ACTIVE);
+    }
     this.transport = new Transport(socket, this);
   }
 
@@ -119,6 +125,7 @@ export class DownstreamConnection implements TransportHandler {
     info.bytesReceived = this.countedRead;
     info.bytesSent = this.countedWritten;
     manager.uncount(HTTP_DOWNSTREAM_CX_ACTIVE);
+    if (this.info.tls !== null) manager.uncount(HTTP_DOWNSTREAM_CX_SSL_ACTIVE);
     manager.count(HTTP_DOWNSTREAM_CX_DESTROY);
     manager.count(this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE);
     manager.cxLength.record(Math.floor(manager.runtime.nowMs() - info.startedMs));

@@ -7,6 +7,11 @@ import { derElement, derElements } from './der.ts';
 
 const NO_CERTIFICATES: readonly Certificate[] = [];
 
+/** Roots of a validation context. */
+export interface PeerRoots {
+  roots(): readonly Certificate[];
+}
+
 /** Implements `TlsInfo`. Certificates' details are read when something asks for them. */
 export class TlsConnection {
   /** `TLSv1.2`, `TLSv1.3`. */
@@ -23,6 +28,8 @@ export class TlsConnection {
   /** As sent, leaf first; the leaf alone on resumed sessions. */
   readonly peerChain: readonly Certificate[];
   readonly local: Certificate | null;
+  /** Whose roots may have issued the peer's certificate; `null` = nobody's. */
+  verifier: PeerRoots | null;
 
   /** @param group key-exchange group where the socket does not know it */
   constructor(socket: TLSSocket, serverName: string, group: string, local: Certificate | null) {
@@ -36,10 +43,20 @@ export class TlsConnection {
     const leaf: X509Certificate | undefined = socket.getPeerX509Certificate();
     this.peerChain = leaf === undefined ? NO_CERTIFICATES : chainOf(leaf);
     this.local = local;
+    this.verifier = null;
   }
 
   get peer(): Certificate | null {
     return this.peerChain[0] ?? null;
+  }
+
+  /** Who issued the peer's certificate: the next one that it sent, or a root. */
+  get issuer(): Certificate | null {
+    const { peer } = this;
+    if (peer === null) return null;
+    const sent = this.peerChain[1];
+    if (sent !== undefined) return sent;
+    return this.verifier?.roots().find((root) => root.subjectDer.equals(peer.issuerDer)) ?? null;
   }
 
   /** What the peer signed the handshake with, as its key tells; empty. */
@@ -86,7 +103,8 @@ const GROUPS_BY_NUMBER: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** The group that a server with this list takes: its first one that the client offered. Node does not tell a server. */
-export function serverGroup(ours: readonly string[], offered: readonly number[]): string {
+export function serverGroup(ours: readonly string[], offered: readonly number[], is13: boolean): string {
   const theirs = new Set(offered.map((number) => GROUPS_BY_NUMBER.get(number)));
-  return ours.find((name) => theirs.has(name)) ?? '';
+  // The hybrid ones are of TLS 1.3
+  return ours.find((name) => theirs.has(name) && (is13 || !name.includes('MLKEM'))) ?? '';
 }

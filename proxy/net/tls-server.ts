@@ -24,6 +24,8 @@ export interface HelloFacts {
   readonly groups: readonly number[];
   readonly supportedVersions: readonly number[];
   readonly extensions: readonly number[];
+  readonly cipherSuites: readonly number[];
+  readonly signatureAlgorithms: readonly number[];
 }
 
 /** A number: so many bytes in all are needed. A string: BoringSSL's reason why this is no TLS. */
@@ -90,7 +92,7 @@ export class DownstreamTls {
   private readonly sessionContext: string;
   private readonly ticketKeys: Buffer;
   private readonly names: ServerNames;
-  /** By `own order`, then `with protocols`: made when first needed. */
+  /** By `own order`, `with protocols` and `ECDSA`: made when first needed. */
   private readonly servers: (Server | null)[];
   private readonly contexts: Map<string, SecureContext>;
 
@@ -116,13 +118,13 @@ export class DownstreamTls {
       only === undefined || others.length > 0 || only.pkcs12 !== null
         ? null
         : (bundleOf(bytesOf(only.chain).toString('latin1'))[0] ?? null);
-    this.servers = [null, null, null, null];
+    this.servers = new Array<Server | null>(8).fill(null);
     this.contexts = new Map();
   }
 
   /** Compiles what the first connection would need, so that mistakes show at once. @throws Error of OpenSSL */
   prepare(): void {
-    this.server(true, this.model.alpn.length > 0);
+    this.server(true, this.model.alpn.length > 0, false);
   }
 
   /**
@@ -148,21 +150,24 @@ export class DownstreamTls {
       model.alpn.length > 0 && (hello === null || hello.alpn.some((name) => model.alpn.includes(name)));
     // Among TLS 1.3 suites BoringSSL follows the client, among others its own order.
     const is13 = hello?.supportedVersions.includes(TLS_1_3) === true && model.maxVersion === 'TLSv1.3';
-    this.server(!is13 && !model.preferClientCiphers, speaksAlpn).emit('connection', raw);
+    const ecdsa = this.names.several && hello !== null && takesEcdsa(hello, is13);
+    this.server(!is13 && !model.preferClientCiphers, speaksAlpn, ecdsa).emit('connection', raw);
   }
 
-  private server(ownOrder: boolean, alpn: boolean): Server {
-    const at = (ownOrder ? 2 : 0) + (alpn ? 1 : 0);
+  private server(ownOrder: boolean, alpn: boolean, ecdsa: boolean): Server {
+    const at = (ownOrder ? 4 : 0) + (alpn ? 2 : 0) + (ecdsa ? 1 : 0);
     let server = this.servers[at] ?? null;
     if (server === null) {
-      server = this.createServer(ownOrder, alpn);
+      server = this.createServer(ownOrder, alpn, ecdsa);
       this.servers[at] = server;
     }
     return server;
   }
 
-  private createServer(ownOrder: boolean, alpn: boolean): Server {
+  private createServer(ownOrder: boolean, alpn: boolean, ecdsa: boolean): Server {
     const { model, verifier } = this;
+    const contextOf = (certificates: readonly TlsCertificateModel[]): SecureContext =>
+      this.context(ofKeyType(certificates, ecdsa), ownOrder);
     const asks = verifier !== null || model.requireClientCertificate;
     const server = createServer({
       allowHalfOpen: true,
@@ -176,13 +181,13 @@ export class DownstreamTls {
       ...(this.names.several
         ? {
             SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void) =>
-              done(null, this.context(this.names.find(name), ownOrder)),
+              done(null, contextOf(this.names.find(name))),
           }
         : {}),
     });
     // A server passes on most options of a context, but not that of partial chains. If this private name went away, the
     // server would have no certificate, and no handshake would succeed.
-    (server as Server & { _sharedCreds: SecureContext })._sharedCreds = this.context(this.names.unnamed, ownOrder);
+    (server as Server & { _sharedCreds: SecureContext })._sharedCreds = contextOf(this.names.unnamed);
     server.on('secureConnection', (socket: TLSSocket) => handshakeOf(socket)?.onSecure(socket));
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) =>
       handshakeOf(socket)?.onError(error, socket),
@@ -315,8 +320,9 @@ export class Handshake {
       socket.destroy();
       return;
     }
-    const group = hello === null ? '' : serverGroup(tls.groups, hello.groups);
+    const group = hello === null ? '' : serverGroup(tls.groups, hello.groups, socket.getProtocol() === 'TLSv1.3');
     const connection = new TlsConnection(socket, hello?.serverName ?? '', group, tls.localOf(socket));
+    connection.verifier = tls.verifier;
     const failure = this.judge(socket, connection);
     if (failure !== null) {
       this.refuse(failure);
@@ -387,7 +393,25 @@ const COUNTERS: Readonly<Record<VerifyCounter, Exclude<TlsFailure['counter'], nu
   cert_hash: 'fail_verify_cert_hash',
 };
 
-// === Certificates by server name ===
+// === Certificates by key type and server name ===
+
+/** Suites of TLS 1.2 with ECDSA: GCM, ChaCha20, CBC (IANA). */
+const ECDSA_SUITES: ReadonlySet<number> = new Set([0xc02b, 0xc02c, 0xcca9, 0xc009, 0xc00a, 0xc023]);
+/** P-256, P-384 and P-521 with their digests. */
+const ECDSA_SCHEMES: ReadonlySet<number> = new Set([0x0403, 0x0503, 0x0603]);
+
+/** Whether a client can verify ECDSA: then Envoy shows it such a certificate, whatever the client prefers. */
+function takesEcdsa(hello: HelloFacts, is13: boolean): boolean {
+  return is13
+    ? hello.signatureAlgorithms.some((scheme) => ECDSA_SCHEMES.has(scheme))
+    : hello.cipherSuites.some((suite) => ECDSA_SUITES.has(suite));
+}
+
+/** The certificates of a name that are of the wanted kind; all of them when none is. */
+function ofKeyType(certificates: readonly TlsCertificateModel[], ecdsa: boolean): readonly TlsCertificateModel[] {
+  const fitting = certificates.filter(({ keyType }) => (keyType === 'ec') === ecdsa);
+  return fitting.length > 0 ? fitting : certificates;
+}
 
 /** Which certificates stand for a name: one of each key type at most, in order of configuration (Envoy's rules). */
 class ServerNames {

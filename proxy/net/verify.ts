@@ -62,6 +62,7 @@ export class PeerVerifier {
   private readonly matchesNames: NamesMatch | null;
   private readonly wantedNames: string;
   private readonly accepted: Map<string, number>;
+  private allRoots: readonly Certificate[] | null;
 
   /** @throws when a bundle or list cannot be read; configurations are checked before they come here */
   constructor(model: TlsValidationModel, peer: 'client' | 'server', compileMatch: CompileMatch, systemRoots: string) {
@@ -98,6 +99,13 @@ export class PeerVerifier {
     this.matchesNames = compileNames(model.subjectAltNames, compileMatch);
     this.wantedNames = model.subjectAltNames.map(({ match }) => `${match.kind} ${match.value}`).join(', ');
     this.accepted = new Map();
+    this.allRoots = null;
+  }
+
+  /** Everything trusted. */
+  roots(): readonly Certificate[] {
+    this.allRoots ??= bundleOf(this.trusted);
+    return this.allRoots;
   }
 
   /**
@@ -161,7 +169,7 @@ export class PeerVerifier {
 
   /** OpenSSL tells its last error without a depth: the path search finds the first one, in words. */
   private explain(facts: PeerFacts, nowMs: number): string {
-    const roots = this.rules.roots.length > 0 ? this.rules.roots : bundleOf(this.trusted);
+    const roots = this.rules.roots.length > 0 ? this.rules.roots : this.roots();
     const result = checkPath(facts.chain, { ...this.rules, roots }, nowMs);
     if (!result.ok) return errorAt(result.depth, result.reason);
     return errorAt(0, facts.libraryError === '' ? 'unspecified error' : libraryText(facts.libraryError));

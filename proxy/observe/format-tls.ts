@@ -11,7 +11,7 @@ const downstream = (info: StreamInfo): TlsInfo | null => info.connection.tls;
 const upstream = (info: StreamInfo): TlsInfo | null => info.upstreamTls;
 const peer = (tls: TlsInfo): CertificateInfo | null => tls.peer;
 const local = (tls: TlsInfo): CertificateInfo | null => tls.local;
-const issuer = (tls: TlsInfo): CertificateInfo | null => tls.peerChain[1] ?? null;
+const issuer = (tls: TlsInfo): CertificateInfo | null => tls.issuer;
 
 type Side = typeof downstream;
 

@@ -100,7 +100,9 @@ export interface TlsInfo {
   readonly alpn: string;
   readonly peer: CertificateInfo | null;
   readonly local: CertificateInfo | null;
-  /** Leaf first. */
+  /** Who issued the peer's certificate, sent or trusted. */
+  readonly issuer: CertificateInfo | null;
+  /** As sent, leaf first. */
   readonly peerChain: readonly CertificateInfo[];
 }
 /** Filled by `net/tls-server.ts`; `null` on clear-text connections. */

@@ -85,7 +85,7 @@ t.test('defaults', async (t) => {
     packTraceReason: true,
     useRequestIdForTraceSampling: true,
     forwardClientCert: 'sanitize',
-    setCurrentClientCert: { subject: false, cert: false, chain: false, dns: false, uri: false },
+    setCurrentClientCert: { subject: false, cert: false, chain: false, dns: false, uri: false, issuer: false },
     normalizePath: false,
     mergeSlashes: false,
     escapedSlashes: 'keep',
@@ -211,7 +211,7 @@ t.test('who the sender is, and what the upstream is told', async (t) => {
     },
     append_local_overload: true,
     forward_client_cert_details: 'APPEND_FORWARD',
-    set_current_client_cert_details: { subject: true, cert: true, chain: true, dns: true, uri: true },
+    set_current_client_cert_details: { subject: true, cert: true, chain: true, dns: true, uri: true, issuer: true },
   });
   t.match(model, {
     serverName: 'srv',
@@ -233,7 +233,7 @@ t.test('who the sender is, and what the upstream is told', async (t) => {
     useRequestIdForTraceSampling: false,
     appendLocalOverload: true,
     forwardClientCert: 'append_forward',
-    setCurrentClientCert: { subject: true, cert: true, chain: true, dns: true, uri: true },
+    setCurrentClientCert: { subject: true, cert: true, chain: true, dns: true, uri: true, issuer: true },
   });
 });
 

@@ -9,6 +9,7 @@ import type { DownstreamTlsModel, TlsValidationModel, UpstreamTlsModel } from '.
 import { decode, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
 import { makeCa } from '../fixtures/pki.ts';
 import {
+  DOWNSTREAM_TLS,
   downstreamTls,
   file,
   INTERNAL_UPSTREAM,
@@ -100,6 +101,14 @@ t.test('downstream defaults', async (t) => {
   t.match(certificates[0], { name: '', keyType: 'ec', dnsNames: ['a.example', '*.b.example'], pkcs12: null });
   t.equal(certificates[0]?.chain.path, tlsPath('server.pem'));
   t.equal(Buffer.from(certificates[0]?.chain.base64 ?? '', 'base64').toString(), tlsText('server.pem'));
+});
+
+t.test('a context without anything is refused', async (t) => {
+  const socket = { name: 'tls', typed_config: { '@type': DOWNSTREAM_TLS, common_tls_context: {} } };
+  t.match(
+    refusal(() => lower(withListener(socket))),
+    'No TLS certificates found for server context',
+  );
 });
 
 t.test('downstream, every field', async (t) => {
@@ -512,10 +521,6 @@ t.test('bad certificates and keys', async (t) => {
       ': Invalid TLS context has neither subject CN nor SAN names',
     ],
     [{ ...EC, ocsp_staple: { inline_string: 'x' } }, '.ocsp_staple: OCSP staple cannot be provided via inline_string'],
-    [
-      { ...EC, private_key_provider: { provider_name: 'x' } },
-      '.private_key_provider: Failed to load private key provider: x',
-    ],
   ] as const) {
     const path =
       'static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.common_tls_context.tls_certificates[0]';

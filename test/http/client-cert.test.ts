@@ -36,13 +36,15 @@ function connection(peer: CertificateInfo | null, localUris: readonly string[] =
     alpn: '',
     peer,
     local: certificate({ uriSans: localUris }),
+    issuer: null,
     peerChain: peer === null ? [] : [peer, certificate({ pem: '-MIDDLE-' })],
   };
 }
 
-const NONE = { subject: false, cert: false, chain: false, dns: false, uri: false };
-const ALL = { subject: true, cert: true, chain: true, dns: true, uri: true };
+const NONE = { subject: false, cert: false, chain: false, dns: false, uri: false, issuer: false };
+const ALL = { subject: true, cert: true, chain: true, dns: true, uri: true, issuer: true };
 const FULL = certificate({
+  issuer: 'CN=middle',
   subject: 'CN=client \\+ \\C3\\BC,OU=one,O=Test\\, Inc. \\"quoted\\",C=DE',
   uriSans: ['spiffe://td/sa/client', 'https://second.example/a,b'],
   dnsSans: ['client.example', '*.client.example'],
@@ -94,7 +96,7 @@ t.test('what an element says', async (t) => {
   const element = (set: typeof NONE, peer: CertificateInfo) => sent('sanitize_set', set, connection(peer), [])[0];
   t.equal(
     element(ALL, FULL),
-    `${BY};Cert="-PEM-";Chain="-PEM--MIDDLE-";Subject="CN=client \\+ \\C3\\BC,OU=one,O=Test\\, Inc. \\"quoted\\",C=DE";URI=spiffe://td/sa/client;URI=https://second.example/a,b;DNS=client.example;DNS=*.client.example`,
+    `${BY};Cert="-PEM-";Chain="-PEM--MIDDLE-";Subject="CN=client \\+ \\C3\\BC,OU=one,O=Test\\, Inc. \\"quoted\\",C=DE";URI=spiffe://td/sa/client;URI=https://second.example/a,b;DNS=client.example;DNS=*.client.example;Issuer="CN=middle"`,
   );
   const istio = { ...NONE, subject: true, dns: true, uri: true };
   t.equal(element(istio, ISTIO), `${BY};Subject="";URI=spiffe://td/sa/client`);

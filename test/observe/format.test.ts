@@ -202,6 +202,7 @@ t.test('TLS', (t) => {
     peer: certificate('leaf'),
     local: null,
     alpn: '',
+    issuer: certificate('ca'),
     peerChain: [certificate('leaf'), certificate('ca')],
   });
   const cases: readonly (readonly [string, string])[] = [

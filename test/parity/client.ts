@@ -1,7 +1,9 @@
 // A client that sends exactly the bytes it is told and records everything that comes back.
 
 import { connect, type Socket } from 'node:net';
-import type { ClientStep, Observation, ObservedMessage, Scenario } from './types.ts';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { tlsText } from '../fixtures/tls.ts';
+import type { ClientStep, ClientTls, Observation, ObservedMessage, ObservedTls, Scenario } from './types.ts';
 import { isInterim, parseMessage, parsePartial } from './wire.ts';
 
 /**
@@ -19,6 +21,8 @@ export interface ClientResult {
   readonly answers: readonly ObservedMessage[];
   readonly rest: string;
   readonly end: Observation['end'];
+  /** `null` on clear text, and when there was no handshake. */
+  readonly tls: ObservedTls | null;
 }
 
 /** Waits until a condition holds, woken by `changed()`. */
@@ -104,8 +108,18 @@ export async function playClient(
   saw: () => number,
   lingerMs: number,
 ): Promise<ClientResult> {
-  const client = new ScriptedClient(await connectFromOwnPort(port, scenario), waiter, scenario.bodiless === true);
-  const localPort = client.socket.localPort ?? 0;
+  const raw = await connectFromOwnPort(port, scenario);
+  const localPort = raw.localPort ?? 0;
+  const secured = scenario.tls === undefined ? null : startTls(raw, scenario.tls);
+  const client = new ScriptedClient(secured ?? raw, waiter, scenario.bodiless === true);
+  let tls: ObservedTls | null = null;
+  if (secured !== null) {
+    secured.once('secureConnect', () => {
+      tls = observeTls(secured);
+      waiter.changed();
+    });
+    await waiter.until(() => tls !== null || client.ended, STEP_TIMEOUT_MS);
+  }
   for (const step of scenario.client) await playStep(client, step, waiter, saw);
   if (!client.byClient) {
     const wanted = scenario.answers ?? 1;
@@ -117,7 +131,31 @@ export async function playClient(
   if (partial !== null) messages.push(partial);
   const end = client.byClient ? 'by client' : !client.ended ? 'open' : client.failed ? 'reset' : 'closed';
   client.socket.destroy();
-  return { port: localPort, answers: messages, rest: partial === null ? rest : '', end };
+  return { port: localPort, answers: messages, rest: partial === null ? rest : '', end, tls };
+}
+
+/** Takes whatever certificate comes: the proxy is the one under test. */
+function startTls(socket: Socket, tls: ClientTls): TLSSocket {
+  const { certificate, serverName, alpn, version, ciphers, groups } = tls;
+  return connectTls({
+    socket,
+    rejectUnauthorized: false,
+    ...(certificate === undefined ? {} : { cert: tlsText(`${certificate}.pem`), key: tlsText(`${certificate}.key`) }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+    ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(groups === undefined ? {} : { ecdhCurve: groups }),
+  });
+}
+
+function observeTls(socket: TLSSocket): ObservedTls {
+  return {
+    version: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().standardName,
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
+    serial: socket.getPeerX509Certificate()?.serialNumber ?? '',
+  };
 }
 
 async function connectFromOwnPort(port: number, scenario: Scenario): Promise<Socket> {

@@ -23,6 +23,7 @@ export function compareScenario(
     );
   for (const part of ['answers', 'end', 'upstream', 'log'] as const)
     if (!excused.has(part)) compareValues(part, expected[part], actual[part], lines);
+  compareValues('tls', expected.tls, actual.tls, lines);
   if (!excused.has('answers')) compareValues('rest', expected.rest, actual.rest, lines);
   return lines;
 }

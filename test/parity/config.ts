@@ -37,11 +37,17 @@ export function fileLog(path: string, extra: Json = {}, filter: Json | null = nu
   };
 }
 
-export function bootstrap(ports: Ports, listeners: readonly Json[], clusters: readonly Json[], extra: Json = {}): Json {
+export function bootstrap(
+  ports: Ports,
+  listeners: readonly Json[],
+  clusters: readonly Json[],
+  extra: Json = {},
+  secrets: readonly Json[] = [],
+): Json {
   return {
     node: { id: 'parity', cluster: 'parity' },
     admin: { address: address(ports['admin']) },
-    static_resources: { listeners, clusters },
+    static_resources: { listeners, clusters, ...(secrets.length === 0 ? {} : { secrets }) },
     ...extra,
   };
 }

@@ -22,6 +22,12 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
   'a client that opens no window is needed; see http2.test': [
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.stream_flush_timeout',
   ],
+  'where Envoy finds no roots of the system it asks for no certificate; see lower-tls.test': [
+    'envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.system_root_certs',
+  ],
+  'an OCSP response names a time at which it ends; see lower-tls.test': [
+    'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.ocsp_staple',
+  ],
   'the kernel asks for a capability; see lower-listener.test': ['envoy.config.listener.v3.Listener.transparent'],
 };
 

@@ -21,6 +21,7 @@ import { routing } from './scenarios/routing.ts';
 import { smuggling } from './scenarios/smuggling.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
+import { tls } from './scenarios/tls.ts';
 import type { Group } from './types.ts';
 
 export const GROUPS: readonly Group[] = [
@@ -39,6 +40,7 @@ export const GROUPS: readonly Group[] = [
   listeners,
   tcpProxy,
   detection,
+  tls,
   fineRoutes,
   fineClusters,
   fineListeners,

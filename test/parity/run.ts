@@ -114,6 +114,7 @@ function observe(played: readonly Played[], ports: Ports, logPath: string): Reco
       answers: client.answers.map((answer) => normaliser.message(answer)),
       ...(client.rest === '' ? {} : { rest: normaliser.text(client.rest) }),
       end: client.end,
+      ...(client.tls === null ? {} : { tls: client.tls }),
       upstream: Object.fromEntries(seen),
       log: mine.map(({ client: _, ...record }) => normaliser.value(record) as Record<string, unknown>),
     };

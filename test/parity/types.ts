@@ -30,6 +30,20 @@ export interface UpstreamScript {
 /** Parts of an observation that a comparison can leave out. */
 export type Part = 'answers' | 'end' | 'upstream' | 'log';
 
+/** How a client speaks TLS; the names are those of files in `test/fixtures/tls/`. */
+export interface ClientTls {
+  /** Certificate that the client shows; default none. */
+  readonly certificate?: string;
+  /** Default none. */
+  readonly serverName?: string;
+  readonly alpn?: readonly string[];
+  /** Both bounds; default what Node offers. */
+  readonly version?: 'TLSv1.2' | 'TLSv1.3';
+  /** Suites of TLS 1.2, groups: OpenSSL's names joined with `:`. */
+  readonly ciphers?: string;
+  readonly groups?: string;
+}
+
 export interface Scenario {
   readonly name: string;
   /** Name of the listener that the client connects to; default `main`. */
@@ -38,6 +52,8 @@ export interface Scenario {
   readonly from?: string;
   readonly target?: string;
   readonly client: readonly ClientStep[];
+  /** The client speaks TLS; what it sees of the handshake is recorded. */
+  readonly tls?: ClientTls;
   /** Final answers that end the scenario; default 1. 0 = wait for the connection to close. */
   readonly answers?: number;
   /** Answers have no bodies (HEAD). */
@@ -76,7 +92,18 @@ export interface ObservedMessage {
   readonly body: string;
 }
 
+/** What a client sees of its handshake. */
+export interface ObservedTls {
+  readonly version: string;
+  readonly cipher: string;
+  /** Empty = none was agreed on. */
+  readonly alpn: string;
+  /** Serial number of the server's certificate, hex. */
+  readonly serial: string;
+}
+
 export interface Observation {
+  readonly tls?: ObservedTls;
   readonly answers: readonly ObservedMessage[];
   /** Bytes that are no answer. */
   readonly rest?: string;
