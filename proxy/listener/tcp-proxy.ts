@@ -242,6 +242,8 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     info.upstreamConnectStartMs = lease.connectStartMs;
     info.upstreamConnectEndMs = lease.connectEndMs;
     info.upstreamPoolReadyMs = lease.connectEndMs;
+    info.upstreamTls = transport.tls;
+    if (transport.tls !== null) info.upstreamHandshakeEndMs = lease.connectEndMs;
     info.upstreamLocalAddress = transport.localAddress;
     info.upstreamRemoteAddress = lease.remoteAddress;
     this.idle?.start(this.proxy.model.idleTimeoutMs);

@@ -1,16 +1,24 @@
 // Opens connections to upstream hosts.
 
-import { connect as connectSocket, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
+import {
+  connect as connectSocket,
+  type NetConnectOpts,
+  type OnReadOpts,
+  type Socket,
+  type TcpNetConnectOpts,
+} from 'node:net';
 import type { AddressModel, MetadataModel, TcpKeepaliveModel } from '../config/model.ts';
 import { InternalNetwork } from './internal.ts';
 import { readIntoShared } from './read-buffer.ts';
 import { systemCalls } from './sockopt.ts';
-import { connectBound, type SourceBinding } from './source.ts';
+import { connectBound, type SocketBuffers, type SourceBinding } from './source.ts';
 import { enterTurn, leaveTurn, Transport, type TransportHandler } from './transport.ts';
 
 /** Where to and how; one object per host, shared by its connections. */
 export interface DialTarget {
   readonly address: AddressModel;
+  /** Name of the host; empty. */
+  readonly hostname: string;
   /** The local end; `null` = as the kernel chooses. */
   readonly bind: SourceBinding | null;
   readonly keepalive: TcpKeepaliveModel | null;
@@ -18,7 +26,30 @@ export interface DialTarget {
   readonly bufferLimitBytes: number;
   /** What an internal listener is told of the connection. */
   readonly metadata?: MetadataModel | null;
+  /** What lies between the socket and its user; `null` = nothing. */
+  readonly layer: DialLayer | null;
 }
+
+/** What a request wants of the host's identity; the same for all connections of a pool. */
+export interface DialNames {
+  /** Overrides the configured server name; empty. */
+  readonly serverName: string;
+  /** The host must prove one of these; empty = what its context says. */
+  readonly exactNames: readonly string[];
+  /** Protocols to offer where the context offers none. */
+  readonly alpn: readonly string[];
+}
+
+export const NO_NAMES: DialNames = { serverName: '', exactNames: [], alpn: [] };
+
+/** A transport socket above plain ones. */
+export interface DialLayer {
+  /** As `Dial`; the handler's `onConnect` comes when the layer is ready for its bytes. */
+  dial(target: DialTarget, handler: DialHandler, names: DialNames, open: OpenSocket): Transport;
+}
+
+/** Opens the socket below a layer where its own `connect` cannot: it is read in the usual way. */
+export type OpenSocket = (target: DialTarget) => Socket;
 
 /** Told when a connection that is being opened is usable; a failure is an `onClose` without an `onConnect`. */
 export interface DialHandler extends TransportHandler {
@@ -26,40 +57,39 @@ export interface DialHandler extends TransportHandler {
 }
 
 /** Opens a connection. The handler is never called before this returns. */
-export type Dial = (target: DialTarget, handler: DialHandler) => Transport;
+export type Dial = (target: DialTarget, handler: DialHandler, names: DialNames) => Transport;
+
+/** A layer refused the peer; the message is Envoy's. */
+export class TransportFailure extends Error {}
 
 /**
  * Dials with `node:net`, or to internal listeners. Half-open connections are kept open: the peer's end reaches `onEnd`.
  * @param network the worker's internal listeners
  */
 export function dialWith(network: InternalNetwork): Dial {
-  return (target, handler) => {
+  const open: OpenSocket = (target) => {
     const { address } = target;
-    if (address.kind !== 'internal') return dialSocket(target, handler);
+    if (address.kind !== 'internal') return openSocket(target, null);
     const { listenerName, endpointId } = address;
-    const socket = network.connect(listenerName, endpointId, target.metadata ?? null, target.bufferLimitBytes);
-    return transportOf(socket, handler);
+    return network.connect(listenerName, endpointId, target.metadata ?? null, target.bufferLimitBytes);
+  };
+  return (target, handler, names) => {
+    if (target.layer !== null) return target.layer.dial(target, handler, names, open);
+    return target.address.kind === 'internal'
+      ? transportOf(open(target), handler)
+      : transportOf(openShared(target), handler);
   };
 }
 
 /** Dials where there are no internal listeners. */
 export const dial: Dial = dialWith(new InternalNetwork());
 
-function dialSocket(target: DialTarget, handler: DialHandler): Transport {
+function openShared(target: DialTarget): Socket {
   const reading = readIntoShared();
   const socket = openSocket(target, reading.onread);
   reading.attach(socket);
-  socket.setNoDelay(true);
-  const keepalive = target.keepalive;
-  if (keepalive !== null && target.address.kind === 'socket')
-    // Zero leaves the kernel's value; Node takes milliseconds and passes seconds on.
-    socket.setKeepAlive({
-      enable: true,
-      initialDelay: keepalive.timeSeconds * 1_000,
-      interval: keepalive.intervalSeconds === 0 ? undefined : keepalive.intervalSeconds * 1_000,
-      count: keepalive.probes === 0 ? undefined : keepalive.probes,
-    });
-  return transportOf(socket, handler);
+  prepareSocket(socket, target);
+  return socket;
 }
 
 function transportOf(socket: Socket, handler: DialHandler): Transport {
@@ -72,26 +102,55 @@ function transportOf(socket: Socket, handler: DialHandler): Transport {
   return transport;
 }
 
-function openSocket(target: DialTarget, onread: OnReadOpts): Socket {
-  const { address, bind, bufferLimitBytes } = target;
-  // Envoy's buffer limit is per direction; an HTTP stream is held long before the read side fills.
-  const buffers = { allowHalfOpen: true, writableHighWaterMark: bufferLimitBytes, onread };
+/** What every dialled socket is set to. */
+export function prepareSocket(socket: Socket, target: DialTarget): void {
+  socket.setNoDelay(true);
+  const { keepalive } = target;
+  if (keepalive === null || target.address.kind !== 'socket') return;
+  // Zero leaves the kernel's value; Node takes milliseconds and passes seconds on.
+  socket.setKeepAlive({
+    enable: true,
+    initialDelay: keepalive.timeSeconds * 1_000,
+    interval: keepalive.intervalSeconds === 0 ? undefined : keepalive.intervalSeconds * 1_000,
+    count: keepalive.probes === 0 ? undefined : keepalive.probes,
+  });
+}
+
+/** Opens a socket. @param onread where its bytes go; `null` = it is read in the usual way */
+function openSocket(target: DialTarget, onread: OnReadOpts | null): Socket {
+  const options = connectOptions(target, onread);
+  if (options !== null) return connectSocket(options);
+  const { bind, address, bufferLimitBytes } = target;
+  const calls = systemCalls();
+  if (bind === null || calls === null || address.kind !== 'socket') throw new Error('this socket needs no system call');
+  return connectBound(bind, address.address, address.port, buffersOf(bufferLimitBytes, onread), calls);
+}
+
+/** Options of `connect`, of `node:net` and `node:tls` alike; `null` = only `openSocket` can do it. */
+export function connectOptions(target: DialTarget, onread: OnReadOpts | null): NetConnectOpts | null {
+  const { address, bind } = target;
+  const buffers = buffersOf(target.bufferLimitBytes, onread);
   if (address.kind === 'pipe') {
     // An abstract name is written with `@` in configuration and with a zero byte for the kernel.
     const path = address.path.startsWith('@') ? `\0${address.path.slice(1)}` : address.path;
-    return connectSocket({ path, ...buffers });
+    return { path, ...buffers };
   }
-  if (address.kind === 'internal') throw new Error('an internal address has no socket');
+  if (address.kind === 'internal') return null;
   const options: TcpNetConnectOpts = { host: address.address, port: address.port, autoSelectFamily: false, ...buffers };
-  if (bind === null) return connectSocket(options);
-  const calls = systemCalls();
-  if (calls !== null) return connectBound(bind, address.address, address.port, buffers, calls);
+  if (bind === null) return options;
+  if (systemCalls() !== null) return null;
   // Options were refused at the start; an address Node can bind too.
   if (bind.address !== '') {
     options.localAddress = bind.address;
     if (bind.port !== 0) options.localPort = bind.port;
   }
-  return connectSocket(options);
+  return options;
+}
+
+/** Envoy's buffer limit is per direction; an HTTP stream is held long before the read side fills. */
+function buffersOf(limitBytes: number, onread: OnReadOpts | null): SocketBuffers & { readonly allowHalfOpen: true } {
+  const buffers = { allowHalfOpen: true, writableHighWaterMark: limitBytes } as const;
+  return onread === null ? buffers : { ...buffers, onread };
 }
 
 /** The C library's texts, which is what Envoy prints. */

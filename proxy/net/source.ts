@@ -28,6 +28,12 @@ export interface SourceBinding {
   readonly options: readonly SocketOptionModel[];
 }
 
+/** How a socket holds bytes. */
+export interface SocketBuffers {
+  readonly writableHighWaterMark: number;
+  readonly onread?: OnReadOpts;
+}
+
 /** Why a socket could not be prepared: an error of `bind` itself, or of an option (Envoy says nothing of those). */
 export interface PrepareError extends NodeJS.ErrnoException {
   readonly syscall: 'bind' | 'setsockopt';
@@ -65,7 +71,7 @@ export function connectBound(
   binding: SourceBinding,
   ip: string,
   port: number,
-  buffers: { readonly writableHighWaterMark: number; readonly onread: OnReadOpts },
+  buffers: SocketBuffers,
   calls: sys.SystemCalls,
 ): Socket {
   const prepared = prepare(binding, ip.includes(':'), calls);

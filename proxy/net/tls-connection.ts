@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { type Certificate, certificateOf, chainOf } from './certificate.ts';
 import { derElement, derElements } from './der.ts';
 
-const NO_CERTIFICATES: readonly Certificate[] = [];
+export const NO_CERTIFICATES: readonly Certificate[] = [];
 
 /** Roots of a validation context. */
 export interface PeerRoots {
@@ -31,8 +31,18 @@ export class TlsConnection {
   /** Whose roots may have issued the peer's certificate; `null` = nobody's. */
   verifier: PeerRoots | null;
 
-  /** @param group key-exchange group where the socket does not know it */
-  constructor(socket: TLSSocket, serverName: string, group: string, local: Certificate | null) {
+  /**
+   * @param group key-exchange group
+   * @param remembered the peer's certificates of the handshake that a client's session comes from: OpenSSL tells a
+   *   client nothing of its peer when it resumes
+   */
+  constructor(
+    socket: TLSSocket,
+    serverName: string,
+    group: string,
+    local: Certificate | null,
+    remembered: readonly Certificate[],
+  ) {
     this.version = socket.getProtocol() ?? '';
     this.cipher = socket.getCipher().name;
     this.sessionId = this.version === 'TLSv1.2' ? sessionIdOf(socket.getSession()) : '';
@@ -41,7 +51,7 @@ export class TlsConnection {
     this.alpn = socket.alpnProtocol === false || socket.alpnProtocol === null ? '' : socket.alpnProtocol;
     this.resumed = socket.isSessionReused();
     const leaf: X509Certificate | undefined = socket.getPeerX509Certificate();
-    this.peerChain = leaf === undefined ? NO_CERTIFICATES : chainOf(leaf);
+    this.peerChain = leaf !== undefined ? chainOf(leaf) : this.resumed ? remembered : NO_CERTIFICATES;
     this.local = local;
     this.verifier = null;
   }
@@ -74,7 +84,17 @@ export function localCertificate(socket: TLSSocket): Certificate | null {
 /** From OpenSSL's DER form of a session: version, protocol, cipher, then the id. */
 function sessionIdOf(session: Buffer | undefined): string {
   if (session === undefined) return '';
-  return derElements(derElement(session).content)[3]?.content.toString('hex') ?? '';
+  return derElements(derElement(plainSession(session)).content)[3]?.content.toString('hex') ?? '';
+}
+
+/** How Node marks sessions of clients: with the name or address they were made with, which it compares. */
+const SESSION_MARK = Buffer.from('\0nodejs:tls:session:1\0');
+
+/** OpenSSL's form of a session: hosts of a cluster share them, whatever their address. */
+export function plainSession(session: Buffer): Buffer {
+  const { length } = SESSION_MARK;
+  if (session.length < length + 2 || SESSION_MARK.compare(session, 0, length) !== 0) return session;
+  return session.subarray(length + 2 + session.readUInt16BE(length));
 }
 
 /** Names that Envoy prints by names that OpenSSL prints. */

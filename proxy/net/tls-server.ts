@@ -12,10 +12,10 @@ import { createServer, type SecureContext, type Server, type TLSSocket } from 'n
 import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model-tls.ts';
 import type { Certificate } from './certificate.ts';
 import { bundleOf } from './pem.ts';
-import { localCertificate, serverGroup, TlsConnection } from './tls-connection.ts';
+import { localCertificate, NO_CERTIFICATES, serverGroup, TlsConnection } from './tls-connection.ts';
 import { failureOf, type TlsFailure, verifyFailure } from './tls-failure.ts';
 import { bytesOf, groupsOf, secureContext, sessionContextOf } from './tls-options.ts';
-import { type CompileMatch, PeerVerifier, type VerifyCounter } from './verify.ts';
+import { type CompileMatch, PeerVerifier, verifyCounter } from './verify.ts';
 
 /** What a ClientHello says; the rest of it is for the inspector. */
 export interface HelloFacts {
@@ -321,7 +321,7 @@ export class Handshake {
       return;
     }
     const group = hello === null ? '' : serverGroup(tls.groups, hello.groups, socket.getProtocol() === 'TLSv1.3');
-    const connection = new TlsConnection(socket, hello?.serverName ?? '', group, tls.localOf(socket));
+    const connection = new TlsConnection(socket, hello?.serverName ?? '', group, tls.localOf(socket), NO_CERTIFICATES);
     connection.verifier = tls.verifier;
     const failure = this.judge(socket, connection);
     if (failure !== null) {
@@ -350,7 +350,7 @@ export class Handshake {
       env.dateMs(),
     );
     if (verdict === null) return null;
-    const failure = verifyFailure(COUNTERS[verdict.counter], verdict.text, verdict.names);
+    const failure = verifyFailure(verifyCounter(verdict), verdict.text, verdict.names);
     if (!verifier.model.acceptUntrusted) return failure;
     this.tls.counts.failed(failure);
     return null;
@@ -385,13 +385,6 @@ export class Handshake {
     this.raw.off('end', this.onRawEnd);
   }
 }
-
-const COUNTERS: Readonly<Record<VerifyCounter, Exclude<TlsFailure['counter'], null | 'connection_error'>>> = {
-  error: 'fail_verify_error',
-  san: 'fail_verify_san',
-  no_cert: 'fail_verify_no_cert',
-  cert_hash: 'fail_verify_cert_hash',
-};
 
 // === Certificates by key type and server name ===
 

@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net';
 import { lend } from './lent-buffer.ts';
 import { adoptForShared, keepBytes, onEarly, readSlot, takeEarly, writeKept } from './read-buffer.ts';
+import type { TlsConnection } from './tls-connection.ts';
 
 /** Told what happens on a transport. Exactly one `onClose` ends every transport. */
 export interface TransportHandler {
@@ -76,6 +77,8 @@ function runFlushers(): void {
 export class Transport {
   readonly socket: Socket;
   handler: TransportHandler;
+  /** `null` on clear text; on dialled sockets set before `onConnect`. */
+  tls: TlsConnection | null;
   closed: boolean;
   bytesRead: number;
   bytesWritten: number;
@@ -89,6 +92,7 @@ export class Transport {
     const socket = adoptForShared(accepted);
     this.socket = socket;
     this.handler = handler;
+    this.tls = null;
     this.closed = false;
     this.bytesRead = 0;
     this.bytesWritten = 0;

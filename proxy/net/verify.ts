@@ -19,6 +19,11 @@ const ACCEPTED_MAX = 4_096;
 /** Which of `ssl.fail_verify_*` a refusal counts in. */
 export type VerifyCounter = 'error' | 'san' | 'no_cert' | 'cert_hash';
 
+/** The counter's name below `ssl.`. */
+export function verifyCounter(failure: VerifyFailure): `fail_verify_${VerifyCounter}` {
+  return `fail_verify_${failure.counter}`;
+}
+
 /** Why a peer is refused. */
 export interface VerifyFailure {
   readonly counter: VerifyCounter;

@@ -13,6 +13,8 @@ export function noteConnection(info: StreamInfo, stream: UpstreamStream, nowMs: 
   info.upstreamConnectStartMs = stream.connectStartMs;
   info.upstreamConnectEndMs = stream.connectEndMs;
   info.upstreamPoolReadyMs = nowMs;
+  info.upstreamTls = stream.tls;
+  info.upstreamHandshakeEndMs = stream.tls === null ? -1 : stream.connectEndMs;
   info.upstreamTxStartMs = nowMs;
 }
 

@@ -64,12 +64,14 @@ export function compose(
     ...(pipeLocks === null ? {} : { pipeLocks: { cells: new Int32Array(pipeLocks), token: init.index + 1 } }),
   });
   const internal = new InternalNetwork(model.internalBufferBytes);
+  const tls = tlsEnv(init);
   const clusters = createClusterManager(model.clusters, {
     stats,
     runtime,
     wheel,
     breakers: new SharedBreakers(breakers, init.workers, init.index),
     dial: dialWith(internal),
+    tls,
   });
   const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
     createAccessLogger(models, files, type, model.runtime);
@@ -90,7 +92,7 @@ export function compose(
     stats,
     drain,
     internal,
-    tls: tlsEnv(init),
+    tls,
     createFilter: (filter, place) => {
       switch (filter.kind) {
         case 'http_connection_manager':

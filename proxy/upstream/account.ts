@@ -1,7 +1,15 @@
 // The accounts of one upstream connection, HTTP or raw: Envoy's `upstream_cx_*` stats, the host's, and the breaker.
 
 import type { ClusterModel } from '../config/model-cluster.ts';
-import { type Dial, type DialHandler, type DialTarget, socketErrorText } from '../net/dial.ts';
+import {
+  type Dial,
+  type DialHandler,
+  type DialNames,
+  type DialTarget,
+  socketErrorText,
+  TransportFailure,
+} from '../net/dial.ts';
+import { failureOf } from '../net/tls-failure.ts';
 import type { Transport } from '../net/transport.ts';
 import {
   BIND_ERRORS,
@@ -35,6 +43,8 @@ export interface ConnectionContext {
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   readonly dial: Dial;
+  /** What its connections want of a host's identity. */
+  readonly names: DialNames;
   readonly connectMs: Histogram;
   readonly lengthMs: Histogram;
   readonly requestsPerConnection: Histogram;
@@ -79,14 +89,14 @@ export class ConnectionAccount {
 
   /** Dials the first address. */
   dial(handler: DialHandler): Transport {
-    return this.context.dial(this.target, handler);
+    return this.context.dial(this.target, handler, this.context.names);
   }
 
   /** Dials the next address after a failure; `null` = there is none left. */
   dialNext(handler: DialHandler): Transport | null {
     if (this.targetAt + 1 >= this.host.targets.length) return null;
     this.targetAt++;
-    return this.context.dial(this.target, handler);
+    return this.context.dial(this.target, handler, this.context.names);
   }
 
   private get target(): DialTarget {
@@ -136,8 +146,11 @@ export class ConnectionAccount {
 
   private failureOf(error: NodeJS.ErrnoException | null): ConnectFailure {
     if (error === null) return { reason: 'connect_failure', text: '' };
+    if (error instanceof TransportFailure) return { reason: 'connect_failure', text: error.message };
+    const { bind, address, layer } = this.target;
+    if (layer !== null && !SOCKET_CALLS.has(error.syscall ?? ''))
+      return { reason: 'connect_failure', text: failureOf(error).text };
     const text = socketErrorText(error);
-    const { bind, address } = this.target;
     if (error.syscall === 'setsockopt') return { reason: 'local_connect_failure', text: '' };
     if (bind !== null && (error.syscall === 'bind' || error.code === 'EADDRINUSE'))
       return {
@@ -150,6 +163,9 @@ export class ConnectionAccount {
       : { reason: 'connect_failure', text: `delayed connect error: ${text}` };
   }
 }
+
+/** What fails before a layer has begun. */
+const SOCKET_CALLS: ReadonlySet<string> = new Set(['connect', 'bind', 'setsockopt']);
 
 const TIMED_OUT: ConnectFailure = { reason: 'connect_timeout', text: '' };
 const IMMEDIATE_ERRORS: ReadonlySet<string> = new Set(['ENETUNREACH', 'EACCES', 'EPERM', 'EINVAL']);

@@ -3,12 +3,12 @@
 import type { H1Options } from '../codec/http1.ts';
 import { H1_OPTIONS } from '../codec/http1.ts';
 import type { ClusterModel, DiscoveryModel, LocalityModel } from '../config/model-cluster.ts';
-import type { Dial, DialTarget } from '../net/dial.ts';
+import { type Dial, type DialNames, type DialTarget, NO_NAMES } from '../net/dial.ts';
 import { sourceFor } from '../net/source.ts';
+import type { TlsEnv } from '../net/tls-server.ts';
 import {
   CLUSTER_CATALOGUE,
   CLUSTER_HTTP1_CATALOGUE,
-  DEFAULT_TOTAL_MATCH_COUNT,
   MAX_HOST_WEIGHT,
   MEMBERSHIP_CHANGE,
   MEMBERSHIP_DEGRADED,
@@ -31,7 +31,9 @@ import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type Sha
 import { formatAddress, Host, hostKey } from './host.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
+import { compileRequestNames } from './request-names.ts';
 import { connectTcp } from './tcp.ts';
+import { ClusterTransports } from './transports.ts';
 import type { Cluster, PendingStream, PickContext, TcpHandler, UpstreamStreamHandler } from './upstream.ts';
 
 /** What the upstream side needs of its surroundings; one per worker. */
@@ -41,10 +43,17 @@ export interface UpstreamEnv {
   readonly wheel: TimerWheel;
   readonly breakers: SharedBreakers;
   readonly dial: Dial;
+  readonly tls: TlsEnv;
 }
 
 /** Repicks of a host that a retry should avoid; beyond it the last one is taken. */
 const REPICKS_MAX = 1_000;
+
+/** Names of one priority that have connections of their own; the oldest goes first. */
+const NAMES_MAX = 1_024;
+
+/** What hosts are offered over TLS when their context offers nothing (Envoy's fallback). */
+const HTTP1_NAMES: DialNames = { ...NO_NAMES, alpn: ['http/1.1'] };
 
 /** What all hosts of ORIGINAL_DST clusters share. */
 const ORIGINAL_DST_ENDPOINT = { additionalAddresses: [], health: 'unknown', weight: 1, metadata: {} } as const;
@@ -54,6 +63,8 @@ interface PriorityState {
   readonly context: ConnectionContext;
   /** Made at a host's first request. */
   readonly pools: Map<Host, Http1Pool>;
+  /** Where hosts must prove what requests ask for, by that: connections are not shared between names. */
+  readonly named: Map<string, PriorityState>;
 }
 
 /** See the head of this file. */
@@ -67,6 +78,9 @@ export class UpstreamCluster implements Cluster {
   private hosts: Map<string, Host>;
   private balancer: Balancer;
   private draining: boolean;
+  private readonly transports: ClusterTransports;
+  /** `auto_sni` and `auto_san_validation`; `null` = requests have no say. */
+  private readonly namesByRequest: ((context: PickContext) => DialNames) | null;
 
   /** @param breakerBase first cell of this cluster in the shared table */
   constructor(model: ClusterModel, env: UpstreamEnv, breakerBase: number) {
@@ -82,12 +96,13 @@ export class UpstreamCluster implements Cluster {
       acceptHttp10: true,
       preserveCase: model.http1.headerCase === 'preserve',
     };
+    this.transports = new ClusterTransports(model, { ...env, isFirstWorker: this.isFirstWorker });
+    this.namesByRequest = compileRequestNames(model.httpTls, HTTP1_NAMES.alpn);
     this.default = this.buildPriority('default', prefix, breakerBase);
     this.high = this.buildPriority('high', prefix, breakerBase);
     this.hosts = new Map();
     this.balancer = model.discovery.kind === 'original_dst' ? this.originalDst(model.discovery) : { pick: () => null };
     this.draining = false;
-    if (this.isFirstWorker) (env.stats.cell(`${prefix}${DEFAULT_TOTAL_MATCH_COUNT}`, 'c')[0] as number)++;
   }
 
   startStream(context: PickContext, handler: UpstreamStreamHandler): PendingStream | null {
@@ -97,7 +112,7 @@ export class UpstreamCluster implements Cluster {
       handler.onPoolFailure('no_healthy_host', '', null);
       return null;
     }
-    const state = context.priority === 'high' ? this.high : this.default;
+    const state = this.stateOf(context);
     const pool = state.pools.get(host) ?? this.addPool(state, host);
     return pool.startStream(handler, context.freshConnection);
   }
@@ -110,7 +125,7 @@ export class UpstreamCluster implements Cluster {
       return null;
     }
     const state = context.priority === 'high' ? this.high : this.default;
-    return connectTcp(state.context, host, handler);
+    return connectTcp({ ...state.context, names: NO_NAMES }, host, handler);
   }
 
   tryRetry(priority: 'default' | 'high'): boolean {
@@ -139,8 +154,11 @@ export class UpstreamCluster implements Cluster {
         // The one host of a LOGICAL_DNS cluster is its name: a new address is for new connections only.
         const key = this.model.discovery.kind === 'logical_dns' ? endpoint.hostname : hostKey(endpoint);
         if (next.has(key)) continue;
-        const targets = [endpoint.address, ...endpoint.additionalAddresses].map((address) => this.targetOf(address));
         let host = this.hosts.get(key);
+        const layer = this.transports.layerOf(endpoint.metadata, host === undefined);
+        const targets = [endpoint.address, ...endpoint.additionalAddresses].map((address) =>
+          this.targetOf(address, endpoint.hostname, layer),
+        );
         if (host === undefined) host = new Host(endpoint, targets, this.model.name, this.env.stats);
         else host.update(endpoint, targets);
         next.set(key, host);
@@ -158,12 +176,38 @@ export class UpstreamCluster implements Cluster {
   /** The cluster was removed or replaced: what runs or waits is finished, no connection is kept for later. */
   drain(): void {
     this.draining = true;
-    for (const state of [this.default, this.high]) for (const pool of state.pools.values()) pool.drain();
+    for (const state of this.states()) for (const pool of state.pools.values()) pool.drain();
   }
 
   /** Closes everything now. */
   close(): void {
-    for (const state of [this.default, this.high]) for (const pool of state.pools.values()) pool.close();
+    for (const state of this.states()) for (const pool of state.pools.values()) pool.close();
+  }
+
+  private states(): readonly PriorityState[] {
+    return [this.default, this.high].flatMap((state) => [state, ...state.named.values()]);
+  }
+
+  private stateOf(context: PickContext): PriorityState {
+    const state = context.priority === 'high' ? this.high : this.default;
+    return this.namesByRequest === null ? state : this.namedState(state, this.namesByRequest(context));
+  }
+
+  private namedState(state: PriorityState, names: DialNames): PriorityState {
+    const key = `${names.serverName}\0${names.exactNames.join('\0')}`;
+    let named = state.named.get(key);
+    if (named === undefined) {
+      if (state.named.size >= NAMES_MAX) this.dropOldestName(state);
+      named = { context: { ...state.context, names }, pools: new Map(), named: new Map() };
+      state.named.set(key, named);
+    }
+    return named;
+  }
+
+  private dropOldestName(state: PriorityState): void {
+    const [key, oldest] = state.named.entries().next().value as [string, PriorityState];
+    for (const pool of oldest.pools.values()) pool.drain();
+    state.named.delete(key);
   }
 
   private pick(context: PickContext): Host | null {
@@ -184,16 +228,17 @@ export class UpstreamCluster implements Cluster {
         const address = { kind: 'socket', protocol: 'tcp', address: ip, port, ipv4Compat: false } as const;
         const hostname = name + formatAddress(address);
         const endpoint = { ...ORIGINAL_DST_ENDPOINT, address, hostname };
-        return new Host(endpoint, [this.targetOf(address)], name, null);
+        const layer = this.transports.layerOf({}, false);
+        return new Host(endpoint, [this.targetOf(address, hostname, layer)], name, null);
       },
       dropHost: (host) => this.dropPools(host),
     });
   }
 
-  private targetOf(address: DialTarget['address']): DialTarget {
+  private targetOf(address: DialTarget['address'], hostname: string, layer: DialTarget['layer']): DialTarget {
     const { tcpKeepalive, perConnectionBufferLimitBytes } = this.model;
     const bind = address.kind === 'socket' ? sourceFor(this.model.bind, address.address) : null;
-    return { address, bind, keepalive: tcpKeepalive, bufferLimitBytes: perConnectionBufferLimitBytes };
+    return { address, hostname, bind, keepalive: tcpKeepalive, bufferLimitBytes: perConnectionBufferLimitBytes, layer };
   }
 
   private addPool(state: PriorityState, host: Host): Http1Pool {
@@ -206,7 +251,7 @@ export class UpstreamCluster implements Cluster {
   }
 
   private dropPools(host: Host): void {
-    for (const state of [this.default, this.high]) {
+    for (const state of this.states()) {
       state.pools.get(host)?.drain();
       state.pools.delete(host);
     }
@@ -257,11 +302,13 @@ export class UpstreamCluster implements Cluster {
         runtime: env.runtime,
         wheel: env.wheel,
         dial: env.dial,
+        names: HTTP1_NAMES,
         connectMs: env.stats.histogram(`${prefix}upstream_cx_connect_ms`),
         lengthMs: env.stats.histogram(`${prefix}upstream_cx_length_ms`),
         requestsPerConnection: env.stats.histogram(`${prefix}upstream_rq_per_cx`),
       },
       pools: new Map(),
+      named: new Map(),
     };
   }
 }

@@ -10,6 +10,7 @@ import {
   writeRequestHead,
   writeTrailers,
 } from '../codec/http1-write.ts';
+import type { TlsInfo } from '../observe/stream-info.ts';
 import type { Host } from './host.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import type { UpstreamStream, UpstreamStreamHandler } from './upstream.ts';
@@ -24,6 +25,7 @@ export class Http1UpstreamStream implements UpstreamStream {
   readonly connectionId: number;
   readonly connectStartMs: number;
   readonly connectEndMs: number;
+  readonly tls: TlsInfo | null;
   readonly handler: UpstreamStreamHandler;
   headSent: boolean;
   requestEnded: boolean;
@@ -46,6 +48,7 @@ export class Http1UpstreamStream implements UpstreamStream {
     this.connectionId = connection.account.id;
     this.connectStartMs = first ? connection.account.startMs : -1;
     this.connectEndMs = first ? connection.account.connectedMs : -1;
+    this.tls = connection.transport.tls;
     this.handler = handler;
     this.headSent = false;
     this.requestEnded = false;

@@ -3,7 +3,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { ClusterModel } from '../config/model-cluster.ts';
 import type { Transport } from '../net/transport.ts';
-import type { StreamInfo, UpstreamHostInfo } from '../observe/stream-info.ts';
+import type { StreamInfo, TlsInfo, UpstreamHostInfo } from '../observe/stream-info.ts';
 
 export type { UpstreamHostInfo } from '../observe/stream-info.ts';
 
@@ -65,6 +65,8 @@ export interface UpstreamStream {
   /** Milliseconds this stream's connection took to be established, and marks; −1 when it was an idle one. */
   readonly connectStartMs: number;
   readonly connectEndMs: number;
+  /** `null` on clear text. */
+  readonly tls: TlsInfo | null;
   /** @param scheme what HTTP/2 says beside the path */
   sendHead(
     method: string,

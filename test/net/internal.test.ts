@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import t from 'tap';
-import { type DialHandler, dialWith } from '../../proxy/net/dial.ts';
+import { type DialHandler, dialWith, NO_NAMES } from '../../proxy/net/dial.ts';
 import { InternalNetwork } from '../../proxy/net/internal.ts';
 import { Transport, type TransportHandler } from '../../proxy/net/transport.ts';
 
@@ -38,8 +38,8 @@ async function pair(bufferBytes = 1000) {
   const client = new Recorder();
   const server = new Recorder();
   const address = { kind: 'internal', listenerName: 'x', endpointId: 'e' } as const;
-  const target = { address, bind: null, keepalive: null, bufferLimitBytes: bufferBytes };
-  const clientTransport = dialWith(network)(target, client);
+  const target = { address, bind: null, hostname: '', keepalive: null, bufferLimitBytes: bufferBytes, layer: null };
+  const clientTransport = dialWith(network)(target, client, NO_NAMES);
   const serverTransport = new Transport(await promise, server as TransportHandler);
   return { client, server, clientTransport, serverTransport };
 }
@@ -101,7 +101,11 @@ t.test('destroyed, reset, and nobody there', async (t) => {
 
   const nobody = new Recorder();
   const address = { kind: 'internal', listenerName: 'y', endpointId: '' } as const;
-  dialWith(new InternalNetwork())({ address, bind: null, keepalive: null, bufferLimitBytes: 1 }, nobody);
+  dialWith(new InternalNetwork())(
+    { address, hostname: '', bind: null, keepalive: null, bufferLimitBytes: 1, layer: null },
+    nobody,
+    NO_NAMES,
+  );
   await nobody.over.promise;
   t.same(nobody.log, ['close EINVAL']);
 });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import t from 'tap';
 import type { BindModel } from '../../proxy/config/model-cluster.ts';
-import { type DialHandler, dial } from '../../proxy/net/dial.ts';
+import { type DialHandler, dial, NO_NAMES } from '../../proxy/net/dial.ts';
 import { descriptorOf, IP_BIND_ADDRESS_NO_PORT, IPPROTO_IP, systemCalls } from '../../proxy/net/sockopt.ts';
 import { sourceFor } from '../../proxy/net/source.ts';
 import type { Transport } from '../../proxy/net/transport.ts';
@@ -29,8 +29,9 @@ async function connect(bind: BindModel, address: string, port: number) {
   const target = { kind: 'socket', protocol: 'tcp', address, port, ipv4Compat: false } as const;
   const binding = sourceFor(bind, address);
   const transport: Transport = dial(
-    { address: target, bind: binding, keepalive: null, bufferLimitBytes: 1000 },
+    { address: target, hostname: '', bind: binding, keepalive: null, bufferLimitBytes: 1000, layer: null },
     handler,
+    NO_NAMES,
   );
   return { error: await promise, transport, received };
 }

@@ -1,22 +1,26 @@
 // Who must not come in: foreign, expired, unnamed and missing certificates, on both versions, with full handshakes and
 // with resumed sessions, before and after the roots changed.
 
+import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { DownstreamTls } from '../../proxy/net/tls-server.ts';
 import { type CertificateOptions, type Issued, makeCa } from '../fixtures/pki.ts';
 import {
   type ClientResult,
   certificateModel,
+  Dialler,
   data,
   downstreamModel,
   NO_COUNTS,
   serveTls,
   tlsEnv,
   tryClient,
+  upstreamModel,
   validationModel,
 } from '../fixtures/tls-ends.ts';
 
 const HOUR_MS = 3_600_000;
+const SERVER_KEYS = randomBytes(48);
 const NAME = 'spiffe://td/ns/a/sa/client';
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 type Version = (typeof VERSIONS)[number];
@@ -215,5 +219,90 @@ function resume(port: number, version: Version, from: ClientResult, issued: Issu
     ...present(issued),
     ...bounds(version),
     ...(from.session === null ? {} : { session: from.session }),
+  });
+}
+
+// === The other way round: hosts that are not who they should be ===
+
+const HOST_NAME = 'spiffe://td/ns/a/sa/host';
+const hosts: Readonly<Record<string, Issued>> = {
+  'a foreign root': foreign.issue({ uri: [HOST_NAME] }),
+  'a foreign root, expired': foreign.issue({ uri: [HOST_NAME], ...expiredDates }),
+  'an expired certificate': ca.issue({ uri: [HOST_NAME], ...expiredDates }),
+  'another name': ca.issue({ uri: ['spiffe://td/ns/a/sa/other'] }),
+  'a certificate for clients only': ca.issue({ uri: [HOST_NAME], usages: ['client'] }),
+  'a self-signed certificate': makeCa({ uri: [HOST_NAME] }),
+};
+const goodHost = ca.issue({ uri: [HOST_NAME], dns: ['*.example'] });
+const hostNames = [
+  { type: 'uri' as const, match: { kind: 'exact' as const, value: HOST_NAME, ignoreCase: false }, oid: '' },
+];
+
+function serverOf(issued: Issued, ask = false): DownstreamTls {
+  const certificates = [certificateModel(issued)];
+  const validation = ask ? validationModel(ca.root) : null;
+  return new DownstreamTls(
+    downstreamModel({ certificates, validation, requireClientCertificate: ask }),
+    tlsEnv({ ticketKeys: SERVER_KEYS }),
+    NO_COUNTS,
+  );
+}
+
+for (const version of VERSIONS) {
+  const context = (more: Partial<Parameters<typeof upstreamModel>[0]> = {}) =>
+    upstreamModel({
+      minVersion: version,
+      maxVersion: version,
+      certificates: [certificateModel(good)],
+      validation: validationModel(ca.root, { subjectAltNames: hostNames }),
+      ...more,
+    });
+
+  t.test(`${version}: hosts`, async (t) => {
+    const end = await serveTls(serverOf(goodHost, true));
+    t.teardown(end.close);
+    for (const [who, issued] of Object.entries(hosts)) {
+      end.use(serverOf(issued));
+      const dialler = new Dialler(context());
+      const result = await dialler.dial(end.port);
+      t.notOk(result.connected, `${who} is refused`);
+      // A host with a signing certificate cannot even sign a handshake.
+      if (who !== 'a self-signed certificate') t.match(result.error, /CERTIFICATE_VERIFY_FAILED/, who);
+      t.match(await dialler.dial(end.port), { connected: false }, `${who} is refused again`);
+    }
+    end.use(serverOf(goodHost, true));
+    t.match(await new Dialler(context()).dial(end.port), { connected: true, heard: 'in' });
+  });
+
+  t.test(`${version}: sessions with hosts`, async (t) => {
+    const end = await serveTls(serverOf(goodHost));
+    t.teardown(end.close);
+    const dialler = new Dialler(context());
+    t.match(await dialler.dial(end.port), { connected: true, resumed: false });
+    t.match(await dialler.dial(end.port), { connected: true, resumed: true });
+    // Names wanted by a request are part of the session's key: none is resumed with other ones.
+    t.match(await dialler.dial(end.port, { serverName: 'a.example', exactNames: ['a.example'] }), {
+      connected: true,
+      resumed: false,
+    });
+    t.match(await dialler.dial(end.port, { serverName: 'a.example', exactNames: ['b.elsewhere'] }), {
+      connected: false,
+    });
+    t.match(await dialler.dial(end.port, { serverName: 'a.example', exactNames: ['b.a.example'] }), {
+      connected: false,
+    });
+    // The session's certificate is over: the host is not accepted by it any more.
+    dialler.nowMs += 48 * HOUR_MS;
+    const late = await dialler.dial(end.port);
+    t.match(late, { connected: false, error: /certificate has expired/ });
+  });
+
+  t.test(`${version}: new roots end sessions with hosts`, async (t) => {
+    const end = await serveTls(serverOf(goodHost));
+    t.teardown(end.close);
+    const dialler = new Dialler(context());
+    t.match(await dialler.dial(end.port), { connected: true });
+    dialler.use(context({ validation: validationModel(foreign.root, { subjectAltNames: hostNames }) }));
+    t.match(await dialler.dial(end.port), { connected: false });
   });
 }

@@ -9,6 +9,7 @@ import { formatAddress, Host } from '../../proxy/upstream/host.ts';
 import { buildPicker } from '../../proxy/upstream/picker.ts';
 import { type Runtime, SYSTEM_RUNTIME } from '../../proxy/util/runtime.ts';
 import { TimerWheel } from '../../proxy/util/timer-wheel.ts';
+import { tlsEnv } from '../fixtures/tls-ends.ts';
 import { clusterModel, endpoint, FakeStats, locality, PICK, Recorder } from '../fixtures/upstream.ts';
 
 /** The same dice on every run. */
@@ -28,7 +29,12 @@ const store = new FakeStats();
 function hosts(weights: readonly number[], health: readonly EndpointModel['health'][] = []): Host[] {
   return weights.map((weight, i) => {
     const model = endpoint(i + 1, { weight, health: health[i] ?? 'healthy' });
-    return new Host(model, [{ address: model.address, bind: null, keepalive: null, bufferLimitBytes: 1 }], 'c', store);
+    return new Host(
+      model,
+      [{ address: model.address, hostname: '', bind: null, keepalive: null, bufferLimitBytes: 1, layer: null }],
+      'c',
+      store,
+    );
   });
 }
 
@@ -212,6 +218,7 @@ t.test('a retry avoids hosts it has tried, a bounded number of times', async (t)
     wheel: new TimerWheel(SYSTEM_RUNTIME),
     breakers: new SharedBreakers(SharedBreakers.allocate(1, 1), 1, 0),
     dial,
+    tls: tlsEnv(),
   };
   const model = clusterModel([], { localities: [locality([endpoint(1), endpoint(2), endpoint(3)])] });
   const cluster = new UpstreamCluster(model, env, 0);

@@ -448,14 +448,18 @@ t.test('the other addresses of a host are tried in order', async (t) => {
 t.test('connect timeout', async (t) => {
   const { rig: r, host } = await rig(t, () => {});
   // A dialler whose connections never become usable, as behind a packet filter.
-  const silent: Dial = (target, handler) =>
-    r.env.dial(target, {
-      onConnect() {},
-      onData() {},
-      onEnd() {},
-      onDrain() {},
-      onClose: (error) => handler.onClose(error),
-    });
+  const silent: Dial = (target, handler, names) =>
+    r.env.dial(
+      target,
+      {
+        onConnect() {},
+        onData() {},
+        onEnd() {},
+        onDrain() {},
+        onClose: (error) => handler.onClose(error),
+      },
+      names,
+    );
   const slow = new Rig(clusterModel([host.port], { connectTimeoutMs: 30 }), { dial: silent });
   t.strictSame((await slow.get('/')).log, ['pool_failure connect_timeout  host']);
   t.strictSame(slow.counts, {

@@ -1,0 +1,244 @@
+// TLS towards upstream hosts: one context of one version of its secrets, in one worker.
+//
+// Rule 1: a connection is told to its handler when `verify.ts` has accepted the host, not before; Node's own checks are
+//         off, because they know neither URI names nor leniencies.
+// Rule 2: sessions are kept per server name and wanted names, of accepted hosts only, and names are checked on resumed
+//         ones again.
+
+import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import type { UpstreamTlsModel } from '../config/model-tls.ts';
+import type { Certificate } from './certificate.ts';
+import {
+  connectOptions,
+  type DialHandler,
+  type DialLayer,
+  type DialNames,
+  type DialTarget,
+  type OpenSocket,
+  prepareSocket,
+  TransportFailure,
+} from './dial.ts';
+import { readIntoShared } from './read-buffer.ts';
+import { clientGroup, localCertificate, NO_CERTIFICATES, plainSession, TlsConnection } from './tls-connection.ts';
+import { failureOf, type TlsFailure, verifyFailure } from './tls-failure.ts';
+import { secureContext } from './tls-options.ts';
+import type { TlsEnv } from './tls-server.ts';
+import { enterTurn, leaveTurn, Transport } from './transport.ts';
+import { PeerVerifier, verifyCounter } from './verify.ts';
+
+/** Counts kept by whoever owns the stats, and the log. */
+export interface TlsClientCounts {
+  secured(connection: TlsConnection): void;
+  failed(failure: TlsFailure): void;
+}
+
+/** What upstream TLS needs of its cluster. */
+export interface TlsClientEnv {
+  readonly tls: TlsEnv;
+  readonly counts: TlsClientCounts;
+  /** A line for the operator: which host was refused, and why. */
+  readonly onRefused: (target: DialTarget, failure: TlsFailure) => void;
+}
+
+/** Server names with sessions; the oldest goes first. */
+const SESSION_NAMES_MAX = 1_024;
+
+/** A session and whom it was made with. */
+interface Session {
+  readonly bytes: Buffer;
+  readonly chain: readonly Certificate[];
+}
+
+/** See the head of this file. */
+export class UpstreamTls implements DialLayer {
+  readonly model: UpstreamTlsModel;
+  private readonly env: TlsClientEnv;
+  private readonly context: SecureContext;
+  readonly verifier: PeerVerifier | null;
+  /** Newest last. */
+  private readonly sessions: Map<string, Session[]>;
+
+  /** @throws Error of OpenSSL for what it refuses; configurations are checked before they come here */
+  constructor(model: UpstreamTlsModel, env: TlsClientEnv) {
+    const { validation } = model;
+    this.model = model;
+    this.env = env;
+    this.verifier =
+      validation === null
+        ? null
+        : new PeerVerifier(
+            validation,
+            'server',
+            env.tls.compileMatch,
+            validation.systemRoots ? env.tls.systemRoots() : '',
+          );
+    this.context = secureContext(model, {
+      certificates: model.certificates.slice(0, 1),
+      verifier: this.verifier,
+      role: 'client',
+      ownCipherOrder: true,
+      tickets: true,
+      ticketKeys: null,
+      sessionTimeoutSeconds: 0,
+      sessionContext: '',
+    });
+    this.sessions = new Map();
+  }
+
+  dial(target: DialTarget, handler: DialHandler, names: DialNames, open: OpenSocket): Transport {
+    const { model } = this;
+    const serverName = this.serverNameOf(target, names);
+    const exactNames = this.exactNamesOf(serverName, names);
+    const key = `${serverName}\0${exactNames.join('\0')}`;
+    const reading = readIntoShared();
+    const plain = connectOptions(target, reading.onread);
+    const options: ConnectionOptions & { highWaterMark: number } = {
+      ...(plain ?? { socket: open(target) }),
+      secureContext: this.context,
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      highWaterMark: target.bufferLimitBytes,
+    };
+    if (serverName !== '') options.servername = serverName;
+    const alpn = model.alpn.length > 0 ? model.alpn : names.alpn;
+    if (alpn.length > 0) options.ALPNProtocols = [...alpn];
+    const session = model.maxSessionKeys > 0 ? this.takeSession(key) : undefined;
+    if (session !== undefined) options.session = session.bytes;
+    const socket = connect(options);
+    if (plain !== null) reading.attach(socket);
+    prepareSocket(socket, target);
+    const handshake = new ClientHandshake(this, target, socket, {
+      serverName,
+      exactNames,
+      key,
+      remembered: session?.chain ?? NO_CERTIFICATES,
+    });
+    const transport = new Transport(socket, handler);
+    handshake.transport = transport;
+    return transport;
+  }
+
+  /** Judges a host whose handshake is done. @returns `null` = accepted */
+  judge(socket: TLSSocket, connection: TlsConnection, exactNames: readonly string[]): TlsFailure | null {
+    const { verifier, env } = this;
+    if (verifier === null && exactNames.length === 0) return null;
+    const facts = {
+      chain: connection.peerChain,
+      libraryAccepts: socket.authorized,
+      libraryError: String(socket.authorizationError ?? ''),
+      resumed: connection.resumed,
+    };
+    const verdict = verifier?.verify(facts, exactNames, env.tls.dateMs()) ?? null;
+    if (verdict === null) return null;
+    const failure = verifyFailure(verifyCounter(verdict), verdict.text, verdict.names);
+    if (verifier?.model.acceptUntrusted !== true) return failure;
+    env.counts.failed(failure);
+    return null;
+  }
+
+  accepted(connection: TlsConnection): void {
+    this.env.counts.secured(connection);
+  }
+
+  refused(target: DialTarget, key: string, failure: TlsFailure): void {
+    this.sessions.delete(key);
+    this.env.counts.failed(failure);
+    this.env.onRefused(target, failure);
+  }
+
+  broken(failure: TlsFailure): void {
+    this.env.counts.failed(failure);
+  }
+
+  keepSession(key: string, session: Session): void {
+    const { sessions, model } = this;
+    if (model.maxSessionKeys === 0) return;
+    let kept = sessions.get(key);
+    if (kept === undefined) {
+      if (sessions.size >= SESSION_NAMES_MAX) sessions.delete(sessions.keys().next().value as string);
+      kept = [];
+      sessions.set(key, kept);
+    }
+    kept.push(session);
+    if (kept.length > model.maxSessionKeys) kept.shift();
+  }
+
+  /** The newest one. It stays: a server that wants tickets used once gives a new one on each handshake. */
+  private takeSession(key: string): Session | undefined {
+    return this.sessions.get(key)?.at(-1);
+  }
+
+  private serverNameOf(target: DialTarget, names: DialNames): string {
+    if (names.serverName !== '') return names.serverName;
+    return this.model.autoHostSni && target.hostname !== '' ? target.hostname : this.model.sni;
+  }
+
+  private exactNamesOf(serverName: string, names: DialNames): readonly string[] {
+    if (names.exactNames.length > 0 || !this.model.autoSniSanValidation || serverName === '') return names.exactNames;
+    return [serverName];
+  }
+}
+
+/** What one handshake wants. */
+interface Wanted {
+  readonly serverName: string;
+  readonly exactNames: readonly string[];
+  /** Of its sessions. */
+  readonly key: string;
+  /** Certificates behind the session that was offered. */
+  readonly remembered: readonly Certificate[];
+}
+
+/** One connection on its way to being secure. */
+class ClientHandshake {
+  transport: Transport | null;
+  private readonly tls: UpstreamTls;
+  private readonly target: DialTarget;
+  private readonly socket: TLSSocket;
+  private readonly wanted: Wanted;
+  private connection: TlsConnection | null;
+
+  constructor(tls: UpstreamTls, target: DialTarget, socket: TLSSocket, wanted: Wanted) {
+    this.transport = null;
+    this.tls = tls;
+    this.target = target;
+    this.socket = socket;
+    this.wanted = wanted;
+    this.connection = null;
+    socket.once('secureConnect', () => this.onSecure());
+    // Before the transport's own listener, which ends the connection.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (!(error instanceof TransportFailure)) tls.broken(failureOf(error));
+    });
+    socket.on('session', (session: Buffer) => {
+      const { connection } = this;
+      if (connection === null) return;
+      tls.keepSession(wanted.key, { bytes: plainSession(session), chain: connection.peerChain });
+    });
+  }
+
+  private onSecure(): void {
+    const { socket, transport, tls, wanted } = this;
+    if (transport === null || transport.closed) return;
+    const connection = new TlsConnection(
+      socket,
+      wanted.serverName,
+      clientGroup(socket),
+      localCertificate(socket),
+      wanted.remembered,
+    );
+    connection.verifier = tls.verifier;
+    const failure = tls.judge(socket, connection, wanted.exactNames);
+    if (failure !== null) {
+      tls.refused(this.target, wanted.key, failure);
+      socket.destroy(new TransportFailure(failure.text));
+      return;
+    }
+    this.connection = connection;
+    transport.tls = connection;
+    tls.accepted(connection);
+    enterTurn();
+    (transport.handler as DialHandler).onConnect();
+    leaveTurn();
+  }
+}

@@ -1,0 +1,96 @@
+// What lies between a cluster and its hosts' sockets: TLS or nothing, chosen by host metadata
+// (Envoy: `transport_socket`, `transport_socket_matches`).
+
+import type { MetadataModel } from '../config/model.ts';
+import type { ClusterModel } from '../config/model-cluster.ts';
+import type { TransportMatchModel, UpstreamTransportModel } from '../config/model-tls.ts';
+import type { DialLayer, DialTarget } from '../net/dial.ts';
+import { UpstreamTls } from '../net/tls-client.ts';
+import type { TlsFailure } from '../net/tls-failure.ts';
+import { certificateEnds } from '../net/tls-options.ts';
+import type { TlsEnv } from '../net/tls-server.ts';
+import { DEFAULT_TOTAL_MATCH_COUNT } from '../observe/catalogue-cluster.ts';
+import { logger } from '../observe/log.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import { TlsStats } from '../observe/tls-stats.ts';
+import type { Runtime } from '../util/runtime.ts';
+import { formatAddress } from './host.ts';
+
+/** Key of endpoint metadata that is matched against. */
+const MATCH_METADATA = 'envoy.transport_socket_match';
+/** Lines about refused hosts, at most one a cluster in so many milliseconds. */
+const WARNING_INTERVAL_MS = 1_000;
+
+/** What transports need of their worker. */
+export interface TransportsEnv {
+  readonly stats: StatsStore;
+  readonly runtime: Runtime;
+  readonly tls: TlsEnv;
+  /** The worker that states what all know alike. */
+  readonly isFirstWorker: boolean;
+}
+
+/** See the head of this file. */
+export class ClusterTransports {
+  private readonly model: ClusterModel;
+  private readonly env: TransportsEnv;
+  private readonly prefix: string;
+  private readonly fallback: DialLayer | null;
+  private readonly matches: readonly { readonly model: TransportMatchModel; readonly layer: DialLayer | null }[];
+  private warnedMs: number;
+
+  constructor(model: ClusterModel, env: TransportsEnv) {
+    this.model = model;
+    this.env = env;
+    this.prefix = `cluster.${model.statName}.`;
+    this.warnedMs = Number.NEGATIVE_INFINITY;
+    this.fallback = this.compile(model.transport);
+    this.matches = model.transportMatches.map((match) => ({ model: match, layer: this.compile(match.transport) }));
+    if (env.isFirstWorker) (env.stats.cell(`${this.prefix}${DEFAULT_TOTAL_MATCH_COUNT}`, 'c')[0] as number)++;
+  }
+
+  /** The layer for a host. @param count a host that is new: matches are counted once */
+  layerOf(metadata: MetadataModel, count: boolean): DialLayer | null {
+    if (this.matches.length === 0) return this.fallback;
+    const facts = metadata[MATCH_METADATA];
+    for (const { model, layer } of this.matches) {
+      const holds = Object.entries(model.match).every(([key, value]) => facts?.[key] === value);
+      if (!holds) continue;
+      if (count && this.env.isFirstWorker) this.count(model.name);
+      return layer;
+    }
+    return this.fallback;
+  }
+
+  private count(match: string): void {
+    (this.env.stats.cell(`${this.prefix}${match}.total_match_count`, 'c')[0] as number)++;
+  }
+
+  private compile(model: UpstreamTransportModel): DialLayer | null {
+    switch (model.kind) {
+      case 'raw':
+        return null;
+      case 'tls': {
+        const { env, prefix } = this;
+        const counts = new TlsStats(env.stats, prefix, 'client');
+        if (env.isFirstWorker)
+          for (const [name, ends] of certificateEnds(model.tls)) counts.certificateEnds(name, ends);
+        return new UpstreamTls(model.tls, { tls: env.tls, counts, onRefused: (target, why) => this.warn(target, why) });
+      }
+      case 'proxy_protocol':
+      case 'internal':
+        throw new Error(`${model.kind} transport sockets are refused when a configuration is lowered`);
+    }
+  }
+
+  private warn(target: DialTarget, failure: TlsFailure): void {
+    const nowMs = this.env.runtime.nowMs();
+    const text = `cluster ${this.model.name}: host ${formatAddress(target.address)} refused: `;
+    if (failure.names === '' || nowMs - this.warnedMs < WARNING_INTERVAL_MS) {
+      logger('connection').debug(text + failure.text);
+      return;
+    }
+    this.warnedMs = nowMs;
+    logger('connection').warning(text + failure.names);
+  }
+}
