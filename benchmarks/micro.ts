@@ -2,13 +2,16 @@
 //
 // Numbers order ideas on one machine in one run; they say nothing across machines. Each figure is the median of rounds.
 
+import { readClientHello } from '../proxy/codec/client-hello.ts';
 import { HeaderMap } from '../proxy/codec/headers.ts';
+import { sniffHttp } from '../proxy/codec/http-sniff.ts';
 import { FRAMING_AS_IS, H1_OPTIONS } from '../proxy/codec/http1.ts';
 import { RequestDecoder } from '../proxy/codec/http1-request.ts';
 import { ResponseDecoder } from '../proxy/codec/http1-response.ts';
 import { writeRequestHead, writeResponseHead } from '../proxy/codec/http1-write.ts';
 import type { EndpointModel } from '../proxy/config/model-cluster.ts';
 import { normalizePath } from '../proxy/http/path.ts';
+import { compileChainMatch, type MatchInput } from '../proxy/listener/chain-match.ts';
 import { AF_INET, systemCalls } from '../proxy/net/sockopt.ts';
 import { type ConnectionInfo, StreamInfo } from '../proxy/observe/stream-info.ts';
 import { compileRouteTable } from '../proxy/router/route-table.ts';
@@ -16,6 +19,8 @@ import type { Host } from '../proxy/upstream/host.ts';
 import { buildPicker } from '../proxy/upstream/picker.ts';
 import type { ClusterManager } from '../proxy/upstream/upstream.ts';
 import { SYSTEM_RUNTIME } from '../proxy/util/runtime.ts';
+import { ANY, HOME, type Input, type Match } from '../test/fixtures/chain-table.ts';
+import { hello } from '../test/fixtures/hello.ts';
 import { directRoute, pathMatch, routeConfig } from '../test/fixtures/routes.ts';
 import { FakeStats } from '../test/fixtures/upstream.ts';
 import { measure, ROUND_US, ROUNDS, row, sink } from './measure.ts';
@@ -79,6 +84,49 @@ function routing(): void {
     (count) => range(count, (i) => ({ domains: [`*.service-${i}.example.com`], routes: one })),
     (i) => request(`www.service-${i}.example.com`, '/items/42'),
   );
+}
+
+/** Chains of a gateway and of a sidecar: by server name, and by port and address. */
+function chains(): void {
+  const kinds: readonly (readonly [string, (i: number) => Match, (i: number) => Input])[] = [
+    [
+      'server name',
+      (i) => ({ serverNames: [`service-${i}.example.com`], transportProtocol: 'tls' }),
+      (i) => ({ serverName: `service-${i}.example.com`, transportProtocol: 'tls' }),
+    ],
+    [
+      'wildcard name',
+      (i) => ({ serverNames: [`*.service-${i}.example.com`] }),
+      (i) => ({ serverName: `a.b.service-${i}.example.com` }),
+    ],
+    [
+      'port and address',
+      (i) => ({ destinationPort: 1 + (i % 9_973), prefixRanges: [{ address: addressOf(i), prefixLength: 32 }] }),
+      (i) => ({ localPort: 1 + (i % 9_973), localIp: addressOf(i) }),
+    ],
+  ];
+  process.stdout.write(
+    `\n${'choice of a filter chain, ns'.padEnd(44)}${SIZES.map((n) => `${n}`.padStart(10)).join('')}\n`,
+  );
+  for (const [name, match, input] of kinds)
+    row(
+      `  by ${name}`,
+      SIZES.map((count) => {
+        const find = compileChainMatch(
+          range(count, (i) => ({ match: { ...ANY, ...match(i) }, value: i })),
+          -1,
+        );
+        const inputs = Array.from({ length: 97 }, (_, i) => ({ ...HOME, ...input(Math.floor((i * count) / 97)) }));
+        return measure((i) => find(inputs[i % 97] as MatchInput) ?? -1);
+      }),
+    );
+  const bytes = hello();
+  row('ClientHello read', [measure(() => (typeof readClientHello(bytes) === 'object' ? 1 : 0))]);
+  row('request line recognised', [measure(() => (sniffHttp(REQUEST, 0) === 'http/1.1' ? 1 : 0))]);
+}
+
+function addressOf(i: number): string {
+  return `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
 }
 
 const REQUEST = Buffer.from(
@@ -183,6 +231,7 @@ function capture(): void {
 
 process.stdout.write(`node ${process.version}, median of ${ROUNDS} rounds of ${ROUND_US / 1000} ms CPU\n\n`);
 routing();
+chains();
 codec();
 http2Codec();
 picks();

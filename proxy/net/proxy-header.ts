@@ -4,7 +4,7 @@
 // No I/O and no state: a reader is asked again with more bytes and says how many it needs.
 
 import { isIPv4, isIPv6 } from 'node:net';
-import { formatIpv4, formatIpv6 } from '../util/ip.ts';
+import { formatIpv4, formatIpv6, parseIp } from '../util/ip.ts';
 
 /** One value of a version 2 header. */
 export interface Tlv {
@@ -88,7 +88,12 @@ function v1Addresses([
   const sourcePort = portOf(source);
   const destinationPort = portOf(destination);
   if (sourcePort < 0 || destinationPort < 0) return null;
-  return checked({ sourceIp, sourcePort, destinationIp, destinationPort });
+  return checked({
+    sourceIp: canonical(sourceIp),
+    sourcePort,
+    destinationIp: canonical(destinationIp),
+    destinationPort,
+  });
 }
 
 function portOf(text: string): number {
@@ -103,9 +108,17 @@ function checked(addresses: ProxyAddresses): ProxyAddresses | null {
 }
 
 function isUnicast(ip: string): boolean {
-  if (ip.includes(':')) return ip !== '::' && !/^ff/i.test(ip);
-  const first = Number(ip.slice(0, ip.indexOf('.')));
-  return ip !== '0.0.0.0' && ip !== '255.255.255.255' && (first < 224 || first > 239);
+  const bytes = parseIp(ip);
+  if (bytes === null || bytes.every((byte) => byte === 0)) return false;
+  const first = bytes[0] as number;
+  if (bytes.length === 16) return first !== 0xff;
+  return (first < 224 || first > 239) && !bytes.every((byte) => byte === 255);
+}
+
+/** As the C library writes it; Envoy keeps IPv4-mapped addresses as they are. */
+function canonical(ip: string): string {
+  const bytes = parseIp(ip);
+  return bytes?.length === 16 ? formatIpv6(bytes, 0) : ip;
 }
 
 // === Version 2 ===
@@ -162,4 +175,62 @@ function readTlvs(bytes: Buffer): readonly Tlv[] | null {
     at = end;
   }
   return tlvs;
+}
+
+// === Writing ===
+
+/**
+ * A header for an upstream connection.
+ * @param addresses `null`: the connection is our own (health checks), or its client has no IP address
+ * @param tlvs of version 2 only; what does not fit the length of a header is left out
+ */
+export function writeProxyHeader(version: 1 | 2, addresses: ProxyAddresses | null, tlvs: readonly Tlv[]): Buffer {
+  return version === 1 ? writeV1(addresses) : writeV2(addresses, tlvs);
+}
+
+function writeV1(addresses: ProxyAddresses | null): Buffer {
+  if (addresses === null) return Buffer.from('PROXY UNKNOWN\r\n', 'latin1');
+  const { sourceIp, sourcePort, destinationIp, destinationPort } = addresses;
+  const family = sourceIp.includes(':') ? 'TCP6' : 'TCP4';
+  const text = `PROXY ${family} ${sourceIp} ${destinationIp} ${sourcePort} ${destinationPort}\r\n`;
+  return Buffer.from(text, 'latin1');
+}
+
+/** Largest number that a length of 16 bits holds. */
+const BODY_BYTES_MAX = 65_535;
+
+function writeV2(addresses: ProxyAddresses | null, tlvs: readonly Tlv[]): Buffer {
+  const [familyTransport, body] = addresses === null ? [0, Buffer.alloc(0)] : v2Body(addresses);
+  const parts = [body];
+  let length = body.length;
+  for (const { type, value } of tlvs) {
+    if (length + 3 + value.length > BODY_BYTES_MAX) continue;
+    const head = Buffer.from([type, value.length >> 8, value.length & 255]);
+    parts.push(head, value);
+    length += 3 + value.length;
+  }
+  const head = Buffer.alloc(V2_HEAD_BYTES);
+  V2_SIGNATURE.copy(head);
+  head[12] = 0x20 | (addresses === null ? COMMAND_LOCAL : COMMAND_PROXY);
+  head[13] = familyTransport;
+  head.writeUInt16BE(length, 14);
+  return Buffer.concat([head, ...parts]);
+}
+
+/** Family with transport, and the addresses: IPv6 as soon as one of them is. */
+function v2Body(addresses: ProxyAddresses): [number, Buffer] {
+  const source = parseIp(addresses.sourceIp);
+  const destination = parseIp(addresses.destinationIp);
+  if (source === null || destination === null) throw new Error('a PROXY header needs IP addresses');
+  const v4 = source.length === 4 && destination.length === 4;
+  const ports = Buffer.alloc(4);
+  ports.writeUInt16BE(addresses.sourcePort, 0);
+  ports.writeUInt16BE(addresses.destinationPort, 2);
+  const ends = v4 ? [source, destination] : [mapped(source), mapped(destination)];
+  return [((v4 ? FAMILY_V4 : FAMILY_V6) << 4) | 1, Buffer.concat([...ends, ports])];
+}
+
+function mapped(address: Buffer): Buffer {
+  if (address.length === 16) return address;
+  return Buffer.concat([Buffer.alloc(10), Buffer.from([255, 255]), address]);
 }

@@ -1,6 +1,7 @@
 // All groups of scenarios.
 
 import { capture } from './scenarios/capture.ts';
+import { chainMatch } from './scenarios/chain-match.ts';
 import { clusters } from './scenarios/clusters.ts';
 import { detection } from './scenarios/detection.ts';
 import { edge } from './scenarios/edge.ts';
@@ -40,6 +41,7 @@ export const GROUPS: readonly Group[] = [
   listeners,
   tcpProxy,
   detection,
+  chainMatch,
   tls,
   fineRoutes,
   fineClusters,
