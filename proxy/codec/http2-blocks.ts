@@ -159,13 +159,13 @@ export class BlockReceiver {
     if (id <= core.lastPeerId) return true;
     core.lastPeerId = id;
     if (id > core.acceptedIdMax) return true;
-    core.guard.onStream();
-    if (core.streams.size >= core.options.maxConcurrentStreams) {
+    if (core.active >= core.options.maxConcurrentStreams) {
+      core.guard.onStream();
       core.sender.reset(id, H2_REFUSED_STREAM);
       return true;
     }
     const opened = new Http2Stream(id, null, core.streamWindow, core.sender.initialWindow);
-    core.streams.set(id, opened);
+    core.open(opened);
     this.stream = opened;
     this.kind = BLOCK_REQUEST;
     return true;
@@ -237,7 +237,7 @@ export class BlockReceiver {
 
   private beginMessage(stream: Http2Stream): void {
     stream.headRead = true;
-    stream.remoteEnded = this.ends;
     stream.endTold = this.ends;
+    if (this.ends) this.core.onRemoteEnd(stream);
   }
 }

@@ -70,7 +70,7 @@ export class BodyReceiver {
       return;
     }
     const ends = lastOfFrame && this.ends;
-    if (ends) stream.remoteEnded = true;
+    if (ends) this.core.onRemoteEnd(stream);
     else if (piece.length === 0) return;
     if (stream.holds === 0 && !stream.delivering) this.tell(stream, piece, ends);
     else {
@@ -88,7 +88,7 @@ export class BodyReceiver {
 
   /** The peer's message ends with these; told behind what is kept. */
   onTrailers(stream: Http2Stream): void {
-    stream.remoteEnded = true;
+    this.core.onRemoteEnd(stream);
     stream.keptEnd = true;
     if (stream.holds === 0 && !stream.delivering) this.tellEnd(stream);
   }

@@ -55,6 +55,8 @@ export class Http2Core implements SenderOwner {
   readonly guard: FloodGuard;
   readonly sender: Http2Sender;
   readonly streams: Map<number, Http2Stream>;
+  /** Streams that count against the limit of whoever opens them. */
+  active: number;
   /** Set right after construction. */
   framer: Http2Framer | null;
   error: H2Error | null;
@@ -80,6 +82,7 @@ export class Http2Core implements SenderOwner {
     this.guard = new FloodGuard(options, this.counts);
     this.sender = new Http2Sender(options, this.counts, this.guard, sink, this);
     this.streams = new Map();
+    this.active = 0;
     this.framer = null;
     this.error = null;
     this.closed = false;
@@ -140,7 +143,25 @@ export class Http2Core implements SenderOwner {
 
   // === Ends of streams ===
 
+  open(stream: Http2Stream): void {
+    this.streams.set(stream.id, stream);
+    this.active++;
+    this.guard.onStream();
+  }
+
+  /** Ended on the wire, which its user may be told later. */
+  private uncount(stream: Http2Stream): void {
+    if (stream.counted) this.active--;
+    stream.counted = false;
+  }
+
+  onRemoteEnd(stream: Http2Stream): void {
+    stream.remoteEnded = true;
+    if (stream.endSent) this.uncount(stream);
+  }
+
   onLocalEnd(stream: Http2Stream): void {
+    if (stream.remoteEnded) this.uncount(stream);
     if (!stream.resetAfterEnd || stream.over) this.maybeOver(stream);
     else {
       this.drop(stream);
@@ -157,6 +178,7 @@ export class Http2Core implements SenderOwner {
   /** The stream is no more; bytes it kept count as dealt with. */
   drop(stream: Http2Stream): void {
     stream.over = true;
+    this.uncount(stream);
     this.streams.delete(stream.id);
     const kept = stream.dropBodies();
     if (kept > 0) this.giveBack(null, kept);

@@ -56,7 +56,7 @@ export class Http2Session implements H2SessionShape, FrameSink {
   }
 
   get activeStreams(): number {
-    return this.core.streams.size;
+    return this.core.active;
   }
   get maxStreams(): number {
     return this.control.maxStreams;
@@ -162,12 +162,11 @@ export class Http2Session implements H2SessionShape, FrameSink {
   ): H2Stream | null {
     const { core } = this;
     if (core.goingAway || core.error !== null || core.closed) return null;
-    if (core.streams.size >= this.control.maxStreams || core.nextId > STREAM_ID_MAX) return null;
+    if (core.active >= this.control.maxStreams || core.nextId > STREAM_ID_MAX) return null;
     const stream = new Http2Stream(core.nextId, user, core.streamWindow, this.sender.initialWindow);
     core.nextId += 2;
     stream.headRequest = method === 'HEAD';
-    core.streams.set(stream.id, stream);
-    core.guard.onStream();
+    core.open(stream);
     this.sender.requestHead(stream, method, scheme, authority, path, protocol, headers, endStream);
     return stream;
   }

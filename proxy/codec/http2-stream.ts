@@ -16,6 +16,8 @@ export class Http2Stream implements H2Stream {
   headerWireBytesReceived: number;
 
   // === Receiving ===
+  /** It counts against the limit of streams: until both messages have ended on the wire. */
+  counted: boolean;
   /** What its frame did to the connection, for `close` to tell; empty = nothing. */
   blame: string;
   /** The head of the request, or of the final response, was read. */
@@ -63,6 +65,7 @@ export class Http2Stream implements H2Stream {
     this.wireBytesReceived = 0;
     this.headerWireBytesSent = 0;
     this.headerWireBytesReceived = 0;
+    this.counted = true;
     this.blame = '';
     this.headRead = false;
     this.endTold = false;
