@@ -2,8 +2,8 @@
 
 import { configureLog, logger } from './observe/log.ts';
 import { helpText, type Options, parseArgs } from './server/args.ts';
-import { runConfigTask } from './server/config-task.ts';
-import { logOptions, ProxyServer } from './server/run.ts';
+import { type ReplyOf, runConfigTask } from './server/config-task.ts';
+import { logOptions } from './server/log-options.ts';
 import { handleSignals } from './server/signals.ts';
 import { VERSION_TEXT } from './server/version.ts';
 import { quietWarnings } from './server/warnings.ts';
@@ -34,8 +34,13 @@ async function run(options: Options): Promise<number> {
   quietWarnings((text) => logger('misc').warning(text));
   if (options.ignoredFlags.length > 0)
     logger('main').info(`flags without effect here: ${options.ignoredFlags.join(', ')}`);
-  if (options.mode === 'validate') return validate(options);
-  const server = new ProxyServer(options);
+  const loading = runConfigTask({ task: 'load', options }, 'loaded');
+  if (options.mode === 'validate') return validate(options, loading);
+  // A refusal is told when the server asks; until then nobody waits for it.
+  loading.catch(() => {});
+  // Imported here, so that the configuration is being read while the rest of the program loads.
+  const { ProxyServer } = await import('./server/run.ts');
+  const server = new ProxyServer(options, loading);
   handleSignals(server);
   await server.start();
   if (options.mode === 'init_only') await server.stop(0);
@@ -43,8 +48,8 @@ async function run(options: Options): Promise<number> {
   return 0;
 }
 
-async function validate(options: Options): Promise<number> {
-  const { warnings } = await runConfigTask({ task: 'load', options }, 'loaded');
+async function validate(options: Options, loading: Promise<ReplyOf<'loaded'>>): Promise<number> {
+  const { warnings } = await loading;
   for (const warning of warnings) logger('config').warning(warning);
   process.stdout.write(`configuration '${options.configPath}' OK\n`);
   return 0;

@@ -1,6 +1,6 @@
 // `tls.v3.CertificateValidationContext`: whom to believe.
 
-import { X509Certificate } from 'node:crypto';
+import { nodeCrypto } from '../util/builtin.ts';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { type LowerContext, lowerStringMatch } from './lower-common.ts';
@@ -166,7 +166,7 @@ function rootsOf(x5c: unknown, domain: string, path: string): string[] {
   if (!Array.isArray(x5c)) throw refuse();
   return x5c.map((der: unknown) => {
     try {
-      return new X509Certificate(Buffer.from(String(der), 'base64')).toString();
+      return new (nodeCrypto().X509Certificate)(Buffer.from(String(der), 'base64')).toString();
     } catch {
       throw refuse();
     }

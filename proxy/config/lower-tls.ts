@@ -1,8 +1,8 @@
 // TLS contexts (Envoy: extensions.transport_sockets.tls.v3) → their models. Everything that can be refused is refused
 // here: files are read and checked, keys fit their certificates, lists name what exists.
 
-import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
+import { nodeCrypto } from '../util/builtin.ts';
 import { ConfigError } from '../util/error.ts';
 import type { LowerContext } from './lower-common.ts';
 import { readDataField, readOptionalData, watchedDirectory } from './lower-data.ts';
@@ -84,7 +84,7 @@ export function lowerUpstreamTls(message: Msg, ctx: LowerContext, path: string):
 
 function withDigest<T extends TlsCommonModel>(model: T): T {
   const text = JSON.stringify(model, (key, value) => (key === 'base64' || key === 'id' ? undefined : value));
-  return { ...model, digest: createHash('sha256').update(text).digest('hex') };
+  return { ...model, digest: nodeCrypto().createHash('sha256').update(text).digest('hex') };
 }
 
 function lowerCommon(message: Msg | null, role: Role, ctx: LowerContext, path: string): TlsCommonModel {

@@ -1,9 +1,10 @@
 // Certificates, keys and roots, checked before anything uses them, in Envoy's words. No protobuf: the same checks run
 // when a configuration is lowered and when watched files were replaced.
 
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { Socket } from 'node:net';
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import type { SecureContext } from 'node:tls';
+import { nodeCrypto, nodeTls } from '../util/builtin.ts';
 import { ConfigError } from '../util/error.ts';
 import type { DataModel, TlsCertificateModel } from './model-tls.ts';
 
@@ -70,7 +71,9 @@ function keyFault(leaf: X509Certificate, pem: string, password: DataModel | null
   if (encrypted && password === null) return 'error:09000068:PEM routines:OPENSSL_internal:BAD_PASSWORD_READ';
   let key: KeyObject;
   try {
-    key = createPrivateKey(encrypted && password !== null ? { key: pem, passphrase: textOf(password) } : { key: pem });
+    key = nodeCrypto().createPrivateKey(
+      encrypted && password !== null ? { key: pem, passphrase: textOf(password) } : { key: pem },
+    );
   } catch {
     return encrypted
       ? 'error:1e000065:Cipher functions:OPENSSL_internal:BAD_DECRYPT'
@@ -93,11 +96,11 @@ function pkcs12Leaf(pkcs12: DataModel, password: DataModel | null): X509Certific
   let context: SecureContext;
   try {
     const pfx = Buffer.from(pkcs12.base64, 'base64');
-    context = createSecureContext({ pfx, passphrase: password === null ? '' : textOf(password) });
+    context = nodeTls().createSecureContext({ pfx, passphrase: password === null ? '' : textOf(password) });
   } catch {
     return null;
   }
-  const socket = new TLSSocket(new Socket(), { isServer: true, secureContext: context });
+  const socket = new (nodeTls().TLSSocket)(new Socket(), { isServer: true, secureContext: context });
   const leaf = socket.getX509Certificate();
   socket.destroy();
   return leaf ?? null;
@@ -145,7 +148,7 @@ export function certificatesOf(pem: string): readonly X509Certificate[] | null {
     /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g,
   );
   try {
-    return (blocks ?? []).map((block) => new X509Certificate(block));
+    return (blocks ?? []).map((block) => new (nodeCrypto().X509Certificate)(block));
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
 // Fingerprints of ClientHellos: JA3 and JA4, as Envoy's TLS inspector prints them.
 
-import { createHash } from 'node:crypto';
 import type { ClientHello } from '../codec/client-hello.ts';
+import { nodeCrypto } from '../util/builtin.ts';
 
 const EXT_SERVER_NAME = 0;
 const EXT_ALPN = 16;
@@ -28,7 +28,7 @@ const meaningful = (values: readonly number[]): number[] => values.filter((value
 export function ja3(hello: ClientHello): string {
   const lists = [hello.cipherSuites, hello.extensions, hello.groups].map((list) => meaningful(list).join('-'));
   const text = [hello.version, ...lists, hello.pointFormats.join('-')].join(',');
-  return createHash('md5').update(text).digest('hex');
+  return nodeCrypto().createHash('md5').update(text).digest('hex');
 }
 
 /** Transport, version, counts and first protocol; digests of suites, and of extensions with signature algorithms. */
@@ -62,4 +62,5 @@ function protocolName(protocol: string): string {
 const count = (value: number): string => String(Math.min(value, COUNT_MAX)).padStart(2, '0');
 const hex4 = (value: number): string => value.toString(16).padStart(4, '0');
 const sortedHex = (values: readonly number[]): string => values.map(hex4).sort().join(',');
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, DIGEST_DIGITS);
+const digest = (text: string): string =>
+  nodeCrypto().createHash('sha256').update(text).digest('hex').slice(0, DIGEST_DIGITS);

@@ -2,7 +2,8 @@
 //
 // Node's own text forms of names are not enough: they escape otherwise than Envoy prints, and leave names out.
 
-import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { nodeCrypto } from '../util/builtin.ts';
 import { formatIpv4, formatIpv6 } from '../util/ip.ts';
 import { type DerElement, derElement, derElements, derTime, oidText } from './der.ts';
 
@@ -154,7 +155,8 @@ export class Certificate {
 
   /** Lower-case hex SHA-1 of the DER form. */
   get fingerprint1(): string {
-    if (this.lazyFingerprint1 === '') this.lazyFingerprint1 = createHash('sha1').update(this.der).digest('hex');
+    if (this.lazyFingerprint1 === '')
+      this.lazyFingerprint1 = nodeCrypto().createHash('sha1').update(this.der).digest('hex');
     return this.lazyFingerprint1;
   }
 
@@ -166,7 +168,8 @@ export class Certificate {
 
   /** Base64 SHA-256 of the public key info. */
   get spkiHash(): string {
-    if (this.lazySpkiHash === '') this.lazySpkiHash = createHash('sha256').update(this.fields.spki).digest('base64');
+    if (this.lazySpkiHash === '')
+      this.lazySpkiHash = nodeCrypto().createHash('sha256').update(this.fields.spki).digest('base64');
     return this.lazySpkiHash;
   }
 

@@ -1,6 +1,7 @@
 // Certificate revocation lists (RFC 5280 §5), for checks that OpenSSL does not offer through Node: the leaf alone.
 
-import { type KeyObject, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { nodeCrypto } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import { DER_SEQUENCE, type DerElement, DerError, derElement, derElements, derTime, oidText } from './der.ts';
 import { pemBlocks } from './pem.ts';
@@ -62,7 +63,7 @@ export class RevocationLists {
 
 function checkList(list: RevocationList, certificate: Certificate, issuerKey: KeyObject, nowMs: number): CrlAnswer {
   const digest = DIGESTS.get(list.algorithm);
-  if (digest === undefined || !verify(digest, list.tbs, issuerKey, list.signature)) return 'bad_signature';
+  if (digest === undefined || !nodeCrypto().verify(digest, list.tbs, issuerKey, list.signature)) return 'bad_signature';
   if (list.revoked.has(certificate.serial)) return 'revoked';
   if (list.fromMs > nowMs) return 'not_yet_valid';
   return list.toMs < nowMs ? 'expired' : 'good';

@@ -1,6 +1,6 @@
 // PEM (RFC 7468): the blocks of a text.
 
-import { X509Certificate } from 'node:crypto';
+import { nodeCrypto } from '../util/builtin.ts';
 import { type Certificate, certificateOf } from './certificate.ts';
 
 /** DER of every block with this label, in order; other text and labels are passed over. */
@@ -21,6 +21,6 @@ export function pemBlocks(text: string, label: string): Buffer[] {
 export function bundleOf(pem: string): readonly Certificate[] {
   const seen = new Set<Certificate>();
   for (const label of ['CERTIFICATE', 'TRUSTED CERTIFICATE', 'X509 CERTIFICATE'])
-    for (const der of pemBlocks(pem, label)) seen.add(certificateOf(new X509Certificate(der)));
+    for (const der of pemBlocks(pem, label)) seen.add(certificateOf(new (nodeCrypto().X509Certificate)(der)));
   return [...seen];
 }

@@ -5,8 +5,9 @@
 // Rule 2: sessions are kept per server name and wanted names, of accepted hosts only, and names are checked on resumed
 //         ones again.
 
-import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
 import type { UpstreamTlsModel } from '../config/model-tls.ts';
+import { nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import {
   connectOptions,
@@ -104,7 +105,7 @@ export class UpstreamTls implements DialLayer {
     if (alpn.length > 0) options.ALPNProtocols = [...alpn];
     const session = model.maxSessionKeys > 0 ? this.takeSession(key) : undefined;
     if (session !== undefined) options.session = session.bytes;
-    const socket = connect(options);
+    const socket = nodeTls().connect(options);
     if (plain !== null) reading.attach(socket);
     prepareSocket(socket, target);
     const handshake = new ClientHandshake(this, target, socket, {

@@ -1,8 +1,8 @@
 // Contexts of OpenSSL from the model, with Envoy's defaults.
 
-import { constants, createHash } from 'node:crypto';
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 import type { TlsCertificateModel, TlsCommonModel } from '../config/model-tls.ts';
+import { nodeCrypto, nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import { bundleOf } from './pem.ts';
 import type { PeerVerifier } from './verify.ts';
@@ -56,9 +56,9 @@ export function secureContext(model: TlsCommonModel, choice: ContextChoice): Sec
     ca: verifier === null || verifier.trusted === '' ? [] : verifier.trusted,
     honorCipherOrder: choice.ownCipherOrder,
     secureOptions:
-      constants.SSL_OP_NO_RENEGOTIATION |
-      constants.SSL_OP_NO_COMPRESSION |
-      (choice.tickets ? 0 : constants.SSL_OP_NO_TICKET),
+      nodeCrypto().constants.SSL_OP_NO_RENEGOTIATION |
+      nodeCrypto().constants.SSL_OP_NO_COMPRESSION |
+      (choice.tickets ? 0 : nodeCrypto().constants.SSL_OP_NO_TICKET),
     ecdhCurve:
       choice.role === 'server'
         ? groups.join(':')
@@ -72,7 +72,7 @@ export function secureContext(model: TlsCommonModel, choice: ContextChoice): Sec
   if (choice.ticketKeys !== null) options.ticketKeys = choice.ticketKeys;
   if (choice.sessionTimeoutSeconds > 0) options.sessionTimeout = choice.sessionTimeoutSeconds;
   addCertificates(options, certificates);
-  return createSecureContext(options);
+  return nodeTls().createSecureContext(options);
 }
 
 function addCertificates(options: SecureContextOptions, certificates: readonly TlsCertificateModel[]): void {
@@ -129,7 +129,8 @@ function textOf(data: { readonly base64: string }): string {
  * old sessions worthless, also those of tickets that another worker issued.
  */
 export function sessionContextOf(model: TlsCommonModel, more: readonly string[]): string {
-  const hash = createHash('sha256')
+  const hash = nodeCrypto()
+    .createHash('sha256')
     .update(model.digest)
     .update('\0')
     .update(JSON.stringify(model.validation ?? null));

@@ -6,10 +6,10 @@
 // Rule 3: the ClientHello is read first. OpenSSL through Node ends a handshake without a common protocol, Envoy goes on
 //         without one; and with it we know the group of the handshake, which Node does not tell.
 
-import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
+import type { SecureContext, Server, TLSSocket } from 'node:tls';
 import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model-tls.ts';
+import { nodeCrypto, nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import { bundleOf } from './pem.ts';
 import { localCertificate, NO_CERTIFICATES, serverGroup, TlsConnection } from './tls-connection.ts';
@@ -111,7 +111,9 @@ export class DownstreamTls {
     const [configured] = model.sessionTicketKeys;
     // Node's keys are 48 bytes, Envoy's 80, and there is one: it is derived from the first, which encrypts.
     this.ticketKeys =
-      configured === undefined ? env.ticketKeys : createHash('sha384').update(bytesOf(configured)).digest();
+      configured === undefined
+        ? env.ticketKeys
+        : nodeCrypto().createHash('sha384').update(bytesOf(configured)).digest();
     this.names = new ServerNames(model.certificates, model.fullScanCertsOnSniMismatch);
     const [only, ...others] = model.certificates;
     this.soleCertificate =
@@ -169,7 +171,7 @@ export class DownstreamTls {
     const contextOf = (certificates: readonly TlsCertificateModel[]): SecureContext =>
       this.context(ofKeyType(certificates, ecdsa), ownOrder);
     const asks = verifier !== null || model.requireClientCertificate;
-    const server = createServer({
+    const server = nodeTls().createServer({
       allowHalfOpen: true,
       // The context is ours (below): the server's own is never used, and must not load Node's roots.
       ca: [],
@@ -230,7 +232,7 @@ export class DownstreamTls {
       if (leaf !== undefined && ocspStaple !== null) staples.set(leaf.fingerprint256, bytesOf(ocspStaple));
     }
     server.on('OCSPRequest', (der: Buffer, _issuer: Buffer, done: (error: null, staple: Buffer | null) => void) => {
-      done(null, staples.get(createHash('sha256').update(der).digest('hex')) ?? null);
+      done(null, staples.get(nodeCrypto().createHash('sha256').update(der).digest('hex')) ?? null);
     });
   }
 }

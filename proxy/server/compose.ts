@@ -2,7 +2,6 @@
 
 import { appendFile } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { getCACertificates } from 'node:tls';
 import { readClientHello } from '../codec/client-hello.ts';
 import type { Model } from '../config/model.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
@@ -20,6 +19,7 @@ import type { StatsStore } from '../observe/stats.ts';
 import { compileStringMatch } from '../router/match.ts';
 import { SharedBreakers } from '../upstream/breakers.ts';
 import { createClusterManager } from '../upstream/cluster-manager.ts';
+import { nodeTls } from '../util/builtin.ts';
 import { type Runtime, SYSTEM_RUNTIME } from '../util/runtime.ts';
 import { TimerWheel } from '../util/timer-wheel.ts';
 import { DrainState } from './drain.ts';
@@ -142,8 +142,8 @@ let roots: string | null = null;
 /** The operating system's roots; Node's own where the system has none. */
 function systemRoots(): string {
   if (roots === null) {
-    const system = getCACertificates('system');
-    roots = (system.length > 0 ? system : getCACertificates('bundled')).join('\n');
+    const system = nodeTls().getCACertificates('system');
+    roots = (system.length > 0 ? system : nodeTls().getCACertificates('bundled')).join('\n');
   }
   return roots;
 }

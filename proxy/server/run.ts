@@ -1,19 +1,20 @@
 // The running proxy as the main thread sees it: start, steady state, stop. Does nothing heavy itself.
 
-import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import type { Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
 import { addressText } from '../net/listen.ts';
 import { useOneMallocArena } from '../net/sockopt.ts';
-import { type LogOptions, logger, reopenLog, setLogFormat, setLogLevel } from '../observe/log.ts';
+import { logger, reopenLog, setLogFormat, setLogLevel } from '../observe/log.ts';
 import { StatsRegistry } from '../observe/stats-registry.ts';
 import type { DnsClusters } from '../upstream/dns.ts';
 import { SYSTEM_RUNTIME } from '../util/runtime.ts';
+import { randomBuffer } from '../util/uuid.ts';
 import type { Admin } from './admin-open.ts';
 import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';
-import { type ReplyOf, runConfigTask } from './config-task.ts';
+import type { ReplyOf } from './config-task.ts';
+import { logOptions } from './log-options.ts';
 import { giveMemoryBackWhenIdle } from './memory.ts';
 import type { ToWorker } from './messages.ts';
 import { ServerStats } from './server-stats.ts';
@@ -34,6 +35,7 @@ export class ProxyServer implements ServerView {
   /** The bootstrap as received, for `/config_dump`. */
   bootstrapJson: string;
   readonly hosts: Map<string, readonly LocalityModel[]>;
+  private readonly loading: Promise<ReplyOf<'loaded'>>;
   private modelJson: string;
   private readonly pool: WorkerPool;
   private readonly log = logger('main');
@@ -51,8 +53,10 @@ export class ProxyServer implements ServerView {
   private serverStats: ServerStats | null;
   private readonly finished: PromiseWithResolvers<void>;
 
-  constructor(options: Options) {
+  /** @param loading the configuration, which another thread may already be reading */
+  constructor(options: Options, loading: Promise<ReplyOf<'loaded'>>) {
     this.options = options;
+    this.loading = loading;
     this.startedMs = performance.now();
     this.model = null;
     this.stats = null;
@@ -80,7 +84,7 @@ export class ProxyServer implements ServerView {
         fileFlushIntervalMs: options.fileFlushIntervalMs,
         fileFlushBytes: options.fileFlushMinSizeKb * 1024,
         localAddressFamily: options.localAddressIpVersion,
-        ticketKeys: randomBytes(TICKET_KEYS_BYTES),
+        ticketKeys: randomBuffer(TICKET_KEYS_BYTES),
       },
       {
         onStats: (worker, announcement) => this.stats?.apply(worker, announcement),
@@ -202,7 +206,7 @@ export class ProxyServer implements ServerView {
   }
 
   private async load(): Promise<ReplyOf<'loaded'>> {
-    const reply = await runConfigTask({ task: 'load', options: this.options }, 'loaded');
+    const reply = await this.loading;
     for (const warning of reply.warnings) logger('config').warning(warning);
     this.loadedAt = new Date().toISOString();
     this.bootstrapJson = reply.bootstrapJson;
@@ -303,15 +307,3 @@ function loadAdmin() {
 }
 
 type AdminModules = Awaited<ReturnType<typeof loadAdmin>>;
-
-/** How every thread logs. */
-export function logOptions(options: Options): LogOptions {
-  return {
-    level: options.logLevel,
-    components: options.componentLogLevels,
-    format: options.logFormat,
-    escaped: options.logFormatEscaped,
-    json: null,
-    path: options.logPath,
-  };
-}
