@@ -151,9 +151,17 @@ export const CLUSTER_FIELDS: FieldTable = {
     ),
   ),
   'envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport': fields(
-    honoured(TEST, 'transport_socket'),
-    rejected('metadata is not passed to internal listeners yet; remove it', 'passthrough_metadata'),
+    honoured('lower-tls', 'passthrough_metadata transport_socket'),
   ),
+  'envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport.MetadataValueSource': fields(
+    honoured('lower-tls', 'kind name'),
+  ),
+  'envoy.type.metadata.v3.MetadataKind': fields(
+    honoured('lower-tls', 'cluster host'),
+    rejected('only metadata of clusters and hosts can be passed through', 'request route'),
+  ),
+  'envoy.type.metadata.v3.MetadataKind.Cluster': fields(),
+  'envoy.type.metadata.v3.MetadataKind.Host': fields(),
   'envoy.extensions.clusters.dns.v3.DnsCluster': fields(
     honoured(
       TEST,

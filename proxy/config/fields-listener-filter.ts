@@ -27,6 +27,8 @@ export const LISTENER_FILTER_FIELDS: FieldTable = {
     ),
   ),
   [`${FILTERS}http_inspector.v3.HttpInspector`]: fields(),
+  [`${FILTERS}original_dst.v3.OriginalDst`]: fields(),
+  [`${FILTERS}original_src.v3.OriginalSrc`]: fields(honoured(TEST, 'bind_port mark')),
   [PROXY_PROTOCOL]: fields(
     honoured(TEST, 'rules allow_requests_without_proxy_protocol pass_through_tlvs disallowed_versions stat_prefix'),
     honouredExcept(TEST, 'tlv_location', {

@@ -17,6 +17,8 @@ import type {
 const FILTERS = 'envoy.extensions.filters.listener.';
 const TLS_INSPECTOR = `${FILTERS}tls_inspector.v3.TlsInspector`;
 const HTTP_INSPECTOR = `${FILTERS}http_inspector.v3.HttpInspector`;
+const ORIGINAL_DST = `${FILTERS}original_dst.v3.OriginalDst`;
+const ORIGINAL_SRC = `${FILTERS}original_src.v3.OriginalSrc`;
 const PROXY_PROTOCOL = `${FILTERS}proxy_protocol.v3.ProxyProtocol`;
 
 /** Envoy's defaults. */
@@ -49,6 +51,10 @@ function lowerFilter(message: Msg, ctx: LowerContext, path: string): ListenerFil
       return { ...lowerTlsInspector(config), disabled };
     case HTTP_INSPECTOR:
       return { kind: 'http_inspector', disabled };
+    case ORIGINAL_DST:
+      return { kind: 'original_dst', disabled };
+    case ORIGINAL_SRC:
+      return { kind: 'original_src', bindPort: bool(config, 'bindPort'), mark: num(config, 'mark'), disabled };
     case PROXY_PROTOCOL:
       return { ...lowerProxyProtocol(config), disabled };
     default:

@@ -4,18 +4,26 @@ import type { ListenerFilterModel } from '../config/model-listener-filter.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { HttpInspector } from './http-inspector.ts';
 import { compilePredicate, exceptFor, type ListenerFilter } from './listener-filter.ts';
+import { OriginalDstFilter, OriginalSrcFilter } from './original-dst.ts';
 import { ProxyProtocolFilter } from './proxy-protocol.ts';
 import { TlsInspector } from './tls-inspector.ts';
 
-/** The filters in their order. */
-export function compileListenerFilters(models: readonly ListenerFilterModel[], stats: StatsStore): ListenerFilter[] {
+/**
+ * The filters in their order.
+ * @param transparent whether the listener takes connections to foreign addresses
+ */
+export function compileListenerFilters(
+  models: readonly ListenerFilterModel[],
+  stats: StatsStore,
+  transparent: boolean,
+): ListenerFilter[] {
   return models.map((model) => {
-    const filter = createFilter(model, stats);
+    const filter = createFilter(model, stats, transparent);
     return model.disabled === null ? filter : exceptFor(compilePredicate(model.disabled), filter);
   });
 }
 
-function createFilter(model: ListenerFilterModel, stats: StatsStore): ListenerFilter {
+function createFilter(model: ListenerFilterModel, stats: StatsStore, transparent: boolean): ListenerFilter {
   switch (model.kind) {
     case 'tls_inspector':
       return new TlsInspector(model, stats);
@@ -24,7 +32,8 @@ function createFilter(model: ListenerFilterModel, stats: StatsStore): ListenerFi
     case 'proxy_protocol':
       return new ProxyProtocolFilter(model, stats);
     case 'original_dst':
+      return new OriginalDstFilter(transparent);
     case 'original_src':
-      throw new Error(`${model.kind} was lowered, which nothing serves`);
+      return new OriginalSrcFilter(model.bindPort, model.mark);
   }
 }

@@ -5,7 +5,7 @@ import type { ClientHello } from '../codec/client-hello.ts';
 import type { AddressModel, JsonValue, ListenerModel, MetadataModel } from '../config/model.ts';
 import { INTERNAL_CLIENT_ADDRESS } from '../net/internal.ts';
 import { addressText } from '../net/listen.ts';
-import type { ConnectionInfo, DownstreamTlsInfo, ProxyHeaderInfo } from '../observe/stream-info.ts';
+import type { ConnectionInfo, DownstreamTlsInfo, ProxyHeaderInfo, UpstreamSource } from '../observe/stream-info.ts';
 import { joinHostPort, unmapIpv4 } from '../util/ip.ts';
 import type { MatchInput } from './chain-match.ts';
 
@@ -22,6 +22,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   /** A listener filter set the destination. */
   localAddressRestored: boolean;
   readonly directLocalAddress: string;
+  upstreamSource: UpstreamSource | null;
   /** The client: the peer of the socket, or whom a PROXY header names. */
   remoteAddress: string;
   remoteIp: string;
@@ -67,6 +68,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.localPort = local?.port ?? 0;
     this.localAddressRestored = false;
     this.directLocalAddress = this.localAddress;
+    this.upstreamSource = null;
     this.directRemoteAddress = remoteIp === '' ? internalPeer(bound) : joinHostPort(remoteIp, remotePort);
     this.remoteAddress = this.directRemoteAddress;
     this.remoteIp = remoteIp;

@@ -2,7 +2,7 @@
 // each connection to the chain's terminal filter.
 
 import { createServer, type Server, Socket } from 'node:net';
-import type { AddressModel, FilterChainModel, ListenerModel } from '../config/model.ts';
+import type { AddressModel, FilterChainModel, ListenerModel, MetadataModel } from '../config/model.ts';
 import type { DownstreamTlsModel } from '../config/model-tls.ts';
 import {
   boundAddress,
@@ -237,15 +237,18 @@ export class Listener {
     add(this.extensionSlots, stat.LISTENER_EXT_NETWORK_EXTENSION_CONFIG_MISSING, 1);
   }
 
-  /** Takes a connection from inside this process. */
-  acceptInternal(socket: Socket, address: AddressModel): void {
+  /** Takes a connection from inside this process. @param metadata what its client says of it; `null` = nothing */
+  acceptInternal(socket: Socket, address: AddressModel, metadata: MetadataModel | null): void {
     const { env, index } = this;
     if (this.isFull()) {
       socket.destroy();
       return;
     }
     env.counts.add(index, env.workerIndex, 1);
-    this.serve(socket, address);
+    const connection = this.admit(socket, address);
+    if (connection === null) return;
+    if (metadata !== null) connection.dynamicMetadata = { ...metadata };
+    this.inspect(socket, connection);
   }
 
   /** Whether a connection more is too many; counts it then. */
@@ -303,7 +306,7 @@ export class Listener {
     const { env, model } = this;
     if (model.listenerFilters.length === 0) return null;
     return {
-      filters: compileListenerFilters(model.listenerFilters, env.stats),
+      filters: compileListenerFilters(model.listenerFilters, env.stats, this.transparent),
       timeoutMs: model.listenerFiltersTimeoutMs,
       runtime: env.runtime,
       wheel: env.wheel,

@@ -34,6 +34,8 @@ export interface ConnectionInfo {
   readonly directLocalAddress?: string;
   /** `localAddress` is where the client was going before it was redirected: original destination clusters need it. */
   readonly localAddressRestored?: boolean;
+  /** Where upstream connections for it come from; `null` = as their cluster says. */
+  readonly upstreamSource?: UpstreamSource | null;
   readonly listenerMetadata?: MetadataModel;
   readonly filterChainMetadata?: MetadataModel;
   /** The client's hello, when an inspector read it. */
@@ -54,6 +56,15 @@ export interface ConnectionInfo {
   protocol?: string;
   bytesReceived?: number;
   bytesSent?: number;
+}
+
+/** A local end of upstream connections that a listener filter asked for. */
+export interface UpstreamSource {
+  readonly ip: string;
+  /** 0 = any. */
+  readonly port: number;
+  /** Of their packets; 0 = none. */
+  readonly mark: number;
 }
 
 /** What a PROXY header said beside its addresses. */

@@ -118,8 +118,8 @@ export class ProxyWorker {
   private enter(listener: Listener, bound: readonly AddressModel[]): void {
     const { address, additionalAddresses } = listener.model;
     if (address.kind === 'internal')
-      this.parts.internal.listen(address.listenerName, (socket, endpointId) =>
-        listener.acceptInternal(socket, { ...address, endpointId }),
+      this.parts.internal.listen(address.listenerName, (socket, endpointId, metadata) =>
+        listener.acceptInternal(socket, { ...address, endpointId }, metadata),
       );
     const configured = [address, ...additionalAddresses.map((additional) => additional.address)];
     for (const [i, each] of configured.entries()) this.directory.add(bound[i] ?? each, listener);

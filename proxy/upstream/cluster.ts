@@ -2,6 +2,7 @@
 
 import type { H1Options } from '../codec/http1.ts';
 import { H1_OPTIONS } from '../codec/http1.ts';
+import type { JsonObject, MetadataModel } from '../config/model.ts';
 import type { ClusterModel, DiscoveryModel, LocalityModel } from '../config/model-cluster.ts';
 import { type Dial, type DialNames, type DialTarget, NO_NAMES } from '../net/dial.ts';
 import { sourceFor } from '../net/source.ts';
@@ -32,6 +33,7 @@ import { formatAddress, Host, hostKey } from './host.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
 import { compileRequestNames } from './request-names.ts';
+import { SourcedHosts } from './sourced-hosts.ts';
 import { connectTcp } from './tcp.ts';
 import { ClusterTransports } from './transports.ts';
 import type { Cluster, PendingStream, PickContext, TcpHandler, UpstreamStreamHandler } from './upstream.ts';
@@ -81,6 +83,8 @@ export class UpstreamCluster implements Cluster {
   private readonly transports: ClusterTransports;
   /** `auto_sni` and `auto_san_validation`; `null` = requests have no say. */
   private readonly namesByRequest: ((context: PickContext) => DialNames) | null;
+  /** Hosts as clients reach them from their own addresses; `null` until one does. */
+  private sourced: SourcedHosts | null;
 
   /** @param breakerBase first cell of this cluster in the shared table */
   constructor(model: ClusterModel, env: UpstreamEnv, breakerBase: number) {
@@ -103,6 +107,7 @@ export class UpstreamCluster implements Cluster {
     this.hosts = new Map();
     this.balancer = model.discovery.kind === 'original_dst' ? this.originalDst(model.discovery) : { pick: () => null };
     this.draining = false;
+    this.sourced = null;
   }
 
   startStream(context: PickContext, handler: UpstreamStreamHandler): PendingStream | null {
@@ -157,7 +162,7 @@ export class UpstreamCluster implements Cluster {
         let host = this.hosts.get(key);
         const layer = this.transports.layerOf(endpoint.metadata, host === undefined);
         const targets = [endpoint.address, ...endpoint.additionalAddresses].map((address) =>
-          this.targetOf(address, endpoint.hostname, layer),
+          this.targetOf(address, endpoint.hostname, endpoint.metadata, layer),
         );
         if (host === undefined) host = new Host(endpoint, targets, this.model.name, this.env.stats);
         else host.update(endpoint, targets);
@@ -211,6 +216,15 @@ export class UpstreamCluster implements Cluster {
   }
 
   private pick(context: PickContext): Host | null {
+    const host = this.choose(context);
+    const source = context.info?.connection.upstreamSource ?? null;
+    if (host === null || source === null) return host;
+    const { env, model } = this;
+    this.sourced ??= new SourcedHosts(model.name, model.bind, env.wheel, (each) => this.dropPools(each));
+    return this.sourced.find(host, source);
+  }
+
+  private choose(context: PickContext): Host | null {
     let host = this.balancer.pick(context);
     if (context.avoidHost === null) return host;
     const repicks = Math.min(context.avoidHostMaxAttempts, REPICKS_MAX);
@@ -229,16 +243,22 @@ export class UpstreamCluster implements Cluster {
         const hostname = name + formatAddress(address);
         const endpoint = { ...ORIGINAL_DST_ENDPOINT, address, hostname };
         const layer = this.transports.layerOf({}, false);
-        return new Host(endpoint, [this.targetOf(address, hostname, layer)], name, null);
+        return new Host(endpoint, [this.targetOf(address, hostname, {}, layer)], name, null);
       },
       dropHost: (host) => this.dropPools(host),
     });
   }
 
-  private targetOf(address: DialTarget['address'], hostname: string, layer: DialTarget['layer']): DialTarget {
-    const { tcpKeepalive, perConnectionBufferLimitBytes } = this.model;
+  private targetOf(
+    address: DialTarget['address'],
+    hostname: string,
+    hostMetadata: MetadataModel,
+    layer: DialTarget['layer'],
+  ): DialTarget {
+    const { tcpKeepalive, perConnectionBufferLimitBytes: bufferLimitBytes } = this.model;
     const bind = address.kind === 'socket' ? sourceFor(this.model.bind, address.address) : null;
-    return { address, hostname, bind, keepalive: tcpKeepalive, bufferLimitBytes: perConnectionBufferLimitBytes, layer };
+    const metadata = address.kind === 'internal' ? passedMetadata(this.model, hostMetadata) : null;
+    return { address, hostname, bind, keepalive: tcpKeepalive, bufferLimitBytes, layer, metadata };
   }
 
   private addPool(state: PriorityState, host: Host): Http1Pool {
@@ -311,6 +331,17 @@ export class UpstreamCluster implements Cluster {
       named: new Map(),
     };
   }
+}
+
+/** What an internal listener is told of its connections from this cluster. */
+function passedMetadata(model: ClusterModel, hostMetadata: MetadataModel): MetadataModel | null {
+  if (model.transport.kind !== 'internal') return null;
+  const passed: { [namespace: string]: JsonObject } = {};
+  for (const { of, name } of model.transport.passthrough) {
+    const value = (of === 'host' ? hostMetadata : model.metadata)[name];
+    if (value !== undefined) passed[name] = value;
+  }
+  return passed;
 }
 
 // Gauges by `Limit`.

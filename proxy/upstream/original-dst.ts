@@ -132,7 +132,9 @@ export class OriginalDstBalancer implements Balancer {
     if (info === null) return null;
     const { metadataKey, headerName } = this.discovery;
     if (metadataKey !== null) {
-      const text = metadataText(info.dynamicMetadata?.[metadataKey.key], metadataKey.path);
+      const { key, path } = metadataKey;
+      const text =
+        metadataText(info.dynamicMetadata?.[key], path) ?? metadataText(info.connection.dynamicMetadata?.[key], path);
       const found = text === null ? null : this.parse(text);
       if (found !== null) return found;
     }

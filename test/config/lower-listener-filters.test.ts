@@ -48,6 +48,20 @@ t.test('defaults', async (t) => {
   ]);
 });
 
+t.test('original destination and source', async (t) => {
+  const src = `${FILTERS}original_src.v3.OriginalSrc`;
+  const filters = [
+    filter(`${FILTERS}original_dst.v3.OriginalDst`),
+    filter(src),
+    filter(src, { bind_port: true, mark: 1337 }),
+  ];
+  t.same(lower(filters).listenerFilters, [
+    { kind: 'original_dst', disabled: null },
+    { kind: 'original_src', bindPort: false, mark: 0, disabled: null },
+    { kind: 'original_src', bindPort: true, mark: 1337, disabled: null },
+  ]);
+});
+
 t.test('every field', async (t) => {
   const listener = lower(
     [

@@ -404,14 +404,20 @@ t.test('transport sockets of clusters', async (t) => {
     name: 'i',
     typed_config: {
       '@type': INTERNAL_UPSTREAM,
-      passthrough_metadata: [{ kind: { host: {} }, name: 'istio' }],
+      passthrough_metadata: [
+        { kind: { host: {} }, name: 'istio' },
+        { kind: { cluster: {} }, name: 'c' },
+      ],
       transport_socket: upstreamTls({}),
     },
   };
   t.match(cluster({ transport_socket: internal }).transport, {
     kind: 'internal',
     inner: { kind: 'tls', tls: { id: 0 } },
-    passthrough: [{ of: 'host', name: 'istio' }],
+    passthrough: [
+      { of: 'host', name: 'istio' },
+      { of: 'cluster', name: 'c' },
+    ],
   });
   const matches = [
     { name: 'tlsMode-istio', match: { tlsMode: 'istio', n: 1, b: true }, transport_socket: upstreamTls({}) },

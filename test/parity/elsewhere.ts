@@ -28,7 +28,11 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
   'an OCSP response names a time at which it ends; see lower-tls.test': [
     'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.ocsp_staple',
   ],
-  'the kernel asks for a capability; see lower-listener.test': ['envoy.config.listener.v3.Listener.transparent'],
+  'the kernel asks for a capability; see lower-listener.test and lower-listener-filters.test': [
+    'envoy.config.listener.v3.Listener.transparent',
+    'envoy.extensions.filters.listener.original_src.v3.OriginalSrc.bind_port',
+    'envoy.extensions.filters.listener.original_src.v3.OriginalSrc.mark',
+  ],
 };
 
 export const DETAILS_ELSEWHERE: Elsewhere = {

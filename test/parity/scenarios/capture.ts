@@ -3,17 +3,14 @@
 import { bootstrap, cluster, fileLog, get, http, routes, STATS, tcp, to } from '../config.ts';
 import type { Group, Ports, Scenario } from '../types.ts';
 
+const WHERE = [
+  { header: { key: 'x-local', value: '%DOWNSTREAM_LOCAL_ADDRESS%' } },
+  { header: { key: 'x-direct', value: '%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%' } },
+];
+
 /** Answers with the destination that the proxy believes in. */
 const ADDRESSES = routes([
-  {
-    name: 'where',
-    match: { prefix: '/' },
-    direct_response: { status: 200 },
-    response_headers_to_add: [
-      { header: { key: 'x-local', value: '%DOWNSTREAM_LOCAL_ADDRESS%' } },
-      { header: { key: 'x-direct', value: '%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%' } },
-    ],
-  },
+  { name: 'where', match: { prefix: '/' }, direct_response: { status: 200 }, response_headers_to_add: WHERE },
 ]);
 
 /** An ORIGINAL_DST cluster. */
@@ -65,9 +62,41 @@ const BOUND: readonly [string, object][] = [
   ['listening-option', { socket_options: [unknown('STATE_LISTENING')] }],
 ];
 
+const PROXY_PROTOCOL = {
+  name: 'envoy.filters.listener.proxy_protocol',
+  typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol' },
+};
+const ORIGINAL_DST = {
+  name: 'envoy.filters.listener.original_dst',
+  typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst' },
+};
+
+/** A listener that only gets what others hand over; it answers with its name. */
+function virtual(ports: Ports, log: string, name: string, ip: string, port: number, extra: object = {}): object {
+  const named = { name, match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: name } } };
+  return http(
+    ports,
+    log,
+    name,
+    { ...routes([named]), response_headers_to_add: WHERE },
+    {},
+    {
+      address: { socket_address: { address: ip, port_value: port } },
+      bind_to_port: false,
+      ...extra,
+    },
+  );
+}
+
+/** What a PROXY header says is a restored destination too, without any packet filter. */
+function redirected(name: string, destination: string, port: number): Scenario {
+  const header = `PROXY TCP4 10.9.9.9 ${destination} 1000 ${port}\r\n`;
+  return { name, listener: 'captured', client: [header + get('/')] };
+}
+
 export const capture: Group = {
   name: 'capture',
-  listeners: ['main', 'od', 'tcp', 'bound'],
+  listeners: ['main', 'od', 'tcp', 'bound', 'captured', 'onward'],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const any = (name: string): object => ({
@@ -97,6 +126,23 @@ export const capture: Group = {
           ]),
         ),
         tcp(ports, log, 'tcp', { cluster: 'passing' }),
+        http(
+          ports,
+          log,
+          'captured',
+          { ...ADDRESSES },
+          {},
+          {
+            ...any('captured'),
+            use_original_dst: true,
+            listener_filters: [PROXY_PROTOCOL, ORIGINAL_DST],
+          },
+        ),
+        virtual(ports, log, 'exact', '10.1.2.3', 80),
+        virtual(ports, log, 'any', '0.0.0.0', 80),
+        virtual(ports, log, 'any-v6', '::', 80),
+        virtual(ports, log, 'again', '10.1.2.3', 81, { use_original_dst: true, listener_filters: [ORIGINAL_DST] }),
+        { ...tcp(ports, log, 'onward', { cluster: 'onward' }), listener_filters: [PROXY_PROTOCOL] },
         http(ports, log, 'bound', routes(BOUND.map(([name]) => to(`/${name}/`, name))), {
           access_log: [fileLog(log, { local: '%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%' })],
         }),
@@ -104,6 +150,7 @@ export const capture: Group = {
       [
         ...BOUND.map(([name, config]) => bound(ports, name, config)),
         captured('passing', null),
+        captured('onward', { upstream_port_override: ports['a'] }),
         captured('by-header', { use_http_header: true }),
         captured('by-name', { use_http_header: true, http_header_name: 'X-Dst' }),
         captured('by-port', { use_http_header: true, upstream_port_override: ports['a'] }),
@@ -125,6 +172,20 @@ export const capture: Group = {
     at('no header', '/none'),
     at('host that refuses', '/refused'),
     { name: 'TCP without a destination', listener: 'tcp', client: [], answers: 0 },
+    redirected('to the listener of the address', '10.1.2.3', 80),
+    redirected('to the listener of any address', '10.1.2.4', 80),
+    redirected('nobody has that port', '10.1.2.3', 9),
+    redirected('handed over once', '10.1.2.3', 81),
+    {
+      name: 'to the listener of any address, IPv6',
+      listener: 'captured',
+      client: [`PROXY TCP6 fd00::1 fd00::2 1000 80\r\n${get('/')}`],
+    },
+    {
+      name: 'on to the destination',
+      listener: 'onward',
+      client: [`PROXY TCP4 10.9.9.9 127.0.0.1 1000 80\r\n${get('/')}`],
+    },
     ...BOUND.map(([name]): Scenario => ({ name: `bound: ${name}`, listener: 'bound', client: [get(`/${name}/`)] })),
   ],
 };
