@@ -77,8 +77,10 @@ export class ClusterTransports {
           for (const [name, ends] of certificateEnds(model.tls)) counts.certificateEnds(name, ends);
         return new UpstreamTls(model.tls, { tls: env.tls, counts, onRefused: (target, why) => this.warn(target, why) });
       }
-      case 'proxy_protocol':
+      // What it passes on is the target's: see `DialTarget.metadata`.
       case 'internal':
+        return this.compile(model.inner);
+      case 'proxy_protocol':
         throw new Error(`${model.kind} transport sockets are refused when a configuration is lowered`);
     }
   }
