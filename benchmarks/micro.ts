@@ -17,7 +17,7 @@ import { type ConnectionInfo, StreamInfo } from '../proxy/observe/stream-info.ts
 import { compileRouteTable } from '../proxy/router/route-table.ts';
 import type { Host } from '../proxy/upstream/host.ts';
 import { buildPicker } from '../proxy/upstream/picker.ts';
-import type { ClusterManager } from '../proxy/upstream/upstream.ts';
+import type { ClusterManager, ClusterRef } from '../proxy/upstream/upstream.ts';
 import { SYSTEM_RUNTIME } from '../proxy/util/runtime.ts';
 import { ANY, HOME, type Input, type Match } from '../test/fixtures/chain-table.ts';
 import { hello } from '../test/fixtures/hello.ts';
@@ -27,7 +27,8 @@ import { measure, ROUND_US, ROUNDS, row, sink } from './measure.ts';
 import { http2Codec } from './micro-http2.ts';
 
 const SIZES = [10, 1_000, 10_000];
-const clusters: ClusterManager = { ref: (name) => ({ name, current: null }) };
+const absent = (name: string): ClusterRef => ({ name, current: null });
+const clusters: ClusterManager = { ref: absent, find: absent };
 const connection = { tls: null } as unknown as ConnectionInfo;
 
 function request(host: string, path: string): StreamInfo {

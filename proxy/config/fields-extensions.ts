@@ -28,6 +28,11 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   // Network filters
   ['envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', USED],
   ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', USED],
+  ['envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit', USED],
+  ['envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit', USED],
+  ['envoy.extensions.filters.network.sni_cluster.v3.SniCluster', USED],
+  ['envoy.extensions.filters.network.echo.v3.Echo', USED],
+  ['envoy.extensions.filters.network.direct_response.v3.Config', USED],
   ['envoy.tcp.metadataexchange.config.MetadataExchange', leftOut('TCP peer metadata is not exchanged')],
   // HTTP filters, and their configuration per route
   ['envoy.extensions.filters.http.router.v3.Router', USED],

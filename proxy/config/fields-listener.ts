@@ -5,6 +5,7 @@ import { type FieldTable, fields, harmless, honoured, rejected, warned } from '.
 
 const TEST = 'lower-listener';
 const LOG = 'lower-access-log';
+const FILTERS = 'lower-network-filter';
 const LISTENER = 'listener.v3 listener.proto';
 
 export const LISTENER_FIELDS: FieldTable = {
@@ -68,6 +69,7 @@ export const LISTENER_FIELDS: FieldTable = {
       TEST,
       'stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts max_downstream_connection_duration',
     ),
+    honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected access_log_options'),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
     harmless('it feeds consistent hashing, and such clusters are refused', 'tcp_proxy.proto', 'hash_policy'),
     harmless(
@@ -84,18 +86,29 @@ export const LISTENER_FIELDS: FieldTable = {
       'connections live for exactly max_downstream_connection_duration',
       'max_downstream_connection_duration_jitter_percentage',
     ),
-    warned(
-      'a connection is logged once, when it ends',
-      'access_log_flush_interval flush_access_log_on_connected access_log_options',
-    ),
     warned('connections are not closed while draining', 'check_drain_close'),
   ),
 
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions': fields(
+    honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected flush_access_log_on_start'),
+  ),
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster': fields(honoured(TEST, 'clusters')),
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight': fields(
     honoured(TEST, 'name weight'),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
   ),
+
+  'envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit': fields(
+    honoured(FILTERS, 'stat_prefix max_connections delay runtime_enabled'),
+  ),
+  'envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit': fields(
+    honoured(FILTERS, 'stat_prefix token_bucket runtime_enabled share_key'),
+  ),
+  'envoy.type.v3.TokenBucket': fields(honoured(FILTERS, 'max_tokens tokens_per_fill fill_interval')),
+  'envoy.config.core.v3.RuntimeFeatureFlag': fields(honoured(FILTERS, 'default_value runtime_key')),
+  'envoy.extensions.filters.network.sni_cluster.v3.SniCluster': fields(),
+  'envoy.extensions.filters.network.echo.v3.Echo': fields(),
+  'envoy.extensions.filters.network.direct_response.v3.Config': fields(honoured(FILTERS, 'response')),
 
   'envoy.config.accesslog.v3.AccessLog': fields(honoured(LOG, 'name filter typed_config')),
   'envoy.config.accesslog.v3.AccessLogFilter': fields(

@@ -17,6 +17,7 @@ import { wholeMs } from './lower-duration.ts';
 import { lowerHttpConnectionManager } from './lower-hcm.ts';
 import { checkListenAddress, lowerListenAddress } from './lower-listen-address.ts';
 import { lowerListenerFilters } from './lower-listener-filters.ts';
+import { smallFilter } from './lower-network-filter.ts';
 import { lowerTcpProxy } from './lower-tcp-proxy.ts';
 import { lowerDownstreamTransport } from './lower-transport.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
@@ -45,6 +46,9 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     address,
     additionalAddresses: lowerAdditionalAddresses(message, path),
     statPrefix: str(message, 'statPrefix'),
+    gates:
+      countGates(chains.filterChains) +
+      countGates(chains.defaultFilterChain === null ? [] : [chains.defaultFilterChain]),
     ...chains,
     ...lowerSocket(message, address),
     maxConnections: connectionLimit(str(message, 'name') || addressName, ctx),
@@ -60,6 +64,10 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     accessLogs: lowerAccessLogs(list(message, 'accessLog'), ctx, `${path}.access_log`),
     metadata: lowerMetadata(sub(message, 'metadata')),
   };
+}
+
+function countGates(chains: readonly FilterChainModel[]): number {
+  return chains.reduce((sum, { filters }) => sum + Math.max(0, filters.length - 1), 0);
 }
 
 /** The limit of one listener is a runtime key. */
@@ -164,7 +172,9 @@ function lowerNetworkFilter(message: Msg, last: boolean, ctx: LowerContext, path
   if (any === null) throw missingImplementation(name, '', path);
   const at = `${path}.typed_config`;
   const config = unpackAny(any, at).message;
-  const terminal = config.$typeName === HTTP_CONNECTION_MANAGER || config.$typeName === TCP_PROXY;
+  const small = smallFilter(config.$typeName);
+  const terminal =
+    config.$typeName === HTTP_CONNECTION_MANAGER || config.$typeName === TCP_PROXY || small?.terminal === true;
   if (terminal !== last) {
     const which = `${terminal ? 'terminal' : 'non-terminal'} filter named ${name} of type ${factoryName(config.$typeName)}`;
     const what = terminal ? 'must be the last filter' : 'is the last filter';
@@ -176,6 +186,7 @@ function lowerNetworkFilter(message: Msg, last: boolean, ctx: LowerContext, path
     case TCP_PROXY:
       return { kind: 'tcp_proxy', config: lowerTcpProxy(config, ctx, at) };
     default:
+      if (small !== null) return small.lower(config, ctx, at);
       if (isLeftOut(config.$typeName, ctx.options.skipTypes)) return null;
       throw missingImplementation(name, config.$typeName, path);
   }

@@ -4,7 +4,7 @@ import { ConfigError } from '../util/error.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
 import type { LowerContext } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
-import { list, type Msg, num, oneof, str } from './message.ts';
+import { bool, list, type Msg, num, oneof, str, sub } from './message.ts';
 import type { TcpProxyModel } from './model.ts';
 
 /** Envoy's default, one hour in ms. */
@@ -17,7 +17,22 @@ export function lowerTcpProxy(message: Msg, ctx: LowerContext, path: string): Tc
     idleTimeoutMs: wholeMs(message, 'idleTimeout', IDLE_TIMEOUT_MS, path),
     maxConnectAttempts: num(message, 'maxConnectAttempts', 1),
     maxDownstreamConnectionDurationMs: wholeMs(message, 'maxDownstreamConnectionDuration', 0, path),
+    ...lowerLogging(message, path),
     accessLogs: lowerAccessLogs(list(message, 'accessLog'), ctx, `${path}.access_log`),
+  };
+}
+
+/** `access_log_options` wins over the older fields. */
+function lowerLogging(
+  message: Msg,
+  path: string,
+): Pick<TcpProxyModel, 'accessLogFlushIntervalMs' | 'flushAccessLogOnStart' | 'flushAccessLogOnConnected'> {
+  const options = sub(message, 'accessLogOptions');
+  const [from, at] = options === null ? [message, path] : [options, `${path}.access_log_options`];
+  return {
+    accessLogFlushIntervalMs: wholeMs(from, 'accessLogFlushInterval', 0, at),
+    flushAccessLogOnStart: options !== null && bool(options, 'flushAccessLogOnStart'),
+    flushAccessLogOnConnected: bool(from, 'flushAccessLogOnConnected'),
   };
 }
 

@@ -99,6 +99,8 @@ export interface ListenerModel {
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnListenerFiltersTimeout: boolean;
   readonly maxConnectionsPerSocketEvent: number;
+  /** Filters of all chains that are not terminal: what they share is numbered. */
+  readonly gates: number;
   readonly filterChains: readonly FilterChainModel[];
   readonly defaultFilterChain: FilterChainModel | null;
   readonly accessLogs: readonly AccessLogModel[];
@@ -133,7 +135,39 @@ export interface FilterChainModel {
 
 export type NetworkFilterModel =
   | { readonly kind: 'http_connection_manager'; readonly config: HttpConnectionManagerModel }
-  | { readonly kind: 'tcp_proxy'; readonly config: TcpProxyModel };
+  | { readonly kind: 'tcp_proxy'; readonly config: TcpProxyModel }
+  | { readonly kind: 'echo' }
+  /** `body` is a latin1 image. */
+  | { readonly kind: 'direct_response'; readonly body: string }
+  // Not terminal: they let a connection pass or not.
+  | { readonly kind: 'connection_limit'; readonly config: ConnectionLimitModel }
+  | { readonly kind: 'local_ratelimit'; readonly config: LocalRateLimitModel }
+  | { readonly kind: 'sni_cluster' };
+
+/** `RuntimeFeatureFlag`. */
+export interface RuntimeFlagModel {
+  readonly defaultValue: boolean;
+  /** Empty = not runtime-controlled. */
+  readonly runtimeKey: string;
+}
+
+export interface ConnectionLimitModel {
+  readonly statPrefix: string;
+  readonly maxConnections: number;
+  /** How long a refused connection is kept before it is closed. */
+  readonly delayMs: number;
+  readonly enabled: RuntimeFlagModel;
+}
+
+export interface LocalRateLimitModel {
+  readonly statPrefix: string;
+  readonly maxTokens: number;
+  readonly tokensPerFill: number;
+  readonly fillIntervalMs: number;
+  /** Filters with the same key share a bucket; empty = its own. */
+  readonly shareKey: string;
+  readonly enabled: RuntimeFlagModel;
+}
 
 export interface TcpProxyModel {
   readonly statPrefix: string;
@@ -143,6 +177,12 @@ export interface TcpProxyModel {
   readonly idleTimeoutMs: number;
   readonly maxConnectAttempts: number;
   readonly maxDownstreamConnectionDurationMs: number;
+  /** A record each so many ms while a connection lives; 0 = none. */
+  readonly accessLogFlushIntervalMs: number;
+  /** A record when the connection is there. */
+  readonly flushAccessLogOnStart: boolean;
+  /** A record when the upstream is connected. */
+  readonly flushAccessLogOnConnected: boolean;
   readonly accessLogs: readonly AccessLogModel[];
 }
 

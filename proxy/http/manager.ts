@@ -11,6 +11,9 @@ import type { HttpFilter } from '../filter/filter.ts';
 import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
+  HTTP_DOWNSTREAM_CX_DESTROY,
+  HTTP_DOWNSTREAM_CX_DESTROY_LOCAL,
+  HTTP_DOWNSTREAM_CX_TOTAL,
   HTTP_DOWNSTREAM_RQ_1XX,
   HTTP_DOWNSTREAM_RQ_2XX,
   HTTP_DOWNSTREAM_RQ_ACTIVE,
@@ -147,6 +150,14 @@ export class HttpManager {
       onClosed();
     });
     this.connections.add(connection);
+  }
+
+  /** A connection that was closed before it came here; Envoy's manager has counted it by then. */
+  refused(info: ConnectionInfo): undefined {
+    this.count(HTTP_DOWNSTREAM_CX_TOTAL);
+    this.count(HTTP_DOWNSTREAM_CX_DESTROY);
+    this.count(HTTP_DOWNSTREAM_CX_DESTROY_LOCAL);
+    this.cxLength.record(Math.floor(this.runtime.nowMs() - info.startedMs));
   }
 
   /** Chooses the protocol by what the peer sends first. */

@@ -36,6 +36,8 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   transportFailureReason: string;
   detectedCloseType: string;
   localCloseReason: string;
+  tcpCluster: string;
+  closeDetails: string;
   protocol: string;
   bytesReceived: number;
   bytesSent: number;
@@ -81,6 +83,8 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.transportFailureReason = '';
     this.detectedCloseType = 'Normal';
     this.localCloseReason = '';
+    this.tcpCluster = '';
+    this.closeDetails = '';
     this.protocol = '';
     this.bytesReceived = 0;
     this.bytesSent = 0;

@@ -31,6 +31,8 @@ import { AcceptedConnection } from './connection.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { add } from './count.ts';
 import type { ListenerDirectory } from './directory.ts';
+import { GatedFilter } from './gate.ts';
+import { compileGate, type GateEnv } from './limits.ts';
 import { closingFilter, type FilterFactory, type NetworkFilter } from './network-filter.ts';
 import { isTransparent, restoreDestination } from './original-dst.ts';
 import { type SniffEnd, Sniffer, type SniffPlan } from './sniffer.ts';
@@ -50,6 +52,7 @@ export interface ListenerEnv {
   /** Process-wide limit on downstream connections; 0 = none. */
   readonly connectionsMax: number;
   readonly createFilter: FilterFactory;
+  readonly gates: GateEnv;
   readonly tls: TlsEnv;
   /** The worker's listeners by address: where redirected connections go. */
   readonly directory: ListenerDirectory<Listener>;
@@ -216,7 +219,10 @@ export class Listener {
       bufferLimitBytes: this.model.perConnectionBufferLimitBytes,
     });
     const { transport } = model;
-    return { model, filter: transport.kind === 'raw' ? filter : this.secure(transport.tls, filter, model, prefix) };
+    const secured = transport.kind === 'raw' ? filter : this.secure(transport.tls, filter, model, prefix);
+    // As in Envoy, gates decide before the handshake.
+    const gates = model.filters.slice(0, -1).map((gate) => compileGate(gate, this.env.gates));
+    return { model, filter: gates.length === 0 ? secured : new GatedFilter(gates, secured, this.env.runtime) };
   }
 
   private secure(tls: DownstreamTlsModel, filter: NetworkFilter, chain: FilterChainModel, prefix: string): TlsFilter {
@@ -409,6 +415,7 @@ export class Listener {
     record.dynamicMetadata = connection.dynamicMetadata;
     record.endMs = endMs;
     record.protocol = connection.protocol;
+    record.details = connection.closeDetails;
     record.requestBodyBytes = connection.bytesReceived;
     record.responseBodyBytes = connection.bytesSent;
     record.downstreamWireBytesReceived = connection.bytesReceived;

@@ -13,6 +13,12 @@ export interface NetworkFilter {
    * @param onClosed called once when the connection is gone, with the connection's own record if the filter keeps one
    */
   accept(socket: Socket, connection: ConnectionInfo, onClosed: (record?: StreamInfo) => void): void;
+  /**
+   * Keeps account of a connection that a filter before this one has closed.
+   * @param flags response flags of its record
+   * @returns the connection's own record if the filter keeps one
+   */
+  refused(connection: ConnectionInfo, flags: number): StreamInfo | undefined;
   /** No new work: idle connections are closed, busy ones when their present work is done. */
   drain(): void;
   /** Closes every connection at once. */
@@ -41,6 +47,7 @@ export function closingFilter(count: () => void): NetworkFilter {
       socket.on('close', () => onClosed());
       closeUnread(socket);
     },
+    refused: () => undefined,
     drain: () => {},
     closeAll: () => {},
   };

@@ -31,6 +31,17 @@ import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
 import { add } from './count.ts';
 import type { NetworkFilter } from './network-filter.ts';
 
+/** Writes a record of a connection; `null` = this kind of record is not kept. */
+type Log = ((info: StreamInfo) => void) | null;
+
+/** The records of a connection, by when they are written. */
+export interface TcpLogs {
+  readonly end: Log;
+  readonly start: Log;
+  readonly connected: Log;
+  readonly periodic: Log;
+}
+
 /** What a TCP proxy needs of its worker. */
 export interface TcpProxyEnv {
   readonly stats: StatsStore;
@@ -53,23 +64,25 @@ export class TcpProxy implements NetworkFilter {
   private readonly clusters: readonly { readonly ref: ClusterRef; readonly weight: number }[];
   private readonly totalWeight: number;
   readonly stats: Float64Array;
-  readonly log: ((info: StreamInfo) => void) | null;
+  readonly logs: TcpLogs;
   private readonly sessions: Set<TcpSession>;
   private readonly flushes: Set<UpstreamFlush>;
 
-  constructor(model: TcpProxyModel, env: TcpProxyEnv, log: ((info: StreamInfo) => void) | null) {
+  constructor(model: TcpProxyModel, env: TcpProxyEnv, logs: TcpLogs) {
     this.model = model;
     this.env = env;
     this.clusters = model.clusters.map(({ name, weight }) => ({ ref: env.clusters.ref(name), weight }));
     this.totalWeight = model.clusters.reduce((sum, { weight }) => sum + weight, 0);
     this.stats = env.stats.block(stat.TCP_PROXY, `tcp.${model.statPrefix}.`);
-    this.log = log;
+    this.logs = logs;
     this.sessions = new Set();
     this.flushes = new Set();
   }
 
-  /** The cluster of one connection, drawn by weight. */
-  pickCluster(): ClusterRef {
+  /** The cluster of one connection: what a filter said, or drawn by weight. */
+  pickCluster(connection: ConnectionInfo): ClusterRef {
+    if (connection.tcpCluster !== undefined && connection.tcpCluster !== '')
+      return this.env.clusters.find(connection.tcpCluster);
     const [first] = this.clusters;
     if (first === undefined) throw new Error('a TCP proxy without clusters was lowered');
     if (this.clusters.length === 1) return first.ref;
@@ -92,6 +105,17 @@ export class TcpProxy implements NetworkFilter {
     });
     this.sessions.add(session);
     session.start();
+  }
+
+  refused(connection: ConnectionInfo, flags: number): StreamInfo {
+    const { runtime } = this.env;
+    add(this.stats, stat.TCP_DOWNSTREAM_CX_TOTAL, 1);
+    const info = new StreamInfo(connection, Date.now(), connection.startedMs);
+    info.remoteAddress = connection.directRemoteAddress;
+    info.flags |= flags;
+    info.endMs = runtime.nowMs();
+    if (this.logs.end !== null) this.logs.end(info);
+    return info;
   }
 
   /** Sends what is buffered for an upstream, whose client is gone, and closes it. */
@@ -121,6 +145,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   private readonly downstream: Transport;
   private readonly onOver: (record: StreamInfo) => void;
   private readonly maxDuration: Deadline | null;
+  private readonly logTimer: Deadline | null;
   private readonly idle: WheelTimer | null;
   private readonly target: ClusterRef;
   private cluster: Cluster | null;
@@ -148,8 +173,9 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.onOver = onOver;
     this.maxDuration =
       maxDownstreamConnectionDurationMs > 0 ? new Deadline(runtime, wheel, () => this.onMaxDuration()) : null;
+    this.logTimer = proxy.logs.periodic === null ? null : new Deadline(runtime, wheel, () => this.onLogTimer());
     this.idle = idleTimeoutMs > 0 ? wheel.timer(() => this.onIdle()) : null;
-    this.target = proxy.pickCluster();
+    this.target = proxy.pickCluster(connection);
     this.cluster = null;
     this.pending = null;
     this.upstream = null;
@@ -167,6 +193,8 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     add(proxy.stats, stat.TCP_DOWNSTREAM_CX_TOTAL, 1);
     this.downstream.hold();
     this.maxDuration?.arm(proxy.model.maxDownstreamConnectionDurationMs);
+    this.logTimer?.arm(proxy.model.accessLogFlushIntervalMs);
+    if (proxy.logs.start !== null) proxy.logs.start(this.info);
     this.connectUpstream();
   }
 
@@ -247,6 +275,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     info.upstreamLocalAddress = transport.localAddress;
     info.upstreamRemoteAddress = lease.remoteAddress;
     this.idle?.start(this.proxy.model.idleTimeoutMs);
+    if (this.proxy.logs.connected !== null) this.proxy.logs.connected(info);
     this.downstream.release();
   }
 
@@ -353,6 +382,23 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.closeLocally('max_connection_duration_reached');
   }
 
+  private onLogTimer(): void {
+    const { proxy } = this;
+    if (proxy.logs.periodic === null) return;
+    this.measure();
+    proxy.logs.periodic(this.info);
+    this.logTimer?.arm(proxy.model.accessLogFlushIntervalMs);
+  }
+
+  /** Bytes on the wire, for a record. */
+  private measure(): void {
+    const { info } = this;
+    info.downstreamWireBytesReceived = info.requestBodyBytes;
+    info.downstreamWireBytesSent = info.responseBodyBytes;
+    info.upstreamWireBytesSent = info.requestBodyBytes;
+    info.upstreamWireBytesReceived = info.responseBodyBytes;
+  }
+
   private countUpstreamFlow(index: number): void {
     if (this.cluster !== null) add(this.cluster.stats, index, 1);
   }
@@ -362,6 +408,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     if (this.over) return;
     this.over = true;
     this.maxDuration?.cancel();
+    this.logTimer?.cancel();
     this.idle?.cancel();
     this.pending?.cancel();
     this.pending = null;
@@ -369,12 +416,9 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     if (this.upstream !== null) this.upstream.handler = IGNORE;
     const { info, proxy } = this;
     info.endMs = proxy.env.runtime.nowMs();
-    info.downstreamWireBytesReceived = info.requestBodyBytes;
-    info.downstreamWireBytesSent = info.responseBodyBytes;
-    info.upstreamWireBytesSent = info.requestBodyBytes;
-    info.upstreamWireBytesReceived = info.responseBodyBytes;
+    this.measure();
     this.onOver(info);
-    if (proxy.log !== null) proxy.log(info);
+    if (proxy.logs.end !== null) proxy.logs.end(info);
   }
 }
 

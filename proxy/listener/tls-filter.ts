@@ -65,6 +65,10 @@ export class TlsFilter implements NetworkFilter {
     pending.start(this.tls, socket);
   }
 
+  refused(connection: ConnectionInfo, flags: number): StreamInfo | undefined {
+    return this.inner.refused(connection, flags);
+  }
+
   drain(): void {
     this.inner.drain();
   }

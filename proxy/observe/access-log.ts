@@ -14,6 +14,9 @@ export type AccessLogType =
   | 'DownstreamStart'
   | 'DownstreamPeriodic'
   | 'DownstreamEnd'
+  | 'TcpConnectionStart'
+  | 'TcpUpstreamConnected'
+  | 'TcpPeriodic'
   | 'TcpConnectionEnd'
   | 'UpstreamEnd'
   | 'NotSet';

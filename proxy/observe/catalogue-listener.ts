@@ -100,3 +100,21 @@ export const TCP_PROXY = catalogue('tcp_proxy', [
   [TCP_UPSTREAM_FLUSH_ACTIVE, 'g', 'upstream_flush_active'],
   [TCP_UPSTREAM_FLUSH_TOTAL, 'c', 'upstream_flush_total'],
 ]);
+
+// === connection_limit.<stat_prefix>. ===
+
+export const CONNECTION_LIMIT_ACTIVE_CONNECTIONS = 0;
+export const CONNECTION_LIMIT_LIMITED_CONNECTIONS = 1;
+
+/** Connection limit filter. */
+export const CONNECTION_LIMIT = catalogue('connection_limit', [
+  [CONNECTION_LIMIT_ACTIVE_CONNECTIONS, 'g', 'active_connections'],
+  [CONNECTION_LIMIT_LIMITED_CONNECTIONS, 'c', 'limited_connections'],
+]);
+
+// === local_rate_limit.<stat_prefix>. ===
+
+export const LOCAL_RATE_LIMIT_RATE_LIMITED = 0;
+
+/** Local rate limit filter of connections. */
+export const LOCAL_RATE_LIMIT = catalogue('local_rate_limit', [[LOCAL_RATE_LIMIT_RATE_LIMITED, 'c', 'rate_limited']]);

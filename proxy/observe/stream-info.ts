@@ -52,6 +52,10 @@ export interface ConnectionInfo {
   /** `%DOWNSTREAM_DETECTED_CLOSE_TYPE%`: `Normal`, `LocalReset` or `RemoteReset`. */
   detectedCloseType?: string;
   localCloseReason?: string;
+  /** `%RESPONSE_CODE_DETAILS%` of a connection whose filter keeps no record. */
+  closeDetails?: string;
+  /** Set by a filter: the cluster that the TCP proxy uses instead of its own. */
+  tcpCluster?: string;
   /** What a filter that keeps no record of its own says of the connection when it ends; bytes on the wire. */
   protocol?: string;
   bytesReceived?: number;

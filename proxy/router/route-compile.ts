@@ -12,7 +12,7 @@ import type {
   VirtualHostModel,
 } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { ClusterManager } from '../upstream/upstream.ts';
+import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { compileHeaderMatch, type RuntimeValue } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry } from './retry.ts';
@@ -133,7 +133,7 @@ function compileTarget(action: RouteActionModel, model: RouteModel, scope: Route
   const { cluster } = action;
   switch (cluster.kind) {
     case 'cluster': {
-      const target = makeTarget(cluster.name, [model.headers], '', scope);
+      const target = makeTarget(scope.clusters.ref(cluster.name), [model.headers], '', scope);
       return () => target;
     }
     case 'cluster_header':
@@ -144,14 +144,14 @@ function compileTarget(action: RouteActionModel, model: RouteModel, scope: Route
 }
 
 function makeTarget(
-  name: string,
+  cluster: ClusterRef,
   levels: readonly HeaderMutationsModel[],
   hostRewriteLiteral: string,
   scope: RouteScope,
   filtersOff: ReadonlySet<string> = NO_FILTERS,
 ): CompiledTarget {
   return {
-    cluster: scope.clusters.ref(name),
+    cluster,
     mutateRequest: requestMutations(levels, scope),
     mutateResponse: responseMutations(levels, scope),
     hostRewriteLiteral,
@@ -172,8 +172,8 @@ function compileHeaderTarget(
     if (name === null || name === '') return null;
     let target = known.get(name);
     if (target === undefined) {
-      target = makeTarget(name, levels, hostRewriteLiteral, scope, filtersOff);
-      if (known.size < HEADER_TARGETS_MAX) known.set(name, target);
+      target = makeTarget(scope.clusters.find(name), levels, hostRewriteLiteral, scope, filtersOff);
+      if (target.cluster.current !== null && known.size < HEADER_TARGETS_MAX) known.set(name, target);
     }
     return target;
   };
@@ -193,7 +193,7 @@ function compileWeighted(
     const target =
       cluster.clusterHeader !== ''
         ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope, off)
-        : constant(makeTarget(cluster.name, levels, cluster.hostRewriteLiteral, scope, off));
+        : constant(makeTarget(scope.clusters.ref(cluster.name), levels, cluster.hostRewriteLiteral, scope, off));
     const given = runtimeKeyPrefix === '' ? null : scope.runtimeValue(`${runtimeKeyPrefix}.${cluster.name}`);
     return { weight: typeof given === 'number' ? given : cluster.weight, target };
   });

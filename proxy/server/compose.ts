@@ -3,12 +3,15 @@
 import { appendFile } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { readClientHello } from '../codec/client-hello.ts';
-import type { Model } from '../config/model.ts';
+import type { Model, TcpProxyModel } from '../config/model.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
 import { HttpManager } from '../http/manager.ts';
+import { DirectFilter } from '../listener/direct.ts';
+import type { GateEnv } from '../listener/limits.ts';
 import type { FilterFactory } from '../listener/network-filter.ts';
-import { TcpProxy } from '../listener/tcp-proxy.ts';
+import { SharedGates } from '../listener/shared-gates.ts';
+import { type TcpLogs, TcpProxy } from '../listener/tcp-proxy.ts';
 import { dialWith } from '../net/dial.ts';
 import { InternalNetwork } from '../net/internal.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
@@ -34,6 +37,7 @@ export interface Composition {
   readonly createFilter: FilterFactory;
   /** Where internal listeners are reached. */
   readonly internal: InternalNetwork;
+  readonly gates: GateEnv;
   readonly tls: TlsEnv;
   /** Logs of a listener; `null` when it has none. */
   accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
@@ -49,7 +53,7 @@ export interface Composition {
 export function compose(
   init: WorkerInit,
   model: Model,
-  { breakers, pipeLocks }: Pick<StartMessage, 'breakers' | 'pipeLocks'>,
+  { breakers, gates, pipeLocks }: Pick<StartMessage, 'breakers' | 'gates' | 'pipeLocks'>,
   stats: StatsStore,
 ): Composition {
   const runtime = SYSTEM_RUNTIME;
@@ -93,6 +97,11 @@ export function compose(
     drain,
     internal,
     tls,
+    gates: {
+      stats,
+      shared: new SharedGates(gates, init.workers, init.index),
+      runtimeValue: (key) => model.runtime[key] ?? null,
+    },
     createFilter: (filter, place) => {
       switch (filter.kind) {
         case 'http_connection_manager':
@@ -102,11 +111,13 @@ export function compose(
             perConnectionBufferLimitBytes: place.bufferLimitBytes,
           });
         case 'tcp_proxy':
-          return new TcpProxy(
-            filter.config,
-            { stats, runtime, wheel, clusters },
-            accessLogger(filter.config.accessLogs, 'TcpConnectionEnd'),
-          );
+          return new TcpProxy(filter.config, { stats, runtime, wheel, clusters }, tcpLogs(filter.config, accessLogger));
+        case 'echo':
+          return new DirectFilter(null);
+        case 'direct_response':
+          return new DirectFilter(Buffer.from(filter.body, 'latin1'));
+        default:
+          throw new Error(`${filter.kind} is not terminal and last`);
       }
     },
     accessLog: (models) => accessLogger(models, 'NotSet'),
@@ -123,6 +134,19 @@ export function compose(
       clusters.close();
       return files.close();
     },
+  };
+}
+
+function tcpLogs(
+  model: TcpProxyModel,
+  logger: (models: readonly AccessLogModel[], type: AccessLogType) => AccessLogger | null,
+): TcpLogs {
+  const { accessLogs, accessLogFlushIntervalMs } = model;
+  return {
+    end: logger(accessLogs, 'TcpConnectionEnd'),
+    start: model.flushAccessLogOnStart ? logger(accessLogs, 'TcpConnectionStart') : null,
+    connected: model.flushAccessLogOnConnected ? logger(accessLogs, 'TcpUpstreamConnected') : null,
+    periodic: accessLogFlushIntervalMs > 0 ? logger(accessLogs, 'TcpPeriodic') : null,
   };
 }
 

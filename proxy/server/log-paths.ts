@@ -13,8 +13,9 @@ export function checkLogPaths(model: Model): void {
   if (model.admin !== null) add(model.admin.accessLogs);
   for (const listener of model.listeners) {
     add(listener.accessLogs);
-    const chains = listener.filterChains.flatMap((chain) => chain.filters);
-    for (const { config } of [...chains, ...(listener.defaultFilterChain?.filters ?? [])]) add(config.accessLogs);
+    const filters = listener.filterChains.flatMap((chain) => chain.filters);
+    for (const filter of [...filters, ...(listener.defaultFilterChain?.filters ?? [])])
+      if (filter.kind === 'http_connection_manager' || filter.kind === 'tcp_proxy') add(filter.config.accessLogs);
   }
   for (const path of paths) checkLogFile(path);
 }

@@ -28,6 +28,8 @@ export interface StartMessage {
   readonly counts: SharedArrayBuffer;
   /** `SharedBreakers` table. */
   readonly breakers: SharedArrayBuffer;
+  /** `SharedGates` table. */
+  readonly gates: SharedArrayBuffer;
   /** Two 32-bit cells: the worker, from 1, that writes to standard output and error; `null` = there is one worker. */
   readonly pipeLocks: SharedArrayBuffer | null;
 }

@@ -56,7 +56,7 @@ export class WorkerHandle {
     const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
     this.waiting = { type, resolve };
     this.abandoned = reject;
-    if (this.over) reject(new Error(`worker ${this.index} has ended`));
+    if (this.over) reject(new Error(`worker ${this.index} has ended: ${this.failure}`));
     else this.thread.postMessage(message);
     return promise;
   }

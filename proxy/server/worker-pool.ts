@@ -2,6 +2,7 @@
 
 import type { AddressModel, ListenerModel, Model } from '../config/model.ts';
 import { ConnectionCounts } from '../listener/connection-counts.ts';
+import { SharedGates } from '../listener/shared-gates.ts';
 import { listenSpecs, openSocket } from '../net/listen.ts';
 import { systemCalls } from '../net/sockopt.ts';
 import { logger } from '../observe/log.ts';
@@ -34,6 +35,8 @@ interface Shared {
   readonly model: Model;
   readonly modelJson: string;
   readonly counts: ConnectionCounts;
+  readonly gatesMemory: SharedArrayBuffer;
+  readonly gates: SharedGates;
   readonly countsMemory: SharedArrayBuffer;
   readonly breakers: SharedBreakers;
   /** Which worker writes to standard output and error; `null` = there is one worker. */
@@ -81,6 +84,7 @@ export class WorkerPool {
   /** Gives every worker the model; settles when all have compiled it. */
   async start(model: Model, modelJson: string): Promise<void> {
     const { workers } = this.init;
+    const gatesMemory = SharedGates.allocate(model, workers);
     const countsMemory = ConnectionCounts.allocate(model.listeners.length, workers);
     this.shared = {
       model,
@@ -88,6 +92,8 @@ export class WorkerPool {
       countsMemory,
       counts: new ConnectionCounts(countsMemory, workers),
       breakers: new SharedBreakers(SharedBreakers.allocate(workers, model.clusters.length), workers, 0),
+      gatesMemory,
+      gates: new SharedGates(gatesMemory, workers, 0),
       pipeLocks: workers > 1 ? new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)) : null,
       sockets: model.listeners.map((listener) => (listener.bindToPort ? this.openShared(listener) : [])),
     };
@@ -161,12 +167,13 @@ export class WorkerPool {
   private async startOne(worker: WorkerHandle): Promise<void> {
     const { shared } = this;
     if (shared === null) return;
-    const { modelJson, countsMemory, breakers, pipeLocks } = shared;
+    const { modelJson, countsMemory, gatesMemory, breakers, pipeLocks } = shared;
     const message: StartMessage = {
       type: 'start',
       modelJson,
       counts: countsMemory,
       breakers: breakers.buffer,
+      gates: gatesMemory,
       pipeLocks: pipeLocks?.buffer ?? null,
     };
     await worker.ask(message, 'started');
@@ -232,6 +239,7 @@ export class WorkerPool {
     const { index } = worker;
     this.shared?.counts.clearWorker(index);
     this.shared?.breakers.clearWorker(index);
+    this.shared?.gates.clearWorker(index);
     const locks = this.shared?.pipeLocks ?? null;
     if (locks !== null) for (let i = 0; i < locks.length; i++) Atomics.compareExchange(locks, i, index + 1, 0);
     const survivor = Math.max(

@@ -43,6 +43,7 @@ export class ProxyWorker {
       counts: this.counts,
       connectionsMax: model.maxDownstreamConnections,
       createFilter: parts.createFilter,
+      gates: parts.gates,
       tls: parts.tls,
       directory: this.directory,
       handOver: canHandOver

@@ -36,6 +36,10 @@ export class UpstreamClusterManager implements ClusterManager {
     return this.own(name);
   }
 
+  find(name: string): ClusterRef {
+    return this.refs.get(name) ?? { name, current: null };
+  }
+
   /**
    * Adds or replaces clusters. A replaced one finishes its exchanges on its old connections. Clusters whose hosts
    * come from elsewhere (DNS) begin without any: see `updateHosts`.

@@ -151,6 +151,8 @@ export interface TcpLease {
 export interface ClusterManager {
   /** A stable reference whose `current` changes when the cluster is replaced or removed (`null`). */
   ref(name: string): ClusterRef;
+  /** For names that come from traffic: as `ref`, but of an unknown name nothing is kept. */
+  find(name: string): ClusterRef;
 }
 export interface ClusterRef {
   readonly name: string;

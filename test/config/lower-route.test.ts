@@ -185,7 +185,7 @@ t.test('route', async (t) => {
     decoratorOperation: 'op',
     decoratorPropagate: false,
     metadata: { a: { b: [1] } },
-    filters: null,
+    filters: { f: { disabled: true } },
     requestBodyBufferLimitBytes: 12,
     statPrefix: 'st',
   });

@@ -39,6 +39,7 @@ export const DETAILS_ELSEWHERE: Elsewhere = {
   'said when the process ends with requests under way, which the harness never lets happen': [
     'downstream_local_disconnect',
   ],
+  'two connections at once are needed; see gates.test': ['over_connection_limit'],
 };
 
 export const FLAGS_ELSEWHERE: Elsewhere = {

@@ -14,6 +14,7 @@ import { http1 } from './scenarios/http1.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
+import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
@@ -51,4 +52,5 @@ export const GROUPS: readonly Group[] = [
   capture,
   internalListeners,
   grpcFilters,
+  networkFilters,
 ];

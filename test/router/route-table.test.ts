@@ -5,14 +5,15 @@ import { HeaderMap } from '../../proxy/codec/headers.ts';
 import type { HeaderMatchModel, RouteModel } from '../../proxy/config/model-http.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
 import { compileRouteTable } from '../../proxy/router/route-table.ts';
-import type { ClusterManager } from '../../proxy/upstream/upstream.ts';
+import type { ClusterManager, ClusterRef } from '../../proxy/upstream/upstream.ts';
 import { directRoute, pathMatch, routeConfig } from '../fixtures/routes.ts';
 import { FakeStats } from '../fixtures/upstream.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 t.comment(`seed ${SEED} (SEED=${SEED} runs it again)`);
 
-const clusters: ClusterManager = { ref: (name) => ({ name, current: null }) };
+const absent = (name: string): ClusterRef => ({ name, current: null });
+const clusters: ClusterManager = { ref: absent, find: absent };
 const connection = { tls: null } as unknown as ConnectionInfo;
 const ONE: HeaderMatchModel = {
   name: 'x',

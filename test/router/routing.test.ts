@@ -11,7 +11,7 @@ import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info
 import { applyRequestChanges, rewriteToHost } from '../../proxy/router/rewrite.ts';
 import type { CompiledRoute, RouteTable } from '../../proxy/router/route.ts';
 import { compileRouteTable } from '../../proxy/router/route-table.ts';
-import type { Cluster, ClusterManager } from '../../proxy/upstream/upstream.ts';
+import type { Cluster, ClusterManager, ClusterRef } from '../../proxy/upstream/upstream.ts';
 import { lowered } from '../fixtures/lower.ts';
 import { FakeStats } from '../fixtures/upstream.ts';
 
@@ -40,8 +40,10 @@ interface Scenario {
 
 const SHOWN = /^(x-t-|x-envoy-original|x-forwarded-host|user-agent|accept|via|cookie)/;
 const HOST_NAME = 'up.host';
+const known = (name: string): ClusterRef => ({ name, current: /^c[1-5]$/.test(name) ? ({} as Cluster) : null });
 const clusters: ClusterManager = {
-  ref: (name) => ({ name, current: /^c[1-5]$/.test(name) ? ({} as Cluster) : null }),
+  ref: known,
+  find: known,
 };
 const connection = { tls: null } as unknown as ConnectionInfo;
 
