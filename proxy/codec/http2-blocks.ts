@@ -192,7 +192,8 @@ export class BlockReceiver {
   private onBlock(stream: Http2Stream, reader: MessageReader): void {
     const { core } = this;
     core.counts.droppedHeadersWithUnderscores += reader.droppedUnderscores;
-    if (this.kind === BLOCK_REQUEST_TRAILERS || this.kind === BLOCK_RESPONSE_TRAILERS) core.counts.trailers++;
+    // Envoy counts those of requests alone.
+    if (this.kind === BLOCK_REQUEST_TRAILERS) core.counts.trailers++;
     if (reader.problem !== FINE) core.malformed(stream, reader.problem);
     else if (this.kind === BLOCK_REQUEST) this.onRequest(stream, reader);
     else if (this.kind === BLOCK_RESPONSE) this.onResponse(stream, reader);

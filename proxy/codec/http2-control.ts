@@ -7,6 +7,7 @@ import {
   DEFAULT_FRAME_BYTES,
   FLAG_ACK,
   FRAME_BYTES_MAX,
+  H2_FRAME_HEADER_BYTES,
   SETTINGS_ENABLE_CONNECT_PROTOCOL,
   SETTINGS_ENABLE_PUSH,
   SETTINGS_HEADER_TABLE_SIZE,
@@ -140,9 +141,11 @@ export class ControlReceiver {
     if (end - from !== 4) core.fail(H2_FRAME_SIZE_ERROR);
     else if (id === 0 || core.isIdle(id)) core.refuse(null);
     else {
-      core.counts.rxReset++;
       const stream = core.streams.get(id);
-      if (stream !== undefined) core.onPeerReset(stream, uint32(bytes, from));
+      if (stream === undefined) return;
+      core.counts.rxReset++;
+      stream.wireBytesReceived += H2_FRAME_HEADER_BYTES + 4;
+      core.onPeerReset(stream, uint32(bytes, from));
     }
   }
 

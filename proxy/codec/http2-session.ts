@@ -29,6 +29,7 @@ import {
   FRAME_RST_STREAM,
   FRAME_SETTINGS,
   FRAME_WINDOW_UPDATE,
+  H2_FRAME_HEADER_BYTES,
   PREFACE,
   STREAM_ID_MAX,
 } from './http2-frames.ts';
@@ -200,7 +201,10 @@ export class Http2Session implements H2SessionShape, FrameSink {
       stream.resetAfterEnd = true;
       return;
     }
-    if (core.error === null && !core.closed) this.sender.reset(stream.id, code);
+    if (core.error === null && !core.closed) {
+      this.sender.reset(stream.id, code);
+      stream.wireBytesSent += H2_FRAME_HEADER_BYTES + 4;
+    }
     core.drop(stream);
     core.sink.onStreamOver(stream);
   }

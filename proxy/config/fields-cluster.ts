@@ -7,7 +7,6 @@ const TEST = 'lower-cluster';
 const REST = 'lower-rest';
 const CLUSTER = 'cluster.v3 cluster.proto';
 const NO_TLS = 'TLS is not supported yet; remove it';
-const NO_HTTP2 = 'HTTP/2 to upstreams is not supported yet; use HTTP/1';
 const NO_LOCALITY = 'hosts of a priority are used regardless of their locality; remove it';
 
 export const CLUSTER_FIELDS: FieldTable = {
@@ -21,7 +20,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats cleanup_interval original_dst_lb_config',
+      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats cleanup_interval original_dst_lb_config',
     ),
     honoured(REST, 'filters'),
     harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
@@ -31,8 +30,6 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('active health checks are not supported yet; remove them', 'health_checks'),
     rejected('outlier detection is not supported yet; remove it', 'outlier_detection'),
     rejected('subsets are not supported yet; remove it', 'lb_subset_config'),
-    rejected(NO_HTTP2, 'http2_protocol_options'),
-    rejected('choose the protocol in typed_extension_protocol_options', 'protocol_selection'),
     rejected('upstream extensions are not supported; remove it', 'upstream_config'),
     warned('the stats of this cluster are not filtered; use stats_config.stats_matcher', 'stats_matcher'),
     warned('a reader that stands still is not cut off by this limit', 'per_connection_buffer_high_watermark_timeout'),
@@ -138,17 +135,12 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('set it in the route', 'request_mirror_policies hash_policy retry_policy'),
   ),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig': fields(
-    honoured(TEST, 'http_protocol_options'),
-    rejected(NO_HTTP2, 'http2_protocol_options'),
-    rejected('HTTP/3 is not supported; use HTTP/1', 'http3_protocol_options'),
+    honoured(TEST, 'http_protocol_options http2_protocol_options'),
+    rejected('HTTP/3 is not supported; use HTTP/2', 'http3_protocol_options'),
   ),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig': fields(
-    honoured(TEST, 'http_protocol_options'),
-    harmless(
-      'downstream connections are HTTP/1',
-      'http_protocol_options.proto',
-      'http2_protocol_options http3_protocol_options',
-    ),
+    honoured(TEST, 'http_protocol_options http2_protocol_options'),
+    harmless('no downstream connection is HTTP/3', 'http_protocol_options.proto', 'http3_protocol_options'),
   ),
   'envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport': fields(
     honoured('lower-tls', 'passthrough_metadata transport_socket'),

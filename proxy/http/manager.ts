@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { H1Options } from '../codec/http1.ts';
 import type { H2Options } from '../codec/http2.ts';
+import { http2Options } from '../codec/http2-options.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
 import { compileFilters } from '../filter/compile.ts';
@@ -120,7 +121,13 @@ export class HttpManager {
     this.rqTime = env.stats.histogram(`${prefix}downstream_rq_time`);
     this.cxLength = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
     this.codecOptions = codecOptions(model);
-    this.http2Options = http2Options(model, listener.perConnectionBufferLimitBytes);
+    this.http2Options = http2Options(model.http2, {
+      headerListBytesMax: model.maxRequestHeadersBytes,
+      headersMax: model.maxHeadersCount,
+      underscores: model.headersWithUnderscores,
+      allowCustomMethods: true,
+      streamSendBufferBytes: Math.min(listener.perConnectionBufferLimitBytes, model.http2.initialStreamWindowBytes),
+    });
     this.resetLimits = resetLimits(model, env);
     this.http2Block = null;
     this.log = env.accessLogger(model.accessLogs, 'DownstreamEnd');
@@ -269,34 +276,6 @@ function choosesHttp2(info: ConnectionInfo, first: Buffer): boolean {
   const agreed = info.tls === null ? '' : info.tls.alpn;
   if (agreed !== '') return agreed === 'h2';
   return first.length >= HTTP2_MAGIC.length && HTTP2_MAGIC.equals(first.subarray(0, HTTP2_MAGIC.length));
-}
-
-const SETTINGS_MAX_FRAME_SIZE = 0x5;
-const FRAME_BYTES = 16_384;
-
-function http2Options(model: HttpConnectionManagerModel, bufferLimitBytes: number): H2Options {
-  const { http2 } = model;
-  const frame = http2.customSettings.find(({ id }) => id === SETTINGS_MAX_FRAME_SIZE);
-  return {
-    headerTableBytes: http2.headerTableBytes,
-    maxConcurrentStreams: http2.maxConcurrentStreams,
-    initialStreamWindowBytes: http2.initialStreamWindowBytes,
-    initialConnectionWindowBytes: http2.initialConnectionWindowBytes,
-    maxFrameBytes: frame?.value ?? FRAME_BYTES,
-    headerListBytesMax: model.maxRequestHeadersBytes,
-    headersMax: model.maxHeadersCount,
-    allowConnect: http2.allowConnect,
-    streamErrorOnInvalidMessage: http2.streamErrorOnInvalidMessage,
-    underscores: model.headersWithUnderscores,
-    allowCustomMethods: true,
-    customSettings: http2.customSettings.filter(({ id }) => id !== SETTINGS_MAX_FRAME_SIZE),
-    streamSendBufferBytes: Math.min(bufferLimitBytes, http2.initialStreamWindowBytes),
-    maxOutboundFrames: http2.maxOutboundFrames,
-    maxOutboundControlFrames: http2.maxOutboundControlFrames,
-    maxConsecutiveInboundEmptyFrames: http2.maxConsecutiveInboundEmptyFrames,
-    maxInboundPriorityFramesPerStream: http2.maxInboundPriorityFramesPerStream,
-    maxInboundWindowUpdatesPerDataFrameSent: http2.maxInboundWindowUpdatesPerDataFrameSent,
-  };
 }
 
 const PREMATURE_STREAMS = 500;

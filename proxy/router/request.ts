@@ -35,7 +35,7 @@ import { failureText, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit, writeGrpcTimeout } from './grpc-timeout.ts';
 import { KeptBody } from './kept-body.ts';
 import { addBytes, noteConnection } from './record.ts';
-import { avoidTried, RetryState } from './retry.ts';
+import { avoidTried, isIdempotent, RetryState } from './retry.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
 import type { RouteStats } from './route-stats.ts';
@@ -195,10 +195,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   cancel(): void {
     if (this.over) return;
     this.finish();
-    if (this.attempt !== null) {
-      this.attempt.abandon();
-      this.noteHost(this.attempt);
-    }
+    // What is sent to be rid of the stream is nobody's traffic.
+    if (this.attempt !== null) this.noteHost(this.attempt);
+    this.attempt?.abandon();
   }
 
   /** The peer reads again. */
@@ -305,7 +304,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const now = this.router.runtime.nowMs();
     if (down.upgrade !== '') {
       this.tunnel = down.upgrade === 'connect' ? status >= 200 && status < 300 : status === 101;
-      if (!this.tunnel && down.upgrade !== 'connect') {
+      if (!this.tunnel && down.upgrade !== 'connect' && attempt.stream?.protocol === 'HTTP/1.1') {
         this.refuseUpgrade(attempt, status);
         return;
       }
@@ -334,7 +333,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void {
-    if (endStream && this.tunnel) {
+    if (endStream && this.tunnel && attempt.stream?.protocol === 'HTTP/1.1') {
       this.endUpgrade(chunk);
       return;
     }
@@ -351,7 +350,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.down.respondTrailers(trailers);
   }
 
-  /** The upstream answered an upgrade with an ordinary response: its status is passed on, its body is not. */
+  /** HTTP/1: the upstream answered an upgrade with an ordinary response; its status is passed on, its body is not. */
   private refuseUpgrade(attempt: Attempt, status: number): void {
     attempt.abandon();
     this.noteHost(attempt);
@@ -359,7 +358,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.down.localReply(status, '', 'websocket_handshake_unsuccessful', null);
   }
 
-  /** An upgraded stream has no end of its own: the upstream has closed its connection. */
+  /** HTTP/1: an upgraded stream has no end of its own, the upstream has closed its connection. */
   private endUpgrade(last: Uint8Array): void {
     if (last.length > 0) this.down.respondData(last, false);
     const { flag, reason } = failureText('connection_termination');
@@ -534,10 +533,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.freshConnection = false;
   }
 
-  /** Nobody can have acted on the request, or may act on it twice (RFC 9110 §9.2.2), and all of it is here. */
+  /** Nobody has acted on the request, or it may be acted on twice (RFC 9110 §9.2.2), and all of it is here. */
   private isReplaySafe(attempt: Attempt, replay: Replay): boolean {
     if (this.replayed || attempt.responseStarted || !this.requestEnded) return false;
-    return (this.headOnly || this.kept !== null) && (replay === 'any' || IDEMPOTENT.has(this.down.method));
+    return (this.headOnly || this.kept !== null) && (replay === 'any' || isIdempotent(this.down.method));
   }
 
   private keep(chunk: Uint8Array, replayable: boolean): void {
@@ -598,5 +597,3 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 }
 
 const EMPTY = new Uint8Array(0);
-/** Methods that a server may see twice without harm (RFC 9110 §9.2.2). */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);

@@ -212,6 +212,13 @@ export function avoidTried(info: StreamInfo): (host: UpstreamHostInfo) => boolea
   };
 }
 
+/** Methods that a server may see twice without harm (RFC 9110 §9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method);
+}
+
 function take(headers: HeaderMap, name: string): string[] {
   const value = headers.getJoined(name);
   if (value === null) return [];

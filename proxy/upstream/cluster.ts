@@ -1,7 +1,5 @@
 // One cluster as a worker runs it: its hosts, the balancer over them, its pools, breakers and stats.
 
-import type { H1Options } from '../codec/http1.ts';
-import { H1_OPTIONS } from '../codec/http1.ts';
 import type { JsonObject, MetadataModel } from '../config/model.ts';
 import type { ClusterModel, DiscoveryModel, LocalityModel } from '../config/model-cluster.ts';
 import { type Dial, type DialNames, type DialTarget, NO_NAMES } from '../net/dial.ts';
@@ -9,7 +7,6 @@ import { sourceFor } from '../net/source.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
 import {
   CLUSTER_CATALOGUE,
-  CLUSTER_HTTP1_CATALOGUE,
   MAX_HOST_WEIGHT,
   MEMBERSHIP_CHANGE,
   MEMBERSHIP_DEGRADED,
@@ -30,7 +27,7 @@ import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer } from './balancer.ts';
 import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
 import { formatAddress, Host, hostKey } from './host.ts';
-import { Http1Pool } from './http1-pool.ts';
+import { HttpPools } from './http-pools.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
 import { compileRequestNames } from './request-names.ts';
 import { SourcedHosts } from './sourced-hosts.ts';
@@ -54,19 +51,15 @@ const REPICKS_MAX = 1_000;
 /** Names of one priority that have connections of their own; the oldest goes first. */
 const NAMES_MAX = 1_024;
 
-/** What hosts are offered over TLS when their context offers nothing (Envoy's fallback). */
-const HTTP1_NAMES: DialNames = { ...NO_NAMES, alpn: ['http/1.1'] };
-
 /** What all hosts of ORIGINAL_DST clusters share. */
 const ORIGINAL_DST_ENDPOINT = { additionalAddresses: [], health: 'unknown', weight: 1, metadata: {} } as const;
 
 /** Everything of one routing priority. */
 interface PriorityState {
   readonly context: ConnectionContext;
-  /** Made at a host's first request. */
-  readonly pools: Map<Host, Http1Pool>;
+  readonly pools: HttpPools;
   /** Where hosts must prove what requests ask for, by that: connections are not shared between names. */
-  readonly named: Map<string, PriorityState>;
+  readonly named: Map<string, HttpPools>;
 }
 
 /** See the head of this file. */
@@ -74,7 +67,6 @@ export class UpstreamCluster implements Cluster {
   readonly model: ClusterModel;
   readonly stats: Float64Array;
   private readonly env: UpstreamEnv;
-  private readonly decoderOptions: H1Options;
   private readonly default: PriorityState;
   private readonly high: PriorityState;
   private hosts: Map<string, Host>;
@@ -92,16 +84,8 @@ export class UpstreamCluster implements Cluster {
     this.env = env;
     const prefix = `cluster.${model.statName}.`;
     this.stats = env.stats.block(CLUSTER_CATALOGUE, prefix);
-    this.decoderOptions = {
-      ...H1_OPTIONS,
-      limits: { headBytesMax: model.maxResponseHeadersBytes, headersMax: model.maxResponseHeadersCount },
-      allowChunkedLength: model.http1.allowChunkedLength,
-      enableTrailers: model.http1.enableTrailers,
-      acceptHttp10: true,
-      preserveCase: model.http1.headerCase === 'preserve',
-    };
     this.transports = new ClusterTransports(model, { ...env, isFirstWorker: this.isFirstWorker });
-    this.namesByRequest = compileRequestNames(model.httpTls, HTTP1_NAMES.alpn);
+    this.namesByRequest = compileRequestNames(model.httpTls);
     this.default = this.buildPriority('default', prefix, breakerBase);
     this.high = this.buildPriority('high', prefix, breakerBase);
     this.hosts = new Map();
@@ -117,9 +101,7 @@ export class UpstreamCluster implements Cluster {
       handler.onPoolFailure('no_healthy_host', '', null);
       return null;
     }
-    const state = this.stateOf(context);
-    const pool = state.pools.get(host) ?? this.addPool(state, host);
-    return pool.startStream(handler, context.freshConnection);
+    return this.poolsFor(context).of(host, context).startStream(handler, context.freshConnection);
   }
 
   startTcp(context: PickContext, handler: TcpHandler): PendingStream | null {
@@ -130,7 +112,7 @@ export class UpstreamCluster implements Cluster {
       return null;
     }
     const state = context.priority === 'high' ? this.high : this.default;
-    return connectTcp({ ...state.context, names: NO_NAMES }, host, handler);
+    return connectTcp(state.context, host, handler);
   }
 
   tryRetry(priority: 'default' | 'high'): boolean {
@@ -181,38 +163,33 @@ export class UpstreamCluster implements Cluster {
   /** The cluster was removed or replaced: what runs or waits is finished, no connection is kept for later. */
   drain(): void {
     this.draining = true;
-    for (const state of this.states()) for (const pool of state.pools.values()) pool.drain();
+    for (const pools of this.allPools()) pools.drain();
   }
 
   /** Closes everything now. */
   close(): void {
-    for (const state of this.states()) for (const pool of state.pools.values()) pool.close();
+    for (const pools of this.allPools()) pools.close();
   }
 
-  private states(): readonly PriorityState[] {
-    return [this.default, this.high].flatMap((state) => [state, ...state.named.values()]);
+  private allPools(): readonly HttpPools[] {
+    return [this.default, this.high].flatMap(({ pools, named }) => [pools, ...named.values()]);
   }
 
-  private stateOf(context: PickContext): PriorityState {
+  private poolsFor(context: PickContext): HttpPools {
     const state = context.priority === 'high' ? this.high : this.default;
-    return this.namesByRequest === null ? state : this.namedState(state, this.namesByRequest(context));
+    return this.namesByRequest === null ? state.pools : this.namedPools(state, this.namesByRequest(context));
   }
 
-  private namedState(state: PriorityState, names: DialNames): PriorityState {
+  private namedPools(state: PriorityState, names: DialNames): HttpPools {
     const key = `${names.serverName}\0${names.exactNames.join('\0')}`;
-    let named = state.named.get(key);
-    if (named === undefined) {
-      if (state.named.size >= NAMES_MAX) this.dropOldestName(state);
-      named = { context: { ...state.context, names }, pools: new Map(), named: new Map() };
-      state.named.set(key, named);
+    let pools = state.named.get(key);
+    if (pools === undefined) {
+      if (state.named.size >= NAMES_MAX) dropOldest(state.named);
+      pools = new HttpPools(state.context, this.env.stats, names);
+      if (this.draining) pools.drain();
+      state.named.set(key, pools);
     }
-    return named;
-  }
-
-  private dropOldestName(state: PriorityState): void {
-    const [key, oldest] = state.named.entries().next().value as [string, PriorityState];
-    for (const pool of oldest.pools.values()) pool.drain();
-    state.named.delete(key);
+    return pools;
   }
 
   private pick(context: PickContext): Host | null {
@@ -261,20 +238,8 @@ export class UpstreamCluster implements Cluster {
     return { address, hostname, bind, keepalive: tcpKeepalive, bufferLimitBytes, layer, metadata };
   }
 
-  private addPool(state: PriorityState, host: Host): Http1Pool {
-    // Envoy prints the codec's counters of a cluster from its first HTTP/1 connection on.
-    this.env.stats.block(CLUSTER_HTTP1_CATALOGUE, `cluster.${this.model.statName}.http1.`);
-    const pool = new Http1Pool(state.context, host, this.decoderOptions);
-    state.pools.set(host, pool);
-    if (this.draining) pool.drain();
-    return pool;
-  }
-
   private dropPools(host: Host): void {
-    for (const state of this.states()) {
-      state.pools.get(host)?.drain();
-      state.pools.delete(host);
-    }
+    for (const pools of this.allPools()) pools.drop(host);
   }
 
   private get isFirstWorker(): boolean {
@@ -314,22 +279,19 @@ export class UpstreamCluster implements Cluster {
       remainingAt: REMAINING[limit] as number,
     });
     const cells = priorityBase(breakerBase, priority);
-    return {
-      context: {
-        model,
-        stats,
-        breakers: new PriorityBreakers(env.breakers, cells, model.breakers[priority], gauges),
-        runtime: env.runtime,
-        wheel: env.wheel,
-        dial: env.dial,
-        names: HTTP1_NAMES,
-        connectMs: env.stats.histogram(`${prefix}upstream_cx_connect_ms`),
-        lengthMs: env.stats.histogram(`${prefix}upstream_cx_length_ms`),
-        requestsPerConnection: env.stats.histogram(`${prefix}upstream_rq_per_cx`),
-      },
-      pools: new Map(),
-      named: new Map(),
+    const context = {
+      model,
+      stats,
+      breakers: new PriorityBreakers(env.breakers, cells, model.breakers[priority], gauges),
+      runtime: env.runtime,
+      wheel: env.wheel,
+      dial: env.dial,
+      names: NO_NAMES,
+      connectMs: env.stats.histogram(`${prefix}upstream_cx_connect_ms`),
+      lengthMs: env.stats.histogram(`${prefix}upstream_cx_length_ms`),
+      requestsPerConnection: env.stats.histogram(`${prefix}upstream_rq_per_cx`),
     };
+    return { context, pools: new HttpPools(context, env.stats, NO_NAMES), named: new Map() };
   }
 }
 
@@ -342,6 +304,12 @@ function passedMetadata(model: ClusterModel, hostMetadata: MetadataModel): Metad
     if (value !== undefined) passed[name] = value;
   }
   return passed;
+}
+
+function dropOldest(named: Map<string, HttpPools>): void {
+  const [key, oldest] = named.entries().next().value as [string, HttpPools];
+  oldest.drain();
+  named.delete(key);
 }
 
 // Gauges by `Limit`.

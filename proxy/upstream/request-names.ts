@@ -6,10 +6,7 @@ import { parseIp } from '../util/ip.ts';
 import type { PickContext } from './upstream.ts';
 
 /** @returns `null` when requests have no say */
-export function compileRequestNames(
-  model: UpstreamHttpTlsModel,
-  alpn: readonly string[],
-): ((context: PickContext) => DialNames) | null {
+export function compileRequestNames(model: UpstreamHttpTlsModel): ((context: PickContext) => DialNames) | null {
   const { autoSni, autoSniHeader, autoSanValidation } = model;
   if (!autoSni && !autoSanValidation) return null;
   return ({ info }) => {
@@ -19,7 +16,7 @@ export function compileRequestNames(
       // An address is no server name, but a certificate may hold it.
       serverName: autoSni && parseIp(host) === null ? host : '',
       exactNames: autoSanValidation && host !== '' ? [host] : [],
-      alpn,
+      alpn: [],
     };
   };
 }

@@ -24,6 +24,7 @@ import { smuggling } from './scenarios/smuggling.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
 import { tls } from './scenarios/tls.ts';
+import { upstreamHttp2 } from './scenarios/upstream-http2.ts';
 import type { Group } from './types.ts';
 
 export const GROUPS: readonly Group[] = [
@@ -53,4 +54,5 @@ export const GROUPS: readonly Group[] = [
   internalListeners,
   grpcFilters,
   networkFilters,
+  upstreamHttp2,
 ];

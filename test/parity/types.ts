@@ -1,5 +1,7 @@
 // What a parity scenario is made of: a bootstrap, scripted upstreams and clients, and what was observed.
 
+import type { H2Options } from '../../proxy/codec/http2.ts';
+
 /** Something a scripted peer does. Text is sent as latin1 bytes. */
 export type Action =
   | string
@@ -16,7 +18,34 @@ export type ClientStep =
   /** Waits until that many bytes have arrived here. */
   | { readonly bytes: number };
 
+/** Something a scripted HTTP/2 upstream does about a request. */
+export type Http2Action =
+  /** A header block of `name: value` lines, pseudo-headers included: a head, or trailers. */
+  | { readonly head: readonly string[]; readonly end?: boolean }
+  | { readonly data: string; readonly end?: boolean }
+  | { readonly reset: number }
+  /** With the last stream id. */
+  | { readonly goaway: number; readonly code?: number }
+  /** Bytes, latin1. */
+  | { readonly raw: string }
+  | { readonly waitFor: 'end' }
+  | { readonly waitMs: number }
+  | { readonly close: 'fin' | 'reset' | 'full' };
+
+export interface Http2Script {
+  /** As in `UpstreamScript`; without any, 200 with the body `ok`. */
+  readonly replies?: readonly (readonly Http2Action[])[];
+  /** Reply when the head is there, not when the body is. */
+  readonly early?: boolean;
+  /** Nothing is read behind a request's head: PINGs stay without an answer. */
+  readonly deaf?: boolean;
+  /** Of the session, e.g. the streams that it allows. */
+  readonly options?: Partial<H2Options>;
+}
+
 export interface UpstreamScript {
+  /** The upstream speaks HTTP/2, and does nothing else of this script. */
+  readonly http2?: Http2Script;
   /** Done when a connection is accepted, before anything is read. */
   readonly onConnect?: readonly Action[];
   /** One entry per request in order of arrival, over all connections; the last one repeats. */

@@ -2,10 +2,13 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Waiter } from './client.ts';
-import type { Action, ObservedMessage, UpstreamScript } from './types.ts';
+import { playHttp2 } from './http2-upstream.ts';
+import type { Action, Http2Action, Http2Script, ObservedMessage, UpstreamScript } from './types.ts';
 import { parseMessage } from './wire.ts';
 
 const DEFAULT_REPLY: readonly Action[] = ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'];
+
+const DEFAULT_HTTP2_REPLY: readonly Http2Action[] = [{ head: [':status: 200'] }, { data: 'ok', end: true }];
 
 /** A server on a port of its own. The script is exchanged before each scenario. */
 export class ScriptedUpstream {
@@ -80,6 +83,10 @@ export class ScriptedUpstream {
       this.waiter.changed();
     });
     socket.on('error', () => socket.destroy());
+    if (this.script.http2 !== undefined) {
+      this.acceptHttp2(socket, this.script.http2);
+      return;
+    }
     if (this.script.raw !== undefined) {
       this.acceptRaw(socket, this.script.raw);
       return;
@@ -109,6 +116,20 @@ export class ScriptedUpstream {
       if (text !== '') this.requests.push({ line: `incomplete: ${text}`, headers: [], body: '' });
       text = '';
       busy.then(() => socket.end());
+    });
+  }
+
+  private acceptHttp2(socket: Socket, script: Http2Script): void {
+    playHttp2(socket, script, {
+      waiter: this.waiter,
+      record: (request) => {
+        this.heads++;
+        this.requests.push(request);
+      },
+      nextReply: () => {
+        const replies = script.replies ?? [];
+        return replies[Math.min(this.replied++, replies.length - 1)] ?? DEFAULT_HTTP2_REPLY;
+      },
     });
   }
 

@@ -1,0 +1,107 @@
+// The HTTP/2 connections of one host and priority, and the requests that wait for one.
+//
+// Envoy's rules: streams go to the connection that became ready last until it carries as many as it may; before the
+// peer's settings are there, as many as are configured. A request that finds no ready connection waits, and another one
+// is opened when more wait than those being opened will take.
+
+import type { H2Options } from '../codec/http2.ts';
+import type { ConnectFailure, ConnectionContext } from './account.ts';
+import type { Host } from './host.ts';
+import { Http2Connection, type Http2Owner } from './http2-connection.ts';
+import { type HttpPool, PoolBase } from './pool.ts';
+import type { PendingStream, UpstreamStreamHandler } from './upstream.ts';
+
+/** See the head of this file. */
+export class Http2Pool extends PoolBase implements Http2Owner, HttpPool {
+  readonly options: H2Options;
+  readonly codecStats: Float64Array;
+  private readonly connections: Set<Http2Connection>;
+  private ready: Http2Connection | null;
+  private connecting: number;
+
+  constructor(context: ConnectionContext, host: Host, options: H2Options, codecStats: Float64Array) {
+    super(context, host);
+    this.options = options;
+    this.codecStats = codecStats;
+    this.connections = new Set();
+    this.ready = null;
+    this.connecting = 0;
+  }
+
+  /** As described at `HttpPool`. Whoever asks for a fresh connection has met the end of one, which is ready no more. */
+  startStream(handler: UpstreamStreamHandler, _fresh: boolean): PendingStream | null {
+    const connection = this.ready;
+    if (connection === null) return this.wait(handler);
+    if (this.admit(handler)) connection.attach(handler);
+    return null;
+  }
+
+  drain(): void {
+    this.draining = true;
+    for (const connection of [...this.connections]) connection.drain();
+  }
+
+  close(): void {
+    this.draining = true;
+    this.pending.fail({ reason: 'connect_failure', text: '' });
+    for (const connection of [...this.connections]) connection.closeNow();
+  }
+
+  protected get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  protected get connectingCapacity(): number {
+    return this.connecting;
+  }
+
+  protected openConnection(): void {
+    const connection = new Http2Connection(this);
+    this.connecting += connection.initialCapacity;
+    this.connections.add(connection);
+  }
+
+  // === What connections say ===
+
+  onConnected(connection: Http2Connection): void {
+    this.connecting -= connection.initialCapacity;
+    this.onReady(connection);
+    if (this.draining) connection.drain();
+  }
+
+  onConnectFailed(connection: Http2Connection, failure: ConnectFailure): void {
+    this.connecting -= connection.initialCapacity;
+    this.connections.delete(connection);
+    this.failPending(failure);
+  }
+
+  onReady(connection: Http2Connection): void {
+    connection.previous = null;
+    connection.next = this.ready;
+    if (this.ready !== null) this.ready.previous = connection;
+    this.ready = connection;
+    this.serve();
+  }
+
+  onUnready(connection: Http2Connection): void {
+    const { previous, next } = connection;
+    if (previous === null) this.ready = next;
+    else previous.next = next;
+    if (next !== null) next.previous = previous;
+    connection.previous = null;
+    connection.next = null;
+  }
+
+  onClosed(connection: Http2Connection): void {
+    this.connections.delete(connection);
+    this.afterClose();
+  }
+
+  private serve(): void {
+    while (this.ready !== null) {
+      const handler = this.pending.take();
+      if (handler === null) return;
+      if (this.admit(handler)) this.ready.attach(handler);
+    }
+  }
+}
