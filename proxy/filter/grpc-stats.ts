@@ -14,7 +14,7 @@ import {
   type Verdict,
 } from './filter.ts';
 import { clusterOf, type GrpcCells, GrpcCounts, type GrpcMethod, grpcMethodOf } from './grpc-counts.ts';
-import { FrameWalk } from './grpc-frames.ts';
+import { FrameWalk, isGrpcContentType } from './grpc-frames.ts';
 
 /** Under which the message counts of a call are kept as filter state. */
 const STATE_KEY = 'envoy.filters.http.grpc_stats';
@@ -65,6 +65,8 @@ class GrpcStatsCall implements FilterCall, FilterStateObject {
   private readonly model: GrpcStatsModel;
   private readonly requests: FrameWalk;
   private readonly responses: FrameWalk;
+  /** The body that comes back is made of frames. */
+  private answersGrpc: boolean;
 
   constructor(stream: FilterStream, cells: GrpcCells | null, model: GrpcStatsModel) {
     this.stream = stream;
@@ -72,6 +74,7 @@ class GrpcStatsCall implements FilterCall, FilterStateObject {
     this.model = model;
     this.requests = new FrameWalk();
     this.responses = new FrameWalk();
+    this.answersGrpc = false;
   }
 
   onRequestData(chunk: Uint8Array): Uint8Array {
@@ -80,12 +83,13 @@ class GrpcStatsCall implements FilterCall, FilterStateObject {
   }
 
   onResponseHead(_status: number, headers: HeaderMap, endStream: boolean): Verdict {
+    this.answersGrpc = isGrpcContentType(headers.get('content-type'));
     if (endStream) this.end(headers);
     return CONTINUE;
   }
 
   onResponseData(chunk: Uint8Array): Uint8Array {
-    this.count('response', this.responses, chunk);
+    if (this.answersGrpc) this.count('response', this.responses, chunk);
     return chunk;
   }
 

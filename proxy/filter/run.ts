@@ -29,29 +29,15 @@ const EMPTY = new Uint8Array(0);
 /** No call is paused. */
 const NOWHERE = -1;
 
-/**
- * Opens the filters' calls for a request.
- * @param filters in configured order, those that are on for the request's route
- * @returns `null` when none of them acts
- */
-export function openRun(filters: readonly HttpFilter[], stream: FilteredStream): FilterRun | null {
-  const off = stream.route?.filtersOff ?? null;
-  const names = off === null ? null : off(stream, stream.requestHeaders as HeaderMap, stream.random);
-  let run: FilterRun | null = null;
-  for (let i = 0; i < filters.length; i++) {
-    const filter = filters[i] as HttpFilter;
-    if (names?.has(filter.name)) continue;
-    run ??= new FilterRun(stream);
-    const call = filter.open(run, run.calls.length);
-    if (call !== null) run.calls.push(call);
-  }
-  return run === null || run.calls.length === 0 ? null : run;
-}
-
 /** See the head of this file. */
 export class FilterRun implements FilterRunControl {
   readonly stream: FilteredStream;
-  readonly calls: FilterCall[];
+  private readonly filters: readonly HttpFilter[];
+  /** Names of filters that are off for the request's route; `null` = none. */
+  private readonly off: ReadonlySet<string> | null;
+  /** The filter that sees the request's head next: each opens its call only then, and sees what those before made of it. */
+  private nextFilter: number;
+  private readonly calls: FilterCall[];
   /** Position of the call that has paused the request's head. */
   private requestPausedAt: number;
   private requestHeaders: HeaderMap | null;
@@ -66,8 +52,13 @@ export class FilterRun implements FilterRunControl {
   responseBegun: boolean;
   private done: boolean;
 
-  constructor(stream: FilteredStream) {
+  /** @param filters in configured order */
+  constructor(filters: readonly HttpFilter[], stream: FilteredStream) {
+    const off = stream.route?.filtersOff ?? null;
     this.stream = stream;
+    this.filters = filters;
+    this.off = off === null ? null : off(stream, stream.requestHeaders as HeaderMap, stream.random);
+    this.nextFilter = 0;
     this.calls = [];
     this.requestPausedAt = NOWHERE;
     this.requestHeaders = null;
@@ -86,19 +77,23 @@ export class FilterRun implements FilterRunControl {
   requestHead(headers: HeaderMap, endStream: boolean): void {
     this.requestHeaders = headers;
     this.requestEndStream = endStream;
-    this.passRequestHead(0);
+    this.passRequestHead();
   }
 
-  private passRequestHead(from: number): void {
-    const { calls, stream, requestEndStream } = this;
+  private passRequestHead(): void {
+    const { calls, filters, stream, requestEndStream } = this;
     const headers = this.requestHeaders as HeaderMap;
-    for (let i = from; i < calls.length; i++) {
-      const call = calls[i] as FilterCall;
+    while (this.nextFilter < filters.length) {
+      const filter = filters[this.nextFilter++] as HttpFilter;
+      if (this.off?.has(filter.name)) continue;
+      const call = filter.open(this, calls.length);
+      if (call === null) continue;
+      calls.push(call);
       if (call.onRequestHead === undefined) continue;
       const verdict = call.onRequestHead(headers, requestEndStream);
       if (verdict === CONTINUE) continue;
       if (verdict === PAUSE) {
-        this.requestPausedAt = i;
+        this.requestPausedAt = calls.length - 1;
         if (call.onRequestData === undefined && !requestEndStream) {
           this.holding = true;
           stream.holdRequest();
@@ -112,7 +107,7 @@ export class FilterRun implements FilterRunControl {
   resumeRequest(at: number): void {
     if (this.done || this.requestPausedAt !== at) return;
     this.requestPausedAt = NOWHERE;
-    this.passRequestHead(at + 1);
+    this.passRequestHead();
     if (!this.holding || this.requestPausedAt !== NOWHERE) return;
     this.holding = false;
     this.stream.releaseRequest();

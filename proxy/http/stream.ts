@@ -7,7 +7,7 @@ import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
 import type { BodyFormatModel } from '../config/model-http.ts';
 import { isGrpcContentType } from '../filter/grpc-frames.ts';
-import { type FilterRun, openRun } from '../filter/run.ts';
+import { FilterRun } from '../filter/run.ts';
 import type { AccessLogger } from '../observe/access-log.ts';
 import {
   HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE,
@@ -49,7 +49,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   random: number;
   route: CompiledRoute | null;
   request: RouterRequest | null;
-  /** `null` = no filter acts on this request. */
+  /** `null` = the manager has no acting filter, or the request has not come to them. */
   filters: FilterRun | null;
   isGrpc: boolean;
   hasEnvoyHeaders: boolean;
@@ -162,9 +162,11 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (manager.startLog !== null) this.logStart(manager.startLog, headers);
     if (head.upgrade && !this.admitUpgrade(headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
-    this.filters = manager.filters === null ? null : openRun(manager.filters, this);
-    if (this.filters === null) this.enterRouter(headers, endStream);
-    else this.filters.requestHead(headers, endStream);
+    if (manager.filters === null) this.enterRouter(headers, endStream);
+    else {
+      this.filters = new FilterRun(manager.filters, this);
+      this.filters.requestHead(headers, endStream);
+    }
   }
 
   onData(chunk: Uint8Array, endStream: boolean): void {

@@ -8,7 +8,7 @@ import { FrameWalk, frame } from '../../proxy/filter/grpc-frames.ts';
 import { compileGrpcBridge } from '../../proxy/filter/grpc-http1-bridge.ts';
 import { compileGrpcStats } from '../../proxy/filter/grpc-stats.ts';
 import { compileGrpcWeb } from '../../proxy/filter/grpc-web.ts';
-import { type FilterRun, openRun } from '../../proxy/filter/run.ts';
+import { FilterRun } from '../../proxy/filter/run.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';
 import type { FilterStateObject } from '../../proxy/observe/stream-info.ts';
 import { type FakeStream, fakeStream, headersOf } from '../fixtures/filtered-stream.ts';
@@ -30,8 +30,7 @@ interface Case {
 
 function begin(filter: HttpFilter, init: Parameters<typeof fakeStream>[0]): Case {
   const stream = fakeStream(init);
-  const run = openRun([filter], stream);
-  if (run === null) throw new Error('the filter does not act');
+  const run = new FilterRun([filter], stream);
   run.requestHead(stream.requestHeaders, false);
   return { stream, run };
 }
@@ -151,7 +150,7 @@ t.test('bridge', async (t) => {
   answer(large, headersOf(GRPC), Buffer.alloc(1025), null);
   t.equal(large.stream.log[1], 'reply 500 Internal Server Error (response_payload_too_large)');
   const h2 = fakeStream({ requestHeaders: headersOf(GRPC), protocol: 'HTTP/2' });
-  t.equal(openRun([filter], h2), null, 'HTTP/2 has trailers');
+  t.equal(filter.open(new FilterRun([], h2), 0), null, 'HTTP/2 has trailers');
 });
 
 t.test('bridge, bare Protobuf', async (t) => {

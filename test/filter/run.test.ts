@@ -2,20 +2,14 @@
 
 import t from 'tap';
 import { CONTINUE, type FilterCall, type HttpFilter, PAUSE, REPLIED } from '../../proxy/filter/filter.ts';
-import { type FilterRun, openRun } from '../../proxy/filter/run.ts';
-import { type FakeStream, fakeStream, headersOf } from '../fixtures/filtered-stream.ts';
+import { FilterRun } from '../../proxy/filter/run.ts';
+import { fakeStream, headersOf } from '../fixtures/filtered-stream.ts';
 
 const text = (chunk: Uint8Array): string => Buffer.from(chunk).toString('latin1');
 const bytes = (value: string): Uint8Array => Buffer.from(value, 'latin1');
 
 function filter(name: string, call: FilterCall): HttpFilter {
   return { name, open: () => call };
-}
-
-function opened(filters: readonly HttpFilter[], stream: FakeStream): FilterRun {
-  const run = openRun(filters, stream);
-  if (run === null) throw new Error('no filter acts');
-  return run;
 }
 
 t.test('requests pass in order, responses in reverse, the end comes once', async (t) => {
@@ -35,7 +29,7 @@ t.test('requests pass in order, responses in reverse, the end comes once', async
       onDone: () => log.push(`${name} done`),
     });
   const stream = fakeStream();
-  const run = opened([tracing('a'), tracing('b')], stream);
+  const run = new FilterRun([tracing('a'), tracing('b')], stream);
   run.requestHead(headersOf({}), false);
   run.requestData(bytes('x'), false);
   run.requestTrailers(null);
@@ -47,15 +41,49 @@ t.test('requests pass in order, responses in reverse, the end comes once', async
   t.same(stream.log, ['route', 'data xab', 'data ab end', 'head 200', 'body yba end']);
 });
 
-t.test('nothing acts: no run', async (t) => {
-  t.equal(openRun([{ name: 'a', open: () => null }], fakeStream()), null);
-  const stream = fakeStream({ off: new Set(['a']) });
-  t.equal(openRun([filter('a', {})], stream), null);
+t.test('filters that do not act, or that the route turns off, are passed by', async (t) => {
+  const stream = fakeStream({ off: new Set(['off']) });
+  const refusing = (): never => {
+    throw new Error('asked');
+  };
+  const run = new FilterRun(
+    [
+      { name: 'idle', open: () => null },
+      { name: 'off', open: refusing },
+    ],
+    stream,
+  );
+  run.requestHead(headersOf({}), true);
+  run.responseHead(204, headersOf({}), true);
+  t.same(stream.log, ['route end', 'head 204 end']);
+});
+
+t.test('a filter sees what those before it have made of the request', async (t) => {
+  const stream = fakeStream();
+  const first = filter('first', {
+    onRequestHead: (headers) => {
+      headers.set('content-type', 'changed');
+      return PAUSE;
+    },
+  });
+  let seen: string | null = null;
+  const second: HttpFilter = {
+    name: 'second',
+    open: ({ stream: { requestHeaders } }) => {
+      seen = requestHeaders?.get('content-type') ?? null;
+      return null;
+    },
+  };
+  const run = new FilterRun([first, second], stream);
+  run.requestHead(stream.requestHeaders, true);
+  t.equal(seen, null, 'not before its turn');
+  run.resumeRequest(0);
+  t.equal(seen, 'changed');
 });
 
 t.test('a paused head without a body hook holds the sender until it is resumed', async (t) => {
   const stream = fakeStream();
-  const run = opened([filter('a', { onRequestHead: () => PAUSE }), filter('b', {})], stream);
+  const run = new FilterRun([filter('a', { onRequestHead: () => PAUSE }), filter('b', {})], stream);
   run.requestHead(headersOf({}), false);
   t.same(stream.log, ['hold']);
   run.resumeRequest(1);
@@ -68,7 +96,7 @@ t.test('a paused head without a body hook holds the sender until it is resumed',
 t.test('a paused head with a body hook keeps the body itself', async (t) => {
   const kept: string[] = [];
   const stream = fakeStream();
-  const run = opened(
+  const run = new FilterRun(
     [
       filter('a', {
         onRequestHead: () => PAUSE,
@@ -91,7 +119,7 @@ t.test('a paused head with a body hook keeps the body itself', async (t) => {
 
 t.test('after an answer by a filter the request goes nowhere', async (t) => {
   const stream = fakeStream();
-  const run = opened([filter('a', { onRequestHead: () => REPLIED })], stream);
+  const run = new FilterRun([filter('a', { onRequestHead: () => REPLIED })], stream);
   run.requestHead(headersOf({}), false);
   run.requestData(bytes('x'), true);
   run.requestTrailers(headersOf({}));
@@ -100,10 +128,12 @@ t.test('after an answer by a filter the request goes nowhere', async (t) => {
 
 t.test('a paused response is resumed with another status and other bytes', async (t) => {
   const stream = fakeStream();
-  const run = opened(
+  const run = new FilterRun(
     [filter('a', { onResponseHead: () => PAUSE, onResponseData: () => null, onResponseTrailers: () => PAUSE })],
     stream,
   );
+  run.requestHead(headersOf({}), true);
+  stream.log.length = 0;
   run.responseHead(200, headersOf({}), false);
   t.equal(run.responseData(bytes('x'), false), true);
   run.responseTrailers(headersOf({}));
@@ -116,7 +146,7 @@ t.test('a paused response is resumed with another status and other bytes', async
 
 t.test('nothing is told after the end', async (t) => {
   const stream = fakeStream();
-  const run = opened([filter('a', { onRequestHead: () => PAUSE, onResponseHead: () => PAUSE })], stream);
+  const run = new FilterRun([filter('a', { onRequestHead: () => PAUSE, onResponseHead: () => PAUSE })], stream);
   run.requestHead(headersOf({}), true);
   run.responseHead(200, headersOf({}), false);
   run.finish();
