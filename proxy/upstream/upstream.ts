@@ -156,5 +156,5 @@ export interface ClusterManager {
 }
 export interface ClusterRef {
   readonly name: string;
-  current: Cluster | null;
+  readonly current: Cluster | null;
 }
