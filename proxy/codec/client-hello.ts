@@ -127,28 +127,46 @@ function checkMessage(bytes: Buffer, at: number): HelloError | null {
   return bytes[at] === MESSAGE_CLIENT_HELLO ? null : 'UNEXPECTED_MESSAGE';
 }
 
-/** A message that is cut into several records. */
+/**
+ * A message that is cut into several records. Nothing is copied before all of it is there: records may hold a byte each,
+ * and this is asked again after every one.
+ */
 function joinRecords(bytes: Buffer): HelloResult {
-  const message = Buffer.allocUnsafe(Math.min(bytes.length, MESSAGE_BODY_MAX + MESSAGE_HEAD + RECORD_BODY_MAX));
   let filled = 0;
   let at = 0;
+  let checked = false;
+  let wanted = MESSAGE_HEAD;
   for (;;) {
     if (bytes.length < at + RECORD_HEAD) return at + RECORD_HEAD;
     if (bytes[at] !== RECORD_HANDSHAKE) return 'UNEXPECTED_RECORD';
     if (bytes[at + 1] !== VERSION_MAJOR) return 'WRONG_VERSION_NUMBER';
-    const length = bytes.readUInt16BE(at + 3);
+    const length = ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number);
     if (length > RECORD_BODY_MAX) return 'ENCRYPTED_LENGTH_TOO_LONG';
     const end = at + RECORD_HEAD + length;
     if (bytes.length < end) return end;
-    filled += bytes.copy(message, filled, at + RECORD_HEAD, end);
+    filled += length;
     at = end;
-    if (filled < MESSAGE_HEAD) continue;
-    const refused = checkMessage(message, 0);
-    if (refused !== null) return refused;
-    const messageLength = message.readUIntBE(1, 3);
-    if (filled >= MESSAGE_HEAD + messageLength)
-      return readMessage(message.subarray(MESSAGE_HEAD, MESSAGE_HEAD + messageLength));
+    if (!checked && filled >= MESSAGE_HEAD) {
+      const head = gather(bytes, MESSAGE_HEAD);
+      const refused = checkMessage(head, 0);
+      if (refused !== null) return refused;
+      checked = true;
+      wanted = MESSAGE_HEAD + head.readUIntBE(1, 3);
+    }
+    if (checked && filled >= wanted) return readMessage(gather(bytes, wanted).subarray(MESSAGE_HEAD));
   }
+}
+
+/** The first `count` bytes of what the records carry; they are known to be there. */
+function gather(bytes: Buffer, count: number): Buffer {
+  const out = Buffer.allocUnsafe(count);
+  let filled = 0;
+  for (let at = 0; filled < count; ) {
+    const end = at + RECORD_HEAD + bytes.readUInt16BE(at + 3);
+    filled += bytes.copy(out, filled, at + RECORD_HEAD, end);
+    at = end;
+  }
+  return out;
 }
 
 // === The message ===

@@ -55,6 +55,7 @@ export function loadStaticModel(options: LoadOptions, warn: (text: string) => vo
       serviceCluster: options.serviceCluster,
       serviceZone: options.serviceZone,
       skipTypes: skipTypes(),
+      serverFirstMs: serverFirstMs(),
       statsTags: options.statsTags,
     },
     checkFields: findings.unanswered ? checkFieldAnswers : null,
@@ -82,6 +83,21 @@ function validate(message: Msg, options: LoadOptions, warnings: string[]): void 
 function skipTypes(): ReadonlySet<string> {
   const names = (process.env['OUTRIGGER_SKIP_TYPES'] ?? '').split(',').map((name) => name.trim());
   return new Set(names.filter(Boolean));
+}
+
+/** Longest time that `OUTRIGGER_SERVER_FIRST_MS` may name. */
+const SERVER_FIRST_MS_MAX = 3_600_000;
+
+/** `OUTRIGGER_SERVER_FIRST_MS`: whole milliseconds; 0 or not set = off. */
+function serverFirstMs(): number {
+  const text = process.env['OUTRIGGER_SERVER_FIRST_MS'] ?? '';
+  const value = text === '' ? 0 : /^[0-9]{1,7}$/.test(text) ? Number(text) : -1;
+  if (value < 0 || value > SERVER_FIRST_MS_MAX) {
+    throw new ConfigError(
+      `OUTRIGGER_SERVER_FIRST_MS must be a whole number from 0 to ${SERVER_FIRST_MS_MAX}, not '${text}'`,
+    );
+  }
+  return value;
 }
 
 interface Bootstrap {

@@ -28,6 +28,8 @@ export interface LowerOptions {
   readonly serviceZone: string;
   /** Type URLs whose extensions may be left out (`OUTRIGGER_SKIP_TYPES`). */
   readonly skipTypes: ReadonlySet<string>;
+  /** See `ListenerModel.serverFirstMs` (`OUTRIGGER_SERVER_FIRST_MS`). */
+  readonly serverFirstMs: number;
   /** `--stats-tag`: name and value. */
   readonly statsTags: readonly (readonly [name: string, value: string])[];
 }
@@ -38,6 +40,7 @@ export const DEFAULT_LOWER_OPTIONS: LowerOptions = {
   serviceCluster: '',
   serviceZone: '',
   skipTypes: new Set(),
+  serverFirstMs: 0,
   statsTags: [],
 };
 

@@ -41,6 +41,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     throw new ConfigError(`error adding listener '${addressName}': no filter chains specified`, path);
   }
   checkChainMatches(chains.filterChains, addressName, path);
+  const filtersTimeoutMs = wholeMs(message, 'listenerFiltersTimeout', LISTENER_FILTERS_TIMEOUT_MS, path);
   return {
     name: str(message, 'name') || addressName,
     address,
@@ -58,8 +59,9 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     drainModifyOnly: num(message, 'drainType') === 1,
     ignoreGlobalConnLimit: bool(message, 'ignoreGlobalConnLimit'),
     listenerFilters: lowerListenerFilters(message, ctx, path),
-    listenerFiltersTimeoutMs: wholeMs(message, 'listenerFiltersTimeout', LISTENER_FILTERS_TIMEOUT_MS, path),
+    listenerFiltersTimeoutMs: filtersTimeoutMs,
     continueOnListenerFiltersTimeout: bool(message, 'continueOnListenerFiltersTimeout'),
+    serverFirstMs: filtersTimeoutMs === 0 ? ctx.options.serverFirstMs : 0,
     maxConnectionsPerSocketEvent: num(message, 'maxConnectionsToAcceptPerSocketEvent'),
     accessLogs: lowerAccessLogs(list(message, 'accessLog'), ctx, `${path}.access_log`),
     metadata: lowerMetadata(sub(message, 'metadata')),

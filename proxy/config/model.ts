@@ -98,6 +98,11 @@ export interface ListenerModel {
   /** For all filters together; 0 = they wait for ever. */
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnListenerFiltersTimeout: boolean;
+  /**
+   * Where filters wait for ever: after so long without a byte from the client its chain is chosen by what is known, so
+   * that the server can speak first; 0 = never.
+   */
+  readonly serverFirstMs: number;
   readonly maxConnectionsPerSocketEvent: number;
   /** Filters of all chains that are not terminal: what they share is numbered. */
   readonly gates: number;

@@ -69,11 +69,15 @@ interface Chain {
 /** Stands for the accepting listener's address where only another worker knows it: the socket is asked. */
 const ANY_ADDRESS: AddressModel = { kind: 'socket', protocol: 'tcp', address: '0.0.0.0', port: 0, ipv4Compat: false };
 
-const SNIFF_END_STATS = {
+/** What is counted of an end; −1 = nothing. */
+const SNIFF_END_STATS: Readonly<Record<SniffEnd, number>> = {
+  done: -1,
+  refused: -1,
+  server_first: -1,
   timeout: stat.LISTENER_DOWNSTREAM_PRE_CX_TIMEOUT,
   remote_close: stat.LISTENER_DOWNSTREAM_LISTENER_FILTER_REMOTE_CLOSE,
   error: stat.LISTENER_DOWNSTREAM_LISTENER_FILTER_ERROR,
-} as const;
+};
 
 /** Called with a record for each finished connection. */
 export type ConnectionLog = (record: StreamInfo) => void;
@@ -314,6 +318,7 @@ export class Listener {
     return {
       filters: compileListenerFilters(model.listenerFilters, env.stats, this.transparent),
       timeoutMs: model.listenerFiltersTimeoutMs,
+      serverFirstMs: model.serverFirstMs,
       runtime: env.runtime,
       wheel: env.wheel,
       onEnd: (sniffer, end) => this.onSniffed(sniffer, end),
@@ -328,8 +333,13 @@ export class Listener {
   private onSniffed(sniffer: Sniffer, end: SniffEnd): void {
     const { socket, connection } = sniffer;
     this.forget(sniffer);
-    if (end !== 'done' && end !== 'refused') add(this.slots, SNIFF_END_STATS[end], 1);
-    if (end === 'done' || (end === 'timeout' && this.model.continueOnListenerFiltersTimeout)) {
+    const count = SNIFF_END_STATS[end];
+    if (count >= 0) add(this.slots, count, 1);
+    if (
+      end === 'done' ||
+      end === 'server_first' ||
+      (end === 'timeout' && this.model.continueOnListenerFiltersTimeout)
+    ) {
       this.route(socket, connection);
       deliverEarly(socket);
       return;

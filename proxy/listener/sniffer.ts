@@ -13,13 +13,15 @@ import type { AcceptedConnection } from './connection.ts';
 import { DONE, type FilterVerdict, type ListenerFilter, type Peek } from './listener-filter.ts';
 
 /** How looking at a connection ended. */
-export type SniffEnd = 'done' | 'refused' | 'timeout' | 'remote_close' | 'error';
+export type SniffEnd = 'done' | 'server_first' | 'refused' | 'timeout' | 'remote_close' | 'error';
 
 /** What the sniffers of a listener share. */
 export interface SniffPlan {
   readonly filters: readonly ListenerFilter[];
   /** 0 = no limit. */
   readonly timeoutMs: number;
+  /** A client that said nothing for so long waits for its server; 0 = never. Only where `timeoutMs` is 0. */
+  readonly serverFirstMs: number;
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   /**
@@ -78,13 +80,19 @@ export class Sniffer implements Peek {
     socket.on('end', this.onFin);
     socket.on('error', this.onError);
     if (this.bytes.length > 0) this.keep(this.bytes);
-    if (plan.timeoutMs === 0) return;
-    this.deadline = new Deadline(plan.runtime, plan.wheel, () => this.end('timeout'));
-    this.deadline.arm(plan.timeoutMs);
+    const limitMs = plan.timeoutMs === 0 ? plan.serverFirstMs : plan.timeoutMs;
+    if (limitMs === 0) return;
+    this.deadline = new Deadline(plan.runtime, plan.wheel, () => this.onDeadline());
+    this.deadline.arm(limitMs);
   }
 
   consume(count: number): void {
     this.bytes = this.bytes.subarray(count);
+  }
+
+  private onDeadline(): void {
+    if (this.plan.timeoutMs > 0) this.end('timeout');
+    else if (this.bytes.length === 0) this.end('server_first');
   }
 
   /** Ends without a word to anybody. */

@@ -1,7 +1,7 @@
 // Listener filters: every honoured field with a non-default value, Envoy's defaults, refusals.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
+import { DEFAULT_LOWER_OPTIONS, LowerContext } from '../../proxy/config/lower-common.ts';
 import { lowerListener } from '../../proxy/config/lower-listener.ts';
 import type { ListenerModel } from '../../proxy/config/model.ts';
 import { lowered, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
@@ -113,6 +113,14 @@ t.test('every field', async (t) => {
     disabled: null,
   });
   t.match(second, { passThrough: { all: true, types: [] }, allowV1: true, allowV2: false });
+});
+
+t.test('servers that speak first', async (t) => {
+  const patient = new LowerContext({ options: { ...DEFAULT_LOWER_OPTIONS, serverFirstMs: 5 } });
+  const of = (listener_filters_timeout: string): number =>
+    lower([filter(HTTP)], { listener_filters_timeout }, patient).serverFirstMs;
+  t.equal(of('0s'), 5, 'where the filters wait for ever');
+  t.equal(of('1s'), 0, 'not where their time is limited');
 });
 
 t.test('predicates', async (t) => {

@@ -48,6 +48,7 @@ t.test('defaults', async (t) => {
     listenerFilters: [],
     listenerFiltersTimeoutMs: 15_000,
     continueOnListenerFiltersTimeout: false,
+    serverFirstMs: 0,
     maxConnectionsPerSocketEvent: 0,
     defaultFilterChain: null,
     accessLogs: [],
@@ -158,6 +159,7 @@ t.test('every field', async (t) => {
     listenerFilters: [],
     listenerFiltersTimeoutMs: 15_000,
     continueOnListenerFiltersTimeout: false,
+    serverFirstMs: 0,
     maxConnectionsPerSocketEvent: 0,
     metadata: { a: { b: 1 } },
   });

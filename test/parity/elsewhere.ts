@@ -48,4 +48,4 @@ export const FLAGS_ELSEWHERE: Elsewhere = {
 };
 
 /** Literals of the data path that look like details and are none. */
-export const NO_DETAILS: readonly string[] = ['raw_buffer', 'remote_close', 'upstream_rq_completed'];
+export const NO_DETAILS: readonly string[] = ['raw_buffer', 'remote_close', 'server_first', 'upstream_rq_completed'];
