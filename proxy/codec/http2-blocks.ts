@@ -58,6 +58,11 @@ export class BlockReceiver {
     this.rest = null;
   }
 
+  /** The stream whose request begins with a block that is not whole. */
+  get pendingHead(): Http2Stream | null {
+    return this.openId !== 0 && this.kind === BLOCK_REQUEST ? this.stream : null;
+  }
+
   onHeaders(id: number, flags: number, bytes: Buffer, start: number, end: number): void {
     const { core } = this;
     let from = start;

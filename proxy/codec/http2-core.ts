@@ -228,13 +228,13 @@ export class Http2Core implements SenderOwner {
   fail(code: number, reason = ''): void {
     if (this.error !== null) return;
     this.sender.goaway(Math.min(this.lastPeerId, this.acceptedIdMax), code, reason);
-    this.end({ code, details: '', message: CODEC_MESSAGE });
+    this.end({ code, told: true, details: '', message: CODEC_MESSAGE });
   }
 
   /** An error after which Envoy just closes. `stream`: whose frame it was. */
   refuse(stream: Http2Stream | null, code: number = H2_PROTOCOL_ERROR, details: string = UNKNOWN_DETAILS): void {
     if (stream !== null) stream.blame = details;
-    this.end({ code, details: stream === null ? '' : details, message: CODEC_MESSAGE });
+    this.end({ code, told: false, details: stream === null ? '' : details, message: CODEC_MESSAGE });
   }
 
   /** A limit was passed, by what came or by what it made us send. */

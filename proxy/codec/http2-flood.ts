@@ -15,7 +15,7 @@ const OUTBOUND_FRAMES: H2Error = flood('', 'Too many frames in the outbound queu
 const OUTBOUND_CONTROL_FRAMES: H2Error = flood('', 'Too many control frames in the outbound queue.');
 
 function flood(details: string, message: string): H2Error {
-  return { code: H2_ENHANCE_YOUR_CALM, details, message };
+  return { code: H2_ENHANCE_YOUR_CALM, told: false, details, message };
 }
 
 /** One connection's counters. */

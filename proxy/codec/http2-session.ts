@@ -59,6 +59,9 @@ export class Http2Session implements H2SessionShape, FrameSink {
   get activeStreams(): number {
     return this.core.active;
   }
+  get pendingHead(): H2Stream | null {
+    return this.blocks.pendingHead;
+  }
   get maxStreams(): number {
     return this.control.maxStreams;
   }
@@ -249,7 +252,8 @@ export class Http2Session implements H2SessionShape, FrameSink {
     core.closed = true;
     this.framer.stop();
     const code = core.error === null ? H2_NO_ERROR : core.error.code;
-    for (const stream of [...core.streams.values()]) {
+    // The newest first, as in Envoy
+    for (const stream of [...core.streams.values()].reverse()) {
       if (stream.over) continue;
       core.drop(stream);
       core.tellReset(stream, { code, by: 'connection', details: stream.blame });

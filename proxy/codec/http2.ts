@@ -59,9 +59,11 @@ export interface H2Options {
   readonly maxInboundWindowUpdatesPerDataFrameSent: number;
 }
 
-/** A connection error. GOAWAY has been queued where Envoy sends one; where it just closes, so must the user. */
+/** A connection error. */
 export interface H2Error {
   readonly code: number;
+  /** GOAWAY has been queued with it; where Envoy just closes it has not, and what is queued must not be sent either. */
+  readonly told: boolean;
   /** For the stream whose frame it was, e.g. `http2.invalid.header.field`; `close` tells it that. Empty = no such text. */
   readonly details: string;
   /** Envoy's words, for the other streams' `codec_error:…`. */
@@ -196,6 +198,8 @@ export interface H2SessionShape {
   close(): void;
   /** Streams that count against the peer's limit (client) or ours (server). */
   readonly activeStreams: number;
+  /** Server role: the stream whose request's header block has begun and not ended; `null` = none. */
+  readonly pendingHead: H2Stream | null;
   /** What the peer allows us (client role). */
   readonly maxStreams: number;
   /** The peer allows extended CONNECT. */

@@ -46,6 +46,8 @@ export class DownstreamConnection implements TransportHandler {
   readonly transport: Transport;
   /** The end was our doing. */
   closedByUs: boolean;
+  /** Something was under way when the peer ended it. */
+  endsBusy: boolean;
   /** The peer goes on sending what nobody reads; closing then says so with a reset. */
   ignoredBytes: boolean;
   /** Bytes that have been counted so far. */
@@ -70,6 +72,7 @@ export class DownstreamConnection implements TransportHandler {
     this.info = info;
     this.onGone = onGone;
     this.closedByUs = false;
+    this.endsBusy = false;
     this.ignoredBytes = false;
     this.countedRead = 0;
     this.countedWritten = 0;
@@ -130,7 +133,7 @@ export class DownstreamConnection implements TransportHandler {
     manager.count(this.closedByUs ? HTTP_DOWNSTREAM_CX_DESTROY_LOCAL : HTTP_DOWNSTREAM_CX_DESTROY_REMOTE);
     manager.cxLength.record(Math.floor(manager.runtime.nowMs() - info.startedMs));
     if (codec !== null) {
-      if (codec.activeStreams > 0) this.countActiveAtEnd();
+      if (this.endsBusy || codec.activeStreams > 0) this.countActiveAtEnd();
       codec.endStreams(this.closedByUs ? 'downstream_local_disconnect' : 'downstream_remote_disconnect');
     }
     this.onGone(this);

@@ -144,6 +144,7 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     if (!this.closing) this.decoder.eof();
     // The peer may only have finished sending (`shutdown(SHUT_WR)`); as Envoy without half-close support, that ends it.
     this.gone = true;
+    this.connection.endsBusy = this.stream !== null;
     if (this.stream !== null) this.stream.onPeerGone('downstream_remote_disconnect');
     this.transport.destroy();
   }

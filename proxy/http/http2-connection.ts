@@ -4,7 +4,7 @@
 // are ignored, and the connection ends with the last one) → closed (nothing more is read). Output of one turn leaves in
 // one write.
 
-import { H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Error } from '../codec/http2.ts';
+import { H2_ENHANCE_YOUR_CALM, H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Error } from '../codec/http2.ts';
 import { Http2Session } from '../codec/http2-session.ts';
 import { type Flusher, flushAtTurnEnd, type Transport } from '../net/transport.ts';
 import {
@@ -28,6 +28,9 @@ const OPEN = 0;
 const DRAINING = 1;
 const CLOSING = 2;
 const CLOSED = 3;
+
+/** Envoy's codec has one text for nearly all that a peer can do wrong. */
+const CODEC_ERROR = 'codec_error:The_user_callback_function_failed';
 
 /** See the head of this file. */
 export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner {
@@ -108,14 +111,16 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
   /** The peer resets more streams than its bucket holds. */
   onResetFlood(): void {
     if (this.state === CLOSED) return;
+    this.manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
     this.session.goaway(H2_INTERNAL_ERROR);
-    this.fail(codecErrorDetails(null));
+    this.fail(CODEC_ERROR);
   }
 
   /** Most streams were reset before they were answered. */
   onPrematureResets(): void {
     if (this.state !== OPEN) return;
     this.manager.count(HTTP_DOWNSTREAM_RQ_TOO_MANY_PREMATURE_RESETS);
+    this.manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
     this.connection.destroy();
   }
 
@@ -128,11 +133,16 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
     }
     this.keepalive?.onBytes();
     const error = this.session.feed(chunk);
-    if (error !== null) this.fail(codecErrorDetails(error));
+    if (error !== null) this.onCodecError(error);
+    else if (this.session.pendingHead !== null) this.streams.onHeadBegun(this.session.pendingHead);
     this.connection.countBytes();
   }
 
   onEnd(): void {
+    // As in Envoy the end of what the peer says ends the connection; what its streams wait for may end at the same time.
+    this.connection.endsBusy = this.streams.active > 0;
+    this.state = CLOSED;
+    this.streams.endAll('downstream_remote_disconnect', false);
     this.transport.destroy();
   }
 
@@ -165,7 +175,7 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
     if (!this.transport.write(output)) session.setCongested(true);
     this.connection.countWritten();
     // Frames that we were made to send can be too many, too.
-    if (session.error !== null) this.fail(codecErrorDetails(session.error));
+    if (session.error !== null) this.onCodecError(session.error);
   }
 
   // === Keepalive ===
@@ -190,11 +200,17 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
 
   // === Inside ===
 
+  private onCodecError(error: H2Error): void {
+    if (this.state === CLOSED) return;
+    if (!error.told) this.session.takeOutput();
+    if (error.code !== H2_ENHANCE_YOUR_CALM) this.manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
+    this.fail(`codec_error:${error.message.replaceAll(' ', '_')}`);
+  }
+
   /** The connection is beyond repair, by its peer's fault. */
   private fail(details: string): void {
     if (this.state === CLOSED) return;
     this.state = CLOSED;
-    this.manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
     this.streams.endAll(details, true);
     this.moveCounts();
     this.closeAfterFlush();
@@ -211,10 +227,4 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
     this.flushTurn();
     this.connection.closeAfterFlush();
   }
-}
-
-/** What streams that are not to blame are told: Envoy's codec has one text for nearly all that a peer can do wrong. */
-function codecErrorDetails(error: H2Error | null): string {
-  if (error?.message.includes('outbound queue') === true) return `codec_error:${error.message.replaceAll(' ', '_')}`;
-  return 'codec_error:The_user_callback_function_failed';
 }

@@ -1,12 +1,13 @@
 // One stream of a downstream HTTP/2 connection, as the stream of the connection manager writes to it.
 
-import type { HeaderMap } from '../codec/headers.ts';
-import { H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Stream } from '../codec/http2.ts';
+import { HeaderMap } from '../codec/headers.ts';
+import { H2_CONNECT_ERROR, H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Stream } from '../codec/http2.ts';
 import type { Http2Session } from '../codec/http2-session.ts';
 import {
   HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
   HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
 } from '../observe/catalogue-http.ts';
+import { FLAG_UC, FLAG_UF } from '../observe/flags.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
 import type { Http2Streams } from './http2-streams.ts';
 import type { ResponseWriter } from './response-writer.ts';
@@ -50,15 +51,10 @@ export class Http2Exchange implements ResponseWriter {
   writeHead(status: number, headers: HeaderMap, endStream: boolean): void {
     const { stream, h2 } = this;
     const { connection } = this.streams;
-    connection.checkDrain();
-    let sent = status;
-    if (stream.upgrade !== '') {
-      // HTTP/2 has neither the status nor the headers of an upgrade (RFC 8441 §5)
-      if (status === 101) sent = 200;
-      headers.remove('connection');
-      headers.remove('upgrade');
-    }
-    this.session.respond(h2, sent, headers, endStream);
+    if (stream.details === 'upgrade_failed') connection.startDrain();
+    else connection.checkDrain();
+    if (stream.upgrade === '') this.session.respond(h2, status, headers, endStream);
+    else this.session.respond(h2, status === 101 ? 200 : status, withoutUpgrade(headers), endStream);
     stream.responseHeaderBytes = h2.headerWireBytesSent;
   }
 
@@ -87,7 +83,7 @@ export class Http2Exchange implements ResponseWriter {
   onStreamOver(): void {
     const { stream, streams, h2 } = this;
     // An answer that cannot be finished must not look whole; the rest of a request that is answered is not wanted.
-    if (!stream.responseComplete) this.session.reset(h2, H2_INTERNAL_ERROR);
+    if (!stream.responseComplete) this.session.reset(h2, resetCode(stream));
     else if (!stream.requestComplete) this.session.reset(h2, H2_NO_ERROR);
     streams.onExchangeOver(stream, this.timers);
     const { streamFlushTimeoutMs } = streams.manager.model;
@@ -101,4 +97,21 @@ export class Http2Exchange implements ResponseWriter {
   onCodecOver(): void {
     this.flushTimer?.cancel();
   }
+}
+
+/** Says that a tunnel's far end failed (RFC 9113 §8.5). */
+function resetCode(stream: HttpStream): number {
+  return stream.method === 'CONNECT' && (stream.flags & (FLAG_UC | FLAG_UF)) !== 0
+    ? H2_CONNECT_ERROR
+    : H2_INTERNAL_ERROR;
+}
+
+/** HTTP/2 has neither the status nor the headers of an upgrade (RFC 8441 §5); the record keeps HTTP/1's form. */
+function withoutUpgrade(headers: HeaderMap): HeaderMap {
+  const sent = new HeaderMap();
+  for (let i = 0; i < headers.names.length; i++) {
+    const name = headers.names[i] as string;
+    if (name !== 'connection' && name !== 'upgrade') sent.add(name, headers.values[i] as string);
+  }
+  return sent;
 }

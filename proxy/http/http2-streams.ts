@@ -59,12 +59,18 @@ export class Http2Streams implements H2Sink {
     this.connection.session.close();
   }
 
+  /** A request's head has begun and is not whole yet. */
+  onHeadBegun(h2: H2Stream): void {
+    if (h2.user === null) this.begin(h2).stream.onHeadBegun();
+  }
+
   // === From the codec ===
 
   onRequest(h2: H2Stream, head: RequestHead, endStream: boolean): void {
     const { stream } = (h2.user as Http2Exchange | null) ?? this.begin(h2);
     if (head.droppedHeaders > 0) this.connection.moveCounts();
-    if (++this.requests === this.manager.model.maxRequestsPerConnection) {
+    const max = this.manager.model.maxRequestsPerConnection;
+    if (++this.requests >= max && max > 0) {
       this.manager.count(HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED);
       this.connection.startDrain();
     }
@@ -90,11 +96,7 @@ export class Http2Streams implements H2Sink {
     else if (reset.by === 'codec')
       stream.onReset(LIMITS.has(reset.details) ? FLAG_DR : FLAG_DPE, reset.details || 'http2.remote_reset');
     else if (!this.peerFailed) stream.onPeerGone(this.lastDetails);
-    else {
-      // The stream that brought the connection down never became a request
-      const blamed = stream.requestHeaders === null && reset.details !== '';
-      stream.onReset(FLAG_DPE, blamed ? reset.details : this.lastDetails);
-    }
+    else stream.onReset(FLAG_DPE, reset.details || this.lastDetails);
     this.connection.moveCounts();
   }
 

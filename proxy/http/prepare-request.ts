@@ -132,7 +132,7 @@ function setScheme(stream: HttpStream, headers: HeaderMap, mayHaveProto: boolean
     if (proto !== schemeToOverwrite) headers.set('x-forwarded-proto', schemeToOverwrite);
     return;
   }
-  if (stream.scheme !== '') return;
+  if (stream.scheme === 'http' || stream.scheme === 'https') return;
   const lower = proto === 'http' || proto === 'https' ? proto : proto.toLowerCase();
   stream.scheme = lower === 'http' || lower === 'https' ? lower : secure ? 'https' : 'http';
 }

@@ -304,8 +304,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const now = this.router.runtime.nowMs();
     if (down.upgrade !== '') {
       this.tunnel = down.upgrade === 'connect' ? status >= 200 && status < 300 : status === 101;
-      if (!this.tunnel && down.upgrade !== 'connect' && attempt.stream?.protocol === 'HTTP/1.1') {
-        this.refuseUpgrade(attempt, status);
+      const isHttp1 = attempt.stream?.protocol === 'HTTP/1.1';
+      if (!this.tunnel && down.upgrade !== 'connect' && isHttp1 && status < 400) {
+        this.refuseUpgrade(attempt, status, headers);
         return;
       }
     }
@@ -350,12 +351,15 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.down.respondTrailers(trailers);
   }
 
-  /** HTTP/1: the upstream answered an upgrade with an ordinary response; its status is passed on, its body is not. */
-  private refuseUpgrade(attempt: Attempt, status: number): void {
+  /** HTTP/1: the upstream answered an upgrade with neither a switch nor an error; its head is passed on, its body not. */
+  private refuseUpgrade(attempt: Attempt, status: number, headers: HeaderMap): void {
     attempt.abandon();
     this.noteHost(attempt);
     this.finish();
-    this.down.localReply(status, '', 'websocket_handshake_unsuccessful', null);
+    headers.remove('content-length');
+    this.down.localReply(status, '', 'websocket_handshake_unsuccessful', (reply) => {
+      for (let i = 0; i < headers.names.length; i++) reply.set(headers.names[i] as string, headers.values[i] as string);
+    });
   }
 
   /** HTTP/1: an upgraded stream has no end of its own, the upstream has closed its connection. */

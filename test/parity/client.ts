@@ -3,6 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { tlsText } from '../fixtures/tls.ts';
+import { readHttp2, replies } from './frames.ts';
 import type { ClientStep, ClientTls, Observation, ObservedMessage, ObservedTls, Scenario } from './types.ts';
 import { isInterim, parseMessage, parsePartial } from './wire.ts';
 
@@ -55,17 +56,22 @@ class ScriptedClient {
   readonly waiter: Waiter;
   readonly socket: Socket;
   readonly bodiless: boolean;
+  readonly http2: Scenario['http2'];
   text = '';
+  /** Up to where frames have been answered. */
+  private answered = 0;
   ended = false;
   failed = false;
   byClient = false;
 
-  constructor(socket: Socket, waiter: Waiter, bodiless: boolean) {
+  constructor(socket: Socket, waiter: Waiter, scenario: Scenario) {
     this.waiter = waiter;
-    this.bodiless = bodiless;
+    this.bodiless = scenario.bodiless === true;
+    this.http2 = scenario.http2;
     this.socket = socket;
     this.socket.on('data', (chunk) => {
       this.text += chunk.toString('latin1');
+      if (this.http2 === 'polite') this.answer();
       waiter.changed();
     });
     this.socket.on('end', () => this.finish(false));
@@ -79,7 +85,14 @@ class ScriptedClient {
     this.waiter.changed();
   }
 
+  private answer(): void {
+    const { reply, end } = replies(this.text, this.answered);
+    this.answered = end;
+    if (reply !== '') this.socket.write(reply, 'latin1');
+  }
+
   parse(): { messages: ObservedMessage[]; rest: string } {
+    if (this.http2 !== undefined) return readHttp2(this.text);
     const messages: ObservedMessage[] = [];
     let at = 0;
     while (at < this.text.length) {
@@ -92,6 +105,7 @@ class ScriptedClient {
   }
 
   finals(): number {
+    if (this.http2 !== undefined) return readHttp2(this.text).finals;
     return this.parse().messages.filter((message) => !isInterim(message)).length;
   }
 }
@@ -111,7 +125,7 @@ export async function playClient(
   const raw = await connectFromOwnPort(port, scenario);
   const localPort = raw.localPort ?? 0;
   const secured = scenario.tls === undefined ? null : startTls(raw, scenario.tls);
-  const client = new ScriptedClient(secured ?? raw, waiter, scenario.bodiless === true);
+  const client = new ScriptedClient(secured ?? raw, waiter, scenario);
   let tls: ObservedTls | null = null;
   if (secured !== null) {
     secured.once('secureConnect', () => {

@@ -11,6 +11,7 @@ import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts
 import { fineRoutes } from './scenarios/fine-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { http1 } from './scenarios/http1.ts';
+import { http2 } from './scenarios/http2.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
@@ -32,6 +33,7 @@ export const GROUPS: readonly Group[] = [
   rewriting,
   edge,
   http1,
+  http2,
   smuggling,
   timeouts,
   retries,

@@ -83,8 +83,10 @@ export interface Scenario {
   readonly client: readonly ClientStep[];
   /** The client speaks TLS; what it sees of the handshake is recorded. */
   readonly tls?: ClientTls;
-  /** Final answers that end the scenario; default 1. 0 = wait for the connection to close. */
+  /** Final answers (ended streams) that end the scenario; default 1. 0 = wait for the connection to close. */
   readonly answers?: number;
+  /** What comes back are frames (`frames.ts`); a polite client answers SETTINGS and PING, a mute one does not. */
+  readonly http2?: 'polite' | 'mute';
   /** Answers have no bodies (HEAD). */
   readonly bodiless?: boolean;
   /** Scripts by upstream name. An upstream without a script answers 200 with the body `ok`. */

@@ -209,6 +209,12 @@ export const http1: Group = {
       get('/upgrade-off', 'connection: upgrade', 'upgrade: websocket'),
     ),
     at('upgrades', 'upgrade answered plainly', get('/', 'connection: upgrade', 'upgrade: websocket')),
+    at('upgrades', 'upgrade refused by the upstream', get('/', 'connection: upgrade', 'upgrade: websocket'), {
+      upstreams: { a: { early: true, replies: [[answer('403 Forbidden', ['x-why: not'], 'no')]] } },
+    }),
+    at('upgrades', 'upgrade answered plainly, with headers', get('/', 'connection: upgrade', 'upgrade: websocket'), {
+      upstreams: { a: { early: true, replies: [[answer('200 OK', ['x-why: not', 'content-type: a/b'], 'no')]] } },
+    }),
     {
       name: 'upgrade accepted',
       listener: 'upgrades',
