@@ -68,6 +68,11 @@ export class HeaderMap {
     if (this.names.indexOf(name, at + 1) >= 0) this.removeFrom(name, at + 1);
   }
 
+  /** Sets every entry of another list. */
+  setAll(others: HeaderMap): void {
+    for (let i = 0; i < others.names.length; i++) this.set(others.names[i] as string, others.values[i] as string);
+  }
+
   /** Adds only when the name is absent. */
   addIfAbsent(name: string, value: string): void {
     if (this.names.indexOf(name) < 0) this.add(name, value);

@@ -80,7 +80,7 @@ export const CORE_FIELDS: FieldTable = {
   'envoy.config.core.v3.Http2ProtocolOptions': fields(
     honoured(
       'lower-http2',
-      'hpack_table_size max_concurrent_streams initial_stream_window_size initial_connection_window_size allow_connect max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream max_inbound_window_update_frames_per_data_frame_sent stream_error_on_invalid_http_messaging override_stream_error_on_invalid_http_message custom_settings_parameters connection_keepalive',
+      'hpack_table_size max_concurrent_streams initial_stream_window_size initial_connection_window_size allow_connect max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream max_inbound_window_update_frames_per_data_frame_sent stream_error_on_invalid_http_messaging override_stream_error_on_invalid_http_message custom_settings_parameters connection_keepalive stream_reset_burst stream_reset_rate',
     ),
     harmless('there is one codec', 'core.v3 protocol.proto', 'use_oghttp2_codec'),
     harmless(
@@ -90,7 +90,6 @@ export const CORE_FIELDS: FieldTable = {
     ),
     warned('METADATA frames are dropped', 'allow_metadata max_metadata_size'),
     warned('one field may be as long as the whole list', 'max_header_field_size_kb'),
-    warned('the limits for frames and premature resets hold', 'stream_reset_burst stream_reset_rate'),
     rejected('bytes above 0x7f are let through; remove it', 'disallow_obs_text'),
   ),
   'envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter': fields(honoured('lower-http2', 'identifier value')),

@@ -304,8 +304,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const now = this.router.runtime.nowMs();
     if (down.upgrade !== '') {
       this.tunnel = down.upgrade === 'connect' ? status >= 200 && status < 300 : status === 101;
-      const isHttp1 = attempt.stream?.protocol === 'HTTP/1.1';
-      if (!this.tunnel && down.upgrade !== 'connect' && isHttp1 && status < 400) {
+      if (!this.tunnel && down.upgrade !== 'connect' && status < 400 && attempt.stream?.protocol === 'HTTP/1.1') {
         this.refuseUpgrade(attempt, status, headers);
         return;
       }
@@ -357,9 +356,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.noteHost(attempt);
     this.finish();
     headers.remove('content-length');
-    this.down.localReply(status, '', 'websocket_handshake_unsuccessful', (reply) => {
-      for (let i = 0; i < headers.names.length; i++) reply.set(headers.names[i] as string, headers.values[i] as string);
-    });
+    this.down.localReply(status, '', 'websocket_handshake_unsuccessful', (reply) => reply.setAll(headers));
   }
 
   /** HTTP/1: an upgraded stream has no end of its own, the upstream has closed its connection. */

@@ -189,6 +189,13 @@ t.test('HTTP/1 options', async (t) => {
   t.equal(kept.http1.headerCase, 'preserve');
 });
 
+t.test('HTTP/2 options', async (t) => {
+  const model = lower({ codec_type: 'HTTP2', http2_protocol_options: { max_concurrent_streams: 5 } });
+  t.equal(model.codec, 'http2');
+  t.equal(model.http2.maxConcurrentStreams, 5);
+  t.equal(lower({ stream_error_on_invalid_http_message: true }).http2.streamErrorOnInvalidMessage, true);
+});
+
 t.test('who the sender is, and what the upstream is told', async (t) => {
   const uuid = `${TYPE}envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig`;
   const model = lower({

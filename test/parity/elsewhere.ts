@@ -19,9 +19,6 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
     'envoy.config.cluster.v3.Filter.name',
     'envoy.config.cluster.v3.Filter.typed_config',
   ],
-  'a client that opens no window is needed; see http2.test': [
-    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.stream_flush_timeout',
-  ],
   'where Envoy finds no roots of the system it asks for no certificate; see lower-tls.test': [
     'envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.system_root_certs',
   ],
@@ -43,7 +40,6 @@ export const DETAILS_ELSEWHERE: Elsewhere = {
 };
 
 export const FLAGS_ELSEWHERE: Elsewhere = {
-  'the client must reset a stream of HTTP/2': ['DR'],
   'an attempt that we reset ourselves ends with the flag of its time limit': ['LR'],
 };
 
