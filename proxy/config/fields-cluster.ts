@@ -126,10 +126,9 @@ export const CLUSTER_FIELDS: FieldTable = {
   'envoy.config.endpoint.v3.Endpoint.AdditionalAddress': fields(honoured(TEST, 'address')),
 
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': fields(
-    honoured(TEST, 'common_http_protocol_options explicit_http_config use_downstream_protocol_config'),
+    honoured(TEST, 'common_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config'),
     harmless('only TLS connections carry it', 'http_protocol_options.proto', 'upstream_http_protocol_options'),
     harmless('outlier detection is refused', 'http_protocol_options.proto', 'outlier_detection'),
-    rejected('the protocol cannot be negotiated without TLS; use explicit_http_config', 'auto_config'),
     rejected('upstream filters are not supported; use http_filters of the listener', 'http_filters'),
     rejected('header validation extensions are not supported; remove it', 'header_validation_config'),
     rejected('set it in the route', 'request_mirror_policies hash_policy retry_policy'),
@@ -154,6 +153,10 @@ export const CLUSTER_FIELDS: FieldTable = {
   ),
   'envoy.type.metadata.v3.MetadataKind.Cluster': fields(),
   'envoy.type.metadata.v3.MetadataKind.Host': fields(),
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig': fields(
+    honoured(TEST, 'http_protocol_options http2_protocol_options'),
+    rejected('HTTP/3 is not supported; remove it', 'http3_protocol_options alternate_protocols_cache_options'),
+  ),
   'envoy.extensions.clusters.dns.v3.DnsCluster': fields(
     honoured(
       TEST,

@@ -12,6 +12,7 @@ import { lowerTransportMatches, lowerUpstreamTransport } from './lower-transport
 import { HTTP_OPTIONS_KEY, lowerUpstreamHttp } from './lower-upstream-http.ts';
 import { bool, list, type Msg, messageMap, num, str, sub } from './message.ts';
 import type { BreakerModel, ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
+import type { TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 import { typeNameOf } from './registry.ts';
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
@@ -28,6 +29,10 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
   const panic = common === null ? null : sub(common, 'healthyPanicThreshold');
   const tracked = sub(message, 'trackClusterStats');
   const connection = sub(message, 'upstreamConnectionOptions');
+  const protocol = lowerUpstreamHttp(message, path);
+  const transport = lowerUpstreamTransport(sub(message, 'transportSocket'), ctx, `${path}.transport_socket`);
+  const transportMatches = lowerTransportMatches(message, ctx, path);
+  if (protocol.protocol === 'auto') checkAlpn(name, transport, transportMatches, path);
   return {
     name,
     statName: sanitizeStatName(str(message, 'altStatName') || name),
@@ -39,11 +44,11 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', DEFAULT_BUFFER_LIMIT_BYTES),
     breakers: lowerBreakers(message),
     breakerBase: 0,
-    ...lowerUpstreamHttp(message, path),
+    ...protocol,
     bind: lowerBind(sub(message, 'upstreamBindConfig'), ctx.defaultBind, `Cluster ${name}`, path),
     tcpKeepalive: lowerTcpKeepalive(connection === null ? null : sub(connection, 'tcpKeepalive')),
-    transport: lowerUpstreamTransport(sub(message, 'transportSocket'), ctx, `${path}.transport_socket`),
-    transportMatches: lowerTransportMatches(message, ctx, path),
+    transport,
+    transportMatches,
     ignoreHealthOnHostRemoval: bool(message, 'ignoreHealthOnHostRemoval'),
     closeConnectionsOnHostHealthFailure: bool(message, 'closeConnectionsOnHostHealthFailure'),
     connectionPoolPerDownstreamConnection: bool(message, 'connectionPoolPerDownstreamConnection'),
@@ -52,6 +57,20 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     trackRemaining: tracksRemaining(message),
     metadata: lowerMetadata(sub(message, 'metadata')),
   };
+}
+
+/** `auto_config` asks every host for its protocol, which only TLS can. */
+function checkAlpn(
+  name: string,
+  transport: UpstreamTransportModel,
+  matches: readonly TransportMatchModel[],
+  path: string,
+): void {
+  const asks = (socket: UpstreamTransportModel): boolean =>
+    socket.kind === 'tls' || (socket.kind !== 'raw' && asks(socket.inner));
+  const sentence = `ALPN configured for cluster ${name} which has a non-ALPN transport socket`;
+  if (!asks(transport)) throw new ConfigError(`${sentence}; use explicit_http_config`, path);
+  if (!matches.every((match) => asks(match.transport))) throw new ConfigError(`${sentence} matcher`, path);
 }
 
 /** The characters that Envoy does not let into a stat name. */

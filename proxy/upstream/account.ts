@@ -57,6 +57,12 @@ export interface ConnectFailure {
   readonly text: string;
 }
 
+/** A connection that was opened before it was known what it speaks; whoever takes it becomes its handler. */
+export interface ConnectionSeed {
+  readonly account: ConnectionAccount;
+  readonly transport: Transport;
+}
+
 let lastConnectionId = 0;
 
 /** Opens the books when a connection is begun, closes them exactly once. */

@@ -9,10 +9,11 @@ import { CLUSTER_HTTP1_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { ConnectionContext } from './account.ts';
+import { AutoPool } from './auto-pool.ts';
 import type { Host } from './host.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
-import type { HttpPool } from './pool.ts';
+import type { HttpPool, PoolBase } from './pool.ts';
 import type { PickContext } from './upstream.ts';
 
 /** See the head of this file. */
@@ -25,6 +26,9 @@ export class HttpPools {
   /** Every request goes over HTTP/2; or those do that came over it. */
   private readonly alwaysHttp2: boolean;
   private readonly followsDownstream: boolean;
+  /** Where ALPN decides. */
+  private readonly autoContext: ConnectionContext | null;
+  /** Also the pools whose protocol ALPN decides. */
   private readonly http1: Map<Host, HttpPool>;
   private readonly http2: Map<Host, HttpPool>;
   private draining: boolean;
@@ -39,6 +43,7 @@ export class HttpPools {
     this.http2Options = http2OptionsOf(model);
     this.alwaysHttp2 = model.protocol === 'http2';
     this.followsDownstream = model.protocol === 'downstream';
+    this.autoContext = model.protocol === 'auto' ? { ...context, names: { ...names, alpn: ['h2', 'http/1.1'] } } : null;
     this.http1 = new Map();
     this.http2 = new Map();
     this.draining = false;
@@ -71,14 +76,28 @@ export class HttpPools {
   }
 
   private addHttp1(host: Host): HttpPool {
-    // Envoy prints the codec's counters of a cluster from its first connection on.
-    this.stats.block(CLUSTER_HTTP1_CATALOGUE, `cluster.${this.http1Context.model.statName}.http1.`);
-    return this.add(this.http1, host, new Http1Pool(this.http1Context, host, this.http1Options));
+    const { autoContext } = this;
+    if (autoContext === null) return this.add(this.http1, host, this.makeHttp1(host, null));
+    const make = {
+      http1: (before: PoolBase) => this.makeHttp1(host, before),
+      http2: (before: PoolBase) => this.makeHttp2(host, before),
+    };
+    return this.add(this.http1, host, new AutoPool(autoContext, host, make));
   }
 
   private addHttp2(host: Host): HttpPool {
+    return this.add(this.http2, host, this.makeHttp2(host, null));
+  }
+
+  private makeHttp1(host: Host, before: PoolBase | null): Http1Pool {
+    // Envoy prints the codec's counters of a cluster from its first connection on.
+    this.stats.block(CLUSTER_HTTP1_CATALOGUE, `cluster.${this.http1Context.model.statName}.http1.`);
+    return new Http1Pool(this.http1Context, host, this.http1Options, before);
+  }
+
+  private makeHttp2(host: Host, before: PoolBase | null): Http2Pool {
     const codecStats = this.stats.block(HTTP2_CODEC, `cluster.${this.http2Context.model.statName}.http2.`);
-    return this.add(this.http2, host, new Http2Pool(this.http2Context, host, this.http2Options, codecStats));
+    return new Http2Pool(this.http2Context, host, this.http2Options, codecStats, before);
   }
 
   private add(pools: Map<Host, HttpPool>, host: Host, pool: HttpPool): HttpPool {

@@ -30,7 +30,7 @@ import {
   UPSTREAM_RQ_TOTAL,
 } from '../observe/catalogue-cluster.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
-import { type ConnectFailure, ConnectionAccount, type ConnectionContext } from './account.ts';
+import { type ConnectFailure, ConnectionAccount, type ConnectionContext, type ConnectionSeed } from './account.ts';
 import type { Host } from './host.ts';
 import { Http1UpstreamStream } from './http1-stream.ts';
 import type { ResetReason, UpstreamStreamHandler } from './upstream.ts';
@@ -81,13 +81,14 @@ export class Http1Connection implements DialHandler, ResponseSink {
   private mustClose: boolean;
   private endedEarly: boolean;
 
-  constructor(owner: Http1Owner) {
+  /** @param seed is connected, or `null` to open one; `onConnect` follows */
+  constructor(owner: Http1Owner, seed: ConnectionSeed | null) {
     const { context, host } = owner;
     const { model } = context;
     this.previous = null;
     this.next = null;
     this.owner = owner;
-    this.account = new ConnectionAccount(context, host);
+    this.account = seed === null ? new ConnectionAccount(context, host) : seed.account;
     (context.stats[UPSTREAM_CX_HTTP1_TOTAL] as number)++;
     this.decoder = new ResponseDecoder(owner.decoderOptions, this);
     this.stream = null;
@@ -101,8 +102,10 @@ export class Http1Connection implements DialHandler, ResponseSink {
     this.durationTimer = null;
     this.mustClose = false;
     this.endedEarly = false;
-    this.transport = this.account.dial(this);
-    this.cancelConnectTimer = context.runtime.after(model.connectTimeoutMs, () => this.onConnectTimeout());
+    this.transport = seed === null ? this.account.dial(this) : seed.transport;
+    if (seed !== null) seed.transport.handler = this;
+    this.cancelConnectTimer =
+      seed === null ? context.runtime.after(model.connectTimeoutMs, () => this.onConnectTimeout()) : null;
   }
 
   /** Binds an exchange; the pool has taken the connection from its list. */

@@ -5,7 +5,7 @@
 // waits; the connection limit never keeps a pool from having its first connection.
 
 import type { H1Options } from '../codec/http1.ts';
-import type { ConnectFailure, ConnectionContext } from './account.ts';
+import type { ConnectFailure, ConnectionContext, ConnectionSeed } from './account.ts';
 import type { Host } from './host.ts';
 import { Http1Connection, type Http1Owner } from './http1-connection.ts';
 import { type HttpPool, PoolBase } from './pool.ts';
@@ -18,8 +18,8 @@ export class Http1Pool extends PoolBase implements Http1Owner, HttpPool {
   private idle: Http1Connection | null;
   private connecting: number;
 
-  constructor(context: ConnectionContext, host: Host, decoderOptions: H1Options) {
-    super(context, host);
+  constructor(context: ConnectionContext, host: Host, decoderOptions: H1Options, before: PoolBase | null) {
+    super(context, host, before);
     this.decoderOptions = decoderOptions;
     this.connections = new Set();
     this.idle = null;
@@ -59,7 +59,17 @@ export class Http1Pool extends PoolBase implements Http1Owner, HttpPool {
 
   protected openConnection(): void {
     this.connecting++;
-    this.connections.add(new Http1Connection(this));
+    this.connections.add(new Http1Connection(this, null));
+  }
+
+  /** Takes a connection that turned out to speak HTTP/1. */
+  adopt(seed: ConnectionSeed): void {
+    const connection = new Http1Connection(this, seed);
+    this.connecting++;
+    this.connections.add(connection);
+    connection.onConnect();
+    // One is not enough for those who waited for an HTTP/2 connection.
+    this.openWhereNeeded();
   }
 
   // === What connections say ===

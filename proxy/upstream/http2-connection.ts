@@ -48,7 +48,7 @@ import {
 } from '../observe/catalogue-http2.ts';
 import { type KeepaliveOwner, PingKeepalive } from '../util/ping-keepalive.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
-import { type ConnectFailure, ConnectionAccount, type ConnectionContext } from './account.ts';
+import { type ConnectFailure, ConnectionAccount, type ConnectionContext, type ConnectionSeed } from './account.ts';
 import type { Host } from './host.ts';
 import { Http2UpstreamStream } from './http2-stream.ts';
 import type { ResetReason, UpstreamStreamHandler } from './upstream.ts';
@@ -113,13 +113,14 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
   private durationTimer: WheelTimer | null;
   private keepalive: PingKeepalive | null;
 
-  constructor(owner: Http2Owner) {
+  /** @param seed is connected, or `null` to open one; `onConnect` follows */
+  constructor(owner: Http2Owner, seed: ConnectionSeed | null) {
     const { context, host, options } = owner;
     const { model } = context;
     this.previous = null;
     this.next = null;
     this.owner = owner;
-    this.account = new ConnectionAccount(context, host);
+    this.account = seed === null ? new ConnectionAccount(context, host) : seed.account;
     (context.stats[UPSTREAM_CX_HTTP2_TOTAL] as number)++;
     (owner.codecStats[HTTP2_NGHTTP2_UPSTREAM_CONNECTIONS] as number)++;
     this.session = new Http2Session(true, options, this);
@@ -140,8 +141,10 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
     this.durationTimer = null;
     this.keepalive = null;
     this.socket = new SocketEvents(this);
-    this.transport = this.account.dial(this.socket);
-    this.cancelConnectTimer = context.runtime.after(model.connectTimeoutMs, () => this.onConnectTimeout());
+    this.transport = seed === null ? this.account.dial(this.socket) : seed.transport;
+    if (seed !== null) seed.transport.handler = this.socket;
+    this.cancelConnectTimer =
+      seed === null ? context.runtime.after(model.connectTimeoutMs, () => this.onConnectTimeout()) : null;
   }
 
   get isConnecting(): boolean {

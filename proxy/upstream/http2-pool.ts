@@ -5,7 +5,7 @@
 // is opened when more wait than those being opened will take.
 
 import type { H2Options } from '../codec/http2.ts';
-import type { ConnectFailure, ConnectionContext } from './account.ts';
+import type { ConnectFailure, ConnectionContext, ConnectionSeed } from './account.ts';
 import type { Host } from './host.ts';
 import { Http2Connection, type Http2Owner } from './http2-connection.ts';
 import { type HttpPool, PoolBase } from './pool.ts';
@@ -19,8 +19,14 @@ export class Http2Pool extends PoolBase implements Http2Owner, HttpPool {
   private ready: Http2Connection | null;
   private connecting: number;
 
-  constructor(context: ConnectionContext, host: Host, options: H2Options, codecStats: Float64Array) {
-    super(context, host);
+  constructor(
+    context: ConnectionContext,
+    host: Host,
+    options: H2Options,
+    codecStats: Float64Array,
+    before: PoolBase | null,
+  ) {
+    super(context, host, before);
     this.options = options;
     this.codecStats = codecStats;
     this.connections = new Set();
@@ -56,9 +62,19 @@ export class Http2Pool extends PoolBase implements Http2Owner, HttpPool {
   }
 
   protected openConnection(): void {
-    const connection = new Http2Connection(this);
+    this.add(new Http2Connection(this, null));
+  }
+
+  private add(connection: Http2Connection): void {
     this.connecting += connection.initialCapacity;
     this.connections.add(connection);
+  }
+
+  /** Takes a connection that turned out to speak HTTP/2. */
+  adopt(seed: ConnectionSeed): void {
+    const connection = new Http2Connection(this, seed);
+    this.add(connection);
+    connection.onConnect();
   }
 
   // === What connections say ===

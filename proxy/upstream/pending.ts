@@ -43,7 +43,8 @@ export class PendingQueue {
   readonly host: Host;
   length: number;
   private readonly context: ConnectionContext;
-  private readonly owner: PendingOwner;
+  /** Changes when the queue is handed over. */
+  owner: PendingOwner;
   private head: Pending | null;
   private tail: Pending | null;
 

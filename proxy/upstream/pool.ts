@@ -37,12 +37,27 @@ export abstract class PoolBase implements PendingOwner {
   protected draining: boolean;
   private registered: boolean;
 
-  constructor(context: ConnectionContext, host: Host) {
+  /** @param before whose waiting requests this pool takes over, or `null` */
+  constructor(context: ConnectionContext, host: Host, before: PoolBase | null) {
     this.context = context;
     this.host = host;
-    this.pending = new PendingQueue(context, host, this);
+    this.pending = before === null ? new PendingQueue(context, host, this) : before.pending;
+    this.pending.owner = this;
     this.draining = false;
-    this.registered = false;
+    this.registered = before?.registered === true;
+    if (before !== null) before.registered = false;
+  }
+
+  /** The queue comes back from a pool that has become empty. */
+  protected takeOver(after: PoolBase): void {
+    this.pending.owner = this;
+    this.registered = after.registered;
+    after.registered = false;
+  }
+
+  /** Nothing is left that it could serve with, or must. */
+  get empty(): boolean {
+    return this.connectionCount === 0 && this.pending.length === 0;
   }
 
   onPendingCancelled(): void {
@@ -122,7 +137,7 @@ export abstract class PoolBase implements PendingOwner {
   }
 
   private releaseIfEmpty(): void {
-    if (!this.registered || this.connectionCount > 0 || this.pending.length > 0) return;
+    if (!this.registered || !this.empty) return;
     this.registered = false;
     this.context.breakers.pools.give();
   }

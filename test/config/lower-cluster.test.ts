@@ -363,7 +363,11 @@ t.test('the protocol towards a cluster, with its HTTP/2 options', async (t) => {
     protocol: 'downstream',
     http2,
   });
-  t.same(lower(typed({ auto_config: given })), { ...DEFAULTS, protocol: 'auto', http2 });
+  const tls = any('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext');
+  const auto = { ...typed({ auto_config: given }), transport_socket: { name: 'tls', typed_config: tls } };
+  t.match(lower(auto), { protocol: 'auto', http2, transport: { kind: 'tls' } });
+  const sentence = `${PATH}: ALPN configured for cluster c which has a non-ALPN transport socket; use explicit_http_config`;
+  t.throws(() => lower(typed({ auto_config: given })), { message: sentence });
   const wrong = { custom_settings_parameters: [{ identifier: 8, value: 1 }] };
   const where = `${PATH}.typed_extension_protocol_options["${HTTP_OPTIONS}"]`;
   const path = `${where}.explicit_http_config.http2_protocol_options.custom_settings_parameters`;
