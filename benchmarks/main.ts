@@ -6,10 +6,11 @@ import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../scripts/peers.ts';
+import type { Row } from './drive.ts';
 import { canPin, freePort, start, untilServing } from './process.ts';
 import { type RowResult, renderRow } from './report.ts';
 import { RIVALS, type RivalName } from './rivals.ts';
-import { ROWS, type Row } from './rows.ts';
+import { ROWS } from './rows.ts';
 import { LOAD_CORE } from './settings.ts';
 
 const USAGE = `Usage: npm run bench -- [options]

@@ -30,7 +30,7 @@ export interface Subject {
 }
 
 /** What a user runs. */
-const LAUNCHER = join(ROOT, 'bin/outrigger-proxy');
+export const LAUNCHER = join(ROOT, 'bin/outrigger-proxy');
 const START_TIMEOUT_MS = 60_000;
 /** Envoy writes its access log every ten seconds unless told otherwise. */
 const LOG_FLUSH_MS = 100;

@@ -1,43 +1,29 @@
 // The rows of the benchmark: what is set up, what is driven through it, what is read off.
 
-import { execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { findPeer, ROOT } from '../scripts/peers.ts';
+import {
+  CLOSED_LOOP_S,
+  closedLoop,
+  holdIdle,
+  interleave,
+  load,
+  MIB,
+  OPEN_LOOP_S,
+  type Plan,
+  type Row,
+  Table,
+} from './drive.ts';
 import type { LoadResult } from './load.ts';
-import { canPin, cpuSeconds, rssBytes, sleep } from './process.ts';
-import type { Measure, RowResult, Series } from './report.ts';
+import { cpuSeconds, rssBytes, sleep } from './process.ts';
+import type { Measure, RowResult } from './report.ts';
 import { type Job, type RivalName, type Subject, startRival, whyAbsent } from './rivals.ts';
-import { ANY_CORE, CONNECTIONS, IDLE_CONNECTIONS, LOAD_CORE, OPEN_RATE, SLOW_READER_BYTES_PER_S } from './settings.ts';
-
-const run = promisify(execFile);
-
-export interface Plan {
-  readonly rivals: readonly RivalName[];
-  readonly rounds: number;
-  /** Seconds a round of load lasts; 0 = the row's own default. */
-  readonly durationS: number;
-  readonly warmupS: number;
-  readonly bodyBytes: number;
-  readonly originPort: number;
-  readonly dir: string;
-  readonly say: (line: string) => void;
-}
-
-export interface Row {
-  readonly name: string;
-  readonly title: string;
-  readonly run: (row: Row, plan: Plan) => Promise<RowResult>;
-}
+import { PROTOCOL_ROWS } from './rows-protocols.ts';
+import { ANY_CORE, IDLE_CONNECTIONS, OPEN_RATE, SLOW_READER_BYTES_PER_S } from './settings.ts';
 
 const HTTP: Job = { kind: 'http', accessLog: false, mesh: false };
 const MESH: Job = { ...HTTP, mesh: true };
-const CLOSED_LOOP_S = 10;
-const OPEN_LOOP_S = 30;
-const LOAD_GRACE_S = 15;
 const RSS_SAMPLE_MS = 250;
-const IDLE_TIMEOUT_MS = 120_000;
-const MIB = 1_048_576;
 
 export const ROWS: readonly Row[] = [
   { name: 'http1', title: 'HTTP/1.1 keep-alive, 32 connections, 100 B', run: closedLoopRow([HTTP]) },
@@ -56,6 +42,7 @@ export const ROWS: readonly Row[] = [
   { name: 'start', title: 'start and memory, bare and with the mesh file', run: startRow },
   { name: 'body', title: 'one big body through a reader of 50 MB/s', run: bodyRow },
   { name: 'idle', title: `${IDLE_CONNECTIONS} idle connections`, run: idleRow },
+  ...PROTOCOL_ROWS,
 ];
 
 // === Setting up ===
@@ -79,67 +66,8 @@ async function startAll(plan: Plan, jobs: readonly Job[], notes: string[], core?
   return subjects;
 }
 
-/** Runs `each` for every subject in every round, the order turning so that nobody is always first. */
-async function interleave(
-  plan: Plan,
-  subjects: readonly Subject[],
-  each: (subject: Subject, round: number) => Promise<void>,
-): Promise<void> {
-  for (let round = 0; round < plan.rounds; round++) {
-    for (let i = 0; i < subjects.length; i++) await each(subjects[(i + round) % subjects.length] as Subject, round);
-  }
-}
-
 async function stopAll(subjects: readonly Subject[]): Promise<void> {
   for (const subject of subjects) await subject.running.stop();
-}
-
-/** The values of one quantity by subject, filled round by round. */
-class Table {
-  private readonly byLabel = new Map<string, number[]>();
-
-  add(label: string, value: number): void {
-    const values = this.byLabel.get(label);
-    if (values === undefined) this.byLabel.set(label, [value]);
-    else values.push(value);
-  }
-
-  measure(name: string, unit: string, digits: number, against: string): Measure {
-    const series: Series[] = [];
-    for (const [label, values] of this.byLabel) series.push({ label, values });
-    return { name, unit, digits, against, series };
-  }
-}
-
-// === Load ===
-
-async function load(args: readonly string[], seconds: number): Promise<string> {
-  const program = [process.execPath, join(ROOT, 'benchmarks/load.ts'), ...args];
-  const { stdout } = await pinned(program, seconds);
-  return stdout;
-}
-
-function pinned(program: readonly string[], seconds: number): Promise<{ stdout: string }> {
-  const taskset = canPin ? findPeer('taskset') : null;
-  const all = taskset === null ? program : [taskset, '-c', String(LOAD_CORE), ...program];
-  return run(all[0] as string, all.slice(1), { timeout: Math.ceil((seconds + LOAD_GRACE_S) * 1_000) });
-}
-
-/** Closed loop of 32 connections; the requests answered with 200. */
-async function closedLoop(port: number, seconds: number): Promise<number> {
-  const wrk = findPeer('wrk');
-  if (wrk === null) {
-    const result = JSON.parse(
-      await load(['closed', String(port), String(seconds), String(CONNECTIONS)], seconds),
-    ) as LoadResult;
-    if (result.errors > 0) throw new Error(`${result.errors} requests failed under load`);
-    return result.requests;
-  }
-  const url = `http://127.0.0.1:${port}/`;
-  const { stdout } = await pinned([wrk, '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, url], seconds);
-  const requests = /(\d+) requests in/.exec(stdout);
-  if (requests === null || /Socket errors|Non-2xx/.test(stdout)) throw new Error(`wrk reports:\n${stdout}`);
-  return Number(requests[1]);
 }
 
 function closedLoopRow(jobs: readonly Job[]): Row['run'] {
@@ -300,6 +228,11 @@ async function bodyRow(row: Row, plan: Plan): Promise<RowResult> {
   return { row: row.name, title: row.title, measures, notes };
 }
 
+/** Opens the connections, and closes them when its input ends. */
+function idleProgram(port: number): readonly string[] {
+  return [join(ROOT, 'benchmarks/load.ts'), 'idle', String(port), String(IDLE_CONNECTIONS)];
+}
+
 async function idleRow(row: Row, plan: Plan): Promise<RowResult> {
   const notes: string[] = ['each connection made one request before it fell silent'];
   const perConnection = new Table();
@@ -307,7 +240,7 @@ async function idleRow(row: Row, plan: Plan): Promise<RowResult> {
     const subjects = await startAll({ ...plan, rivals: [rival] }, [HTTP], notes);
     for (const subject of subjects) {
       const before = rssBytes(subject.running.pid);
-      const held = await holdIdle(subject.port, IDLE_CONNECTIONS, () => rssBytes(subject.running.pid));
+      const held = await holdIdle(idleProgram(subject.port), () => rssBytes(subject.running.pid));
       const ended = subject.running.exited();
       if (ended !== null) notes.push(`${subject.label}: FAILED, ended: ${ended}`);
       if (held.answered < IDLE_CONNECTIONS) notes.push(`${subject.label}: only ${held.answered} connections answered`);
@@ -324,27 +257,4 @@ async function idleRow(row: Row, plan: Plan): Promise<RowResult> {
     measures: [perConnection.measure('memory per connection', 'KiB', 1, 'envoy')],
     notes,
   };
-}
-
-/** Opens the connections, reads memory while they are open, closes them. */
-function holdIdle(port: number, count: number, rss: () => number): Promise<{ answered: number; rss: number }> {
-  return new Promise((resolve, reject) => {
-    const program = [join(ROOT, 'benchmarks/load.ts'), 'idle', String(port), String(count)];
-    const child = spawn(process.execPath, program, { stdio: ['pipe', 'pipe', 'inherit'] });
-    let text = '';
-    let held: { answered: number; rss: number } | null = null;
-    const timer = setTimeout(() => child.kill('SIGKILL'), IDLE_TIMEOUT_MS);
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-      const ready = /ready (\d+)/.exec(text);
-      if (ready === null || held !== null) return;
-      held = { answered: Number(ready[1]), rss: rss() };
-      child.stdin.end();
-    });
-    child.on('exit', () => {
-      clearTimeout(timer);
-      if (held === null) reject(new Error(`the idle client ended before ${count} connections were answered`));
-      else resolve(held);
-    });
-  });
 }

@@ -15,3 +15,8 @@ export const OPEN_RATE = 1_000;
 export const SLOW_READER_BYTES_PER_S = 50_000_000;
 /** Idle connections held by the `idle` row. */
 export const IDLE_CONNECTIONS = 10_000;
+/** HTTP/2 load: connections, and streams on each. */
+export const HTTP2_CONNECTIONS = 4;
+export const HTTP2_STREAMS = 50;
+/** Idle connections under mutual TLS. */
+export const IDLE_TLS_CONNECTIONS = 2_000;

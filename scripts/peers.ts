@@ -5,7 +5,7 @@ import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type PeerName = 'envoy' | 'nginx' | 'haproxy' | 'wrk' | 'taskset';
+export type PeerName = 'envoy' | 'nginx' | 'haproxy' | 'wrk' | 'h2load' | 'taskset';
 
 /** The root of the checkout. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -18,6 +18,7 @@ export const HOW_TO_GET: Readonly<Record<PeerName, string>> = {
   nginx: 'apt-get install nginx-light libnginx-mod-stream',
   haproxy: 'apt-get install haproxy',
   wrk: 'apt-get install wrk',
+  h2load: 'apt-get install nghttp2-client',
   taskset: 'apt-get install util-linux',
 };
 
