@@ -5,8 +5,8 @@ import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, 
 
 const TEST = 'lower-cluster';
 const REST = 'lower-rest';
+const TLS = 'lower-tls';
 const CLUSTER = 'cluster.v3 cluster.proto';
-const NO_TLS = 'TLS is not supported yet; remove it';
 const NO_LOCALITY = 'hosts of a priority are used regardless of their locality; remove it';
 
 export const CLUSTER_FIELDS: FieldTable = {
@@ -23,10 +23,13 @@ export const CLUSTER_FIELDS: FieldTable = {
       'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats cleanup_interval original_dst_lb_config',
     ),
     honoured(REST, 'filters'),
+    honoured(TLS, 'transport_socket_matches upstream_http_protocol_options'),
     harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
     harmless('it holds for ring hash and Maglev only', CLUSTER, 'ring_hash_lb_config maglev_lb_config'),
-    harmless('only TLS connections carry it', CLUSTER, 'upstream_http_protocol_options'),
-    rejected(NO_TLS, 'transport_socket_matches transport_socket_matcher'),
+    rejected(
+      'transport sockets are chosen by endpoint metadata; use transport_socket_matches',
+      'transport_socket_matcher',
+    ),
     rejected('active health checks are not supported yet; remove them', 'health_checks'),
     rejected('outlier detection is not supported yet; remove it', 'outlier_detection'),
     rejected('subsets are not supported yet; remove it', 'lb_subset_config'),
@@ -45,6 +48,10 @@ export const CLUSTER_FIELDS: FieldTable = {
     ),
     warned('these stats are not kept', 'track_timeout_budgets'),
     rejected('clients share the connections to a host; remove it', 'connection_pool_per_downstream_connection'),
+  ),
+  'envoy.config.cluster.v3.Cluster.TransportSocketMatch': fields(honoured(TLS, 'name match transport_socket')),
+  'envoy.config.core.v3.UpstreamHttpProtocolOptions': fields(
+    honoured(TLS, 'auto_sni auto_san_validation override_auto_sni_header'),
   ),
   'envoy.config.cluster.v3.Filter': fields(
     honoured(TEST, 'name typed_config'),
@@ -127,7 +134,7 @@ export const CLUSTER_FIELDS: FieldTable = {
 
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': fields(
     honoured(TEST, 'common_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config'),
-    harmless('only TLS connections carry it', 'http_protocol_options.proto', 'upstream_http_protocol_options'),
+    honoured(TLS, 'upstream_http_protocol_options'),
     harmless('outlier detection is refused', 'http_protocol_options.proto', 'outlier_detection'),
     rejected('upstream filters are not supported; use http_filters of the listener', 'http_filters'),
     rejected('header validation extensions are not supported; remove it', 'header_validation_config'),

@@ -71,6 +71,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', USED],
   ['envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport', USED],
   ['envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', USED],
+  ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', USED],
   ['envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig', USED],
   // Clusters
   ['envoy.extensions.upstreams.http.v3.HttpProtocolOptions', USED],

@@ -20,6 +20,12 @@ export const TLS_FIELDS: FieldTable = {
       'common_tls_context require_client_certificate require_sni session_ticket_keys session_ticket_keys_sds_secret_config disable_stateless_session_resumption disable_stateful_session_resumption session_timeout full_scan_certs_on_sni_mismatch prefer_client_ciphers',
     ),
   ),
+  [`${TLS}UpstreamTlsContext`]: fields(
+    honoured(
+      TEST,
+      'common_tls_context sni auto_host_sni auto_sni_san_validation allow_renegotiation max_session_keys enforce_rsa_key_usage',
+    ),
+  ),
   [`${TLS}CommonTlsContext`]: fields(
     honoured(
       TEST,

@@ -295,7 +295,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     info.upstreamHost = host;
     info.attemptCount++;
     info.flags |= FLAG_UF;
-    info.upstreamTransportFailureReason = transportFailureReason;
+    info.upstreamTransportFailureReason = transportFailureReason.replaceAll(' ', '_');
     this.connectUpstream();
   }
 

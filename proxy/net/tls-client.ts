@@ -25,7 +25,7 @@ import { failureOf, type TlsFailure, verifyFailure } from './tls-failure.ts';
 import { secureContext } from './tls-options.ts';
 import type { TlsEnv } from './tls-server.ts';
 import { enterTurn, leaveTurn, Transport } from './transport.ts';
-import { PeerVerifier, verifyCounter } from './verify.ts';
+import { PeerVerifier, verifyCounter, type WantedNames } from './verify.ts';
 
 /** Counts kept by whoever owns the stats, and the log. */
 export interface TlsClientCounts {
@@ -79,6 +79,7 @@ export class UpstreamTls implements DialLayer {
       role: 'client',
       ownCipherOrder: true,
       tickets: true,
+      renegotiation: model.allowRenegotiation,
       ticketKeys: null,
       sessionTimeoutSeconds: 0,
       sessionContext: '',
@@ -89,8 +90,7 @@ export class UpstreamTls implements DialLayer {
   dial(target: DialTarget, handler: DialHandler, names: DialNames, open: OpenSocket): Transport {
     const { model } = this;
     const serverName = this.serverNameOf(target, names);
-    const exactNames = this.exactNamesOf(serverName, names);
-    const key = `${serverName}\0${exactNames.join('\0')}`;
+    const key = `${serverName}\0${names.exactNames.join('\0')}`;
     const reading = readIntoShared();
     const plain = connectOptions(target, reading.onread);
     const options: ConnectionOptions & { highWaterMark: number } = {
@@ -110,7 +110,7 @@ export class UpstreamTls implements DialLayer {
     prepareSocket(socket, target);
     const handshake = new ClientHandshake(this, target, socket, {
       serverName,
-      exactNames,
+      names: { anyOf: names.exactNames, serverName: model.autoSniSanValidation ? serverName : '' },
       key,
       remembered: session?.chain ?? NO_CERTIFICATES,
     });
@@ -120,19 +120,19 @@ export class UpstreamTls implements DialLayer {
   }
 
   /** Judges a host whose handshake is done. @returns `null` = accepted */
-  judge(socket: TLSSocket, connection: TlsConnection, exactNames: readonly string[]): TlsFailure | null {
+  judge(socket: TLSSocket, connection: TlsConnection, wanted: WantedNames): TlsFailure | null {
     const { verifier, env } = this;
-    if (verifier === null && exactNames.length === 0) return null;
+    if (verifier === null) return null;
     const facts = {
       chain: connection.peerChain,
       libraryAccepts: socket.authorized,
       libraryError: String(socket.authorizationError ?? ''),
       resumed: connection.resumed,
     };
-    const verdict = verifier?.verify(facts, exactNames, env.tls.dateMs()) ?? null;
+    const verdict = verifier.verify(facts, wanted, env.tls.dateMs());
     if (verdict === null) return null;
     const failure = verifyFailure(verifyCounter(verdict), verdict.text, verdict.names);
-    if (verifier?.model.acceptUntrusted !== true) return failure;
+    if (!verifier.model.acceptUntrusted) return failure;
     env.counts.failed(failure);
     return null;
   }
@@ -173,17 +173,12 @@ export class UpstreamTls implements DialLayer {
     if (names.serverName !== '') return names.serverName;
     return this.model.autoHostSni && target.hostname !== '' ? target.hostname : this.model.sni;
   }
-
-  private exactNamesOf(serverName: string, names: DialNames): readonly string[] {
-    if (names.exactNames.length > 0 || !this.model.autoSniSanValidation || serverName === '') return names.exactNames;
-    return [serverName];
-  }
 }
 
 /** What one handshake wants. */
 interface Wanted {
   readonly serverName: string;
-  readonly exactNames: readonly string[];
+  readonly names: WantedNames;
   /** Of its sessions. */
   readonly key: string;
   /** Certificates behind the session that was offered. */
@@ -229,7 +224,7 @@ class ClientHandshake {
       wanted.remembered,
     );
     connection.verifier = tls.verifier;
-    const failure = tls.judge(socket, connection, wanted.exactNames);
+    const failure = tls.judge(socket, connection, wanted.names);
     if (failure !== null) {
       tls.refused(this.target, wanted.key, failure);
       socket.destroy(new TransportFailure(failure.text));

@@ -110,7 +110,7 @@ export function failureOf(error: NodeJS.ErrnoException | null): TlsFailure {
   // Node invents a reset where the peer just closed; a real one comes from the kernel and has a number.
   if (system === undefined || error.errno === undefined) return NOTHING;
   const text = `TLS_error:|${SYSTEM_LIBRARY + system[0]}:system library:OPENSSL_internal:${system[1]}:TLS_error_end`;
-  return { text, counter: 'connection_error', names: '' };
+  return { text, counter: null, names: '' };
 }
 
 /** BoringSSL's reason; `null` when the error is not one of TLS. */

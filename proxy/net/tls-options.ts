@@ -32,6 +32,7 @@ export interface ContextChoice {
   /** Ours decide, not the client's order. */
   readonly ownCipherOrder: boolean;
   readonly tickets: boolean;
+  readonly renegotiation: boolean;
   readonly ticketKeys: Buffer | null;
   /** 0 = the library's default. */
   readonly sessionTimeoutSeconds: number;
@@ -56,7 +57,7 @@ export function secureContext(model: TlsCommonModel, choice: ContextChoice): Sec
     ca: verifier === null || verifier.trusted === '' ? [] : verifier.trusted,
     honorCipherOrder: choice.ownCipherOrder,
     secureOptions:
-      nodeCrypto().constants.SSL_OP_NO_RENEGOTIATION |
+      (choice.renegotiation ? 0 : nodeCrypto().constants.SSL_OP_NO_RENEGOTIATION) |
       nodeCrypto().constants.SSL_OP_NO_COMPRESSION |
       (choice.tickets ? 0 : nodeCrypto().constants.SSL_OP_NO_TICKET),
     ecdhCurve:

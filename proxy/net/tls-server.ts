@@ -15,7 +15,7 @@ import { bundleOf } from './pem.ts';
 import { localCertificate, NO_CERTIFICATES, serverGroup, TlsConnection } from './tls-connection.ts';
 import { failureOf, type TlsFailure, verifyFailure } from './tls-failure.ts';
 import { bytesOf, groupsOf, secureContext, sessionContextOf } from './tls-options.ts';
-import { type CompileMatch, PeerVerifier, verifyCounter } from './verify.ts';
+import { type CompileMatch, NO_WANTED_NAMES, PeerVerifier, verifyCounter } from './verify.ts';
 
 /** What a ClientHello says; the rest of it is for the inspector. */
 export interface HelloFacts {
@@ -211,6 +211,7 @@ export class DownstreamTls {
         role: 'server',
         ownCipherOrder: ownOrder,
         tickets: model.sessionTickets && this.mayResume,
+        renegotiation: false,
         ticketKeys: this.ticketKeys,
         sessionTimeoutSeconds: model.sessionTimeoutSeconds,
         sessionContext: this.sessionContext,
@@ -348,7 +349,7 @@ export class Handshake {
         libraryError: String(socket.authorizationError ?? ''),
         resumed: connection.resumed,
       },
-      [],
+      NO_WANTED_NAMES,
       env.dateMs(),
     );
     if (verdict === null) return null;

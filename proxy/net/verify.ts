@@ -44,6 +44,16 @@ export interface PeerFacts {
   readonly resumed: boolean;
 }
 
+/** Names that one connection asks for. */
+export interface WantedNames {
+  /** The certificate must hold one of these (`auto_san_validation`); empty = no such wish. */
+  readonly anyOf: readonly string[];
+  /** A DNS name that replaces the model's names (`auto_sni_san_validation`); empty = it does not. */
+  readonly serverName: string;
+}
+
+export const NO_WANTED_NAMES: WantedNames = { anyOf: [], serverName: '' };
+
 /** Compiles a string matcher; the one of the routes. */
 export type CompileMatch = (model: StringMatchModel) => (text: string) => boolean;
 
@@ -114,23 +124,40 @@ export class PeerVerifier {
   }
 
   /**
-   * @param exactNames one of these must be among the names too (`auto_san_validation`); empty = no such wish
+   * @param wanted names beside those of the model
    * @returns `null` = accepted
    */
-  verify(facts: PeerFacts, exactNames: readonly string[], nowMs: number): VerifyFailure | null {
+  verify(facts: PeerFacts, wanted: WantedNames, nowMs: number): VerifyFailure | null {
     const leaf = facts.chain[0];
     if (leaf === undefined) return { counter: 'no_cert', text: '', names: '' };
     const chainProblem = this.checksChain ? this.checkChain(leaf, facts, nowMs) : null;
     if (chainProblem !== null) return { counter: 'error', text: chainProblem, names: '' };
-    if (exactNames.length > 0 && !holdsName(leaf, exactNames))
-      return this.wrongName('verify SAN list', leaf, exactNames.join(', '));
-    if (this.matchesNames !== null && !this.matchesNames(leaf))
-      return this.wrongName('SAN matcher', leaf, this.wantedNames);
+    const nameProblem = this.checkNames(leaf, wanted);
+    if (nameProblem !== null) return nameProblem;
     const { certificateHashes, spkiHashes } = this.model;
     if (certificateHashes.length + spkiHashes.length === 0) return null;
     return certificateHashes.includes(leaf.fingerprint256) || spkiHashes.includes(leaf.spkiHash)
       ? null
       : { counter: 'cert_hash', text: 'verify cert failed: cert hash and spki', names: '' };
+  }
+
+  private checkNames(leaf: Certificate, { anyOf, serverName }: WantedNames): VerifyFailure | null {
+    const offered = leaf.names.all.join(', ');
+    if (anyOf.length > 0 && !holdsName(leaf, anyOf)) {
+      const expected = anyOf.join(', ');
+      return wrongName(
+        `verify SAN list, expected SANs: [${expected}], certificate SANs: [${offered}]`,
+        expected,
+        offered,
+      );
+    }
+    const matches =
+      serverName === ''
+        ? this.matchesNames === null || this.matchesNames(leaf)
+        : leaf.names.dns.some((pattern) => dnsNameMatches(serverName, pattern));
+    if (matches) return null;
+    const expected = serverName === '' ? this.wantedNames : serverName;
+    return wrongName(`SAN matcher, certificate SANs are [${offered}]`, expected, offered);
   }
 
   /** Envoy's words for OpenSSL's code, where nothing else is known any more. */
@@ -185,15 +212,14 @@ export class PeerVerifier {
     if (accepted.size >= ACCEPTED_MAX) accepted.delete(accepted.keys().next().value as string);
     accepted.set(leaf.fingerprint256, untilMs);
   }
+}
 
-  private wrongName(check: string, leaf: Certificate, wanted: string): VerifyFailure {
-    const offered = leaf.names.all.join(', ');
-    return {
-      counter: 'san',
-      text: `verify cert failed: ${check}, certificate SANs are [${offered}]`,
-      names: `wanted ${wanted}; offered ${offered === '' ? 'none' : offered}`,
-    };
-  }
+function wrongName(problem: string, wanted: string, offered: string): VerifyFailure {
+  return {
+    counter: 'san',
+    text: `verify cert failed: ${problem}`,
+    names: `wanted ${wanted}; offered ${offered === '' ? 'none' : offered}`,
+  };
 }
 
 function errorAt(depth: number, reason: string): string {

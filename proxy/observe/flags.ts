@@ -67,7 +67,7 @@ const NAMES: readonly (readonly [short: string, long: string])[] = [
 ];
 
 // Envoy prints flags in the order in which they were set: what a fault filter or a spent retry policy says comes before
-// the failure that ends the request.
+// the failure that ends the request. The TCP proxy counts its attempts after they failed.
 const SET_FIRST = FLAG_DI | FLAG_FI | FLAG_URX;
 const BITS = NAMES.map((_, bit) => bit);
 const PRINT_ORDER: readonly number[] = [
@@ -76,12 +76,14 @@ const PRINT_ORDER: readonly number[] = [
 ];
 
 const shortTexts = new Map<number, string>();
+const tcpTexts = new Map<number, string>();
 const longTexts = new Map<number, string>();
 
-function join(flags: number, which: 0 | 1, kept: Map<number, string>): string {
+function join(flags: number, which: 0 | 1, kept: Map<number, string>, order = PRINT_ORDER): string {
   let text = kept.get(flags);
   if (text === undefined) {
-    text = PRINT_ORDER.filter((bit) => (flags & (1 << bit)) !== 0)
+    text = order
+      .filter((bit) => (flags & (1 << bit)) !== 0)
       .map((bit) => NAMES[bit]?.[which])
       .join(',');
     if (kept.size < KEPT_TEXTS_MAX) kept.set(flags, text);
@@ -94,6 +96,11 @@ const KEPT_TEXTS_MAX = 1024;
 /** `URX,UF`; `-` when no flag is set. */
 export function flagsText(flags: number): string {
   return flags === 0 ? '-' : join(flags, 0, shortTexts);
+}
+
+/** As `flagsText`, of a connection without HTTP. */
+export function tcpFlagsText(flags: number): string {
+  return flags === 0 ? '-' : join(flags, 0, tcpTexts, BITS);
 }
 
 /** `UpstreamConnectionFailure,UpstreamRetryLimitExceeded`; `-` when no flag is set. */

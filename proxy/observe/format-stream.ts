@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { ConfigError } from '../util/error.ts';
 import { parseIp } from '../util/ip.ts';
 import { randomUuid } from '../util/uuid.ts';
-import { flagsLongText, flagsText } from './flags.ts';
+import { flagsLongText, flagsText, tcpFlagsText } from './flags.ts';
 import {
   cut,
   filledOperator,
@@ -269,7 +269,10 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ['UPSTREAM_PROTOCOL', text((info) => info.upstreamProtocol)],
   ['RESPONSE_CODE', number((info) => info.status)],
   ['RESPONSE_CODE_DETAILS', text((info) => info.details)],
-  ['RESPONSE_FLAGS', plain(stringOperator((info) => flagsText(info.flags)))],
+  [
+    'RESPONSE_FLAGS',
+    plain(stringOperator(({ flags, protocol }) => (protocol === '' ? tcpFlagsText(flags) : flagsText(flags)))),
+  ],
   ['RESPONSE_FLAGS_LONG', plain(stringOperator((info) => flagsLongText(info.flags)))],
   ['CONNECTION_TERMINATION_DETAILS', text((info) => info.connection.terminationDetails)],
   ['LOCAL_REPLY_BODY', plain(stringOperator((info) => info.localReplyBody))],

@@ -9,7 +9,6 @@ import { UpstreamTls } from '../net/tls-client.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';
 import { certificateEnds } from '../net/tls-options.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
-import { DEFAULT_TOTAL_MATCH_COUNT } from '../observe/catalogue-cluster.ts';
 import { logger } from '../observe/log.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { TlsStats } from '../observe/tls-stats.ts';
@@ -18,6 +17,8 @@ import { formatAddress } from './host.ts';
 
 /** Key of endpoint metadata that is matched against. */
 const MATCH_METADATA = 'envoy.transport_socket_match';
+/** What Envoy calls `transport_socket` where hosts are counted. */
+const DEFAULT_MATCH = 'default';
 /** Lines about refused hosts, at most one a cluster in so many milliseconds. */
 const WARNING_INTERVAL_MS = 1_000;
 
@@ -46,24 +47,30 @@ export class ClusterTransports {
     this.warnedMs = Number.NEGATIVE_INFINITY;
     this.fallback = this.compile(model.transport);
     this.matches = model.transportMatches.map((match) => ({ model: match, layer: this.compile(match.transport) }));
-    if (env.isFirstWorker) (env.stats.cell(`${this.prefix}${DEFAULT_TOTAL_MATCH_COUNT}`, 'c')[0] as number)++;
+    for (const { name } of [{ name: DEFAULT_MATCH }, ...model.transportMatches])
+      if (env.isFirstWorker) env.stats.cell(this.nameOf(name), 'c');
   }
 
   /** The layer for a host. @param count a host that is new: matches are counted once */
   layerOf(metadata: MetadataModel, count: boolean): DialLayer | null {
-    if (this.matches.length === 0) return this.fallback;
     const facts = metadata[MATCH_METADATA];
     for (const { model, layer } of this.matches) {
       const holds = Object.entries(model.match).every(([key, value]) => facts?.[key] === value);
       if (!holds) continue;
-      if (count && this.env.isFirstWorker) this.count(model.name);
+      if (count) this.count(model.name);
       return layer;
     }
+    if (count) this.count(DEFAULT_MATCH);
     return this.fallback;
   }
 
+  /** Every worker has the same hosts. */
   private count(match: string): void {
-    (this.env.stats.cell(`${this.prefix}${match}.total_match_count`, 'c')[0] as number)++;
+    if (this.env.isFirstWorker) (this.env.stats.cell(this.nameOf(match), 'c')[0] as number)++;
+  }
+
+  private nameOf(match: string): string {
+    return `${this.prefix}${match}.total_match_count`;
   }
 
   private compile(model: UpstreamTransportModel): DialLayer | null {

@@ -25,6 +25,7 @@ import { smuggling } from './scenarios/smuggling.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
 import { tls } from './scenarios/tls.ts';
+import { tlsUpstream } from './scenarios/tls-upstream.ts';
 import { upstreamHttp2 } from './scenarios/upstream-http2.ts';
 import type { Group } from './types.ts';
 
@@ -47,6 +48,7 @@ export const GROUPS: readonly Group[] = [
   detection,
   chainMatch,
   tls,
+  tlsUpstream,
   fineRoutes,
   fineClusters,
   fineListeners,

@@ -52,12 +52,24 @@ export interface UpstreamScript {
   readonly replies?: readonly (readonly Action[])[];
   /** Reply when the head is there, not when the body is. */
   readonly early?: boolean;
+  /** Everything else happens within TLS. */
+  readonly tls?: ServerTls;
   /** Not HTTP: what to do on a connection; `read` waits until that many bytes have come in all. */
   readonly raw?: readonly (Action | { readonly read: number })[];
 }
 
 /** Parts of an observation that a comparison can leave out. */
 export type Part = 'answers' | 'end' | 'upstream' | 'log';
+
+/** How an upstream speaks TLS; names as in `ClientTls`. What its client says is recorded as headers of each request. */
+export interface ServerTls {
+  readonly certificate: string;
+  /** Asks for a certificate of `ca.pem`; `require` refuses everybody else. */
+  readonly asks?: 'accept' | 'require';
+  readonly alpn?: readonly string[];
+  /** Both bounds; default TLS 1.2 and 1.3. */
+  readonly version?: 'TLSv1.2' | 'TLSv1.3';
+}
 
 /** How a client speaks TLS; the names are those of files in `test/fixtures/tls/`. */
 export interface ClientTls {

@@ -1,9 +1,12 @@
 // An upstream that answers exactly the bytes it is told and records what it was asked.
 
+import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import { tlsPath } from '../fixtures/tls.ts';
 import type { Waiter } from './client.ts';
 import { playHttp2 } from './http2-upstream.ts';
-import type { Action, Http2Action, Http2Script, ObservedMessage, UpstreamScript } from './types.ts';
+import type { Action, Http2Action, Http2Script, ObservedMessage, ServerTls, UpstreamScript } from './types.ts';
 import { parseMessage } from './wire.ts';
 
 const DEFAULT_REPLY: readonly Action[] = ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'];
@@ -19,6 +22,7 @@ export class ScriptedUpstream {
   private requests: ObservedMessage[] = [];
   private replied = 0;
   private rawBytes = 0;
+  private readonly tlsServers = new Map<ServerTls, TlsServer>();
   /** Requests whose head has arrived. */
   heads = 0;
 
@@ -59,6 +63,8 @@ export class ScriptedUpstream {
       // An HTTP head on a raw connection is compared as one: the order of its headers is no matter.
       const end =
         request.line === 'raw' && /^[A-Z]+ \S+ HTTP\//.test(request.body) ? request.body.indexOf('\r\n\r\n') : -1;
+      // A ClientHello is random.
+      if (request.body.startsWith('\x16\x03')) return { ...request, body: 'ClientHello' };
       const parsed = end < 0 ? null : parseMessage(request.body.slice(0, end + 4), 0, true, true);
       return parsed === null ? request : { ...parsed.message, body: request.body.slice(end + 4) };
     });
@@ -83,6 +89,36 @@ export class ScriptedUpstream {
       this.waiter.changed();
     });
     socket.on('error', () => socket.destroy());
+    if (this.script.tls === undefined) this.serve(socket, []);
+    else this.tlsServer(this.script.tls).emit('connection', socket);
+  }
+
+  /** Sessions last as long as a script: a scenario never resumes those of another. */
+  private tlsServer(script: ServerTls): TlsServer {
+    const known = this.tlsServers.get(script);
+    if (known !== undefined) return known;
+    const read = (name: string): Buffer => readFileSync(tlsPath(name));
+    const server = createTlsServer({
+      cert: read(`${script.certificate}.pem`),
+      key: read(`${script.certificate}.key`),
+      ca: read('ca.pem'),
+      requestCert: script.asks !== undefined,
+      rejectUnauthorized: script.asks === 'require',
+      allowHalfOpen: true,
+      ...(script.alpn === undefined ? {} : { ALPNProtocols: [...script.alpn] }),
+      ...(script.version === undefined ? {} : { minVersion: script.version, maxVersion: script.version }),
+    });
+    server.on('secureConnection', (socket) => {
+      socket.on('error', () => socket.destroy());
+      this.serve(socket, handshakeOf(socket));
+    });
+    server.on('tlsClientError', () => {});
+    this.tlsServers.set(script, server);
+    return server;
+  }
+
+  /** @param handshake headers that are added to each request as recorded */
+  private serve(socket: Socket, handshake: readonly string[]): void {
     if (this.script.http2 !== undefined) {
       this.acceptHttp2(socket, this.script.http2);
       return;
@@ -106,7 +142,8 @@ export class ScriptedUpstream {
         if (parsed === null) break;
         text = text.slice(parsed.end);
         headSeen = false;
-        this.requests.push(parsed.message);
+        const { message } = parsed;
+        this.requests.push({ ...message, headers: [...handshake, ...message.headers] });
         if (this.script.early !== true) busy = busy.then(() => this.play(socket, this.nextReply()));
       }
       this.waiter.changed();
@@ -178,4 +215,15 @@ export class ScriptedUpstream {
       else socket.destroy();
     }
   }
+}
+
+/** What the proxy said of itself when it connected. */
+function handshakeOf(socket: TLSSocket): readonly string[] {
+  const certificate = socket.getPeerX509Certificate();
+  return [
+    `tls: ${socket.getProtocol()} ${socket.getCipher().name}${socket.isSessionReused() ? ' resumed' : ''}`,
+    `tls-alpn: ${socket.alpnProtocol === false ? '' : socket.alpnProtocol}`,
+    `tls-certificate: ${certificate?.serialNumber ?? ''}`,
+    `tls-server-name: ${(socket as { servername?: string | false }).servername || ''}`,
+  ];
 }
