@@ -166,6 +166,7 @@ export class BlockReceiver {
     if (id > core.acceptedIdMax) return true;
     if (core.active >= core.options.maxConcurrentStreams) {
       core.guard.onStream();
+      core.counts.streamRefusedErrors++;
       core.sender.reset(id, H2_REFUSED_STREAM);
       return true;
     }
@@ -211,7 +212,8 @@ export class BlockReceiver {
 
   private onRequest(stream: Http2Stream, reader: MessageReader): void {
     const { core, ends } = this;
-    if (reader.method !== 'CONNECT') stream.bodyLeft = reader.contentLength;
+    // What follows a plain CONNECT is no body.
+    if (reader.method !== 'CONNECT' || reader.protocol !== '') stream.bodyLeft = reader.contentLength;
     if (ends && stream.bodyLeft > 0) {
       core.malformed(stream, BAD_MESSAGE);
       return;

@@ -39,6 +39,7 @@ function newCounts(): H2Counts {
     outboundControlFlood: 0,
     rxMessagingError: 0,
     rxReset: 0,
+    streamRefusedErrors: 0,
     trailers: 0,
     txReset: 0,
     goawaySent: 0,

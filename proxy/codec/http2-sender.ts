@@ -134,7 +134,6 @@ export class Http2Sender {
     this.out.uint32(lastId);
     this.out.uint32(code);
     this.out.text(reason);
-    this.counts.goawaySent++;
     this.sent(this.guard.onSent());
   }
 

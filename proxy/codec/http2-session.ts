@@ -222,13 +222,17 @@ export class Http2Session implements H2SessionShape, FrameSink {
   }
 
   announceGoaway(): void {
-    if (this.core.error === null) this.sender.goaway(STREAM_ID_MAX, H2_NO_ERROR, '');
+    const { core } = this;
+    if (core.error !== null) return;
+    core.counts.goawaySent++;
+    this.sender.goaway(STREAM_ID_MAX, H2_NO_ERROR, '');
   }
 
   goaway(code: number): void {
     const { core } = this;
     if (core.error !== null) return;
     core.goingAway = true;
+    core.counts.goawaySent++;
     core.acceptedIdMax = Math.min(core.lastPeerId, core.acceptedIdMax);
     this.sender.goaway(core.acceptedIdMax, code, '');
   }

@@ -112,8 +112,12 @@ export interface H2Counts {
   outboundControlFlood: number;
   rxMessagingError: number;
   rxReset: number;
+  /** Streams beyond `maxConcurrentStreams`. */
+  streamRefusedErrors: number;
+  /** Of requests. */
   trailers: number;
   txReset: number;
+  /** Those the user asked for. */
   goawaySent: number;
   keepaliveTimeout: number;
 }

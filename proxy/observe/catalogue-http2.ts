@@ -81,6 +81,7 @@ const PLACES: readonly (readonly [count: keyof H2Counts, index: number])[] = [
   ['outboundControlFlood', HTTP2_OUTBOUND_CONTROL_FLOOD],
   ['rxMessagingError', HTTP2_RX_MESSAGING_ERROR],
   ['rxReset', HTTP2_RX_RESET],
+  ['streamRefusedErrors', HTTP2_STREAM_REFUSED_ERRORS],
   ['trailers', HTTP2_TRAILERS],
   ['txReset', HTTP2_TX_RESET],
   ['goawaySent', HTTP2_GOAWAY_SENT],
