@@ -1,6 +1,6 @@
-// HPACK encoder (RFC 7541), made for cost: a name is known by a number, a value enters the dynamic table the second time
-// it is seen, so that values which always change never do, and literals are plain: Huffman coding costs more time than
-// the bytes it saves.
+// HPACK encoder (RFC 7541), made for cost: a name is known by a number; a value enters the dynamic table when its name is
+// in no table, or the second time it is seen, so that values which always change do not crowd it; and literals are plain:
+// Huffman coding costs more time than the bytes it saves.
 
 import { STATIC_ENTRIES, STATIC_NAMES, STATIC_VALUES } from './hpack-names.ts';
 import type { FrameOutput } from './http2-output.ts';
@@ -13,7 +13,9 @@ const TABLE_BYTES_MAX = 65_536;
 const DEFAULT_TABLE_BYTES = 4_096;
 const ENTRY_EXTRA_BYTES = 32;
 /** Places to remember values; a power of two, more than entries of usual size fit into the default table. */
-const SLOTS = 256;
+const SLOTS = 128;
+/** Places to remember which entry has a name; a power of two. */
+const NAME_SLOTS = 128;
 /** Longer values are not worth comparing. */
 const VALUE_BYTES_MAX = 512;
 /** Most bytes that a field takes besides its name and value. */
@@ -21,7 +23,7 @@ const FIELD_OVERHEAD_BYTES = 16;
 
 // What is done with a name's values.
 const INDEX = 0;
-/** Always changing: a literal. */
+/** Always changing: a literal, entered once at most, for its name. */
 const PLAIN = 1;
 /** A secret: a literal that nobody on the way may index (RFC 7541 §7.1.3). */
 const NEVER = 2;
@@ -89,6 +91,9 @@ export class HpackEncoder {
   private readonly slotValues: string[];
   /** Number of the entry; 0 = seen once. */
   private readonly slotEntries: number[];
+  /** Names that the static table lacks, and the newest entry of each. */
+  private readonly namedIds: number[];
+  private readonly namedEntries: number[];
   /** Size updates to announce with the next block; −1 = none. */
   private updateLowest: number;
   private updateFinal: number;
@@ -103,6 +108,8 @@ export class HpackEncoder {
     this.slotNames = [];
     this.slotValues = [];
     this.slotEntries = [];
+    this.namedIds = [];
+    this.namedEntries = [];
     this.updateLowest = -1;
     this.updateFinal = -1;
   }
@@ -144,8 +151,12 @@ export class HpackEncoder {
         return;
       }
     }
-    if (policy === INDEX && name.id >= 0 && value.length <= VALUE_BYTES_MAX) this.indexable(name, value);
-    else if (policy !== FORBIDDEN) this.literal(name, value, 0x0f, policy === NEVER ? 0x10 : 0);
+    if (policy === FORBIDDEN) return;
+    if (policy === NEVER || name.id < 0 || value.length > VALUE_BYTES_MAX)
+      this.literal(name, value, 0x0f, policy === NEVER ? 0x10 : 0);
+    else if (policy === INDEX) this.indexable(name, value);
+    else if (name.index > 0 || this.entryOfName(name) > 0) this.literal(name, value, 0x0f, 0);
+    else this.enter(name, value);
   }
 
   private indexable(name: EncodedName, value: string): void {
@@ -159,24 +170,46 @@ export class HpackEncoder {
     const slot = (name.id * 17 + mix) & (SLOTS - 1);
     const entry = slotEntries[slot] as number;
     const live = entry > this.evicted;
-    if (slotNames[slot] === name.id && slotValues[slot] === value) {
-      if (live) {
-        this.integer(STATIC_ENTRIES + 1 + this.inserted - entry, 0x7f, 0x80);
-        return;
-      }
-      const size = name.name.length + length + ENTRY_EXTRA_BYTES;
-      if (size <= this.bytesMax) {
-        this.literal(name, value, 0x3f, 0x40);
-        this.insert(size);
-        slotEntries[slot] = this.inserted;
-        return;
-      }
-    } else if (!live) {
+    const known = slotNames[slot] === name.id && slotValues[slot] === value;
+    if (known && live) {
+      this.integer(STATIC_ENTRIES + 1 + this.inserted - entry, 0x7f, 0x80);
+      return;
+    }
+    if (!known && !live) {
       slotNames[slot] = name.id;
       slotValues[slot] = value;
       slotEntries[slot] = 0;
     }
-    this.literal(name, value, 0x0f, 0);
+    if (!known && (name.index > 0 || this.entryOfName(name) > 0)) this.literal(name, value, 0x0f, 0);
+    else {
+      const entered = this.enter(name, value);
+      if (known || !live) slotEntries[slot] = entered;
+    }
+  }
+
+  /** Writes a field that becomes an entry, if there is room for it. @returns its number, 0 = none */
+  private enter(name: EncodedName, value: string): number {
+    const size = name.name.length + value.length + ENTRY_EXTRA_BYTES;
+    if (size > this.bytesMax) {
+      this.literal(name, value, 0x0f, 0);
+      return 0;
+    }
+    this.literal(name, value, 0x3f, 0x40);
+    this.insert(size);
+    if (name.index === 0) {
+      const slot = name.id & (NAME_SLOTS - 1);
+      this.namedIds[slot] = name.id;
+      this.namedEntries[slot] = this.inserted;
+    }
+    return this.inserted;
+  }
+
+  /** A live entry with this name; 0 = none that is remembered. */
+  private entryOfName(name: EncodedName): number {
+    if (this.namedIds.length === 0) this.makeSlots();
+    const slot = name.id & (NAME_SLOTS - 1);
+    const entry = this.namedEntries[slot] as number;
+    return this.namedIds[slot] === name.id && entry > this.evicted ? entry : 0;
   }
 
   private makeSlots(): void {
@@ -184,6 +217,10 @@ export class HpackEncoder {
       this.slotNames.push(-1);
       this.slotValues.push('');
       this.slotEntries.push(0);
+    }
+    for (let i = 0; i < NAME_SLOTS; i++) {
+      this.namedIds.push(-1);
+      this.namedEntries.push(0);
     }
   }
 
@@ -201,7 +238,9 @@ export class HpackEncoder {
 
   private literal(name: EncodedName, value: string, mask: number, bits: number): void {
     const out = this.out;
+    const entry = name.index > 0 || name.id < 0 ? 0 : this.entryOfName(name);
     if (name.index > 0) this.integer(name.index, mask, bits);
+    else if (entry > 0) this.integer(STATIC_ENTRIES + 1 + this.inserted - entry, mask, bits);
     else {
       out.bytes[out.at++] = bits;
       this.integer(name.name.length, 0x7f, 0);

@@ -122,11 +122,22 @@ t.test('our encoder', (t) => {
   const encoder = new Encoder();
   const hex = (...fields: [string, string][]) => encoder.block(fields).toString('hex');
   t.equal(hex([':method', 'GET'], [':path', '/'], [':status', '404']), '82848d', 'static entries');
-  t.equal(hex(['a', 'b']), '0001610162', 'the first time a literal');
-  t.equal(hex(['a', 'b']), '4001610162', 'the second time an entry');
-  t.equal(hex(['a', 'b']), 'be', 'then its index');
+  t.equal(hex(['a', 'b']), '4001610162', 'a name that is in no table brings its value in');
+  t.equal(hex(['a', 'b']), 'be', 'then an index');
+  t.equal(hex(['a', 'c']), '0f2f0163', 'another value is a literal');
+  t.equal(hex(['a', 'c']), '7e0163', 'and an entry when it comes again');
+  t.equal(hex(['a', 'c'], ['a', 'b']), 'bebf');
+  t.equal(hex(['server', 'x']), '0f270178', 'the first time a literal');
+  t.equal(hex(['server', 'x']), '760178', 'the second time an entry');
+  t.equal(hex(['server', 'x']), 'be');
   t.equal(hex([':path', '/x']), '04022f78');
   t.equal(hex([':path', '/x']), '04022f78', 'paths are never entries');
+  t.equal(hex(['x-request-id', '1']).slice(0, 2), '40');
+  t.equal(
+    hex(['x-request-id', '2'], ['x-request-id', '2']),
+    '0f2f01320f2f0132',
+    'nor are numbers of requests, after the first',
+  );
   t.equal(hex(['authorization', 's'], ['authorization', 's']), '1f0801731f080173', 'secrets are for nobody to index');
   t.equal(hex(['connection', 'x'], ['upgrade', 'x'], ['transfer-encoding', 'x']), '', 'fields of HTTP/1 are left out');
   encoder.hpack.resize(0);
