@@ -300,7 +300,7 @@ t.test('ends of connections', (t) => {
   );
   session.close();
   session.close();
-  t.same(told, ['request 1', 'request 3', 'reset 1 by connection ', 'over 1', 'reset 3 by connection ', 'over 3']);
+  t.same(told, ['request 1', 'request 3', 'reset 3 by connection ', 'over 3', 'reset 1 by connection ', 'over 1']);
   const client = begin(true);
   client.feed(readFrames('settings 3=1 8=1'));
   t.equal(client.maxStreams, 1);
@@ -334,7 +334,7 @@ t.test('more frames than the peer reads', (t) => {
   t.equal(session.error?.message, 'Too many frames in the outbound queue.');
   t.equal(session.counts.outboundFlood, 1);
   session.close();
-  t.same(told, ['1 ', '3 http2.outbound_frames_flood'], 'the stream that sent one too many is told so');
+  t.same(told, ['3 http2.outbound_frames_flood', '1 '], 'the stream that sent one too many is told so');
   const patient = begin(false, {}, { maxOutboundControlFrames: 5 });
   for (let turn = 0; turn < 10; turn++) {
     patient.feed(readFrames('repeat 4\nping "12345678"'));
