@@ -7,11 +7,12 @@ import { decodeJson } from './decode.ts';
 import type { Findings } from './decode-checks.ts';
 import { messageToDumpJson } from './dump-json.ts';
 import { lowerBootstrap } from './lower-bootstrap.ts';
-import { LowerContext } from './lower-common.ts';
+import { LowerContext, type LowerOptions } from './lower-common.ts';
 import { mergeMessage } from './merge.ts';
 import type { Msg } from './message.ts';
 import type { JsonObject, Model } from './model.ts';
 import { readConfigFile, readConfigText, type Source } from './source.ts';
+import { type TlsContextModel, tlsContexts } from './tls-contexts.ts';
 import { validateMessage } from './validate.ts';
 
 const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
@@ -37,6 +38,8 @@ export interface LoadedModel {
   readonly unsupportedFields: readonly string[];
   /** The bootstrap as JSON, for `renderBootstrapDump`. */
   readonly rawBootstrapJson: string;
+  /** Files that TLS contexts were read from. */
+  readonly tlsFiles: readonly string[];
 }
 
 /**
@@ -49,21 +52,51 @@ export function loadStaticModel(options: LoadOptions, warn: (text: string) => vo
   const { message, json, findings } = readBootstrap(options, warnings);
   if (findings.invalid) validate(message, options, warnings);
   const ctx = new LowerContext({
-    options: {
-      allowUnknownFields: options.allowUnknownStaticFields,
-      serviceNode: options.serviceNode,
-      serviceCluster: options.serviceCluster,
-      serviceZone: options.serviceZone,
-      skipTypes: skipTypes(),
-      serverFirstMs: serverFirstMs(),
-      statsTags: options.statsTags,
-    },
+    options: lowerOptions(options),
     checkFields: findings.unanswered ? checkFieldAnswers : null,
   });
   const model = lowerBootstrap(message, ctx);
   warnings.push(...ctx.warnings);
   warnings.forEach(warn);
-  return { model, warnings, unsupportedFields: ctx.unsupportedFields, rawBootstrapJson: json };
+  return {
+    model,
+    warnings,
+    unsupportedFields: ctx.unsupportedFields,
+    rawBootstrapJson: json,
+    tlsFiles: [...ctx.tlsFiles],
+  };
+}
+
+function lowerOptions(options: LoadOptions): LowerOptions {
+  return {
+    allowUnknownFields: options.allowUnknownStaticFields,
+    serviceNode: options.serviceNode,
+    serviceCluster: options.serviceCluster,
+    serviceZone: options.serviceZone,
+    skipTypes: skipTypes(),
+    serverFirstMs: serverFirstMs(),
+    statsTags: options.statsTags,
+  };
+}
+
+/** TLS contexts read anew. */
+export interface ReloadedTls {
+  readonly contexts: readonly TlsContextModel[];
+  /** Why some could not be: a sentence each, with its field path. */
+  readonly refusals: readonly string[];
+  readonly tlsFiles: readonly string[];
+}
+
+/**
+ * Reads the files of TLS contexts again; everything else is as when it was loaded.
+ * @param rawBootstrapJson as `loadStaticModel` returned it
+ */
+export function reloadTls(rawBootstrapJson: string, options: LoadOptions): ReloadedTls {
+  const message = decodeJson(BOOTSTRAP, JSON.parse(rawBootstrapJson), { allowUnknown: true, warnings: [] });
+  const ctx = new LowerContext({ options: lowerOptions(options), collectRefusals: true });
+  const contexts = tlsContexts(lowerBootstrap(message, ctx));
+  const refusals = (ctx.refusals ?? []).map((refusal) => refusal.message);
+  return { contexts, refusals, tlsFiles: [...ctx.tlsFiles] };
 }
 
 function validate(message: Msg, options: LoadOptions, warnings: string[]): void {

@@ -67,8 +67,8 @@ export class LowerContext {
   nodeId: string;
   /** Static secrets, `kind/name` → their content. */
   secrets: ReadonlyMap<string, Msg>;
-  /** Number of the next TLS context. */
-  nextTlsId: number;
+  /** Files that TLS contexts were read from, and what is in directories that they name to be watched. */
+  readonly tlsFiles: Set<string>;
   /** The merged runtime layers, for limits that have no field of their own. */
   runtime: { readonly [key: string]: string | number | boolean };
   readonly #checkFields: FieldCheck | null;
@@ -82,7 +82,7 @@ export class LowerContext {
     this.defaultBind = null;
     this.nodeId = '';
     this.secrets = new Map();
-    this.nextTlsId = 0;
+    this.tlsFiles = new Set();
     this.runtime = {};
     this.#checkFields = init.checkFields ?? null;
   }

@@ -1,5 +1,6 @@
 // `core.v3.DataSource` of TLS: read at once, and remembered with its place.
 
+import { join } from 'node:path';
 import { ConfigError } from '../util/error.ts';
 import type { LowerContext } from './lower-common.ts';
 import { type Msg, oneof, str, sub } from './message.ts';
@@ -41,6 +42,7 @@ function readSource(message: Msg, ctx: LowerContext, path: string): DataModel {
   switch (source?.case) {
     case 'filename': {
       const file = source.value as string;
+      ctx.tlsFiles.add(file);
       try {
         return { base64: ctx.readFile(file, path).toString('base64'), path: file };
       } catch (error) {
@@ -65,7 +67,10 @@ function readSource(message: Msg, ctx: LowerContext, path: string): DataModel {
 }
 
 /** `watched_directory`, on a message that has one. */
-export function watchedDirectory(message: Msg): string {
+export function watchedDirectory(message: Msg, ctx: LowerContext): string {
   const directory = sub(message, 'watchedDirectory');
-  return directory === null ? '' : str(directory, 'path');
+  if (directory === null) return '';
+  const path = str(directory, 'path');
+  ctx.tlsFiles.add(join(path, '.'));
+  return path;
 }

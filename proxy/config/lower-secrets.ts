@@ -53,12 +53,12 @@ export interface FoundSecret {
 export function findSecret(config: Msg, kind: SecretKind, ctx: LowerContext, path: string): FoundSecret {
   const name = str(config, 'name');
   const source = sub(config, 'sdsConfig');
-  const content = source === null ? ctx.secrets.get(`${kind}/${name}`) : secretOfFile(source, name, kind, path);
+  const content = source === null ? ctx.secrets.get(`${kind}/${name}`) : secretOfFile(source, name, kind, ctx, path);
   if (content === undefined) throw new ConfigError(`${KINDS[kind]}: ${name}`, path);
   return { name, content, path };
 }
 
-function secretOfFile(source: Msg, name: string, kind: SecretKind, path: string): Msg | undefined {
+function secretOfFile(source: Msg, name: string, kind: SecretKind, ctx: LowerContext, path: string): Msg | undefined {
   const where = `${path}.sds_config`;
   const from = oneof(source, 'configSourceSpecifier');
   const file =
@@ -69,6 +69,7 @@ function secretOfFile(source: Msg, name: string, kind: SecretKind, path: string)
         : '';
   if (file === '')
     throw new ConfigError('secrets cannot be asked for over the network yet; use static secrets or a file', where);
+  ctx.tlsFiles.add(file);
   const read = readConfigFile(file, RESPONSE);
   const response =
     read.kind === 'message' ? read.message : decodeJson(RESPONSE, read.value, { allowUnknown: false, warnings: [] });

@@ -89,7 +89,7 @@ function withDigest<T extends TlsCommonModel>(model: T): T {
 
 function lowerCommon(message: Msg | null, role: Role, ctx: LowerContext, path: string): TlsCommonModel {
   const params = message === null ? null : sub(message, 'tlsParams');
-  const base = { id: ctx.nextTlsId++, secretNames: null, digest: '' };
+  const base = { id: path, secretNames: null, digest: '' };
   if (message === null) {
     return {
       ...base,
@@ -173,7 +173,7 @@ function lowerCertificate({ name, content, path }: FoundSecret, role: Role, ctx:
       password,
       pkcs12: pkcs12 === null ? null : readOptionalData(pkcs12, ctx, `${path}.pkcs12`),
       ocspStaple: lowerStaple(content, ctx, `${path}.ocsp_staple`),
-      watchedDirectory: watchedDirectory(content),
+      watchedDirectory: watchedDirectory(content, ctx),
     },
     role,
     path,

@@ -63,8 +63,8 @@ export interface TlsValidationModel {
 
 /** `CommonTlsContext`. */
 export interface TlsCommonModel {
-  /** Number of this context in its configuration: a context whose files were replaced is published under it. */
-  readonly id: number;
+  /** Its field path: a context whose files were replaced is published under it. */
+  readonly id: string;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
   /** OpenSSL's list for TLS 1.2 joined with `:`, in order; empty = Envoy's default for the role. */

@@ -92,7 +92,7 @@ function checkPkcs12(pkcs12: DataModel, { password }: CertificateSources, path: 
 }
 
 /** Node reads PKCS#12 into contexts only; a socket that is never connected tells the leaf of its context. */
-function pkcs12Leaf(pkcs12: DataModel, password: DataModel | null): X509Certificate | null {
+export function pkcs12Leaf(pkcs12: DataModel, password: DataModel | null): X509Certificate | null {
   let context: SecureContext;
   try {
     const pfx = Buffer.from(pkcs12.base64, 'base64');

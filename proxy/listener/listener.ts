@@ -243,6 +243,11 @@ export class Listener {
     });
   }
 
+  /** New secrets of one of the chains' contexts; of another listener's: nothing happens. */
+  replaceTls(context: DownstreamTlsModel): void {
+    for (const { filter } of this.chains) if (filter instanceof TlsFilter) filter.replace(context);
+  }
+
   private countMissing(): void {
     add(this.extensionSlots, stat.LISTENER_EXT_NETWORK_EXTENSION_CONFIG_MISSING, 1);
   }

@@ -48,8 +48,9 @@ export class TlsFilter implements NetworkFilter {
     this.warnedMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** New secrets: handshakes from now on use them, connections live on. @throws Error of OpenSSL; the old ones stay */
-  update(model: DownstreamTlsModel): void {
+  /** New secrets: handshakes from now on use them, connections live on. Not ours: nothing happens. */
+  replace(model: DownstreamTlsModel): void {
+    if (model.id !== this.tls.model.id) return;
     const next = new DownstreamTls(model, this.env.tls, this.env.counts);
     next.prepare();
     this.tls = next;

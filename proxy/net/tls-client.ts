@@ -50,41 +50,59 @@ interface Session {
   readonly chain: readonly Certificate[];
 }
 
+/** What is made of one version of the secrets. */
+interface Version {
+  readonly model: UpstreamTlsModel;
+  readonly verifier: PeerVerifier | null;
+  readonly context: SecureContext;
+}
+
+/** @throws Error of OpenSSL for what it refuses; configurations are checked before they come here */
+function compileVersion(model: UpstreamTlsModel, tls: TlsEnv): Version {
+  const { validation } = model;
+  const verifier =
+    validation === null
+      ? null
+      : new PeerVerifier(validation, 'server', tls.compileMatch, validation.systemRoots ? tls.systemRoots() : '');
+  const context = secureContext(model, {
+    certificates: model.certificates.slice(0, 1),
+    verifier,
+    role: 'client',
+    ownCipherOrder: true,
+    tickets: true,
+    renegotiation: model.allowRenegotiation,
+    ticketKeys: null,
+    sessionTimeoutSeconds: 0,
+    sessionContext: '',
+  });
+  return { model, verifier, context };
+}
+
 /** See the head of this file. */
 export class UpstreamTls implements DialLayer {
-  readonly model: UpstreamTlsModel;
   private readonly env: TlsClientEnv;
-  private readonly context: SecureContext;
-  readonly verifier: PeerVerifier | null;
+  private current: Version;
   /** Newest last. */
   private readonly sessions: Map<string, Session[]>;
 
-  /** @throws Error of OpenSSL for what it refuses; configurations are checked before they come here */
   constructor(model: UpstreamTlsModel, env: TlsClientEnv) {
-    const { validation } = model;
-    this.model = model;
     this.env = env;
-    this.verifier =
-      validation === null
-        ? null
-        : new PeerVerifier(
-            validation,
-            'server',
-            env.tls.compileMatch,
-            validation.systemRoots ? env.tls.systemRoots() : '',
-          );
-    this.context = secureContext(model, {
-      certificates: model.certificates.slice(0, 1),
-      verifier: this.verifier,
-      role: 'client',
-      ownCipherOrder: true,
-      tickets: true,
-      renegotiation: model.allowRenegotiation,
-      ticketKeys: null,
-      sessionTimeoutSeconds: 0,
-      sessionContext: '',
-    });
+    this.current = compileVersion(model, env.tls);
     this.sessions = new Map();
+  }
+
+  get model(): UpstreamTlsModel {
+    return this.current.model;
+  }
+
+  get verifier(): PeerVerifier | null {
+    return this.current.verifier;
+  }
+
+  /** New secrets: handshakes from now on use them, connections live on, sessions do not. */
+  replace(model: UpstreamTlsModel): void {
+    this.current = compileVersion(model, this.env.tls);
+    this.sessions.clear();
   }
 
   dial(target: DialTarget, handler: DialHandler, names: DialNames, open: OpenSocket): Transport {
@@ -95,7 +113,7 @@ export class UpstreamTls implements DialLayer {
     const plain = connectOptions(target, reading.onread);
     const options: ConnectionOptions & { highWaterMark: number } = {
       ...(plain ?? { socket: open(target) }),
-      secureContext: this.context,
+      secureContext: this.current.context,
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
       highWaterMark: target.bufferLimitBytes,

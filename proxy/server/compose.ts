@@ -6,6 +6,7 @@ import { readClientHello } from '../codec/client-hello.ts';
 import type { Model, TcpProxyModel } from '../config/model.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
+import type { UpstreamTlsModel } from '../config/model-tls.ts';
 import { HttpManager } from '../http/manager.ts';
 import { DirectFilter } from '../listener/direct.ts';
 import type { GateEnv } from '../listener/limits.ts';
@@ -42,6 +43,7 @@ export interface Composition {
   /** Logs of a listener; `null` when it has none. */
   accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
   updateHosts(cluster: string, localities: readonly LocalityModel[]): void;
+  replaceTls(context: UpstreamTlsModel): void;
   reopenLogs(): void;
   /** Keys are components; the empty one stands for all. */
   setLogLevels(levels: Readonly<Record<string, string>>): void;
@@ -122,6 +124,7 @@ export function compose(
     },
     accessLog: (models) => accessLogger(models, 'NotSet'),
     updateHosts: (cluster, localities) => clusters.updateHosts(cluster, localities),
+    replaceTls: (context) => clusters.replaceTls(context),
     reopenLogs: () => {
       files.reopen();
       reopenLog();

@@ -14,7 +14,7 @@ export type ReplyOf<T extends ConfigReply['type']> = Extract<ConfigReply, { read
  * Starts a thread for one task and waits for its answer.
  * @throws ConfigError when the configuration is refused; Error when the thread fails
  */
-export async function runConfigTask<T extends 'loaded' | 'dumped'>(
+export async function runConfigTask<T extends 'loaded' | 'dumped' | 'secrets'>(
   request: ConfigRequest,
   expected: T,
 ): Promise<ReplyOf<T>> {

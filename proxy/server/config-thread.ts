@@ -2,20 +2,29 @@
 // Protobuf and everything that knows it is loaded in this thread only.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadStaticModel, renderBootstrapDump } from '../config/load.ts';
+import { loadStaticModel, reloadTls, renderBootstrapDump } from '../config/load.ts';
 import type { Model } from '../config/model.ts';
+import { secretsHash, type TlsContextModel, tlsContexts } from '../config/tls-contexts.ts';
+import { certificateEnds } from '../net/tls-options.ts';
 import { assignBreakerBases } from '../upstream/cluster-manager.ts';
 import { ConfigError } from '../util/error.ts';
 import type { Options } from './args.ts';
 import { renderConfigDump } from './config-dump.ts';
 import { checkLogPaths } from './log-paths.ts';
-import type { ConfigReply, ConfigRequest } from './messages.ts';
+import type { ConfigReply, ConfigRequest, TlsFiles } from './messages.ts';
 import { decorateNode } from './version.ts';
 import { quietWarnings } from './warnings.ts';
 
 function run(request: ConfigRequest): ConfigReply {
   try {
-    return request.task === 'load' ? load(request.options) : dump(request);
+    switch (request.task) {
+      case 'load':
+        return load(request.options);
+      case 'dump':
+        return dump(request);
+      case 'secrets':
+        return readSecrets(request);
+    }
   } catch (error) {
     if (error instanceof ConfigError) return { type: 'failed', message: error.message };
     // The only RangeErrors there can be: a JSON text of more than 512 MiB, or what is kept by the million.
@@ -26,7 +35,7 @@ function run(request: ConfigRequest): ConfigReply {
 }
 
 function load(options: Options): ConfigReply {
-  const { model, warnings, unsupportedFields, rawBootstrapJson } = loadStaticModel(options);
+  const { model, warnings, unsupportedFields, rawBootstrapJson, tlsFiles } = loadStaticModel(options);
   checkLogPaths(model);
   const numbered = { ...model, clusters: assignBreakerBases(model.clusters, new Map()) };
   return {
@@ -36,7 +45,25 @@ function load(options: Options): ConfigReply {
     warnings,
     unsupportedFields: unsupportedFields.length,
     bootstrapJson: rawBootstrapJson,
+    tls: tlsFilesOf(tlsContexts(model), tlsFiles, {}),
   };
+}
+
+function readSecrets({ options, bootstrapJson, hashes }: Extract<ConfigRequest, { task: 'secrets' }>): ConfigReply {
+  const { contexts, refusals, tlsFiles } = reloadTls(bootstrapJson, options);
+  const tls = tlsFilesOf(contexts, tlsFiles, hashes);
+  return { type: 'secrets', contexts: contexts.filter(({ id }) => tls.hashes[id] !== hashes[id]), tls, refusals };
+}
+
+/** @param before digests of contexts that may be missing now: what could not be read is still what it was */
+function tlsFilesOf(
+  contexts: readonly TlsContextModel[],
+  files: readonly string[],
+  before: Readonly<Record<string, string>>,
+): TlsFiles {
+  const hashes = Object.fromEntries(contexts.map((context) => [context.id, secretsHash(context)]));
+  const ends = contexts.flatMap((context) => [...certificateEnds(context).values()]);
+  return { files, hashes: { ...before, ...hashes }, firstEndSeconds: ends.length === 0 ? -1 : Math.min(...ends) };
 }
 
 /** What the main thread needs: listeners without what is behind them, and hosts where it resolves names. */

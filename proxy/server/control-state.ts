@@ -6,6 +6,7 @@ import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { logLevels } from '../observe/log.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
+import { certificatesJson } from './admin-certs.ts';
 import type {
   AdminResponse,
   AdminState,
@@ -74,8 +75,8 @@ export class ControlState implements AdminState {
     });
   }
 
-  certificates(): readonly [] {
-    return [];
+  certificates(): readonly JsonObject[] {
+    return certificatesJson(this.server.tlsContexts(), Date.now());
   }
 
   runtime(): RuntimeStatus {

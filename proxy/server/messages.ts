@@ -3,6 +3,7 @@
 
 import type { AddressModel } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
+import type { TlsContextModel } from '../config/tls-contexts.ts';
 import type { LogOptions } from '../observe/log.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
 import type { ClusterStatus, ConfigDumpQuery } from './admin-state.ts';
@@ -68,7 +69,9 @@ export type ToWorker =
   | { readonly type: 'shutdown'; readonly graceMs: number }
   | { readonly type: 'reopen_logs' }
   | { readonly type: 'log_levels'; readonly levels: Readonly<Record<string, string>> }
-  | { readonly type: 'health'; readonly failed: boolean };
+  | { readonly type: 'health'; readonly failed: boolean }
+  /** Contexts with new secrets: new handshakes use them, connections live on. */
+  | { readonly type: 'tls'; readonly contexts: readonly TlsContextModel[] };
 
 /** Worker → main thread. */
 export type FromWorker =
@@ -87,6 +90,14 @@ export type FromWorker =
   | { readonly type: 'adopted'; readonly fd: number }
   | { readonly type: 'closed' };
 
+/** What TLS contexts were read from, and digests of what was read by their ids. */
+export interface TlsFiles {
+  readonly files: readonly string[];
+  readonly hashes: Readonly<Record<string, string>>;
+  /** When the first of their certificates ends, seconds since the epoch; −1 = there is none. */
+  readonly firstEndSeconds: number;
+}
+
 /** `workerData` of the configuration thread: one task, then it ends. */
 export type ConfigRequest =
   | { readonly task: 'load'; readonly options: Options }
@@ -98,6 +109,13 @@ export type ConfigRequest =
       readonly loadedAt: string;
       readonly clusters: readonly ClusterStatus[];
       readonly query: ConfigDumpQuery;
+    }
+  | {
+      readonly task: 'secrets';
+      readonly options: Options;
+      readonly bootstrapJson: string;
+      /** Of the contexts in use, by their ids. */
+      readonly hashes: Readonly<Record<string, string>>;
     };
 
 /** Configuration thread → main thread. */
@@ -113,6 +131,15 @@ export type ConfigReply =
       readonly unsupportedFields: number;
       /** The bootstrap as received, for `/config_dump`. */
       readonly bootstrapJson: string;
+      readonly tls: TlsFiles;
+    }
+  | {
+      readonly type: 'secrets';
+      /** Those that are other ones now. */
+      readonly contexts: readonly TlsContextModel[];
+      readonly tls: TlsFiles;
+      /** Why some files could not be used. */
+      readonly refusals: readonly string[];
     }
   | { readonly type: 'dumped'; readonly status: number; readonly contentType: string; readonly body: string }
   | { readonly type: 'failed'; readonly message: string };

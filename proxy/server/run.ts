@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
+import { type TlsContextModel, tlsContexts } from '../config/tls-contexts.ts';
 import { addressText } from '../net/listen.ts';
 import { useOneMallocArena } from '../net/sockopt.ts';
 import { logger, reopenLog, setLogFormat, setLogLevel } from '../observe/log.ts';
@@ -13,12 +14,13 @@ import { randomBuffer } from '../util/uuid.ts';
 import type { Admin } from './admin-open.ts';
 import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';
-import type { ReplyOf } from './config-task.ts';
+import { type ReplyOf, runConfigTask } from './config-task.ts';
 import { logOptions } from './log-options.ts';
 import { giveMemoryBackWhenIdle } from './memory.ts';
-import type { ToWorker } from './messages.ts';
+import type { TlsFiles, ToWorker } from './messages.ts';
 import { ServerStats } from './server-stats.ts';
 import type { ServerView } from './server-view.ts';
+import type { TlsWatch } from './tls-watch.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 /** OpenSSL's ticket keys as Node takes them: a name, a key to encrypt with, one to sign with. */
@@ -37,6 +39,12 @@ export class ProxyServer implements ServerView {
   readonly hosts: Map<string, readonly LocalityModel[]>;
   private readonly loading: Promise<ReplyOf<'loaded'>>;
   private modelJson: string;
+  /** Contexts whose files were replaced since the start, by their ids. */
+  private readonly replacedTls: Map<string, TlsContextModel>;
+  private tls: TlsFiles;
+  private tlsWatch: TlsWatch | null;
+  /** A reading of TLS files is under way; `again` = they changed meanwhile. */
+  private tlsReading: 'no' | 'yes' | 'again';
   private readonly pool: WorkerPool;
   private readonly log = logger('main');
   private admin: Admin | null;
@@ -64,6 +72,10 @@ export class ProxyServer implements ServerView {
     this.bootstrapJson = '';
     this.hosts = new Map();
     this.modelJson = '';
+    this.replacedTls = new Map();
+    this.tls = { files: [], hashes: {}, firstEndSeconds: -1 };
+    this.tlsWatch = null;
+    this.tlsReading = 'no';
     this.admin = null;
     this.dns = null;
     this.live = false;
@@ -187,11 +199,14 @@ export class ProxyServer implements ServerView {
     if (model.logFormat !== null) setLogFormat(model.logFormat.format);
     this.model = model;
     this.modelJson = loaded.modelJson;
+    this.tls = loaded.tls;
+    if (loaded.tls.files.length > 0) await this.watchTls();
     // First, so that workers compile while this thread declares stats; they answer no earlier than the next turn.
     const started = this.pool.start(model, loaded.modelJson);
     const stats = new StatsRegistry(model.stats);
     this.stats = stats;
     this.serverStats = new ServerStats(stats, this, loaded.unsupportedFields);
+    this.serverStats.setFirstEnd(loaded.tls.firstEndSeconds);
     await Promise.all([started, this.openAdmin(model, stats, adminModules)]);
     this.initialising = true;
     await this.resolveNames(model, stats);
@@ -269,12 +284,64 @@ export class ProxyServer implements ServerView {
       localities,
     }));
     messages.push({ type: 'log_levels', levels: this.levels });
+    if (this.replacedTls.size > 0) messages.push({ type: 'tls', contexts: [...this.replacedTls.values()] });
     if (this.healthFailed) messages.push({ type: 'health', failed: true });
     if (this.draining !== null) {
       const { overMs, inboundOnly, startedMs } = this.draining;
       messages.push({ type: 'drain', overMs, elapsedMs: performance.now() - startedMs, inboundOnly });
     }
     return messages;
+  }
+
+  // === TLS files ===
+
+  /** Of the configuration and since then. */
+  tlsContexts(): readonly TlsContextModel[] {
+    const contexts = tlsContexts(JSON.parse(this.modelJson) as Model);
+    return contexts.map((context) => this.replacedTls.get(context.id) ?? context);
+  }
+
+  private async watchTls(): Promise<void> {
+    const { TlsWatch } = await import('./tls-watch.ts');
+    const warn = (text: string): void => logger('config').warning(text);
+    this.tlsWatch = new TlsWatch(() => void this.readTls(), warn);
+    this.tlsWatch.set(this.tls.files);
+  }
+
+  /** Reads all of them in a configuration thread; a bad pair leaves the old one in use. */
+  private async readTls(): Promise<void> {
+    if (this.tlsReading !== 'no') {
+      this.tlsReading = 'again';
+      return;
+    }
+    this.tlsReading = 'yes';
+    try {
+      const { options, bootstrapJson } = this;
+      const { hashes } = this.tls;
+      this.publishTls(await runConfigTask({ task: 'secrets', options, bootstrapJson, hashes }, 'secrets'));
+    } catch (error) {
+      this.refuseTls((error as Error).message);
+    }
+    const again = (this.tlsReading as string) === 'again';
+    this.tlsReading = 'no';
+    if (again) await this.readTls();
+  }
+
+  private publishTls({ contexts, tls, refusals }: ReplyOf<'secrets'>): void {
+    for (const refusal of refusals) this.refuseTls(refusal);
+    this.tls = tls;
+    this.serverStats?.setFirstEnd(tls.firstEndSeconds);
+    this.tlsWatch?.set(tls.files);
+    if (contexts.length === 0) return;
+    for (const context of contexts) this.replacedTls.set(context.id, context);
+    this.pool.post({ type: 'tls', contexts });
+    this.serverStats?.onSecretsReplaced(contexts.length);
+    logger('config').info(`TLS files were replaced: ${contexts.map(({ id }) => id).join(', ')}`);
+  }
+
+  private refuseTls(reason: string): void {
+    this.serverStats?.onSecretsRefused();
+    logger('config').warning(`TLS files were replaced by ones that cannot be used; the old ones stay: ${reason}`);
   }
 
   private stopAccepting(inboundOnly: boolean): void {
@@ -296,6 +363,7 @@ export class ProxyServer implements ServerView {
     if (this.flushTimer !== null) clearInterval(this.flushTimer);
     if (this.drainTimer !== null) clearTimeout(this.drainTimer);
     this.dns?.close();
+    this.tlsWatch?.close();
     await this.pool.terminate();
     await this.admin?.close();
   }

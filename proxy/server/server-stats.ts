@@ -16,6 +16,9 @@ export class ServerStats {
   private readonly slots: Float64Array;
   private readonly listeners: Float64Array;
   private readonly crashed: Float64Array;
+  private readonly secretsReplaced: Float64Array;
+  private readonly secretsRefused: Float64Array;
+  private firstEndSeconds: number;
   private readonly initialization: { record(value: number): void };
 
   constructor(stats: StatsRegistry, server: ServerView, unsupportedFields: number) {
@@ -25,6 +28,9 @@ export class ServerStats {
     this.slots = local.block(stat.SERVER, 'server.');
     this.listeners = local.block(stat.LISTENER_MANAGER, 'listener_manager.');
     this.crashed = local.cell('outrigger.server.worker_crashed', 'c');
+    this.secretsReplaced = local.cell('outrigger.tls.context_updated', 'c');
+    this.secretsRefused = local.cell('outrigger.tls.update_rejected', 'c');
+    this.firstEndSeconds = -1;
     this.initialization = local.histogram('server.initialization_time_ms');
     const clusters = local.block(stat.CLUSTER_MANAGER, 'cluster_manager.');
     clusters[stat.CLUSTER_MANAGER_ACTIVE_CLUSTERS] = model?.clusters.length ?? 0;
@@ -50,6 +56,20 @@ export class ServerStats {
 
   onWorkerCrash(): void {
     this.crashed[0] = (this.crashed[0] as number) + 1;
+  }
+
+  /** TLS contexts were given the new content of their files. */
+  onSecretsReplaced(contexts: number): void {
+    this.secretsReplaced[0] = (this.secretsReplaced[0] as number) + contexts;
+  }
+
+  onSecretsRefused(): void {
+    this.secretsRefused[0] = (this.secretsRefused[0] as number) + 1;
+  }
+
+  /** @param seconds since the epoch when the first certificate ends; −1 = there is none */
+  setFirstEnd(seconds: number): void {
+    this.firstEndSeconds = seconds;
   }
 
   onListenersStopped(count: number): void {
@@ -79,6 +99,7 @@ export class ServerStats {
     };
     use(stat.SERVER_STATE, STATES[server.state]);
     set(stat.SERVER_LIVE, server.state === 'LIVE' ? 1 : 0);
+    if (this.firstEndSeconds >= 0) set(stat.SERVER_DAYS_UNTIL_FIRST_CERT_EXPIRING, daysUntil(this.firstEndSeconds));
     set(stat.SERVER_UPTIME, Math.floor((performance.now() - server.startedMs) / 1000));
     use(stat.SERVER_TOTAL_CONNECTIONS, server.connections);
     set(stat.SERVER_MEMORY_ALLOCATED, memory.heapUsed + memory.external);
@@ -86,4 +107,9 @@ export class ServerStats {
     set(stat.SERVER_MEMORY_PHYSICAL_SIZE, memory.rss);
     set(stat.SERVER_ENVOY_BUG_FAILURES, bugsSeen());
   }
+}
+
+/** Whole days; 0 when it is over. */
+function daysUntil(seconds: number): number {
+  return Math.max(0, Math.floor((seconds - Date.now() / 1_000) / 86_400));
 }

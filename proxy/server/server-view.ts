@@ -2,6 +2,7 @@
 
 import type { AddressModel, Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
+import type { TlsContextModel } from '../config/tls-contexts.ts';
 import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';
 
@@ -23,6 +24,8 @@ export interface ServerView {
   readonly connections: number;
   /** Endpoints by cluster name as configured; reads the whole model anew, as only admin pages ask. */
   configuredHosts(): ReadonlyMap<string, readonly LocalityModel[]>;
+  /** TLS contexts as they are now; reads the whole model anew. */
+  tlsContexts(): readonly TlsContextModel[];
   /** Resolved endpoints by cluster name. */
   readonly hosts: ReadonlyMap<string, readonly LocalityModel[]>;
   stop(graceMs: number): Promise<void>;

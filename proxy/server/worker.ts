@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { AddressModel, Model } from '../config/model.ts';
+import type { TlsContextModel } from '../config/tls-contexts.ts';
 import { ConnectionCounts } from '../listener/connection-counts.ts';
 import { ListenerDirectory } from '../listener/directory.ts';
 import { Listener } from '../listener/listener.ts';
@@ -92,7 +93,16 @@ export class ProxyWorker {
       case 'health':
         this.parts.drain.setHealthFailed(message.failed);
         break;
+      case 'tls':
+        this.replaceSecrets(message.contexts);
+        break;
     }
+  }
+
+  private replaceSecrets(contexts: readonly TlsContextModel[]): void {
+    for (const context of contexts)
+      if ('requireClientCertificate' in context) for (const listener of this.listeners) listener.replaceTls(context);
+      else this.parts.replaceTls(context);
   }
 
   private directed(inboundOnly: boolean): Listener[] {

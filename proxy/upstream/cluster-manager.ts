@@ -3,6 +3,7 @@
 // at start.
 
 import type { ClusterModel, LocalityModel } from '../config/model-cluster.ts';
+import type { UpstreamTlsModel } from '../config/model-tls.ts';
 import { bug } from '../util/error.ts';
 import { CELLS_PER_CLUSTER } from './breakers.ts';
 import { UpstreamCluster, type UpstreamEnv } from './cluster.ts';
@@ -117,6 +118,11 @@ export class UpstreamClusterManager implements ClusterManager {
   /** New hosts of a cluster whose discovery runs elsewhere; ignored when the cluster is gone. */
   updateHosts(name: string, localities: readonly LocalityModel[]): void {
     this.refs.get(name)?.current?.setHosts(localities);
+  }
+
+  /** New secrets of one of the clusters' TLS contexts. */
+  replaceTls(context: UpstreamTlsModel): void {
+    for (const cluster of this.clusters) cluster.transports.replaceTls(context);
   }
 
   /** Every cluster there is, for `/clusters`. */

@@ -72,7 +72,7 @@ export class UpstreamCluster implements Cluster {
   private hosts: Map<string, Host>;
   private balancer: Balancer;
   private draining: boolean;
-  private readonly transports: ClusterTransports;
+  readonly transports: ClusterTransports;
   /** `auto_sni` and `auto_san_validation`; `null` = requests have no say. */
   private readonly namesByRequest: ((context: PickContext) => DialNames) | null;
   /** Hosts as clients reach them from their own addresses; `null` until one does. */

@@ -3,7 +3,7 @@
 
 import type { MetadataModel } from '../config/model.ts';
 import type { ClusterModel } from '../config/model-cluster.ts';
-import type { TransportMatchModel, UpstreamTransportModel } from '../config/model-tls.ts';
+import type { TransportMatchModel, UpstreamTlsModel, UpstreamTransportModel } from '../config/model-tls.ts';
 import type { DialLayer, DialTarget } from '../net/dial.ts';
 import { UpstreamTls } from '../net/tls-client.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';
@@ -38,12 +38,15 @@ export class ClusterTransports {
   private readonly prefix: string;
   private readonly fallback: DialLayer | null;
   private readonly matches: readonly { readonly model: TransportMatchModel; readonly layer: DialLayer | null }[];
+  /** By the ids of their contexts. */
+  private readonly contexts: Map<string, UpstreamTls>;
   private warnedMs: number;
 
   constructor(model: ClusterModel, env: TransportsEnv) {
     this.model = model;
     this.env = env;
     this.prefix = `cluster.${model.statName}.`;
+    this.contexts = new Map();
     this.warnedMs = Number.NEGATIVE_INFINITY;
     this.fallback = this.compile(model.transport);
     this.matches = model.transportMatches.map((match) => ({ model: match, layer: this.compile(match.transport) }));
@@ -64,6 +67,11 @@ export class ClusterTransports {
     return this.fallback;
   }
 
+  /** New secrets of a context; of another cluster's: nothing happens. */
+  replaceTls(context: UpstreamTlsModel): void {
+    this.contexts.get(context.id)?.replace(context);
+  }
+
   /** Every worker has the same hosts. */
   private count(match: string): void {
     if (this.env.isFirstWorker) (this.env.stats.cell(this.nameOf(match), 'c')[0] as number)++;
@@ -82,7 +90,10 @@ export class ClusterTransports {
         const counts = new TlsStats(env.stats, prefix, 'client');
         if (env.isFirstWorker)
           for (const [name, ends] of certificateEnds(model.tls)) counts.certificateEnds(name, ends);
-        return new UpstreamTls(model.tls, { tls: env.tls, counts, onRefused: (target, why) => this.warn(target, why) });
+        const onRefused = (target: DialTarget, why: TlsFailure): void => this.warn(target, why);
+        const layer = new UpstreamTls(model.tls, { tls: env.tls, counts, onRefused });
+        this.contexts.set(model.tls.id, layer);
+        return layer;
       }
       // What it passes on is the target's: see `DialTarget.metadata`.
       case 'internal':

@@ -76,7 +76,7 @@ t.test('downstream defaults', async (t) => {
   const { digest } = rest;
   t.match(digest, /^[0-9a-f]{64}$/);
   t.same(rest, {
-    id: 0,
+    id: 'static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.common_tls_context',
     secretNames: null,
     digest,
     minVersion: 'TLSv1.2',
@@ -413,7 +413,7 @@ t.test('transport sockets of clusters', async (t) => {
   };
   t.match(cluster({ transport_socket: internal }).transport, {
     kind: 'internal',
-    inner: { kind: 'tls', tls: { id: 0 } },
+    inner: { kind: 'tls', tls: { sni: '' } },
     passthrough: [
       { of: 'host', name: 'istio' },
       { of: 'cluster', name: 'c' },
