@@ -2,7 +2,7 @@
 // `use_original_dst`). The listener at exactly that address comes first, then the one at any address of its family.
 
 import type { AddressModel } from '../config/model.ts';
-import { joinHostPort, unmapIpv4 } from '../util/ip.ts';
+import { canonicalIp, joinHostPort } from '../util/ip.ts';
 
 /** See the head of this file. One per worker; `T` is the listener. */
 export class ListenerDirectory<T> {
@@ -25,7 +25,7 @@ export class ListenerDirectory<T> {
       this.anyV6.set(address.port, listener);
       // A socket for both families gives way to one that is for IPv4 alone.
       if (address.ipv4Compat && !this.anyV4.has(address.port)) this.anyV4.set(address.port, listener);
-    } else this.exact.set(joinHostPort(unmapIpv4(address.address), address.port), listener);
+    } else this.exact.set(joinHostPort(canonicalIp(address.address), address.port), listener);
   }
 
   /** The listener stopped: it gets no more connections. */

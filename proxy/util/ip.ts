@@ -70,6 +70,13 @@ export function formatIpv6(bytes: Uint8Array, offset: number): string {
   return `${text(0, gap.start)}::${text(gap.start + gap.length, 8)}`;
 }
 
+/** A literal address as the kernel's addresses are written; what is none stays as it is. */
+export function canonicalIp(text: string): string {
+  const bytes = parseIp(text);
+  if (bytes === null) return text;
+  return bytes.length === 4 ? formatIpv4(bytes, 0) : formatIpv6(bytes, 0);
+}
+
 /** The first of the longest runs of zero words. */
 function longestZeros(words: readonly number[]): { readonly start: number; readonly length: number } {
   let best = { start: 0, length: 0 };

@@ -18,7 +18,7 @@ t.test('exact address, then any address of the family, then nobody', async (t) =
   directory.add(socket('0.0.0.0', 80), 'any v4');
   directory.add(socket('10.0.0.1', 80), 'exact v4');
   directory.add(socket('::', 80), 'any v6');
-  directory.add(socket('fd00::1', 80), 'exact v6');
+  directory.add(socket('FD00::0:1', 80), 'exact v6');
   directory.add(socket('::', 81, true), 'dual');
   directory.add(socket('0.0.0.0', 82), 'v4 alone');
   directory.add(socket('::', 82, true), 'dual beside v4');
