@@ -3,73 +3,17 @@
 
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { H2Stream } from '../../proxy/codec/http2.ts';
-import type { Http2Session } from '../../proxy/codec/http2-session.ts';
 import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
 import { HTTP2_CODEC } from '../../proxy/observe/catalogue-http2.ts';
 import { setStrict } from '../../proxy/util/error.ts';
-import { sessionOn } from '../fixtures/h2.ts';
+import type { sessionOn } from '../fixtures/h2.ts';
+import { Http2Host, type Seen } from '../fixtures/h2-host.ts';
 import { clusterModel, eventually, PICK, Recorder, Rig, withLimits } from '../fixtures/upstream.ts';
 
 setStrict(true);
-
-/** One request as the host got it. */
-interface Seen {
-  readonly connection: number;
-  readonly path: string;
-  readonly stream: H2Stream;
-  readonly session: Http2Session;
-  readonly socket: Socket;
-}
-
-/** A host whose answers the test gives by hand. */
-class Host {
-  readonly server: Server;
-  readonly seen: Seen[] = [];
-  readonly sockets = new Set<Socket>();
-  connections = 0;
-
-  constructor(options: Parameters<typeof sessionOn>[2] = {}, answer: ((seen: Seen) => void) | null = null) {
-    this.server = createServer((socket) => {
-      const connection = this.connections++;
-      this.sockets.add(socket);
-      socket.setNoDelay(true);
-      socket.on('close', () => this.sockets.delete(socket));
-      const session: Http2Session = sessionOn(socket, false, options, {
-        onRequest: (stream, head) => {
-          const seen = { connection, path: head.path, stream, session, socket };
-          this.seen.push(seen);
-          answer?.(seen);
-        },
-      });
-    });
-  }
-
-  async listen(): Promise<this> {
-    this.server.listen(0, '127.0.0.1');
-    await once(this.server, 'listening');
-    return this;
-  }
-
-  get port(): number {
-    return (this.server.address() as AddressInfo).port;
-  }
-
-  /** How many requests each connection got. */
-  get spread(): number[] {
-    const spread: number[] = [];
-    for (const { connection } of this.seen) spread[connection] = (spread[connection] ?? 0) + 1;
-    return spread;
-  }
-
-  close(): void {
-    for (const socket of this.sockets) socket.destroy();
-    this.server.close();
-  }
-}
 
 const ok = ({ session, stream }: Seen): void => session.respond(stream, 200, new HeaderMap(), true);
 
@@ -82,8 +26,8 @@ async function setUp(
   change: Partial<ClusterModel> | ((model: ClusterModel) => ClusterModel) = {},
   answer: ((seen: Seen) => void) | null = null,
   options: Parameters<typeof sessionOn>[2] = {},
-): Promise<{ rig: Rig; host: Host }> {
-  const host = await new Host(options, answer).listen();
+): Promise<{ rig: Rig; host: Http2Host }> {
+  const host = await new Http2Host(options, answer).listen();
   const model = clusterModel([host.port], { protocol: 'http2', ...(typeof change === 'function' ? {} : change) });
   const rig = new Rig(typeof change === 'function' ? change(model) : model);
   t.teardown(() => {
@@ -169,7 +113,7 @@ t.test('how many connections', async (t) => {
 });
 
 t.test('breakers', async (t) => {
-  const first = async (rig: Rig, host: Host): Promise<void> => {
+  const first = async (rig: Rig, host: Http2Host): Promise<void> => {
     rig.start('GET', '/');
     await eventually(() => host.seen.length === 1);
   };

@@ -5,7 +5,10 @@ import t from 'tap';
 import type { HeaderMap as Headers } from '../../proxy/codec/headers.ts';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
 import { CLUSTER_CATALOGUE, HOST_CATALOGUE } from '../../proxy/observe/catalogue-cluster.ts';
+import { HTTP2_CODEC } from '../../proxy/observe/catalogue-http2.ts';
 import { setStrict } from '../../proxy/util/error.ts';
+import { frame, uint32 } from '../fixtures/h2-corpus.ts';
+import { Http2Host, type Seen } from '../fixtures/h2-host.ts';
 import { clusterModel, eventually, PICK, Recorder, Rig, ScriptedHost, withLimits } from '../fixtures/upstream.ts';
 
 setStrict(true);
@@ -56,9 +59,16 @@ class OnceRecorder extends Recorder {
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
-t.test(`random misbehaviour, SEED=${seed}`, async (t) => {
-  const random = dice(seed);
-  const body = 'x'.repeat(3_000);
+/** Hosts of a run, and one that does not listen. */
+interface Hosts {
+  readonly ports: readonly number[];
+  close(): Promise<void>;
+}
+
+const BODY = 'x'.repeat(3_000);
+
+async function http1Hosts(random: () => number): Promise<Hosts> {
+  const body = BODY;
   const script = (socket: import('node:net').Socket): void => {
     const choice = random();
     const response = `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
@@ -78,7 +88,63 @@ t.test(`random misbehaviour, SEED=${seed}`, async (t) => {
   const gone = await ScriptedHost.listen(script);
   const ports = [...hosts.map((host) => host.port), gone.port];
   await gone.close();
-  const model = clusterModel(ports, { maxRequestsPerConnection: 20, idleTimeoutMs: 30, maxConnectionDurationMs: 200 });
+  return { ports, close: async () => void (await Promise.all(hosts.map((host) => host.close()))) };
+}
+
+async function http2Hosts(random: () => number): Promise<Hosts> {
+  const answer = ({ session, stream, socket }: Seen): void => {
+    const choice = random();
+    const respond = (bytes: number): void => {
+      session.respond(stream, 200, new HeaderMap(), false);
+      session.sendData(stream, Buffer.from(BODY.slice(0, bytes)), bytes === BODY.length);
+    };
+    if (choice < 0.55) respond(BODY.length);
+    else if (choice < 0.65) setTimeout(() => respond(BODY.length), random() * 10);
+    else if (choice < 0.72) session.reset(stream, Math.floor(random() * 14));
+    else if (choice < 0.78) {
+      respond(10);
+      session.reset(stream, 8);
+    } else if (choice < 0.82) {
+      respond(BODY.length);
+      session.goaway(0);
+    } else if (choice < 0.86)
+      socket.write(frame(7, 0, 0, Buffer.concat([uint32(Math.max(0, stream.id - 2)), uint32(0)])));
+    else if (choice < 0.88) socket.resetAndDestroy();
+    else if (choice < 0.9) socket.end();
+    else if (choice < 0.93) socket.write('nonsense, and enough of it');
+    else if (choice < 0.96) socket.write(frame(4, 0, 0, Buffer.concat([Buffer.from([0, 3]), uint32(random() * 4)])));
+    else session.respond(stream, 503, new HeaderMap(), true);
+    if (choice > 0.93 && choice < 0.96) respond(BODY.length);
+  };
+  const hosts = await Promise.all([1, 2].map(() => new Http2Host({}, answer).listen()));
+  const gone = await new Http2Host().listen();
+  const ports = [...hosts.map((host) => host.port), gone.port];
+  gone.close();
+  return {
+    ports,
+    close: async () => {
+      for (const host of hosts) host.close();
+    },
+  };
+}
+
+const KINDS = { http1: http1Hosts, http2: http2Hosts } as const;
+
+for (const protocol of ['http1', 'http2'] as const)
+  t.test(`random misbehaviour over ${protocol}, SEED=${seed}`, (t) => run(t, protocol));
+
+async function run(
+  t: Pick<typeof import('tap').default, 'strictSame' | 'ok' | 'equal' | 'comment'>,
+  protocol: keyof typeof KINDS,
+): Promise<void> {
+  const random = dice(seed);
+  const hosts = await KINDS[protocol](random);
+  const model = clusterModel(hosts.ports, {
+    protocol,
+    maxRequestsPerConnection: 20,
+    idleTimeoutMs: 30,
+    maxConnectionDurationMs: 200,
+  });
   const rig = new Rig(withLimits(model, { maxConnections: 12, maxPendingRequests: 14, maxRequests: 15 }));
   const recorders: OnceRecorder[] = [];
   const one = async (): Promise<void> => {
@@ -96,7 +162,8 @@ t.test(`random misbehaviour, SEED=${seed}`, async (t) => {
     };
     recorder.onReadyDo = (stream) => {
       stream.sendHead('POST', 'http', 'h', '/x', new HeaderMap(), gaveUp >= 0.3);
-      if (gaveUp < 0.05) setTimeout(() => recorder.ends === 0 && abandon(), 1);
+      // An answer before the end of its request leaves the request to whoever sent it.
+      if (gaveUp < 0.05) setTimeout(() => (recorder.ends === 0 ? abandon() : stream.reset()), 1);
       else if (gaveUp < 0.3) stream.sendData(Buffer.from('body'), true);
     };
     recorder.onHeadDo = () => {
@@ -126,7 +193,7 @@ t.test(`random misbehaviour, SEED=${seed}`, async (t) => {
   const gauges = (): string[] => {
     const nonZero: string[] = [];
     for (const [key, block] of rig.stats.blocks)
-      for (const catalogue of [CLUSTER_CATALOGUE, HOST_CATALOGUE])
+      for (const catalogue of [CLUSTER_CATALOGUE, HOST_CATALOGUE, HTTP2_CODEC])
         if (key.startsWith(`${catalogue.key} `))
           catalogue.names.forEach((name, i) => {
             if (catalogue.kinds[i] === 'g' && !name.startsWith('membership') && block[i] !== 0)
@@ -145,5 +212,5 @@ t.test(`random misbehaviour, SEED=${seed}`, async (t) => {
   t.equal(counts['upstream_cx_total'], counts['upstream_cx_destroy'], 'every connection was closed once');
   t.comment(JSON.stringify(counts));
   rig.manager.close();
-  await Promise.all(hosts.map((host) => host.close()));
-});
+  await hosts.close();
+}
