@@ -5,10 +5,7 @@ import type { H2Options } from './http2.ts';
 import { DEFAULT_FRAME_BYTES, SETTINGS_MAX_FRAME_SIZE } from './http2-frames.ts';
 
 /** What the options of HTTP/2 itself do not say. */
-export type H2Limits = Pick<
-  H2Options,
-  'headerListBytesMax' | 'headersMax' | 'underscores' | 'allowCustomMethods' | 'streamSendBufferBytes'
->;
+export type H2Limits = Pick<H2Options, 'headerListBytesMax' | 'headersMax' | 'underscores' | 'streamSendBufferBytes'>;
 
 export function http2Options(model: Http2Model, limits: H2Limits): H2Options {
   const frame = model.customSettings.find(({ id }) => id === SETTINGS_MAX_FRAME_SIZE);
@@ -23,7 +20,6 @@ export function http2Options(model: Http2Model, limits: H2Limits): H2Options {
     allowConnect: model.allowConnect,
     streamErrorOnInvalidMessage: model.streamErrorOnInvalidMessage,
     underscores: limits.underscores,
-    allowCustomMethods: limits.allowCustomMethods,
     customSettings: model.customSettings.filter(({ id }) => id !== SETTINGS_MAX_FRAME_SIZE),
     streamSendBufferBytes: limits.streamSendBufferBytes,
     maxOutboundFrames: model.maxOutboundFrames,

@@ -2,8 +2,8 @@
 
 import { H2_FRAME_HEADER_BYTES } from './http2-frames.ts';
 
-/** Bytes of a lent buffer; more makes a larger one that is not kept. */
-const LENT_BYTES = 65_536;
+/** Bytes of a lent buffer, for what a read of 64 KiB becomes; more makes a larger one that is not kept. */
+const LENT_BYTES = 81_920;
 /** Idle buffers kept by a thread. */
 const IDLE_MAX = 16;
 /** Output up to this size is copied, so that the lent buffer stays; larger output takes the buffer along. */

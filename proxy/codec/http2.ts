@@ -45,8 +45,6 @@ export interface H2Options {
   /** False: a malformed message ends the connection; true: its stream alone. */
   readonly streamErrorOnInvalidMessage: boolean;
   readonly underscores: 'allow' | 'reject_request' | 'drop_header';
-  /** Not looked at: Envoy asks nothing of a method in HTTP/2 but to be a token. */
-  readonly allowCustomMethods: boolean;
   /** Further settings to announce, from `custom_settings_parameters`. */
   readonly customSettings: readonly { readonly id: number; readonly value: number }[];
   /** Bytes of body that one stream may keep unsent because its window or the connection's is used up. */

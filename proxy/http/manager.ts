@@ -125,7 +125,6 @@ export class HttpManager {
       headerListBytesMax: model.maxRequestHeadersBytes,
       headersMax: model.maxHeadersCount,
       underscores: model.headersWithUnderscores,
-      allowCustomMethods: true,
       streamSendBufferBytes: Math.min(listener.perConnectionBufferLimitBytes, model.http2.initialStreamWindowBytes),
     });
     this.resetLimits = resetLimits(model, env);

@@ -123,7 +123,6 @@ function http2OptionsOf(model: ClusterModel): H2Options {
     headerListBytesMax: model.maxResponseHeadersBytes,
     headersMax: model.maxResponseHeadersCount,
     underscores: 'allow',
-    allowCustomMethods: true,
     streamSendBufferBytes: model.perConnectionBufferLimitBytes,
   });
 }
