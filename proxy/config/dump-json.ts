@@ -15,12 +15,20 @@ const REDACTED = '[redacted]';
 /** Number of the field option `udpa.annotations.sensitive`. */
 const SENSITIVE = 76_569_463;
 
+/** `sensitive`: what is marked so, with all below it (then `all`). */
+type Redaction = 'none' | 'sensitive' | 'all';
+
 /** One message as Envoy dumps it. */
 export function messageToDumpJson(message: Msg): JsonObject {
-  return dumpMessage(message, false) as JsonObject;
+  return dumpMessage(message, 'sensitive') as JsonObject;
 }
 
-function dumpMessage(message: Msg, redact: boolean): JsonValue {
+/** The same with everything in it, to be decoded again. */
+export function messageToJson(message: Msg): JsonObject {
+  return dumpMessage(message, 'none') as JsonObject;
+}
+
+function dumpMessage(message: Msg, redact: Redaction): JsonValue {
   const special = specialJson(message, redact);
   if (special !== undefined) return special;
   const json: Mutable = {};
@@ -28,12 +36,12 @@ function dumpMessage(message: Msg, redact: boolean): JsonValue {
   return json;
 }
 
-function dumpFields(message: Msg, json: Mutable, redact: boolean): void {
+function dumpFields(message: Msg, json: Mutable, redact: Redaction): void {
   const source = message as unknown as Record<string, unknown>;
   for (const field of fieldsByNumber(message.$typeName)) {
     const value = fieldValue(source, field);
     if (value === undefined || isDefault(field, value)) continue;
-    json[field.name] = dumpField(field, value, redact || isSensitive(field));
+    json[field.name] = dumpField(field, value, redact === 'sensitive' && isSensitive(field) ? 'all' : redact);
   }
 }
 
@@ -63,7 +71,7 @@ function isDefault(field: FieldType, value: unknown): boolean {
   return !value;
 }
 
-function dumpField(field: FieldType, value: unknown, redact: boolean): JsonValue {
+function dumpField(field: FieldType, value: unknown, redact: Redaction): JsonValue {
   if (field.fieldKind === 'list') return (value as unknown[]).map((item) => dumpValue(field, item, redact));
   if (field.fieldKind === 'map') {
     const map: Mutable = {};
@@ -73,14 +81,14 @@ function dumpField(field: FieldType, value: unknown, redact: boolean): JsonValue
   return dumpValue(field, value, redact);
 }
 
-function dumpValue(field: FieldType, value: unknown, redact: boolean): JsonValue {
+function dumpValue(field: FieldType, value: unknown, redact: Redaction): JsonValue {
   if (field.message !== undefined) {
     if (isMessage(value)) return dumpMessage(value, redact);
     if (isWrapper(field.message)) return scalarJson(field.message.fields[0]?.scalar, value, redact);
-    return redact ? REDACTED : (value as JsonValue);
+    return redact === 'all' ? REDACTED : (value as JsonValue);
   }
   if (field.enum !== undefined) {
-    if (redact) return REDACTED;
+    if (redact === 'all') return REDACTED;
     return field.enum.value[value as number]?.name ?? (value as number);
   }
   return scalarJson(field.scalar, value, redact);
@@ -99,9 +107,9 @@ const LONGS = new Set<number | undefined>([
 ]);
 
 /** Redaction keeps the shape: strings say so, bytes say so in base64, numbers become zero. */
-function scalarJson(type: number | undefined, value: unknown, redact: boolean): JsonValue {
-  if (value instanceof Uint8Array) return Buffer.from(redact ? REDACTED : value).toString('base64');
-  if (redact) return typeof value === 'string' ? REDACTED : typeof value === 'boolean' ? false : 0;
+function scalarJson(type: number | undefined, value: unknown, redact: Redaction): JsonValue {
+  if (value instanceof Uint8Array) return Buffer.from(redact === 'all' ? REDACTED : value).toString('base64');
+  if (redact === 'all') return typeof value === 'string' ? REDACTED : typeof value === 'boolean' ? false : 0;
   if (LONGS.has(type)) return String(value);
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   return value as JsonValue;
@@ -121,7 +129,7 @@ const BY_LIBRARY = new Set([
   'google.protobuf.ListValue',
 ]);
 
-function specialJson(message: Msg, redact: boolean): JsonValue | undefined {
+function specialJson(message: Msg, redact: Redaction): JsonValue | undefined {
   const name = message.$typeName;
   if (!name.startsWith('google.protobuf.')) return undefined;
   if (name === 'google.protobuf.Any') return anyJson(message, redact);
@@ -135,7 +143,7 @@ function specialJson(message: Msg, redact: boolean): JsonValue | undefined {
 }
 
 /** An Any of an unknown type keeps its bytes, so that nothing is lost from the dump. */
-function anyJson(any: Msg, redact: boolean): JsonValue {
+function anyJson(any: Msg, redact: Redaction): JsonValue {
   const { typeUrl } = any as unknown as { typeUrl: string };
   const json: Mutable = {};
   if (typeUrl === '') return json;

@@ -5,7 +5,7 @@ import { ConfigError } from '../util/error.ts';
 import { checkFieldAnswers } from './answers.ts';
 import { decodeJson } from './decode.ts';
 import type { Findings } from './decode-checks.ts';
-import { messageToDumpJson } from './dump-json.ts';
+import { messageToDumpJson, messageToJson } from './dump-json.ts';
 import { lowerBootstrap } from './lower-bootstrap.ts';
 import { LowerContext, type LowerOptions } from './lower-common.ts';
 import { mergeMessage } from './merge.ts';
@@ -152,7 +152,7 @@ function readBootstrap(options: LoadOptions, warnings: string[]): Bootstrap {
   const message = decodeSource(only, options, warnings, findings);
   if (base === null || over === null) return { message, json: sourceJson(only, message), findings };
   mergeMessage(message, decodeSource(over, options, warnings, findings));
-  const json = JSON.stringify(messageToDumpJson(message));
+  const json = JSON.stringify(messageToJson(message));
   // Two lists that are short enough may be too long together.
   return { message, json, findings: { ...findings, invalid: true } };
 }
@@ -167,7 +167,7 @@ function decodeSource(source: Source, options: LoadOptions, warnings: string[], 
 }
 
 function sourceJson(source: Source, message: Msg): string {
-  if (source.kind === 'message') return JSON.stringify(messageToDumpJson(message));
+  if (source.kind === 'message') return JSON.stringify(messageToJson(message));
   return source.text ?? JSON.stringify(source.value);
 }
 

@@ -12,6 +12,7 @@ import type { AdminResponse, ClusterStatus, ConfigDumpQuery, HostStatus } from '
 const TYPE = 'type.googleapis.com/';
 const ADMIN = `${TYPE}envoy.admin.v3.`;
 const MANAGER_TYPE = `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`;
+const SECRET_TYPE = `${TYPE}envoy.extensions.transport_sockets.tls.v3.Secret`;
 const ENDPOINTS_TYPE = `${TYPE}envoy.config.endpoint.v3.ClusterLoadAssignment`;
 /** Envoy's default for clusters that do not say otherwise. */
 const OVERPROVISIONING_FACTOR = 140;
@@ -119,8 +120,19 @@ export function dumpSections(
     section('RoutesConfigDump', {
       static_route_configs: routes.map(stamp('route_config', 'envoy.config.route.v3.RouteConfiguration')),
     }),
-    section('SecretsConfigDump', {}),
+    section('SecretsConfigDump', { static_secrets: staticSecrets(resources).filter(keep) }),
   ];
+}
+
+/** Kinds of secrets in the order of Envoy's lists. */
+const SECRET_KINDS = ['tls_certificate', 'validation_context', 'session_ticket_keys', 'generic_secret'];
+
+function staticSecrets(resources: JsonObject): JsonObject[] {
+  const secrets = listAt(resources, 'secrets');
+  return SECRET_KINDS.flatMap((kind) => secrets.filter((secret) => secret[kind] !== undefined)).map((secret) => ({
+    name: textAt(secret, 'name'),
+    secret: { '@type': SECRET_TYPE, ...secret },
+  }));
 }
 
 /** A dump section; empty lists are defaults and not printed. */

@@ -243,3 +243,40 @@ t.test('what the admin says', async (t) => {
   t.ok(await until(async () => (await proxy.admin('/certs')).includes('"0b"')), 'the new one is shown');
   t.equal(await proxy.stat('server.days_until_first_cert_expiring'), 1);
 });
+
+t.test('private keys are in no dump, and files of merged configurations are read again', async (t) => {
+  const dir = t.testdir({});
+  writePair(dir, server(1));
+  const secrets = [
+    { name: 'roots', validation_context: { trusted_ca: { inline_string: ca.root } } },
+    { name: 'inline', tls_certificate: { ...pairOf(dir), private_key: { inline_string: server(5).key } } },
+  ];
+  writeFileSync(`${dir}/base.json`, JSON.stringify({ static_resources: { secrets } }));
+  const listeners = [secured('web', { tls_certificates: [pairOf(dir)] })];
+  const proxy = await startProxy(bootstrap(listeners), ['-c', `${dir}/base.json`]);
+  t.teardown(() => proxy.stop());
+  const port = await proxy.portOf('web');
+  const text = await proxy.admin('/config_dump');
+  t.notMatch(text, 'PRIVATE KEY');
+  t.notMatch(text, 'tls.key');
+  const { configs } = JSON.parse(text) as { configs: readonly { '@type': string; static_secrets?: unknown }[] };
+  const dumped = configs.find((section) => section['@type'].endsWith('SecretsConfigDump'));
+  const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+  const [roots, inline] = secrets;
+  t.same(dumped?.static_secrets, [
+    {
+      name: 'inline',
+      secret: {
+        '@type': type,
+        ...inline,
+        tls_certificate: {
+          certificate_chain: { filename: `${dir}/tls.crt` },
+          private_key: { inline_string: '[redacted]' },
+        },
+      },
+    },
+    { name: 'roots', secret: { '@type': type, ...roots } },
+  ]);
+  writePair(dir, server(2));
+  t.ok(await until(async () => (await shown(port)) === serial(2)), 'the path of the key was not redacted for us');
+});
