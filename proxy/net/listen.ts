@@ -145,8 +145,21 @@ function setPrebind(calls: sys.SystemCalls, fd: number, family: number, spec: Li
     calls.setInt(fd, sys.IPPROTO_IPV6, sys.IPV6_V6ONLY, spec.address.ipv4Compat ? 0 : 1);
   const level = v6 ? sys.IPPROTO_IPV6 : sys.IPPROTO_IP;
   if (spec.freebind) calls.setInt(fd, level, v6 ? sys.IPV6_FREEBIND : sys.IP_FREEBIND, 1);
-  if (spec.transparent) calls.setInt(fd, level, v6 ? sys.IPV6_TRANSPARENT : sys.IP_TRANSPARENT, 1);
+  if (spec.transparent) setTransparent(calls, fd, v6, spec);
   setSocketOptions(calls, fd, spec.socketOptions, 'prebind');
+}
+
+function setTransparent(calls: sys.SystemCalls, fd: number, v6: boolean, spec: ListenSpec): void {
+  const level = v6 ? sys.IPPROTO_IPV6 : sys.IPPROTO_IP;
+  try {
+    calls.setInt(fd, level, v6 ? sys.IPV6_TRANSPARENT : sys.IP_TRANSPARENT, 1);
+  } catch (error) {
+    if (!(error instanceof sys.SystemCallError) || error.errno !== constants.errno.EPERM) throw error;
+    const text = addressText(spec.address);
+    throw new ConfigError(
+      `cannot bind '${text}': a transparent socket needs the capability NET_ADMIN or NET_RAW, which this process lacks`,
+    );
+  }
 }
 
 function bindTarget(address: AddressModel): { readonly family: number; readonly sockaddr: Buffer } {

@@ -5,7 +5,7 @@
 //         not as expected it is `null` for good, and callers say what they cannot do without it.
 
 import type { Socket } from 'node:net';
-import { endianness } from 'node:os';
+import { constants, endianness } from 'node:os';
 import { formatIpv4, formatIpv6, type IpPort } from '../util/ip.ts';
 
 // Linux numbers, the same on x64 and arm64.
@@ -65,6 +65,8 @@ export interface SystemCalls {
    * kernel tracks no connections. The only call that does not throw: it is made for every connection.
    */
   originalDestination(fd: number, v6: boolean): IpPort | null;
+  /** Whether the kernel answers that question at all. */
+  tracksConnections(): boolean;
 }
 
 let known: SystemCalls | null | undefined;
@@ -190,6 +192,14 @@ function load(): SystemCalls {
       if (getOption(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, SO_ORIGINAL_DST, answerAt, answerLengthAt) !== 0) return null;
       const port = answer.readUInt16BE(2);
       return { ip: v6 ? formatIpv6(answer, 8) : formatIpv4(answer, 4), port };
+    },
+    tracksConnections: () => {
+      const fd = checked('socket', functions.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK_CLOEXEC, 0));
+      answerLength[0] = SOCKADDR_BYTES;
+      const result = getOption(fd, IPPROTO_IP, SO_ORIGINAL_DST, answerAt, answerLengthAt);
+      const errno = ffi.getInt32(functions.__errno_location(), 0);
+      functions.close(fd);
+      return result === 0 || errno !== constants.errno.ENOPROTOOPT;
     },
   };
 }

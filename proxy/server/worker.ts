@@ -7,7 +7,9 @@ import type { TlsContextModel } from '../config/tls-contexts.ts';
 import { ConnectionCounts } from '../listener/connection-counts.ts';
 import { ListenerDirectory } from '../listener/directory.ts';
 import { Listener } from '../listener/listener.ts';
+import { checkCapture } from '../net/capture-check.ts';
 import { descriptorOf, systemCalls } from '../net/sockopt.ts';
+import { logger } from '../observe/log.ts';
 import { ConfigError } from '../util/error.ts';
 import type { Composition } from './compose.ts';
 import type { FromWorker, ListenMessage, ToWorker, WorkerInit } from './messages.ts';
@@ -22,6 +24,9 @@ export class ProxyWorker {
   private readonly post: (message: FromWorker) => void;
   private readonly listeners: Listener[];
   private readonly directory: ListenerDirectory<Listener>;
+  private readonly index: number;
+  /** Until the sockets are open. */
+  private model: Pick<Model, 'listeners' | 'clusters'> | null;
 
   constructor(
     init: WorkerInit,
@@ -34,6 +39,8 @@ export class ProxyWorker {
     this.post = post;
     this.counts = new ConnectionCounts(countsMemory, init.workers);
     this.directory = new ListenerDirectory();
+    this.index = init.index;
+    this.model = model;
     const canHandOver = init.workers > 1 && systemCalls() !== null;
     const env = {
       workerIndex: init.index,
@@ -112,6 +119,7 @@ export class ProxyWorker {
   private async listen(message: ListenMessage): Promise<void> {
     const addresses: (readonly AddressModel[])[] = [];
     try {
+      this.checkCapture();
       for (const [i, listener] of this.listeners.entries()) {
         const place = message.listeners[i];
         const serves = place?.serve === true && listener.model.bindToPort;
@@ -123,6 +131,15 @@ export class ProxyWorker {
       if (!(error instanceof ConfigError)) throw error;
       this.post({ type: 'refused', message: error.message });
     }
+  }
+
+  private checkCapture(): void {
+    const { index, model } = this;
+    if (model === null) return;
+    this.model = null;
+    const warnings = checkCapture(model.listeners, model.clusters, systemCalls());
+    // All workers find the same.
+    if (index === 0) for (const warning of warnings) logger('config').warning(warning);
   }
 
   /** Makes a listener known to those that hand connections on, whether it is bound to a port (here) or not. */
