@@ -148,6 +148,20 @@ export const CLUSTER_FIELDS: FieldTable = {
     honoured(TEST, 'http_protocol_options http2_protocol_options'),
     harmless('no downstream connection is HTTP/3', 'http_protocol_options.proto', 'http3_protocol_options'),
   ),
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': fields(
+    honoured('lower-tls', 'config transport_socket'),
+    harmless(
+      'connections are told apart by both addresses and all values that are passed on',
+      'upstream_proxy_protocol.proto',
+      'tlv_as_pool_key',
+    ),
+    warned('addresses that are not IP are told as unknown', 'allow_unspecified_address'),
+  ),
+  'envoy.config.core.v3.ProxyProtocolConfig': fields(honoured('lower-tls', 'version pass_through_tlvs added_tlvs')),
+  'envoy.config.core.v3.TlvEntry': fields(
+    honoured('lower-tls', 'type value'),
+    rejected('values are fixed; write it as value', 'format_string'),
+  ),
   'envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport': fields(
     honoured('lower-tls', 'passthrough_metadata transport_socket'),
   ),

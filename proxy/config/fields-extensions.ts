@@ -69,6 +69,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', USED],
   // Transport sockets
   ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', USED],
+  ['envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport', USED],
   ['envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport', USED],
   ['envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', USED],
   ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', USED],

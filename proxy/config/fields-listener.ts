@@ -72,9 +72,8 @@ export const LISTENER_FIELDS: FieldTable = {
     honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected access_log_options'),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
     harmless('it feeds consistent hashing, and such clusters are refused', 'tcp_proxy.proto', 'hash_policy'),
-    harmless(
-      'it only carries PROXY protocol values, and no transport socket sends them',
-      'tcp_proxy.proto',
+    warned(
+      'PROXY headers get no values of their own here; use added_tlvs of the transport socket',
       'proxy_protocol_tlvs proxy_protocol_tlv_merge_policy',
     ),
     rejected('on-demand clusters are not supported; define the cluster', 'on_demand'),

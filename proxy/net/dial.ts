@@ -9,6 +9,7 @@ import {
 } from 'node:net';
 import type { AddressModel, MetadataModel, TcpKeepaliveModel } from '../config/model.ts';
 import { InternalNetwork } from './internal.ts';
+import type { ProxyAddresses, Tlv } from './proxy-header.ts';
 import { readIntoShared } from './read-buffer.ts';
 import { systemCalls } from './sockopt.ts';
 import { connectBound, type SocketBuffers, type SourceBinding } from './source.ts';
@@ -28,6 +29,16 @@ export interface DialTarget {
   readonly metadata?: MetadataModel | null;
   /** What lies between the socket and its user; `null` = nothing. */
   readonly layer: DialLayer | null;
+  /** A layer must open its socket with `OpenSocket`: something goes before its bytes. */
+  readonly opensBelow?: boolean;
+}
+
+/** The downstream connection that an upstream one is opened for. */
+export interface DialClient {
+  /** `null` where an end has no IP address. */
+  readonly addresses: ProxyAddresses | null;
+  /** Values of the PROXY header that came with it. */
+  readonly tlvs: readonly Tlv[];
 }
 
 /** What a request wants of the host's identity; the same for all connections of a pool. */
@@ -38,9 +49,11 @@ export interface DialNames {
   readonly exactNames: readonly string[];
   /** Protocols to offer where the context offers none. */
   readonly alpn: readonly string[];
+  /** Whose connection it is, for layers that say so; `null` = nobody's, or nobody asks. */
+  readonly client: DialClient | null;
 }
 
-export const NO_NAMES: DialNames = { serverName: '', exactNames: [], alpn: [] };
+export const NO_NAMES: DialNames = { serverName: '', exactNames: [], alpn: [], client: null };
 
 /** A transport socket above plain ones. */
 export interface DialLayer {
@@ -92,7 +105,8 @@ function openShared(target: DialTarget): Socket {
   return socket;
 }
 
-function transportOf(socket: Socket, handler: DialHandler): Transport {
+/** A transport over a socket that connects. */
+export function transportOf(socket: Socket, handler: DialHandler): Transport {
   const transport = new Transport(socket, handler);
   socket.once('connect', () => {
     enterTurn();

@@ -110,7 +110,7 @@ export class UpstreamTls implements DialLayer {
     const serverName = this.serverNameOf(target, names);
     const key = `${serverName}\0${names.exactNames.join('\0')}`;
     const reading = readIntoShared();
-    const plain = connectOptions(target, reading.onread);
+    const plain = target.opensBelow === true ? null : connectOptions(target, reading.onread);
     const options: ConnectionOptions & { highWaterMark: number } = {
       ...(plain ?? { socket: open(target) }),
       secureContext: this.current.context,

@@ -29,7 +29,7 @@ import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type Sha
 import { formatAddress, Host, hostKey } from './host.ts';
 import { HttpPools } from './http-pools.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
-import { compileRequestNames } from './request-names.ts';
+import { clientKey, clientOf, compileRequestNames } from './request-names.ts';
 import { SourcedHosts } from './sourced-hosts.ts';
 import { connectTcp } from './tcp.ts';
 import { ClusterTransports } from './transports.ts';
@@ -85,7 +85,7 @@ export class UpstreamCluster implements Cluster {
     const prefix = `cluster.${model.statName}.`;
     this.stats = env.stats.block(CLUSTER_CATALOGUE, prefix);
     this.transports = new ClusterTransports(model, { ...env, isFirstWorker: this.isFirstWorker });
-    this.namesByRequest = compileRequestNames(model.httpTls);
+    this.namesByRequest = compileRequestNames(model.httpTls, this.transports.namesClient);
     this.default = this.buildPriority('default', prefix, breakerBase);
     this.high = this.buildPriority('high', prefix, breakerBase);
     this.hosts = new Map();
@@ -112,7 +112,10 @@ export class UpstreamCluster implements Cluster {
       return null;
     }
     const state = context.priority === 'high' ? this.high : this.default;
-    return connectTcp(state.context, host, handler);
+    const connection = this.transports.namesClient
+      ? { ...state.context, names: { ...NO_NAMES, client: clientOf(context) } }
+      : state.context;
+    return connectTcp(connection, host, handler);
   }
 
   tryRetry(priority: 'default' | 'high'): boolean {
@@ -181,7 +184,8 @@ export class UpstreamCluster implements Cluster {
   }
 
   private namedPools(state: PriorityState, names: DialNames): HttpPools {
-    const key = `${names.serverName}\0${names.exactNames.join('\0')}`;
+    const client = names.client === null ? '' : clientKey(names.client);
+    const key = `${names.serverName}\0${client}\0${names.exactNames.join('\0')}`;
     let pools = state.named.get(key);
     if (pools === undefined) {
       if (state.named.size >= NAMES_MAX) dropOldest(state.named);

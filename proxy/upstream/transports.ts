@@ -5,6 +5,7 @@ import type { MetadataModel } from '../config/model.ts';
 import type { ClusterModel } from '../config/model-cluster.ts';
 import type { TransportMatchModel, UpstreamTlsModel, UpstreamTransportModel } from '../config/model-tls.ts';
 import type { DialLayer, DialTarget } from '../net/dial.ts';
+import { ProxyProtocolLayer } from '../net/proxy-client.ts';
 import { UpstreamTls } from '../net/tls-client.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';
 import { certificateEnds } from '../net/tls-options.ts';
@@ -40,6 +41,8 @@ export class ClusterTransports {
   private readonly matches: readonly { readonly model: TransportMatchModel; readonly layer: DialLayer | null }[];
   /** By the ids of their contexts. */
   private readonly contexts: Map<string, UpstreamTls>;
+  /** Some host is told whose connection it gets. */
+  readonly namesClient: boolean;
   private warnedMs: number;
 
   constructor(model: ClusterModel, env: TransportsEnv) {
@@ -48,6 +51,7 @@ export class ClusterTransports {
     this.prefix = `cluster.${model.statName}.`;
     this.contexts = new Map();
     this.warnedMs = Number.NEGATIVE_INFINITY;
+    this.namesClient = [model.transport, ...model.transportMatches.map(({ transport }) => transport)].some(namesClient);
     this.fallback = this.compile(model.transport);
     this.matches = model.transportMatches.map((match) => ({ model: match, layer: this.compile(match.transport) }));
     for (const { name } of [{ name: DEFAULT_MATCH }, ...model.transportMatches])
@@ -99,7 +103,7 @@ export class ClusterTransports {
       case 'internal':
         return this.compile(model.inner);
       case 'proxy_protocol':
-        throw new Error(`${model.kind} transport sockets are refused when a configuration is lowered`);
+        return new ProxyProtocolLayer(model, this.compile(model.inner));
     }
   }
 
@@ -112,5 +116,16 @@ export class ClusterTransports {
     }
     this.warnedMs = nowMs;
     logger('connection').warning(text + failure.names);
+  }
+}
+
+function namesClient(model: UpstreamTransportModel): boolean {
+  switch (model.kind) {
+    case 'proxy_protocol':
+      return true;
+    case 'internal':
+      return namesClient(model.inner);
+    default:
+      return false;
   }
 }

@@ -17,6 +17,7 @@ import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
+import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
 import { rewriting } from './scenarios/rewriting.ts';
@@ -47,6 +48,7 @@ export const GROUPS: readonly Group[] = [
   tcpProxy,
   detection,
   chainMatch,
+  proxyUpstream,
   tls,
   tlsUpstream,
   fineRoutes,

@@ -61,12 +61,13 @@ export class ScriptedUpstream {
   seen(): readonly ObservedMessage[] {
     return this.requests.map((request) => {
       // An HTTP head on a raw connection is compared as one: the order of its headers is no matter.
-      const end =
-        request.line === 'raw' && /^[A-Z]+ \S+ HTTP\//.test(request.body) ? request.body.indexOf('\r\n\r\n') : -1;
       // A ClientHello is random.
       if (request.body.startsWith('\x16\x03')) return { ...request, body: 'ClientHello' };
-      const parsed = end < 0 ? null : parseMessage(request.body.slice(0, end + 4), 0, true, true);
-      return parsed === null ? request : { ...parsed.message, body: request.body.slice(end + 4) };
+      const from = request.line === 'raw' ? proxyHeaderLength(request.body) : 0;
+      const text = request.body.slice(from);
+      const end = request.line === 'raw' && /^[A-Z]+ \S+ HTTP\//.test(text) ? text.indexOf('\r\n\r\n') : -1;
+      const parsed = end < 0 ? null : parseMessage(text.slice(0, end + 4), 0, true, true);
+      return parsed === null ? request : { ...parsed.message, body: request.body.slice(0, from) + text.slice(end + 4) };
     });
   }
 
@@ -226,4 +227,10 @@ function handshakeOf(socket: TLSSocket): readonly string[] {
     `tls-certificate: ${certificate?.serialNumber ?? ''}`,
     `tls-server-name: ${(socket as { servername?: string | false }).servername || ''}`,
   ];
+}
+
+/** Bytes of a PROXY header before what is said; 0 = there is none. */
+function proxyHeaderLength(text: string): number {
+  if (text.startsWith('\r\n\r\n\0\r\nQUIT\n')) return 16 + text.charCodeAt(14) * 256 + text.charCodeAt(15);
+  return /^PROXY [^\r\n]*\r\n/.exec(text)?.[0].length ?? 0;
 }
