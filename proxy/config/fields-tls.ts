@@ -21,9 +21,11 @@ export const TLS_FIELDS: FieldTable = {
     ),
   ),
   [`${TLS}UpstreamTlsContext`]: fields(
-    honoured(
-      TEST,
-      'common_tls_context sni auto_host_sni auto_sni_san_validation allow_renegotiation max_session_keys enforce_rsa_key_usage',
+    honoured(TEST, 'common_tls_context sni auto_host_sni auto_sni_san_validation allow_renegotiation max_session_keys'),
+    harmless(
+      'key usage is always enforced, whatever it says (seen on 1.40)',
+      'tls.v3 tls.proto',
+      'enforce_rsa_key_usage',
     ),
   ),
   [`${TLS}CommonTlsContext`]: fields(

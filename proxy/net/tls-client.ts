@@ -21,11 +21,12 @@ import {
 } from './dial.ts';
 import { readIntoShared } from './read-buffer.ts';
 import { clientGroup, localCertificate, NO_CERTIFICATES, plainSession, TlsConnection } from './tls-connection.ts';
-import { failureOf, type TlsFailure, verifyFailure } from './tls-failure.ts';
+import { failureOf, sslText, type TlsFailure, verifyFailure } from './tls-failure.ts';
 import { secureContext } from './tls-options.ts';
 import type { TlsEnv } from './tls-server.ts';
 import { enterTurn, leaveTurn, Transport } from './transport.ts';
 import { PeerVerifier, verifyCounter, type WantedNames } from './verify.ts';
+import { DIGITAL_SIGNATURE } from './verify-path.ts';
 
 /** Counts kept by whoever owns the stats, and the log. */
 export interface TlsClientCounts {
@@ -140,6 +141,10 @@ export class UpstreamTls implements DialLayer {
   /** Judges a host whose handshake is done. @returns `null` = accepted */
   judge(socket: TLSSocket, connection: TlsConnection, wanted: WantedNames): TlsFailure | null {
     const { verifier, env } = this;
+    const usage = connection.peer?.constraints.keyUsage ?? -1;
+    // Every suite that is left signs with the host's key; BoringSSL insists that the key may.
+    if (usage >= 0 && (usage & DIGITAL_SIGNATURE) === 0)
+      return { text: sslText('KEY_USAGE_BIT_INCORRECT'), counter: 'connection_error', names: '' };
     if (verifier === null) return null;
     const facts = {
       chain: connection.peerChain,

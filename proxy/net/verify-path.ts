@@ -29,7 +29,8 @@ export type PathResult =
 const SIGNATURE_CHECKS_MAX = 64;
 
 const KEY_CERT_SIGN = 0x04;
-const DIGITAL_SIGNATURE = 0x80;
+/** Of key usage. */
+export const DIGITAL_SIGNATURE = 0x80;
 const KEY_ENCIPHERMENT = 0x20;
 const KEY_AGREEMENT = 0x08;
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';

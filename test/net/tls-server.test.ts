@@ -1,0 +1,169 @@
+// What a chain's TLS does beside judging clients: certificates by name, protocols, hellos in pieces, clients that go.
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect } from 'node:tls';
+import t from 'tap';
+import { DownstreamTls } from '../../proxy/net/tls-server.ts';
+import { makeCa } from '../fixtures/pki.ts';
+import {
+  certificateModel,
+  data,
+  downstreamModel,
+  NO_COUNTS,
+  serveTls,
+  tlsEnv,
+  tryClient,
+} from '../fixtures/tls-ends.ts';
+
+const ca = makeCa();
+const plain = ca.issue({ dns: ['default.example'] });
+const exact = ca.issue({ dns: ['a.example'] });
+const wild = ca.issue({ dns: ['*.b.example'] });
+const rsa = ca.issue({ dns: ['a.example'], keyType: 'rsa' });
+const certificates = [
+  certificateModel(plain, ['default.example']),
+  certificateModel(exact, ['a.example']),
+  certificateModel(wild, ['*.b.example']),
+  certificateModel(rsa, ['a.example']),
+];
+
+/** Serial number of the certificate that a client is shown; empty when there was no handshake. */
+function shown(port: number, options: object): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options }, () => {
+      resolve(socket.getPeerX509Certificate()?.serialNumber.toLowerCase() ?? '');
+      socket.destroy();
+    });
+    socket.on('error', () => resolve(''));
+  });
+}
+
+t.test('certificates by server name and key type', async (t) => {
+  const end = await serveTls(new DownstreamTls(downstreamModel({ certificates }), tlsEnv(), NO_COUNTS));
+  t.teardown(end.close);
+  const cases: readonly [string, object, string][] = [
+    ['no name', {}, plain.serial],
+    ['exact', { servername: 'a.example' }, exact.serial],
+    ['any case', { servername: 'A.Example' }, exact.serial],
+    ['wildcard', { servername: 'x.b.example' }, wild.serial],
+    ['a wildcard is one label', { servername: 'x.y.b.example' }, plain.serial],
+    ['not below the wildcard', { servername: 'b.example' }, plain.serial],
+    ['unknown', { servername: 'c.example' }, plain.serial],
+    ['a client that knows only RSA', { servername: 'a.example', sigalgs: 'RSA-PSS+SHA256' }, rsa.serial],
+  ];
+  for (const [what, options, serial] of cases) t.equal(await shown(end.port, options), serial, what);
+});
+
+t.test('protocols', async (t) => {
+  const model = downstreamModel({ certificates: [certificateModel(plain)], alpn: ['h2', 'http/1.1'] });
+  const end = await serveTls(new DownstreamTls(model, tlsEnv(), NO_COUNTS));
+  t.teardown(end.close);
+  const agreed = async (...ALPNProtocols: string[]) => (await tryClient(end.port, { ALPNProtocols })).alpn;
+  t.equal(await agreed('http/1.1', 'h2'), 'h2', 'our order');
+  t.equal(await agreed('x', 'http/1.1'), 'http/1.1');
+  t.equal(await agreed('istio'), false, 'a handshake without a common protocol goes on');
+  t.equal(await agreed(), false);
+});
+
+t.test('a hello that comes byte by byte', async (t) => {
+  const end = await serveTls(
+    new DownstreamTls(downstreamModel({ certificates: [certificateModel(plain)], alpn: ['h2'] }), tlsEnv(), NO_COUNTS),
+  );
+  t.teardown(end.close);
+  const relay = await dripping(end.port, 3);
+  t.teardown(() => relay.close());
+  const result = await tryClient(relay.port, { ALPNProtocols: ['h2'] });
+  t.match(result, { admitted: true, alpn: 'h2' });
+});
+
+/** A relay that passes the first bytes of a client on in pieces of so many bytes, each in a turn of its own. */
+async function dripping(port: number, bytes: number) {
+  const { createServer } = await import('node:net');
+  const server = createServer((client) => {
+    const upstream = connectTcp(port, '127.0.0.1').setNoDelay(true);
+    let queue = Promise.resolve();
+    client.on('data', (chunk: Buffer) => {
+      for (let at = 0; at < chunk.length; at += bytes) {
+        const piece = chunk.subarray(at, at + bytes);
+        queue = queue.then(() => new Promise((resolve) => upstream.write(piece, () => setImmediate(resolve))));
+      }
+    });
+    upstream.on('data', (chunk) => client.write(chunk));
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as [Socket, Socket][]) {
+      one.on('error', () => {});
+      one.on('close', () => other.destroy());
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: (server.address() as { port: number }).port, close: () => server.close() };
+}
+
+t.test('what is no hello is refused, who goes away leaves nothing', async (t) => {
+  const end = await serveTls(
+    new DownstreamTls(downstreamModel({ certificates: [certificateModel(plain)] }), tlsEnv(), NO_COUNTS),
+  );
+  t.teardown(end.close);
+  const send = async (bytes: string | Buffer, fin = false): Promise<string> => {
+    const socket = connectTcp(end.port, '127.0.0.1');
+    socket.on('error', () => {});
+    let heard = '';
+    socket.on('data', (chunk) => {
+      heard += chunk.toString('hex');
+    });
+    socket.write(bytes);
+    if (fin) socket.end();
+    await once(socket, 'close');
+    return heard;
+  };
+  await send('GET / HTTP/1.1\r\n\r\n');
+  t.match(end.refused.at(-1)?.text ?? '', /HTTP_REQUEST/);
+  const seed = Date.now();
+  t.comment(`noise of ${seed}`);
+  await send(Buffer.concat([Buffer.from([0x16, 0x03, 0x01, 0x40, 0x00, 0x01, 0x00, 0x3f, 0xfc]), randomBytes(16_380)]));
+  t.equal(await send('\x16\x03', true), '', 'half a head');
+  t.equal(end.refused.length, 3);
+  t.equal(end.accepted.length, 0);
+});
+
+t.test('tickets', async (t) => {
+  const keys = randomBytes(80);
+  const model = downstreamModel({ certificates: [certificateModel(plain)], sessionTicketKeys: [data(keys)] });
+  const end = await serveTls(new DownstreamTls(model, tlsEnv(), NO_COUNTS));
+  t.teardown(end.close);
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    end.use(new DownstreamTls(model, tlsEnv(), NO_COUNTS));
+    const bounds = { minVersion: version, maxVersion: version };
+    const { session } = await tryClient(end.port, bounds);
+    if (session === null) throw new Error('no session');
+    end.use(new DownstreamTls(model, tlsEnv(), NO_COUNTS));
+    t.ok((await tryClient(end.port, { ...bounds, session })).resumed, `${version}: configured keys outlive a process`);
+    end.use(new DownstreamTls({ ...model, sessionTickets: false }, tlsEnv(), NO_COUNTS));
+    t.notOk((await tryClient(end.port, { ...bounds, session })).resumed, `${version}: none are taken when off`);
+  }
+});
+
+t.test('a staple, and a key log', async (t) => {
+  const lines: string[] = [];
+  const staple = randomBytes(40);
+  const model = downstreamModel({
+    certificates: [{ ...certificateModel(plain), ocspStaple: data(staple) }],
+    keyLog: { path: 'keys.log' },
+  });
+  const asked: boolean[] = [];
+  const counts = { ...NO_COUNTS, stapleAsked: (answered: boolean) => asked.push(answered) };
+  const env = tlsEnv({ keyLog: (path, line) => lines.push(`${path} ${line}`) });
+  const end = await serveTls(new DownstreamTls(model, env, counts));
+  t.teardown(end.close);
+  const socket = connect({ port: end.port, host: '127.0.0.1', rejectUnauthorized: false, requestOCSP: true });
+  const [response] = (await once(socket, 'OCSPResponse')) as [Buffer];
+  t.same(response, staple);
+  socket.destroy();
+  t.same(asked, [true]);
+  t.match(lines.join(), /keys\.log (CLIENT|SERVER)_HANDSHAKE_TRAFFIC_SECRET /);
+});
