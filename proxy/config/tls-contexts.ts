@@ -1,6 +1,6 @@
 // The TLS contexts of a model, wherever they stand: what is replaced when files are, and what `/certs` shows.
 
-import { createHash } from 'node:crypto';
+import { nodeCrypto } from '../util/builtin.ts';
 import type { Model } from './model.ts';
 import type { DownstreamTlsModel, TlsCommonModel, UpstreamTlsModel, UpstreamTransportModel } from './model-tls.ts';
 
@@ -33,5 +33,5 @@ export function upstreamContext(transport: UpstreamTransportModel): UpstreamTlsM
 
 /** Digest of all that a context's files say: another one means that they were replaced. */
 export function secretsHash(context: TlsCommonModel): string {
-  return createHash('sha256').update(JSON.stringify(context)).digest('base64');
+  return nodeCrypto().createHash('sha256').update(JSON.stringify(context)).digest('base64');
 }

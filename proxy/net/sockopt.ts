@@ -82,6 +82,8 @@ export function systemCalls(): SystemCalls | null {
  * @returns false where the C library has no such switch
  */
 export function useOneMallocArena(): boolean {
+  // The launcher, or whoever started us, has decided.
+  if (process.env['MALLOC_ARENA_MAX'] !== undefined) return true;
   try {
     const ffi = process.getBuiltinModule('node:ffi');
     const library = ffi.dlopen(null, { mallopt: { arguments: ['i32', 'i32'], return: 'i32' } });

@@ -44,6 +44,8 @@ export interface Composition {
   accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
   updateHosts(cluster: string, localities: readonly LocalityModel[]): void;
   replaceTls(context: UpstreamTlsModel): void;
+  /** Whether nothing of the start is left to be done. */
+  isComplete(): boolean;
   reopenLogs(): void;
   /** Keys are components; the empty one stands for all. */
   setLogLevels(levels: Readonly<Record<string, string>>): void;
@@ -123,6 +125,7 @@ export function compose(
       }
     },
     accessLog: (models) => accessLogger(models, 'NotSet'),
+    isComplete: () => clusters.isComplete,
     updateHosts: (cluster, localities) => clusters.updateHosts(cluster, localities),
     replaceTls: (context) => clusters.replaceTls(context),
     reopenLogs: () => {

@@ -4,6 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadStaticModel, reloadTls, renderBootstrapDump } from '../config/load.ts';
 import type { Model } from '../config/model.ts';
+import { modelText } from '../config/model-text.ts';
 import { secretsHash, type TlsContextModel, tlsContexts } from '../config/tls-contexts.ts';
 import { certificateEnds } from '../net/tls-options.ts';
 import { assignBreakerBases } from '../upstream/cluster-manager.ts';
@@ -40,8 +41,8 @@ function load(options: Options): ConfigReply {
   const numbered = { ...model, clusters: assignBreakerBases(model.clusters, new Map()) };
   return {
     type: 'loaded',
-    modelJson: JSON.stringify(numbered),
-    controlJson: JSON.stringify(controlModel(numbered)),
+    modelJson: modelText(numbered),
+    controlJson: modelText(controlModel(numbered)),
     warnings,
     unsupportedFields: unsupportedFields.length,
     bootstrapJson: rawBootstrapJson,

@@ -1,5 +1,5 @@
 // What threads say to each other. Everything here is structured-cloneable plain data.
-// The model travels as JSON text: measured faster than a structured clone of it.
+// The model travels as text (`config/model-text.ts`): measured faster than a structured clone of it.
 
 import type { AddressModel } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
@@ -24,6 +24,7 @@ export interface WorkerInit {
 /** Shared memory and the model: once per worker, before anything else. */
 export interface StartMessage {
   readonly type: 'start';
+  /** As `modelText` wrote it. */
   readonly modelJson: string;
   /** `ConnectionCounts` table. */
   readonly counts: SharedArrayBuffer;

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
+import { modelOf } from '../config/model-text.ts';
 import { type TlsContextModel, tlsContexts } from '../config/tls-contexts.ts';
 import { addressText } from '../net/listen.ts';
 import { useOneMallocArena } from '../net/sockopt.ts';
@@ -140,7 +141,7 @@ export class ProxyServer implements ServerView {
   }
 
   configuredHosts(): ReadonlyMap<string, readonly LocalityModel[]> {
-    const { clusters } = JSON.parse(this.modelJson) as Model;
+    const { clusters } = modelOf(this.modelJson);
     return new Map(clusters.map(({ name, localities }) => [name, localities]));
   }
 
@@ -195,7 +196,7 @@ export class ProxyServer implements ServerView {
   private async bringUp(): Promise<void> {
     // Nearly every configuration has an admin port, and this thread has nothing else to do now.
     const [loaded, adminModules] = await Promise.all([this.load(), loadAdmin()]);
-    const model = JSON.parse(loaded.controlJson) as Model;
+    const model = modelOf(loaded.controlJson);
     if (model.logFormat !== null) setLogFormat(model.logFormat.format);
     this.model = model;
     this.modelJson = loaded.modelJson;
@@ -297,7 +298,7 @@ export class ProxyServer implements ServerView {
 
   /** Of the configuration and since then. */
   tlsContexts(): readonly TlsContextModel[] {
-    const contexts = tlsContexts(JSON.parse(this.modelJson) as Model);
+    const contexts = tlsContexts(modelOf(this.modelJson));
     return contexts.map((context) => this.replacedTls.get(context.id) ?? context);
   }
 

@@ -1,7 +1,7 @@
 // Entry point of a worker thread: receives the model, then runs a `ProxyWorker` until told to stop.
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import type { Model } from '../config/model.ts';
+import { modelOf } from '../config/model-text.ts';
 import { configureLog, logger, setLogFormat } from '../observe/log.ts';
 import { WorkerStats } from '../observe/stats-store.ts';
 import { compose } from './compose.ts';
@@ -22,13 +22,13 @@ function main(port: MessagePort, init: WorkerInit): void {
 }
 
 function start(init: WorkerInit, message: StartMessage, post: (message: FromWorker) => void): ProxyWorker {
-  const model = JSON.parse(message.modelJson) as Model;
+  const model = modelOf(message.modelJson);
   if (model.logFormat !== null) setLogFormat(model.logFormat.format);
   const stats = new WorkerStats((announcement) => post({ type: 'stats', announcement }));
   const parts = compose(init, model, message, stats);
   const worker = new ProxyWorker(init, model, message.counts, parts, post);
   stats.flush();
-  giveMemoryBackWhenIdle(() => worker.isIdle);
+  giveMemoryBackWhenIdle(() => worker.isIdle && parts.isComplete());
   post({ type: 'started' });
   return worker;
 }

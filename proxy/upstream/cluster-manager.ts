@@ -132,6 +132,11 @@ export class UpstreamClusterManager implements ClusterManager {
     return list;
   }
 
+  /** Whether no cluster waits to be made. */
+  get isComplete(): boolean {
+    return this.waiting.length === 0;
+  }
+
   /** Closes every connection now. */
   close(): void {
     this.cancelTurn?.();

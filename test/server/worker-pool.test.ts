@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import t from 'tap';
 import { loadStaticModel } from '../../proxy/config/load.ts';
+import { modelText } from '../../proxy/config/model-text.ts';
 import type { ToWorker } from '../../proxy/server/messages.ts';
 import { WorkerPool } from '../../proxy/server/worker-pool.ts';
 import { staticCluster, tcpListener } from '../fixtures/proxy.ts';
@@ -49,7 +50,7 @@ t.test('crashed workers are replaced on the same port with clean counts', async 
       },
     },
   );
-  await pool.start(model, JSON.stringify(model));
+  await pool.start(model, modelText(model));
   await pool.listen();
   const address = pool.addresses[0]?.[0];
   const port = address?.kind === 'socket' ? address.port : 0;

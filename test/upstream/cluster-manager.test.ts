@@ -29,6 +29,7 @@ const hosts = (made: Rig, name: string): number | undefined => made.stats.ofClus
 t.test('the first ones at once, the others in turns or when used', async (t) => {
   const { made, models, timers } = rig();
   made.manager.apply(models);
+  t.equal(made.manager.isComplete, false);
   t.equal(hosts(made, 'c63'), 1, 'made at once');
   t.notOk(hosts(made, 'c64'), 'not yet');
   t.ok(made.manager.ref('c199').current, 'used');
@@ -39,6 +40,7 @@ t.test('the first ones at once, the others in turns or when used', async (t) => 
   let turns = 0;
   for (let turn = timers.shift(); turn !== undefined; turn = timers.shift(), turns++) turn();
   t.equal(turns, 9, 'turns');
+  t.equal(made.manager.isComplete, true);
   t.same(
     models.filter(({ name }) => hosts(made, name) !== (name === 'c150' ? 2 : 1)),
     [],
