@@ -1,5 +1,6 @@
 // `npm start -- --check`: traffic over the whole graph, every answer looked at, the weighted split tested.
 
+import { connect } from 'node:tls';
 import { fetchText } from './client.ts';
 import { type PortMap, PROXIES } from './ports.ts';
 
@@ -36,6 +37,7 @@ const CHECKS: readonly (readonly [string, (ports: PortMap, expect: Expect) => Pr
   ['pages', checkPages],
   ['routing by header', checkJason],
   ['counters', checkStats],
+  ['mutual TLS', checkTls],
 ];
 
 async function checkReady(ports: PortMap, expect: Expect): Promise<void> {
@@ -98,6 +100,44 @@ async function checkStats(ports: PortMap, expect: Expect): Promise<void> {
   expect(pages >= PAGES + JASON_PAGES, `the gateway counted ${pages} good answers`);
   const retries = await stat(ports.admin.reviews, 'cluster.ratings.upstream_rq_retry_success');
   expect(retries > 0, `${retries} failures of ratings were retried and seen by nobody`);
+}
+
+/** Between sidecars everything is encrypted, and nobody without a certificate of the mesh is answered. */
+async function checkTls(ports: PortMap, expect: Expect): Promise<void> {
+  const inbound = Object.entries(ports.inbound);
+  const answered: string[] = [];
+  for (const [name, port] of inbound) {
+    if (await fetchText(port, '/', {}).then(always, never)) answered.push(`${name} in clear text`);
+    if (await answersStranger(port)) answered.push(`${name} without a certificate`);
+  }
+  const said = answered.length === 0 ? '' : `: answered by ${answered.join(', ')}`;
+  expect(answered.length === 0, `${inbound.length} sidecars refuse clear text and TLS without a certificate${said}`);
+  const shaken = await stat(ports.admin.gateway, 'cluster.productpage.ssl.handshake');
+  const clear = await stat(ports.admin.gateway, 'cluster.productpage.upstream_cx_total');
+  expect(shaken > 0 && shaken === clear, `all ${clear} connections of the gateway to productpage are mutual TLS`);
+  const refused = await stat(
+    ports.admin.details,
+    `listener.127.0.0.1_${ports.inbound.details}.ssl.fail_verify_no_cert`,
+  );
+  expect(refused > 0, 'who came to details without a certificate was counted');
+}
+
+const always = (): boolean => true;
+const never = (): boolean => false;
+
+/** Whether a client that shows no certificate gets a byte of an answer. */
+function answersStranger(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () =>
+      socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n'),
+    );
+    socket.on('data', () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(false));
+  });
 }
 
 /** One counter or gauge of a proxy; 0 when it does not exist. */

@@ -5,6 +5,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeCertificates } from './ca.ts';
 import { fetchText } from './client.ts';
 import { movePorts, type PortMap, PROXIES, type ProxyName } from './ports.ts';
 
@@ -34,6 +35,7 @@ export async function startMesh(
   interrupted: Promise<null>,
 ): Promise<Mesh | null> {
   const dir = mkdtempSync(join(tmpdir(), 'bookinfo-'));
+  writeCertificates(dir, PROXIES);
   const children = new Map<ProxyName, ChildProcess>();
   let stopping = false;
   let tellBroken: (why: string) => void = () => undefined;
@@ -42,7 +44,8 @@ export async function startMesh(
   });
   for (const name of PROXIES) {
     const config = join(dir, `${name}.yaml`);
-    writeFileSync(config, movePorts(readFileSync(join(HERE, `${name}.yaml`), 'utf8'), base));
+    const text = readFileSync(join(HERE, `${name}.yaml`), 'utf8').replaceAll('filename: certs/', `filename: ${dir}/`);
+    writeFileSync(config, movePorts(text, base));
     const child = startProxy(binary, config, join(dir, `${name}.log`));
     child.on('error', (error) => tellBroken(`the proxy ${name} cannot start: ${error.message}`));
     child.on('exit', (code, signal) => {
