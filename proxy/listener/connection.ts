@@ -34,6 +34,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   requestedServerName: string;
   terminationDetails: string;
   transportFailureReason: string;
+  inspectorFailure: string;
   detectedCloseType: string;
   localCloseReason: string;
   tcpCluster: string;
@@ -81,6 +82,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.requestedServerName = '';
     this.terminationDetails = '';
     this.transportFailureReason = '';
+    this.inspectorFailure = '';
     this.detectedCloseType = 'Normal';
     this.localCloseReason = '';
     this.tcpCluster = '';

@@ -428,6 +428,7 @@ export class Listener {
     const record = new StreamInfo(connection, wallMs, connection.startedMs);
     record.remoteAddress = connection.remoteAddress;
     record.dynamicMetadata = connection.dynamicMetadata;
+    if (connection.transportFailureReason === '') connection.transportFailureReason = connection.inspectorFailure;
     record.endMs = endMs;
     record.protocol = connection.protocol;
     record.details = connection.closeDetails;

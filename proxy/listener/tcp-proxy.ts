@@ -166,6 +166,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.info = new StreamInfo(connection, Date.now(), runtime.nowMs());
     this.info.remoteAddress = connection.remoteAddress;
     this.info.dynamicMetadata = connection.dynamicMetadata ?? null;
+    if (connection.transportFailureReason === '') connection.transportFailureReason = connection.inspectorFailure ?? '';
     this.info.upstreamDetectedCloseType = 'Normal';
     this.proxy = proxy;
     this.connection = connection;

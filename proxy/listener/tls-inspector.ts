@@ -54,7 +54,7 @@ export class TlsInspector implements ListenerFilter {
     add(slots, hello.serverName === '' ? stat.TLS_INSPECTOR_SNI_NOT_FOUND : stat.TLS_INSPECTOR_SNI_FOUND, 1);
     if (hello.versionRefused) {
       add(slots, stat.TLS_INSPECTOR_TLS_NOT_FOUND, 1);
-      connection.transportFailureReason = failureText('CONNECTION_REJECTED');
+      connection.inspectorFailure = failureText('CONNECTION_REJECTED');
       connection.setMetadata(METADATA, 'failure_reason', 'ClientHelloInvalidTlsVersion');
       return CLOSE;
     }
@@ -67,7 +67,7 @@ export class TlsInspector implements ListenerFilter {
   private onNoHello(connection: AcceptedConnection, error: HelloError, length: number): FilterVerdict {
     add(this.slots, stat.TLS_INSPECTOR_TLS_NOT_FOUND, 1);
     this.bytesProcessed.record(Math.min(length, RECORD_HEAD_BYTES));
-    connection.transportFailureReason = failureText(error);
+    connection.inspectorFailure = failureText(error);
     connection.setMetadata(METADATA, 'failure_reason', 'ClientHelloNotDetected');
     return this.model.closeOnErrors ? CLOSE : DONE;
   }

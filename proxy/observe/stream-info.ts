@@ -38,6 +38,8 @@ export interface ConnectionInfo {
   readonly upstreamSource?: UpstreamSource | null;
   readonly listenerMetadata?: MetadataModel;
   readonly filterChainMetadata?: MetadataModel;
+  /** Why the TLS inspector saw no TLS; of the connection's own records, not of its requests'. */
+  readonly inspectorFailure?: string;
   /** The client's hello, when an inspector read it. */
   readonly hello?: ClientHello | null;
   /** Fingerprints of the client's hello; empty. */

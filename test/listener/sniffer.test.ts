@@ -42,7 +42,7 @@ class Facts {
   transportProtocol = 'raw_buffer';
   applicationProtocols: readonly string[] = [];
   requestedServerName = '';
-  transportFailureReason = '';
+  inspectorFailure = '';
   hello = null;
   proxyHeader = null;
   localIp = '127.0.0.1';

@@ -333,7 +333,8 @@ export const detection: Group = {
           ...extra,
         },
       );
-    const raw = chainsOf(tcp(ports, log, 'raw', { cluster: 'a' }));
+    const REASON = { access_log: [fileLog(log, { reason: '%DOWNSTREAM_TRANSPORT_FAILURE_REASON%' })] };
+    const raw = chainsOf(tcp(ports, log, 'raw', { cluster: 'a', ...REASON }));
     return bootstrap(
       ports,
       [
@@ -357,7 +358,7 @@ export const detection: Group = {
             {
               name: 'http',
               filter_chain_match: { application_protocols: ['http/1.1'] },
-              filters: (chainsOf(http(ports, log, 'wait', WHERE)) as { filters: unknown }).filters,
+              filters: (chainsOf(http(ports, log, 'wait', WHERE, REASON)) as { filters: unknown }).filters,
             },
           ],
           default_filter_chain: raw,
