@@ -5,7 +5,7 @@ import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type PeerName = 'envoy' | 'nginx' | 'haproxy' | 'wrk' | 'h2load' | 'taskset';
+export type PeerName = 'envoy' | 'nginx' | 'haproxy' | 'wrk' | 'h2load' | 'h2spec' | 'taskset';
 
 /** The root of the checkout. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -19,6 +19,7 @@ export const HOW_TO_GET: Readonly<Record<PeerName, string>> = {
   haproxy: 'apt-get install haproxy',
   wrk: 'apt-get install wrk',
   h2load: 'apt-get install nghttp2-client',
+  h2spec: 'go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible',
   taskset: 'apt-get install util-linux',
 };
 
