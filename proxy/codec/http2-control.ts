@@ -64,41 +64,52 @@ export class ControlReceiver {
     } else {
       this.settingsSeen = true;
       for (let at = from; at < end; at += SETTING_BYTES)
-        if (!this.onSetting(((bytes[at] as number) << 8) | (bytes[at + 1] as number), uint32(bytes, at + 2))) {
+        if (!this.allows(settingId(bytes, at), uint32(bytes, at + 2))) {
           core.refuse(null);
           return;
         }
+      // Before the body bytes that a larger window lets go: peers that wait for it may not look at what comes earlier.
       core.sender.settingsAck();
+      for (let at = from; at < end; at += SETTING_BYTES) this.apply(settingId(bytes, at), uint32(bytes, at + 2));
       core.sink.onSettings();
     }
   }
 
-  /** @returns false: the value is none of those allowed */
-  private onSetting(id: number, value: number): boolean {
-    const { core } = this;
+  private allows(id: number, value: number): boolean {
     switch (id) {
-      case SETTINGS_HEADER_TABLE_SIZE:
-        core.sender.setTableBytes(value);
-        return true;
       case SETTINGS_ENABLE_PUSH:
-        return value === 0 || (value === 1 && !core.isClient);
-      case SETTINGS_MAX_CONCURRENT_STREAMS:
-        this.maxStreams = value;
-        return true;
+        return value === 0 || (value === 1 && !this.core.isClient);
       case SETTINGS_INITIAL_WINDOW_SIZE:
-        if (value > WINDOW_BYTES_MAX) return false;
-        this.onInitialWindow(value);
-        return true;
+        return value <= WINDOW_BYTES_MAX;
       case SETTINGS_MAX_FRAME_SIZE:
-        if (value < DEFAULT_FRAME_BYTES || value > FRAME_BYTES_MAX) return false;
-        core.sender.frameBytesMax = value;
-        return true;
+        return value >= DEFAULT_FRAME_BYTES && value <= FRAME_BYTES_MAX;
       case SETTINGS_ENABLE_CONNECT_PROTOCOL:
-        if (value > 1 || (value === 0 && this.peerAllowsConnect)) return false;
-        this.peerAllowsConnect = value === 1;
-        return true;
+        return value === 1 || (value === 0 && !this.peerAllowsConnect);
       default:
         return true;
+    }
+  }
+
+  private apply(id: number, value: number): void {
+    const { sender } = this.core;
+    switch (id) {
+      case SETTINGS_HEADER_TABLE_SIZE:
+        sender.setTableBytes(value);
+        break;
+      case SETTINGS_MAX_CONCURRENT_STREAMS:
+        this.maxStreams = value;
+        break;
+      case SETTINGS_INITIAL_WINDOW_SIZE:
+        this.onInitialWindow(value);
+        break;
+      case SETTINGS_MAX_FRAME_SIZE:
+        sender.frameBytesMax = value;
+        break;
+      case SETTINGS_ENABLE_CONNECT_PROTOCOL:
+        this.peerAllowsConnect = value === 1;
+        break;
+      default:
+        break;
     }
   }
 
@@ -170,4 +181,8 @@ export class ControlReceiver {
         if (stream.id > lastId && !stream.over) core.onPeerReset(stream, H2_REFUSED_STREAM);
     }
   }
+}
+
+function settingId(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
 }
