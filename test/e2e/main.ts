@@ -200,14 +200,29 @@ async function run(family: 4 | 6, mode: MeshOptions['mode'], dir: string): Promi
   }
 }
 
+/** More upstream connections from one address than it has ports. */
+function runPorts(): number {
+  const place = new Namespace('ports');
+  try {
+    place.run('sysctl', '-qw', 'net.ipv4.ip_local_port_range=40000 40009');
+    const script = fileURLToPath(new URL('ports.ts', import.meta.url));
+    const opened = place.run(process.execPath, '--disable-warning=ExperimentalWarning', script).trim();
+    console.log(`connections from 127.0.0.6 with ten local ports: ${opened}`);
+    return opened === '27 of 27' ? 0 : 1;
+  } finally {
+    place.delete();
+  }
+}
+
 const why = missing();
 if (why !== '') {
-  console.log(`SKIPPED 4 of 4 end-to-end runs: ${why}`);
+  console.log(`SKIPPED 5 of 5 end-to-end runs: ${why}`);
   process.exit(0);
 }
 const dir = mkdtempSync(join(tmpdir(), 'outrigger-e2e-'));
 let failures = 0;
 try {
+  failures += runPorts();
   for (const mode of ['REDIRECT', 'TPROXY'] as const)
     for (const family of [4, 6] as const) failures += await run(family, mode, dir);
 } finally {
