@@ -306,7 +306,7 @@ export class ProxyServer implements ServerView {
     const { TlsWatch } = await import('./tls-watch.ts');
     const warn = (text: string): void => logger('config').warning(text);
     this.tlsWatch = new TlsWatch(() => void this.readTls(), warn);
-    this.tlsWatch.set(this.tls.files);
+    this.tlsWatch.start(this.tls.files);
   }
 
   /** Reads all of them in a configuration thread; a bad pair leaves the old one in use. */
@@ -330,9 +330,11 @@ export class ProxyServer implements ServerView {
 
   private publishTls({ contexts, tls, refusals }: ReplyOf<'secrets'>): void {
     for (const refusal of refusals) this.refuseTls(refusal);
-    this.tls = tls;
+    // A context that was refused was not read to its end: its other files are still to be watched.
+    const files = refusals.length === 0 ? tls.files : [...new Set([...this.tls.files, ...tls.files])];
+    this.tls = { ...tls, files };
     this.serverStats?.setFirstEnd(tls.firstEndSeconds);
-    this.tlsWatch?.set(tls.files);
+    this.tlsWatch?.update(files);
     if (contexts.length === 0) return;
     for (const context of contexts) this.replacedTls.set(context.id, context);
     this.pool.post({ type: 'tls', contexts });

@@ -28,11 +28,21 @@ export class TlsWatch {
     this.timer = null;
   }
 
-  /** Files that were just read, and directories whose changes may concern them. */
-  set(files: readonly string[]): void {
+  /** Files that were just read for the first time, and directories whose changes may concern them. */
+  start(files: readonly string[]): void {
     this.files = files;
     this.seen = this.look();
     this.watchDirectories();
+  }
+
+  /** The files after a reading. What is seen now may be newer than what was read, so it does not count as known. */
+  update(files: readonly string[]): void {
+    const same = files.length === this.files.length && files.every((file, i) => file === this.files[i]);
+    if (same) return;
+    this.files = files;
+    this.seen = '';
+    this.watchDirectories();
+    this.settle();
   }
 
   close(): void {

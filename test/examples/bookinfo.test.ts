@@ -9,7 +9,7 @@ import { get } from '../fixtures/example.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../examples/bookinfo/main.ts', import.meta.url));
-const TIMEOUT_MS = 55_000;
+const TIMEOUT_MS = 120_000;
 
 interface Run {
   readonly child: ChildProcess;
