@@ -63,6 +63,9 @@ const NO_TIMEOUT_MS = 2_147_483_647;
 const TLS_1_3 = 0x0304;
 const EXT_STATUS_REQUEST = 5;
 
+/** A view of a hello would keep the whole of it. */
+const NOTHING = Buffer.alloc(0);
+
 /** The private link from a TLS socket to the socket below it. */
 interface TlsSocketInside {
   readonly _parent: Socket | undefined;
@@ -258,7 +261,7 @@ export class Handshake {
     this.raw = raw;
     this.handler = handler;
     this.hello = null;
-    this.heard = Buffer.alloc(0);
+    this.heard = NOTHING;
     this.needed = 0;
   }
 
@@ -303,7 +306,7 @@ export class Handshake {
     this.raw.off('readable', this.onReadable);
     this.raw.off('end', this.onRawEnd);
     this.raw.unshift(this.heard);
-    this.heard = chunk.subarray(0, 0);
+    this.heard = NOTHING;
     // What is no hello is left to OpenSSL, which answers it with the right alert.
     this.enter(typeof answer === 'object' ? answer : null);
   };

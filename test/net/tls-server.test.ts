@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import t from 'tap';
 import { DownstreamTls } from '../../proxy/net/tls-server.ts';
@@ -80,7 +80,6 @@ t.test('a hello that comes byte by byte', async (t) => {
 
 /** A relay that passes the first bytes of a client on in pieces of so many bytes, each in a turn of its own. */
 async function dripping(port: number, bytes: number) {
-  const { createServer } = await import('node:net');
   const server = createServer((client) => {
     const upstream = connectTcp(port, '127.0.0.1').setNoDelay(true);
     let queue = Promise.resolve();
@@ -130,6 +129,46 @@ t.test('what is no hello is refused, who goes away leaves nothing', async (t) =>
   t.equal(end.refused.length, 3);
   t.equal(end.accepted.length, 0);
 });
+
+t.test('a handshake that is given up half-way', async (t) => {
+  const tls = new DownstreamTls(downstreamModel({ certificates: [certificateModel(plain)] }), tlsEnv(), NO_COUNTS);
+  const hello = await recordHello();
+  for (const bytes of [hello.subarray(0, 20), hello]) {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const server = createServer({ allowHalfOpen: true }, (raw) => {
+      const handshake = tls.accept(raw, null, {
+        onSecure: () => resolve('secure'),
+        onRefused: ({ text }) => resolve(`refused ${text}`),
+      });
+      // Long enough for OpenSSL to have answered the hello.
+      setTimeout(() => handshake.cancel(), 50);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const socket = connectTcp((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.resume();
+    socket.write(bytes);
+    await once(socket, 'close');
+    t.equal(await promise, 'refused ');
+    server.close();
+  }
+});
+
+/** The first bytes of a TLS client. */
+async function recordHello(): Promise<Buffer> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' });
+  client.on('error', () => {});
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const [hello] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return hello;
+}
 
 t.test('tickets', async (t) => {
   const keys = randomBytes(80);
