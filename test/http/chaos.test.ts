@@ -9,6 +9,19 @@ import t from 'tap';
 import { busyGauges, descriptors, residentMib } from '../fixtures/at-rest.ts';
 import { Dice } from '../fixtures/dice.ts';
 import { ADMIN, httpListener, type RunningProxy, startProxy, staticCluster } from '../fixtures/proxy.ts';
+import {
+  ask,
+  block,
+  data,
+  frame,
+  goaway,
+  headers,
+  ping,
+  preface,
+  reset,
+  uint,
+  windowUpdate,
+} from '../parity/frames.ts';
 
 const SEED = Number(process.env['CHAOS_SEED'] ?? (Math.random() * 2 ** 31) >>> 0);
 const CLIENTS = Number(process.env['CHAOS_CLIENTS'] ?? 400);
@@ -99,6 +112,30 @@ const REQUESTS: readonly string[] = [
   'GET /N HTTP/1.1\r\nhost: a\r\n\r\nGARBAGE\r\n\r\n',
 ];
 
+/** HTTP/2 for a path: messages, halves of them, and frames that mean nothing or too much. */
+const HTTP2: readonly ((path: string) => string)[] = [
+  (path) => ask(1, path),
+  (path) => Array.from({ length: 30 }, (_, i) => ask(2 * i + 1, path)).join(''),
+  (path) => Array.from({ length: 40 }, (_, i) => ask(2 * i + 1, path) + reset(2 * i + 1, i % 14)).join(''),
+  (path) => ask(1, path, [], 'POST', false) + data(1, 'x'.repeat(16_000)).repeat(8) + data(1, '', true),
+  (path) => ask(1, path, ['content-length: 9'], 'POST', false) + data(1, 'x'.repeat(5), true) + ask(3, path),
+  (path) => ask(1, path, [], 'POST', false) + data(1, 'abc') + headers(1, ['x-t: v']) + data(1, 'late'),
+  (path) => ask(1, path, [], 'POST', false) + ask(1, path) + ask(3, path),
+  (path) => ask(1, path, ['Upper: case', 'te: gzip']),
+  (path) => ask(1, path) + ping().repeat(2_000),
+  (path) => ask(1, path) + windowUpdate(1, 0x7fff_ffff) + windowUpdate(0, 0x7fff_ffff),
+  (path) => ask(1, path) + windowUpdate(0, 1).repeat(500),
+  (path) => ask(1, path) + frame(4, 0, 0, uint(4, 2) + uint(0, 4)).repeat(500),
+  (path) => ask(1, path) + goaway(0, 2) + ask(3, path),
+  (path) =>
+    frame(1, 0, 1, block([':method: GET'])) + frame(9, 0, 1, block([`x: ${'y'.repeat(90)}`])).repeat(900) + path,
+  (path) => ask(1, path, [], 'POST', false) + data(1, '').repeat(50),
+  (path) =>
+    headers(1, [':method: CONNECT', ':protocol: websocket', ':scheme: http', ':authority: a', `:path: ${path}`], false),
+  (path) => ask(2, path) + frame(5, 4, 1, uint(2, 4)),
+  (path) => frame(0xbe, 0xff, 7, path) + frame(3, 0, 1, 'abc'),
+];
+
 async function upstreamServer(): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => {});
@@ -117,7 +154,8 @@ async function upstreamServer(): Promise<Server> {
 /** One client: says something in pieces, reads or does not, and leaves in one way or another. */
 async function play(port: number, dice: Dice): Promise<void> {
   const kind = `${dice.below(UPSTREAMS.length)}`;
-  const text = dice.pick(REQUESTS).replaceAll('/N', `/${kind}`);
+  const text =
+    dice.below(3) === 0 ? preface() + dice.pick(HTTP2)(`/${kind}`) : dice.pick(REQUESTS).replaceAll('/N', `/${kind}`);
   const cut = dice.below(3) === 0 ? dice.below(text.length) : text.length;
   const pieces = dice.below(3) === 0 ? 1 + dice.below(8) : 1;
   const leave = dice.pick(['reset', 'close', 'half', 'stay'] as const);
