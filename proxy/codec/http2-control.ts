@@ -120,7 +120,7 @@ export class ControlReceiver {
     const change = bytes - sender.initialWindow;
     sender.initialWindow = bytes;
     if (change === 0) return;
-    for (const stream of [...core.streams.values()])
+    for (const stream of core.streams.values())
       if (!stream.over && !sender.addStreamWindow(stream, change)) core.resetStream(stream, H2_FLOW_CONTROL_ERROR);
   }
 
@@ -177,7 +177,7 @@ export class ControlReceiver {
       core.goingAway = true;
       core.sink.onGoaway(lastId, uint32(bytes, from + 4));
       if (!core.isClient) return;
-      for (const stream of [...core.streams.values()])
+      for (const stream of core.streams.values())
         if (stream.id > lastId && !stream.over) core.onPeerReset(stream, H2_REFUSED_STREAM);
     }
   }

@@ -17,6 +17,7 @@ import { DEFAULT_WINDOW_BYTES, STREAM_ID_MAX } from './http2-frames.ts';
 import { BAD_FIELD, TOO_LARGE, TOO_MANY, UNDERSCORE } from './http2-message.ts';
 import { Http2Sender, type SenderOwner } from './http2-sender.ts';
 import type { Http2Stream } from './http2-stream.ts';
+import { StreamTable } from './http2-table.ts';
 
 /** What Envoy says of whatever its codec library has found. */
 const CODEC_MESSAGE = 'The user callback function failed';
@@ -55,7 +56,7 @@ export class Http2Core implements SenderOwner {
   readonly counts: H2Counts;
   readonly guard: FloodGuard;
   readonly sender: Http2Sender;
-  readonly streams: Map<number, Http2Stream>;
+  readonly streams: StreamTable;
   /** Streams that count against the limit of whoever opens them. */
   active: number;
   /** Set right after construction. */
@@ -82,7 +83,7 @@ export class Http2Core implements SenderOwner {
     this.counts = newCounts();
     this.guard = new FloodGuard(options, this.counts);
     this.sender = new Http2Sender(options, this.counts, this.guard, sink, this);
-    this.streams = new Map();
+    this.streams = new StreamTable();
     this.active = 0;
     this.framer = null;
     this.error = null;
@@ -145,7 +146,7 @@ export class Http2Core implements SenderOwner {
   // === Ends of streams ===
 
   open(stream: Http2Stream): void {
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.active++;
     this.guard.onStream();
   }

@@ -257,7 +257,7 @@ export class Http2Session implements H2SessionShape, FrameSink {
     this.framer.stop();
     const code = core.error === null ? H2_NO_ERROR : core.error.code;
     // The newest first, as in Envoy
-    for (const stream of [...core.streams.values()].reverse()) {
+    for (const stream of core.streams.values().reverse()) {
       if (stream.over) continue;
       core.drop(stream);
       core.tellReset(stream, { code, by: 'connection', details: stream.blame });

@@ -101,9 +101,7 @@ export class Http2Exchange implements ResponseWriter {
 
 /** Says that a tunnel's far end failed (RFC 9113 §8.5). */
 function resetCode(stream: HttpStream): number {
-  return stream.method === 'CONNECT' && (stream.flags & (FLAG_UC | FLAG_UF)) !== 0
-    ? H2_CONNECT_ERROR
-    : H2_INTERNAL_ERROR;
+  return stream.upgrade !== '' && (stream.flags & (FLAG_UC | FLAG_UF)) !== 0 ? H2_CONNECT_ERROR : H2_INTERNAL_ERROR;
 }
 
 /** HTTP/2 has neither the status nor the headers of an upgrade (RFC 8441 §5); the record keeps HTTP/1's form. */

@@ -16,7 +16,7 @@ import type { HttpStream } from './stream.ts';
 import { StreamTimers } from './timers.ts';
 
 /** Sets of timers that a connection keeps for its next streams. */
-const SPARE_TIMERS_MAX = 16;
+const SPARE_TIMERS_MAX = 128;
 
 /** Resets by our codec that Envoy counts as the peer's doing: what it sent is too much, not wrong. */
 const LIMITS: ReadonlySet<string> = new Set([
