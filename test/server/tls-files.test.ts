@@ -203,10 +203,17 @@ t.test('a certificate and the roots of a cluster', async (t) => {
   writeFileSync(`${dir}/ca.crt`, next.root);
   t.ok(await until(async () => (await ask('young')) === 200), 'the new root counts');
   t.equal(await ask('old'), 503, 'the old one does not');
+  writeFileSync(`${dir}/tls.key`, 'nonsense');
+  await proxy.waitForLog('NO_START_LINE');
   writePair(dir, ca.issue({ serial: serial(2), uri: ['spiffe://td/sa/client'] }));
   t.ok(
     await until(async () => (await ask('young')) === 200 && seen.at(-1) === serial(2)),
     'the new certificate is shown',
+  );
+  writeFileSync(`${dir}/ca.crt`, ca.root);
+  t.ok(
+    await until(async () => (await ask('old')) === 200),
+    'what was not read because of the bad key is still watched',
   );
 });
 
