@@ -151,3 +151,23 @@ t.test('a body that the upstream reads slowly goes through bounded memory', asyn
   const paused = await proxy.stat('http.web.downstream_flow_control_paused_reading_total');
   t.equal(await proxy.stat('http.web.downstream_flow_control_resumed_reading_total'), paused);
 });
+
+t.test('a proxy that ends says goodbye and finishes what is under way', async (t) => {
+  const [proxy, client] = await started(t, { delayed_close_timeout: '0.1s' });
+  const stream = client.request({ ':path': '/echo', ':method': 'POST' });
+  stream.write('half');
+  await once(stream, 'response');
+  const goodbye = once(client, 'goaway');
+  const ended = proxy.stop();
+  const [code, lastStream] = (await goodbye) as [number, number];
+  t.same([code, lastStream], [0, 1]);
+  let answer = '';
+  stream.on('data', (chunk: Buffer) => {
+    answer += String(chunk);
+  });
+  const whole = once(stream, 'end');
+  stream.end(' and half');
+  await whole;
+  t.equal(answer, 'half and half');
+  t.equal(await ended, 0);
+});
