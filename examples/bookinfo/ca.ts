@@ -4,7 +4,23 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bits, boolean, implicit, integer, octets, oid, pem, sequence, set, tagged, time, utf8 } from './der.ts';
+import {
+  type Asn1,
+  bits,
+  boolean,
+  der,
+  implicit,
+  integer,
+  octets,
+  oid,
+  parsed,
+  pem,
+  sequence,
+  set,
+  tagged,
+  time,
+  utf8,
+} from './der.ts';
 
 const TRUST_DOMAIN = 'spiffe://bookinfo.local/sa/';
 const VALID_MS = 24 * 3_600_000;
@@ -43,12 +59,12 @@ function newKey(): KeyObject {
 }
 
 /** Critical: whoever does not understand it must refuse the certificate. */
-function extension(id: string, value: Uint8Array): Buffer {
-  return sequence(oid(id), boolean(true), octets(value));
+function extension(id: string, value: Asn1): Asn1 {
+  return sequence(oid(id), boolean(true), octets(der(value)));
 }
 
 /** A certificate of a key, signed by the root (RFC 5280 §4.1), as PEM. */
-function certificate(key: KeyObject, root: KeyObject, subject: Uint8Array, extensions: readonly Uint8Array[]): string {
+function certificate(key: KeyObject, root: KeyObject, subject: Asn1, extensions: readonly Asn1[]): string {
   const now = Date.now();
   const tbs = sequence(
     tagged(0, integer('02')),
@@ -57,8 +73,8 @@ function certificate(key: KeyObject, root: KeyObject, subject: Uint8Array, exten
     ROOT_NAME,
     sequence(time(new Date(now - EARLIER_MS)), time(new Date(now + VALID_MS))),
     subject,
-    createPublicKey(key).export({ type: 'spki', format: 'der' }),
+    parsed(createPublicKey(key).export({ type: 'spki', format: 'der' })),
     tagged(3, sequence(...extensions)),
   );
-  return pem('CERTIFICATE', sequence(tbs, ECDSA_SHA256, bits(sign('sha256', tbs, root))));
+  return pem('CERTIFICATE', der(sequence(tbs, ECDSA_SHA256, bits(sign('sha256', der(tbs), root)))));
 }
