@@ -109,8 +109,11 @@ async function http2Hosts(random: () => number): Promise<Hosts> {
       session.goaway(0);
     } else if (choice < 0.86)
       socket.write(frame(7, 0, 0, Buffer.concat([uint32(Math.max(0, stream.id - 2)), uint32(0)])));
-    else if (choice < 0.88) socket.resetAndDestroy();
-    else if (choice < 0.9) socket.end();
+    else if (choice < 0.88) {
+      // A socket that was reset after its end stays open for good, and the process with it (see net/transport.ts).
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    } else if (choice < 0.9) socket.end();
     else if (choice < 0.93) socket.write('nonsense, and enough of it');
     else if (choice < 0.96) socket.write(frame(4, 0, 0, Buffer.concat([Buffer.from([0, 3]), uint32(random() * 4)])));
     else session.respond(stream, 503, new HeaderMap(), true);
