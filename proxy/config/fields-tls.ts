@@ -17,7 +17,12 @@ export const TLS_FIELDS: FieldTable = {
     honouredExcept(TEST, 'ocsp_staple_policy', { STRICT_STAPLING: STAPLE_AS_IT_IS, MUST_STAPLE: STAPLE_AS_IT_IS }),
     honoured(
       TEST,
-      'common_tls_context require_client_certificate require_sni session_ticket_keys session_ticket_keys_sds_secret_config disable_stateless_session_resumption disable_stateful_session_resumption session_timeout full_scan_certs_on_sni_mismatch prefer_client_ciphers',
+      'common_tls_context require_client_certificate session_ticket_keys session_ticket_keys_sds_secret_config disable_stateless_session_resumption disable_stateful_session_resumption session_timeout full_scan_certs_on_sni_mismatch prefer_client_ciphers',
+    ),
+    harmless(
+      'clients without a server name are served whatever it says (seen on 1.40, TLS 1.2 and 1.3)',
+      'tls.v3 tls.proto',
+      'require_sni',
     ),
   ),
   [`${TLS}UpstreamTlsContext`]: fields(

@@ -49,7 +49,6 @@ export function lowerDownstreamTls(message: Msg, ctx: LowerContext, path: string
   return withDigest({
     ...common,
     requireClientCertificate: bool(message, 'requireClientCertificate'),
-    requireSni: bool(message, 'requireSni'),
     fullScanCertsOnSniMismatch: bool(message, 'fullScanCertsOnSniMismatch'),
     sessionTickets: !(keys?.case === 'disableStatelessSessionResumption' && keys.value === true),
     statefulResumption: !bool(message, 'disableStatefulSessionResumption'),

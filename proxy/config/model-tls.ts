@@ -88,7 +88,6 @@ export interface TlsCommonModel {
 /** `DownstreamTlsContext`. */
 export interface DownstreamTlsModel extends TlsCommonModel {
   readonly requireClientCertificate: boolean;
-  readonly requireSni: boolean;
   readonly fullScanCertsOnSniMismatch: boolean;
   /** Stateless resumption; with it off, and stateful resumption off, every handshake is full. */
   readonly sessionTickets: boolean;

@@ -247,6 +247,8 @@ export const tls: Group = {
     one('TLS 1.2 alone, RSA', 'older', { ciphers: 'ECDHE-RSA-AES256-GCM-SHA384' }),
     one('secrets by name', 'named', with_('client-istio')),
     one('a secret of a file', 'fromfile', { serverName: 'a.example' }),
+    one('no server name where one is required', 'fromfile', {}),
+    one('no server name where one is required, TLS 1.2', 'fromfile', OLD),
     refused('no certificate where one is wanted', 'strict', {}),
     refused('a certificate of a foreign root', 'strict', with_('client-foreign', OLD)),
     refused('an expired certificate', 'strict', with_('client-expired', OLD)),
