@@ -23,7 +23,9 @@ if (bundler === null) {
 } else {
   rmSync(OUT, { recursive: true, force: true });
   await bundler.build({
-    entryPoints: ['main', 'server/config-thread', 'server/worker-main', 'config/protobuf-es'].map((name) => path(`../proxy/${name}.ts`)),
+    entryPoints: ['main.ts', 'server/config-thread.ts', 'server/worker-main.ts', 'config/protobuf-es.mts'].map((name) =>
+      path(`../proxy/${name}`),
+    ),
     outdir: OUT,
     entryNames: '[name]',
     chunkNames: 'chunk-[hash]',

@@ -9,7 +9,7 @@ import { childOf } from '../proxy/config/answers.ts';
 import { unpackAny } from '../proxy/config/any.ts';
 import { FIELDS } from '../proxy/config/fields.ts';
 import type { Msg } from '../proxy/config/message.ts';
-import { libraryRegistry } from '../proxy/config/protobuf-es.ts';
+import { libraryRegistry } from '../proxy/config/protobuf-es.mts';
 import { messageDesc } from '../proxy/config/registry.ts';
 import type { FieldType } from '../proxy/config/schema.ts';
 import { decode } from './fixtures/lower.ts';

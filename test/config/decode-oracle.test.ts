@@ -19,7 +19,7 @@ import { checkAnswers } from '../../proxy/config/answers.ts';
 import { decodeJson } from '../../proxy/config/decode.ts';
 import { messageToDumpJson } from '../../proxy/config/dump-json.ts';
 import { FIELDS } from '../../proxy/config/fields.ts';
-import { libraryRegistry } from '../../proxy/config/protobuf-es.ts';
+import { libraryRegistry } from '../../proxy/config/protobuf-es.mts';
 import { validateMessage } from '../../proxy/config/validate.ts';
 
 const RUNS = 1500;
