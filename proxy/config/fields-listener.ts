@@ -67,7 +67,7 @@ export const LISTENER_FIELDS: FieldTable = {
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': fields(
     honoured(
       TEST,
-      'stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts max_downstream_connection_duration',
+      'stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts max_downstream_connection_duration tunneling_config',
     ),
     honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected access_log_options'),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
@@ -77,7 +77,6 @@ export const LISTENER_FIELDS: FieldTable = {
       'proxy_protocol_tlvs proxy_protocol_tlv_merge_policy',
     ),
     rejected('on-demand clusters are not supported; define the cluster', 'on_demand'),
-    rejected('tunnelling is not supported yet; remove it', 'tunneling_config'),
     rejected('connections go up as soon as they are accepted; remove it', 'upstream_connect_mode max_early_data_bytes'),
     warned('idle_timeout holds for both sides together', 'downstream_idle_timeout upstream_idle_timeout'),
     warned('connect attempts follow each other at once', 'backoff_options'),
@@ -88,6 +87,14 @@ export const LISTENER_FIELDS: FieldTable = {
     warned('connections are not closed while draining', 'check_drain_close'),
   ),
 
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig': fields(
+    honoured(TEST, 'hostname use_post headers_to_add propagate_response_headers post_path propagate_response_trailers'),
+    rejected(
+      'tunnels get no request ids; use headers_to_add',
+      'request_id_extension request_id_header request_id_metadata_key',
+    ),
+    rejected('formatter extensions are not supported; remove it', 'formatters'),
+  ),
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions': fields(
     honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected flush_access_log_on_start'),
   ),

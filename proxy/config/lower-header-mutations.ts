@@ -29,7 +29,7 @@ export function lowerHeaderAdds(options: readonly Msg[], path: string): readonly
     }
     const model = lowerHeaderAdd(option, at);
     requireHeaderName(model.name, `${at}.header.key`);
-    checkValue(model.value, `${at}.header.value`);
+    checkFormat(model.value, `${at}.header.value`);
     return model;
   });
 }
@@ -50,7 +50,8 @@ export function requireHeaderName(name: string, path: string): void {
   if (!HEADER_NAME.test(name)) throw new ConfigError(`invalid header name ${JSON.stringify(name)}`, path);
 }
 
-function checkValue(value: string, path: string): void {
+/** A format of a header value or the like. @throws ConfigError with the path */
+export function checkFormat(value: string, path: string): void {
   if (!value.includes('%')) return;
   try {
     compileText(value, true);

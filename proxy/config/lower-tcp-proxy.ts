@@ -1,11 +1,12 @@
-// Lowers `TcpProxy` (Envoy: extensions.filters.network.tcp_proxy.v3) with one cluster or weighted ones.
+// Lowers `TcpProxy` (Envoy: extensions.filters.network.tcp_proxy.v3) with one cluster or weighted ones, and tunnels.
 
 import { ConfigError } from '../util/error.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
-import type { LowerContext } from './lower-common.ts';
+import { type LowerContext, wireString } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
+import { checkFormat, lowerHeaderAdds } from './lower-header-mutations.ts';
 import { bool, list, type Msg, num, oneof, str, sub } from './message.ts';
-import type { TcpProxyModel } from './model.ts';
+import type { TcpProxyModel, TunnelModel } from './model.ts';
 
 /** Envoy's default, one hour in ms. */
 const IDLE_TIMEOUT_MS = 3_600_000;
@@ -16,9 +17,29 @@ export function lowerTcpProxy(message: Msg, ctx: LowerContext, path: string): Tc
     clusters: lowerClusters(message, path),
     idleTimeoutMs: wholeMs(message, 'idleTimeout', IDLE_TIMEOUT_MS, path),
     maxConnectAttempts: num(message, 'maxConnectAttempts', 1),
+    tunnel: lowerTunnel(sub(message, 'tunnelingConfig'), `${path}.tunneling_config`),
     maxDownstreamConnectionDurationMs: wholeMs(message, 'maxDownstreamConnectionDuration', 0, path),
     ...lowerLogging(message, path),
     accessLogs: lowerAccessLogs(list(message, 'accessLog'), ctx, `${path}.access_log`),
+  };
+}
+
+function lowerTunnel(message: Msg | null, path: string): TunnelModel | null {
+  if (message === null) return null;
+  const hostname = wireString(str(message, 'hostname'));
+  checkFormat(hostname, `${path}.hostname`);
+  const usePost = bool(message, 'usePost');
+  const postPath = wireString(str(message, 'postPath'));
+  if (postPath !== '' && !usePost) {
+    throw new ConfigError("Can't set a post path when POST method isn't used", `${path}.post_path`);
+  }
+  return {
+    hostname,
+    usePost,
+    postPath: postPath === '' ? '/' : postPath,
+    headersToAdd: lowerHeaderAdds(list(message, 'headersToAdd'), `${path}.headers_to_add`),
+    propagateResponseHeaders: bool(message, 'propagateResponseHeaders'),
+    propagateResponseTrailers: bool(message, 'propagateResponseTrailers'),
   };
 }
 

@@ -8,7 +8,7 @@
 
 import type { AccessLogModel } from './model-access-log.ts';
 import type { ClusterModel } from './model-cluster.ts';
-import type { HttpConnectionManagerModel } from './model-http.ts';
+import type { HeaderAddModel, HttpConnectionManagerModel } from './model-http.ts';
 import type { ListenerFilterModel } from './model-listener-filter.ts';
 import type { DownstreamTransportModel } from './model-tls.ts';
 
@@ -181,6 +181,8 @@ export interface TcpProxyModel {
   /** 0 = never. Default one hour. */
   readonly idleTimeoutMs: number;
   readonly maxConnectAttempts: number;
+  /** Bytes travel in an HTTP tunnel; `null` = on a connection of their own. */
+  readonly tunnel: TunnelModel | null;
   readonly maxDownstreamConnectionDurationMs: number;
   /** A record each so many ms while a connection lives; 0 = none. */
   readonly accessLogFlushIntervalMs: number;
@@ -189,6 +191,19 @@ export interface TcpProxyModel {
   /** A record when the upstream is connected. */
   readonly flushAccessLogOnConnected: boolean;
   readonly accessLogs: readonly AccessLogModel[];
+}
+
+/** `TcpProxy.TunnelingConfig`. */
+export interface TunnelModel {
+  /** Format of the authority. */
+  readonly hostname: string;
+  /** POST instead of CONNECT. */
+  readonly usePost: boolean;
+  readonly postPath: string;
+  readonly headersToAdd: readonly HeaderAddModel[];
+  /** What is answered is kept in the filter state. */
+  readonly propagateResponseHeaders: boolean;
+  readonly propagateResponseTrailers: boolean;
 }
 
 // === Whole configuration ===

@@ -11,25 +11,29 @@ import {
   UPSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
   UPSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
 } from '../observe/catalogue-cluster.ts';
+import { HTTP_ROUTER } from '../observe/catalogue-http.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { FLAG_DT, FLAG_NC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX } from '../observe/flags.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo, type UpstreamHostInfo } from '../observe/stream-info.ts';
+import { noteConnection } from '../router/record.ts';
 import type {
   Cluster,
   ClusterManager,
   ClusterRef,
   PendingStream,
-  PickContext,
   PoolFailure,
   TcpHandler,
   TcpLease,
+  UpstreamStream,
 } from '../upstream/upstream.ts';
 import { Deadline } from '../util/deadline.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
 import { add } from './count.ts';
 import type { NetworkFilter } from './network-filter.ts';
+import { compileTunnel, Tunnel, type TunnelOwner, type TunnelPlan } from './tunnel.ts';
+import { UpstreamFlush } from './upstream-flush.ts';
 
 /** Writes a record of a connection; `null` = this kind of record is not kept. */
 type Log = ((info: StreamInfo) => void) | null;
@@ -65,6 +69,8 @@ export class TcpProxy implements NetworkFilter {
   private readonly totalWeight: number;
   readonly stats: Float64Array;
   readonly logs: TcpLogs;
+  /** `null` = connections of their own. */
+  readonly tunnel: TunnelPlan | null;
   private readonly sessions: Set<TcpSession>;
   private readonly flushes: Set<UpstreamFlush>;
 
@@ -75,6 +81,9 @@ export class TcpProxy implements NetworkFilter {
     this.totalWeight = model.clusters.reduce((sum, { weight }) => sum + weight, 0);
     this.stats = env.stats.block(stat.TCP_PROXY, `tcp.${model.statPrefix}.`);
     this.logs = logs;
+    this.tunnel = model.tunnel === null ? null : compileTunnel(model.tunnel);
+    // Nothing counts there unless HTTP filters run in tunnels; Envoy shows them all the same.
+    if (this.tunnel !== null) env.stats.block(HTTP_ROUTER, `tcp.${model.statPrefix}.tcpproxy_tunneling.`);
     this.sessions = new Set();
     this.flushes = new Set();
   }
@@ -120,7 +129,13 @@ export class TcpProxy implements NetworkFilter {
 
   /** Sends what is buffered for an upstream, whose client is gone, and closes it. */
   flush(upstream: Transport, lease: TcpLease): void {
-    const flush = new UpstreamFlush(this, upstream, lease, () => this.flushes.delete(flush));
+    const { stats, env, model } = this;
+    const flush = new UpstreamFlush(
+      { stats, wheel: env.wheel, idleTimeoutMs: model.idleTimeoutMs },
+      upstream,
+      lease,
+      () => this.flushes.delete(flush),
+    );
     this.flushes.add(flush);
   }
 
@@ -134,7 +149,7 @@ export class TcpProxy implements NetworkFilter {
 }
 
 /** One downstream connection and its upstream. The session is the handler of the downstream transport. */
-class TcpSession implements TransportHandler, TcpHandler, PickContext {
+class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   readonly info: StreamInfo;
   readonly priority = 'default';
   readonly avoidHost = null;
@@ -151,6 +166,8 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   private cluster: Cluster | null;
   private pending: PendingStream | null;
   private upstream: Transport | null;
+  /** Instead of `upstream`; also while it is being asked for. */
+  private tunnel: Tunnel | null;
   private lease: TcpLease | null;
   private downstreamEnded: boolean;
   private upstreamEnded: boolean;
@@ -180,6 +197,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.cluster = null;
     this.pending = null;
     this.upstream = null;
+    this.tunnel = null;
     this.lease = null;
     this.downstreamEnded = false;
     this.upstreamEnded = false;
@@ -212,7 +230,7 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   // === Downstream ===
 
   onData(chunk: Buffer): void {
-    const { upstream } = this;
+    const upstream = this.upstream ?? this.tunnel;
     if (upstream === null) return;
     const bytes = chunk.length;
     this.info.requestBodyBytes += bytes;
@@ -228,7 +246,8 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   onEnd(): void {
     this.downstreamEnded = true;
     this.idle?.refresh();
-    this.upstream?.end();
+    if (this.tunnel !== null) this.tunnel.end();
+    else this.upstream?.end();
     if (this.upstreamEnded) this.downstream.closeSoon();
   }
 
@@ -236,6 +255,10 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.idle?.refresh();
     if (!this.holdsUpstream) return;
     this.holdsUpstream = false;
+    if (this.tunnel !== null) {
+      this.tunnel.release();
+      return;
+    }
     this.countUpstreamFlow(UPSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL);
     this.upstream?.release();
   }
@@ -275,13 +298,12 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     if (transport.tls !== null) info.upstreamHandshakeEndMs = lease.connectEndMs;
     info.upstreamLocalAddress = transport.localAddress;
     info.upstreamRemoteAddress = lease.remoteAddress;
-    this.idle?.start(this.proxy.model.idleTimeoutMs);
-    if (this.proxy.logs.connected !== null) this.proxy.logs.connected(info);
-    this.downstream.release();
+    this.onConnected();
   }
 
   onTcpFailure(reason: PoolFailure, transportFailureReason: string, host: UpstreamHostInfo | null): void {
     this.pending = null;
+    this.tunnel = null;
     const { info } = this;
     if (reason === 'no_healthy_host') {
       info.flags |= FLAG_UH;
@@ -300,7 +322,22 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.connectUpstream();
   }
 
-  onUpstreamData(chunk: Buffer): void {
+  onTunnelReady(stream: UpstreamStream): void {
+    const { info } = this;
+    info.attemptCount++;
+    noteConnection(info, stream, this.proxy.env.runtime.nowMs());
+    // A TCP proxy's record has no protocol.
+    info.upstreamProtocol = '';
+    this.onConnected();
+  }
+
+  private onConnected(): void {
+    this.idle?.start(this.proxy.model.idleTimeoutMs);
+    if (this.proxy.logs.connected !== null) this.proxy.logs.connected(this.info);
+    this.downstream.release();
+  }
+
+  onUpstreamData(chunk: Uint8Array): void {
     const bytes = chunk.length;
     this.info.responseBodyBytes += bytes;
     add(this.proxy.stats, stat.TCP_DOWNSTREAM_CX_TX_BYTES_TOTAL, bytes);
@@ -308,6 +345,10 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.idle?.refresh();
     if (this.downstream.write(chunk) || this.holdsUpstream) return;
     this.holdsUpstream = true;
+    if (this.tunnel !== null) {
+      this.tunnel.hold();
+      return;
+    }
     this.countUpstreamFlow(UPSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL);
     this.upstream?.hold();
   }
@@ -330,10 +371,12 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
 
   onUpstreamClose(error: NodeJS.ErrnoException | null): void {
     if (this.over) return;
-    if (error === null) {
-      this.downstream.closeSoon();
-      return;
-    }
+    if (error === null) this.downstream.closeSoon();
+    else this.onUpstreamReset();
+  }
+
+  onUpstreamReset(): void {
+    if (this.over) return;
     this.info.flags |= FLAG_UR;
     this.info.upstreamDetectedCloseType = 'RemoteReset';
     this.connection.detectedCloseType = 'LocalReset';
@@ -363,8 +406,14 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
       this.failInit(CONNECT_FAILED);
       return;
     }
-    this.pending = cluster.startTcp(this, this);
-    if (this.upstream !== null) this.pending = null;
+    if (proxy.tunnel === null) {
+      this.pending = cluster.startTcp(this, this);
+      if (this.upstream !== null) this.pending = null;
+      return;
+    }
+    const tunnel = new Tunnel(proxy.tunnel, this);
+    this.tunnel = tunnel;
+    tunnel.start(cluster);
   }
 
   private failInit(reason: InitFailure): void {
@@ -386,18 +435,21 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
   private onLogTimer(): void {
     const { proxy } = this;
     if (proxy.logs.periodic === null) return;
-    this.measure();
+    this.tunnel?.countRunning(1);
+    this.measure(1);
     proxy.logs.periodic(this.info);
+    this.measure(-1);
+    this.tunnel?.countRunning(-1);
     this.logTimer?.arm(proxy.model.accessLogFlushIntervalMs);
   }
 
-  /** Bytes on the wire, for a record. */
-  private measure(): void {
+  /** Bytes on the wire, for a record: added, or taken off again. Envoy counts those of tunnels on top of their HTTP. */
+  private measure(sign: 1 | -1): void {
     const { info } = this;
     info.downstreamWireBytesReceived = info.requestBodyBytes;
     info.downstreamWireBytesSent = info.responseBodyBytes;
-    info.upstreamWireBytesSent = info.requestBodyBytes;
-    info.upstreamWireBytesReceived = info.responseBodyBytes;
+    info.upstreamWireBytesSent += sign * info.requestBodyBytes;
+    info.upstreamWireBytesReceived += sign * info.responseBodyBytes;
   }
 
   private countUpstreamFlow(index: number): void {
@@ -414,69 +466,13 @@ class TcpSession implements TransportHandler, TcpHandler, PickContext {
     this.pending?.cancel();
     this.pending = null;
     this.lease?.closed(this.closedByUpstream);
+    this.tunnel?.destroy();
     if (this.upstream !== null) this.upstream.handler = IGNORE;
     const { info, proxy } = this;
     info.endMs = proxy.env.runtime.nowMs();
-    this.measure();
+    this.measure(1);
     this.onOver(info);
     if (proxy.logs.end !== null) proxy.logs.end(info);
-  }
-}
-
-/**
- * What a client sent last, on its way upstream after the client is gone. The connection keeps its places until all has
- * left, the upstream is gone, or it took nothing for the idle time.
- */
-class UpstreamFlush implements TransportHandler {
-  private readonly proxy: TcpProxy;
-  private readonly upstream: Transport;
-  private readonly lease: TcpLease;
-  private readonly idle: WheelTimer | null;
-  private readonly onOver: () => void;
-  private left: number;
-
-  constructor(proxy: TcpProxy, upstream: Transport, lease: TcpLease, onOver: () => void) {
-    const { idleTimeoutMs } = proxy.model;
-    this.proxy = proxy;
-    this.upstream = upstream;
-    this.lease = lease;
-    this.onOver = onOver;
-    this.left = upstream.bufferedBytes;
-    this.idle = idleTimeoutMs > 0 ? proxy.env.wheel.add(idleTimeoutMs, () => this.onIdle()) : null;
-    add(proxy.stats, stat.TCP_UPSTREAM_FLUSH_TOTAL, 1);
-    add(proxy.stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, 1);
-    upstream.handler = this;
-    upstream.closeSoon();
-  }
-
-  /** Drops what is left. */
-  cancel(): void {
-    this.upstream.destroy();
-  }
-
-  onData(): void {}
-
-  onEnd(): void {}
-
-  onDrain(): void {}
-
-  onClose(error: NodeJS.ErrnoException | null): void {
-    this.idle?.cancel();
-    add(this.proxy.stats, stat.TCP_UPSTREAM_FLUSH_ACTIVE, -1);
-    this.lease.closed(error !== null);
-    this.onOver();
-  }
-
-  /** A socket that is ended tells nothing of its progress, so it is looked at now. */
-  private onIdle(): void {
-    const { bufferedBytes } = this.upstream;
-    if (bufferedBytes < this.left) {
-      this.left = bufferedBytes;
-      this.idle?.start(this.proxy.model.idleTimeoutMs);
-      return;
-    }
-    add(this.proxy.stats, stat.TCP_IDLE_TIMEOUT, 1);
-    this.cancel();
   }
 }
 

@@ -339,6 +339,15 @@ export class Http1Connection implements DialHandler, ResponseSink {
     else this.becomeIdle();
   }
 
+  /** The request is over, and so is the connection once everything is sent: what still comes is not read. */
+  closeAfter(stream: Http1UpstreamStream): void {
+    if (this.stream !== stream) return;
+    this.detach(stream);
+    this.transport.closeSoon();
+    this.finish(false, true, true);
+    stream.handler.onReset('connection_termination', '', 'no');
+  }
+
   get host(): Host {
     return this.owner.host;
   }
@@ -378,7 +387,8 @@ export class Http1Connection implements DialHandler, ResponseSink {
     this.owner.onConnectFailed(this, failure);
   }
 
-  private finish(remote: boolean, active = false): void {
+  /** @param closing the transport closes by itself */
+  private finish(remote: boolean, active = false, closing = false): void {
     if (this.state === CLOSED) return;
     const wasIdle = this.state === IDLE;
     this.state = CLOSED;
@@ -386,7 +396,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
     this.durationTimer?.cancel();
     this.account.closed(remote, active);
     if (this.requests > 0) this.owner.context.requestsPerConnection.record(this.requests);
-    this.transport.destroy();
+    if (!closing) this.transport.destroy();
     this.owner.onClosed(this, wasIdle);
   }
 

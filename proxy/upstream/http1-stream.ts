@@ -26,6 +26,7 @@ export class Http1UpstreamStream implements UpstreamStream {
   readonly connectStartMs: number;
   readonly connectEndMs: number;
   readonly tls: TlsInfo | null;
+  closesAtEnd: boolean;
   readonly handler: UpstreamStreamHandler;
   headSent: boolean;
   requestEnded: boolean;
@@ -49,6 +50,7 @@ export class Http1UpstreamStream implements UpstreamStream {
     this.connectStartMs = first ? connection.account.startMs : -1;
     this.connectEndMs = first ? connection.account.connectedMs : -1;
     this.tls = connection.transport.tls;
+    this.closesAtEnd = false;
     this.handler = handler;
     this.headSent = false;
     this.requestEnded = false;
@@ -89,6 +91,7 @@ export class Http1UpstreamStream implements UpstreamStream {
     this.framing = requestFraming(method, headers, endStream, upgrade);
     // A tunnel's target is an authority (RFC 9112 §3.2.3).
     const target = method === 'CONNECT' && path === '' ? authority : path;
+    if (method === 'CONNECT') this.closesAtEnd = true;
     const text = writeRequestHead(
       method,
       target,
@@ -119,6 +122,10 @@ export class Http1UpstreamStream implements UpstreamStream {
     } else if (chunk.length > 0) {
       this.count(chunk.length);
       more = transport.write(chunk);
+    }
+    if (endStream && this.closesAtEnd) {
+      this.connection.closeAfter(this);
+      return true;
     }
     if (more) return true;
     this.backedUp = true;

@@ -17,6 +17,7 @@ export class Http2UpstreamStream implements UpstreamStream {
   readonly connectStartMs: number;
   readonly connectEndMs: number;
   readonly tls: TlsInfo | null;
+  closesAtEnd: boolean;
   readonly handler: UpstreamStreamHandler;
   /** `null` until the head is sent. */
   wire: H2Stream | null;
@@ -37,6 +38,7 @@ export class Http2UpstreamStream implements UpstreamStream {
     this.connectStartMs = first ? connection.account.startMs : -1;
     this.connectEndMs = first ? connection.account.connectedMs : -1;
     this.tls = connection.transport.tls;
+    this.closesAtEnd = false;
     this.handler = handler;
     this.wire = null;
     this.responseStarted = false;

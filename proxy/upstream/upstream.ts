@@ -67,6 +67,11 @@ export interface UpstreamStream {
   readonly connectEndMs: number;
   /** `null` on clear text. */
   readonly tls: TlsInfo | null;
+  /**
+   * Set before the head of a tunnel: its request's end closes an HTTP/1 connection, there is no other way to tell it.
+   * Of a CONNECT that is so without asking.
+   */
+  closesAtEnd: boolean;
   /** @param scheme what HTTP/2 says beside the path */
   sendHead(
     method: string,

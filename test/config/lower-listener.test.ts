@@ -79,6 +79,7 @@ t.test('defaults', async (t) => {
             clusters: [{ name: 'c', weight: 1 }],
             idleTimeoutMs: 3_600_000,
             maxConnectAttempts: 1,
+            tunnel: null,
             maxDownstreamConnectionDurationMs: 0,
             accessLogFlushIntervalMs: 0,
             flushAccessLogOnStart: false,
@@ -226,6 +227,47 @@ t.test('filter chain and TCP proxy', async (t) => {
   t.equal(proxy.config.maxConnectAttempts, 3);
   t.equal(proxy.config.maxDownstreamConnectionDurationMs, 1500);
   t.equal(proxy.config.accessLogs.length, 1);
+});
+
+t.test('tunnels', async (t) => {
+  const tunnelOf = (tunneling_config: object): unknown => {
+    const filter = lower({ filter_chains: [{ filters: [tcpFilter({ tunneling_config })] }] }).filterChains[0]
+      ?.filters[0];
+    return filter?.kind === 'tcp_proxy' ? filter.config.tunnel : null;
+  };
+  const plain = { hostname: 'h:1', usePost: false, postPath: '/', headersToAdd: [] };
+  t.same(tunnelOf({ hostname: 'h:1' }), {
+    ...plain,
+    propagateResponseHeaders: false,
+    propagateResponseTrailers: false,
+  });
+  t.match(
+    tunnelOf({
+      hostname: '%REQUESTED_SERVER_NAME%:1',
+      use_post: true,
+      post_path: '/x',
+      headers_to_add: [{ header: { key: 'X-A', value: '%PROTOCOL%' } }],
+      propagate_response_headers: true,
+      propagate_response_trailers: true,
+    }),
+    {
+      hostname: '%REQUESTED_SERVER_NAME%:1',
+      usePost: true,
+      postPath: '/x',
+      headersToAdd: [{ name: 'x-a', value: '%PROTOCOL%' }],
+      propagateResponseHeaders: true,
+      propagateResponseTrailers: true,
+    },
+  );
+  const refusal = (tunneling_config: object): string =>
+    refused({ filter_chains: [{ filters: [tcpFilter({ tunneling_config })] }] });
+  const at = 'it.filter_chains[0].filters[0].typed_config.tunneling_config';
+  t.equal(
+    refusal({ hostname: 'h:1', post_path: '/x' }),
+    `${at}.post_path: Can't set a post path when POST method isn't used`,
+  );
+  t.match(refusal({ hostname: '%NOBODY%' }), `${at}.hostname: `);
+  t.match(refusal({ hostname: 'h', headers_to_add: [{ header: { key: ':path', value: '/' } }] }), at);
 });
 
 t.test('weighted clusters on TCP', async (t) => {

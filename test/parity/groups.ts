@@ -27,6 +27,7 @@ import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
 import { tls } from './scenarios/tls.ts';
 import { tlsUpstream } from './scenarios/tls-upstream.ts';
+import { tunnel } from './scenarios/tunnel.ts';
 import { upstreamHttp2 } from './scenarios/upstream-http2.ts';
 import type { Group } from './types.ts';
 
@@ -60,5 +61,6 @@ export const GROUPS: readonly Group[] = [
   internalListeners,
   grpcFilters,
   networkFilters,
+  tunnel,
   upstreamHttp2,
 ];
