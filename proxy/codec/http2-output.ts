@@ -1,4 +1,6 @@
-// Frames on their way out: one growing buffer a connection, lent by its thread while there is something in it.
+// Frames on their way out: one growing buffer a connection, lent by its thread until the kernel has what is in it.
+//
+// A fresh buffer a turn would be garbage afterwards, and V8 lets 64 MiB of such garbage gather before it collects.
 
 import { H2_FRAME_HEADER_BYTES } from './http2-frames.ts';
 
@@ -6,15 +8,28 @@ import { H2_FRAME_HEADER_BYTES } from './http2-frames.ts';
 const LENT_BYTES = 81_920;
 /** Idle buffers kept by a thread. */
 const IDLE_MAX = 16;
-/** Output up to this size is copied, so that the lent buffer stays; larger output takes the buffer along. */
-const COPY_BYTES_MAX = 16_384;
+/** Output up to this size is copied, so that the lent buffer stays: copies come out of Node's own pool. */
+const COPY_BYTES_MAX = 2_048;
 
 interface Latin1Buffer extends Buffer {
   latin1Write(text: string, offset: number): number;
 }
 
-const idle: Latin1Buffer[] = [];
+/** Buffers that nobody uses, each with the call that brings it back here. */
+const idle: LentOutput[] = [];
 const NONE = Buffer.alloc(0) as Latin1Buffer;
+
+class LentOutput {
+  readonly bytes: Latin1Buffer;
+  readonly giveBack: () => void;
+
+  constructor() {
+    this.bytes = Buffer.allocUnsafeSlow(LENT_BYTES) as Latin1Buffer;
+    this.giveBack = () => {
+      if (idle.length < IDLE_MAX) idle.push(this);
+    };
+  }
+}
 
 /** Texts up to this length are written by a loop: a native call costs more (benchmarks/micro.ts). */
 const LOOP_CHARS_MAX = 24;
@@ -23,10 +38,16 @@ const LOOP_CHARS_MAX = 24;
 export class FrameOutput {
   bytes: Latin1Buffer;
   at: number;
+  /** Call it once what `take` has returned is written; `null` = that was nobody's. */
+  giveBack: (() => void) | null;
+  /** Whose `bytes` are; `null` = they are larger than what is lent. */
+  private lent: LentOutput | null;
 
   constructor() {
     this.bytes = NONE;
     this.at = 0;
+    this.giveBack = null;
+    this.lent = null;
   }
 
   /** Makes room for so many bytes more. */
@@ -38,26 +59,39 @@ export class FrameOutput {
     const old = this.bytes;
     const needed = this.at + more;
     if (old === NONE && needed <= LENT_BYTES) {
-      this.bytes = idle.pop() ?? (Buffer.allocUnsafeSlow(LENT_BYTES) as Latin1Buffer);
+      this.lent = idle.pop() ?? new LentOutput();
+      this.bytes = this.lent.bytes;
       return;
     }
     const bytes = Buffer.allocUnsafeSlow(Math.max(needed, old.length * 2)) as Latin1Buffer;
     old.copy(bytes, 0, 0, this.at);
     this.bytes = bytes;
-    giveBack(old);
+    this.lent?.giveBack();
+    this.lent = null;
   }
 
-  /** Everything written, the caller's to keep; `null` = nothing. */
+  /** Everything written, the caller's until `giveBack`; `null` = nothing. */
   take(): Buffer | null {
-    const { bytes, at } = this;
+    const { bytes, at, lent } = this;
+    this.giveBack = null;
     if (at === 0) return null;
-    this.bytes = NONE;
     this.at = 0;
-    if (at > COPY_BYTES_MAX) return bytes.subarray(0, at);
-    const copy = Buffer.allocUnsafe(at);
-    bytes.copy(copy, 0, 0, at);
-    giveBack(bytes);
-    return copy;
+    if (at <= COPY_BYTES_MAX) {
+      const copy = Buffer.allocUnsafe(at);
+      bytes.copy(copy, 0, 0, at);
+      if (lent !== null) this.release(lent);
+      return copy;
+    }
+    this.bytes = NONE;
+    this.lent = null;
+    if (lent !== null) this.giveBack = lent.giveBack;
+    return bytes.subarray(0, at);
+  }
+
+  private release(lent: LentOutput): void {
+    this.bytes = NONE;
+    this.lent = null;
+    lent.giveBack();
   }
 
   /** Writes a frame's header; its payload is the caller's to write behind it. Room must have been made. */
@@ -106,8 +140,4 @@ export class FrameOutput {
     else for (let i = 0; i < length; i++) bytes[at++] = latin1.charCodeAt(i);
     this.at += length;
   }
-}
-
-function giveBack(bytes: Latin1Buffer): void {
-  if (bytes.length === LENT_BYTES && idle.length < IDLE_MAX) idle.push(bytes);
 }

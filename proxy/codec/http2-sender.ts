@@ -22,6 +22,7 @@ import {
   WINDOW_BYTES_MAX,
 } from './http2-frames.ts';
 import { FrameOutput } from './http2-output.ts';
+import { drop, keep } from './http2-pieces.ts';
 import type { Http2Stream } from './http2-stream.ts';
 
 const METHOD = encodedName(':method');
@@ -266,7 +267,7 @@ export class Http2Sender {
       from = this.sendNow(stream, chunk, 0, endStream);
       if (from === chunk.length && (stream.endSent || !endStream)) return true;
     }
-    stream.addPending(Buffer.from(chunk.subarray(from)));
+    stream.addPending(keep(chunk.subarray(from)));
     if (stream.sendWindow > 0) this.enqueue(stream);
     const more = !this.congested && stream.pendingBytes <= this.options.streamSendBufferBytes;
     if (!more) stream.waits = true;
@@ -345,6 +346,7 @@ export class Http2Sender {
     this.dataFrame(stream, piece, from, from + size, last && stream.localEnded && stream.pendingTrailers === null);
     if (stream.pendingFrom === piece.length) {
       stream.pending.shift();
+      drop(piece);
       stream.pendingFrom = 0;
     }
     if (last && stream.pendingTrailers !== null) {

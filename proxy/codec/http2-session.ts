@@ -246,6 +246,10 @@ export class Http2Session implements H2SessionShape, FrameSink {
     this.sender.setCongested(congested);
   }
 
+  get giveBack(): (() => void) | null {
+    return this.sender.out.giveBack;
+  }
+
   takeOutput(): Buffer | null {
     return this.sender.take();
   }

@@ -194,8 +194,10 @@ export interface H2SessionShape {
   ping(payload: bigint): void;
   /** The transport's buffer is over (or again below) its watermark: body bytes stay with their streams. */
   setCongested(congested: boolean): void;
-  /** All queued frames as one buffer that is the caller's now; `null` = nothing queued. */
+  /** All queued frames as one buffer; `null` = nothing queued. */
   takeOutput(): Buffer | null;
+  /** Of what `takeOutput` has returned last: to be called once it is written; `null` = it is the caller's for good. */
+  readonly giveBack: (() => void) | null;
   /** The connection ended: every open stream is told `onReset` by `connection`. */
   close(): void;
   /** Streams that count against the peer's limit (client) or ours (server). */

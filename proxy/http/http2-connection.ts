@@ -172,7 +172,7 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
     const { session } = this;
     const output = session.takeOutput();
     if (output === null || this.transport.closed) return;
-    if (!this.transport.write(output)) session.setCongested(true);
+    if (!this.transport.writeLent(output, session.giveBack)) session.setCongested(true);
     this.connection.countWritten();
     // Frames that we were made to send can be too many, too.
     if (session.error !== null) this.onCodecError(session.error);

@@ -193,6 +193,21 @@ export class Transport {
   }
 
   /**
+   * Sends bytes of a buffer that is used again; nothing may be held before them.
+   * @param giveBack called once the kernel has them, or nobody will; `null` = as `write`
+   * @returns as `write`
+   */
+  writeLent(chunk: Uint8Array, giveBack: (() => void) | null): boolean {
+    if (giveBack === null) return this.write(chunk);
+    if (this.ended || this.closed) {
+      giveBack();
+      return true;
+    }
+    this.bytesWritten += chunk.length;
+    return this.socket.write(chunk, giveBack);
+  }
+
+  /**
    * Sends bytes between two texts (a chunk's size line and its end), behind a held head, in one system call.
    * @returns as `write`
    */

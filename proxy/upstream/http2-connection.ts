@@ -375,7 +375,7 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
     const bytes = this.session.takeOutput();
     if (bytes === null) return;
     (this.owner.context.stats[UPSTREAM_CX_TX_BYTES_TOTAL] as number) += bytes.length;
-    if (!this.transport.write(bytes)) this.session.setCongested(true);
+    if (!this.transport.writeLent(bytes, this.session.giveBack)) this.session.setCongested(true);
   }
 
   // === What a stream asks ===

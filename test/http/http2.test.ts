@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 const STREAMS = 60;
 const BODY_BYTES = 64 * MIB;
 /** Garbage of a busy machine included; a body that is kept would be all of it. */
-const GROWTH_MIB_MAX = 44;
+const GROWTH_MIB_MAX = 24;
 
 /** Echoes `POST /echo`; pours `GET /bytes/N`; reads everything else slowly, once told to, and says how much it was. */
 async function upstreamServer(): Promise<Server> {

@@ -1,0 +1,32 @@
+// Copies of body pieces that wait to be sent, in memory that is used again: fresh buffers would be garbage for V8 to let gather
+// (64 MiB before it collects).
+
+/** Below this a copy out of Node's own pool is cheaper, bytes. */
+const LENT_BYTES_MIN = 2_048;
+/** Sizes there are: a frame, and what one read of a socket holds. */
+const SIZES = [16_384, 65_536] as const;
+/** Bytes that wait for their next use, of each size, in a thread. */
+const IDLE_BYTES_MAX = 2_097_152;
+
+const idle: readonly ArrayBuffer[][] = SIZES.map(() => []);
+
+/** A copy of a piece; `drop` it when it has been used, or leave it to the collector. */
+export function keep(piece: Uint8Array): Buffer {
+  const { length } = piece;
+  for (let i = 0; length >= LENT_BYTES_MIN && i < SIZES.length; i++) {
+    if (length > (SIZES[i] as number)) continue;
+    const copy = Buffer.from((idle[i] as ArrayBuffer[]).pop() ?? new ArrayBuffer(SIZES[i] as number), 0, length);
+    copy.set(piece);
+    return copy;
+  }
+  return Buffer.from(piece);
+}
+
+/** The copy has been copied on: nobody looks at it any more. */
+export function drop(copy: Buffer): void {
+  const { buffer } = copy;
+  const at = SIZES.indexOf(buffer.byteLength as (typeof SIZES)[number]);
+  if (copy.length < LENT_BYTES_MIN || at < 0) return;
+  const home = idle[at] as ArrayBuffer[];
+  if (home.length * buffer.byteLength < IDLE_BYTES_MAX) home.push(buffer as ArrayBuffer);
+}
