@@ -85,8 +85,10 @@ export class Transport {
   private holds: number;
   private heldHead: string;
   private ended: boolean;
-  /** Read from the socket before this transport was there; `null` once delivered. */
+  /** Read before this transport was there, or while reading was held; `null` once delivered. */
   private early: Buffer | null;
+  /** The peer half-closed, behind `early` or while reading was held. */
+  private endIsEarly: boolean;
 
   constructor(accepted: Socket, handler: TransportHandler) {
     const socket = adoptForShared(accepted);
@@ -100,15 +102,12 @@ export class Transport {
     this.heldHead = '';
     this.ended = false;
     this.early = null;
+    this.endIsEarly = false;
     const onBytes = (chunk: Buffer): void => this.onBytes(chunk);
     const slot = readSlot(socket);
     if (slot === null) socket.on('data', onBytes);
     else slot.onBytes = onBytes;
-    socket.on('end', () => {
-      turnDepth++;
-      this.handler.onEnd();
-      leaveTurn();
-    });
+    socket.on('end', () => this.onEnd());
     socket.on('drain', () => {
       turnDepth++;
       this.handler.onDrain();
@@ -125,22 +124,45 @@ export class Transport {
   }
 
   private onBytes(chunk: Buffer): void {
+    if (this.holds > 0 || this.early !== null) {
+      this.keepEarly(chunk);
+      return;
+    }
     this.bytesRead += chunk.length;
     turnDepth++;
     this.handler.onData(chunk);
     leaveTurn();
   }
 
-  /** While reading is held the bytes are kept; `release` comes back for them. */
+  /** A TLS socket goes on with what it has decrypted, at most a read of the socket below. `release` comes back for it. */
+  private keepEarly(chunk: Buffer): void {
+    const { early } = this;
+    this.early = early === null ? keepBytes(chunk) : Buffer.concat([early, chunk]);
+  }
+
+  private onEnd(): void {
+    if (this.early !== null || this.holds > 0) {
+      this.endIsEarly = true;
+      return;
+    }
+    turnDepth++;
+    this.handler.onEnd();
+    leaveTurn();
+  }
+
+  /** While reading is held the bytes and the end are kept; `release` comes back for them. */
   private deliverEarly(): void {
     const { early } = this;
-    if (early === null || this.closed) return;
+    if (this.closed) return;
     if (this.holds > 0) {
-      this.early = keepBytes(early);
+      if (early !== null) this.early = keepBytes(early);
       return;
     }
     this.early = null;
-    this.onBytes(early);
+    if (early !== null) this.onBytes(early);
+    if (!this.endIsEarly || this.early !== null || this.holds > 0 || this.closed) return;
+    this.endIsEarly = false;
+    this.onEnd();
   }
 
   /** Not within `release`, whose callers do not expect data then. */
@@ -269,7 +291,7 @@ export class Transport {
 
   release(): void {
     if (--this.holds > 0 || this.closed) return;
-    if (this.early === null) this.socket.resume();
+    if (this.early === null && !this.endIsEarly) this.socket.resume();
     else this.deliverEarlySoon();
   }
 

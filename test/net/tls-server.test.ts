@@ -5,7 +5,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import t from 'tap';
+import { readSlot } from '../../proxy/net/read-buffer.ts';
 import { DownstreamTls } from '../../proxy/net/tls-server.ts';
+import { Transport } from '../../proxy/net/transport.ts';
 import { makeCa } from '../fixtures/pki.ts';
 import {
   certificateModel,
@@ -76,6 +78,51 @@ t.test('a hello that comes byte by byte', async (t) => {
   t.teardown(() => relay.close());
   const result = await tryClient(relay.port, { ALPNProtocols: ['h2'] });
   t.match(result, { admitted: true, alpn: 'h2' });
+});
+
+t.test('what is decrypted while reading is held waits for its release, and the end behind it', async (t) => {
+  const tls = new DownstreamTls(downstreamModel({ certificates: [certificateModel(plain)] }), tlsEnv(), NO_COUNTS);
+  const sent = randomBytes(200_000);
+  const heard: Buffer[] = [];
+  let whileHeld = 0;
+  let shares = false;
+  const done = new Promise<void>((resolve) => {
+    const server = createServer({ allowHalfOpen: true }, (raw) => {
+      tls.accept(raw, null, { onSecure: (socket) => serve(socket), onRefused: () => resolve() });
+    });
+    const serve = (socket: Socket): void => {
+      let held = false;
+      const transport = new Transport(socket, {
+        onData: (chunk) => {
+          if (held) whileHeld++;
+          heard.push(Buffer.from(chunk));
+          held = true;
+          transport.hold();
+          setImmediate(() => {
+            held = false;
+            transport.release();
+          });
+        },
+        onEnd: () => {
+          if (held) whileHeld++;
+          transport.end();
+          resolve();
+        },
+        onDrain: () => {},
+        onClose: () => resolve(),
+      });
+      shares = readSlot(transport.socket) !== null;
+    };
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      const client = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => client.end(sent));
+      client.on('close', () => server.close()).resume();
+    });
+  });
+  await done;
+  t.equal(whileHeld, 0, 'nothing is told while reading is held');
+  t.ok(Buffer.concat(heard).equals(sent), 'every byte, in order, before the end');
+  t.ok(shares, 'this Node lets sockets of a server decrypt into the shared buffer');
 });
 
 /** A relay that passes the first bytes of a client on in pieces of so many bytes, each in a turn of its own. */
