@@ -1,8 +1,8 @@
 // The rows about protocols: HTTP/2, gRPC, mutual TLS between two sidecars, handshakes. Only proxies that read an Envoy
 // bootstrap take part; each is measured with the same file.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { findPeer, HOW_TO_GET, ROOT } from '../scripts/peers.ts';
 import { clientIdentity, type ProxyJob, protocolBootstrap } from './bootstrap-protocols.ts';
 import {
@@ -198,6 +198,7 @@ function h2load(more: readonly string[]): Drive {
 
 async function grpc(subject: Subject, seconds: number): Promise<number> {
   const body = join(ROOT, '.bench', 'grpc-message');
+  mkdirSync(dirname(body), { recursive: true });
   writeFileSync(body, Buffer.concat([Buffer.from([0, 0, 0, 0, HOST_BODY.length]), Buffer.from(HOST_BODY)]));
   return h2load(['-d', body, '-H', 'content-type: application/grpc', '-H', 'te: trailers'])(subject, seconds);
 }

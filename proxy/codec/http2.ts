@@ -152,7 +152,7 @@ export interface H2Sink {
   /** The peer's settings were read: `maxStreams` may have changed. */
   onSettings(): void;
   onPingAck(payload: bigint): void;
-  /** Output was queued where there was none: call `takeOutput` before this turn of the event loop ends. */
+  /** Output was queued where there was none: call `takeOutput` before the event loop waits again. */
   onOutput(): void;
 }
 

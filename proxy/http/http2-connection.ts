@@ -1,12 +1,12 @@
 // A downstream HTTP/2 connection: the codec's session between the socket and the streams, and how it all ends.
 //
 // States: open → draining (the peer was told to open no more streams; those it opens are served) → closing (later streams
-// are ignored, and the connection ends with the last one) → closed (nothing more is read). Output of one turn leaves in
-// one write.
+// are ignored, and the connection ends with the last one) → closed (nothing more is read). Output of one round of the event
+// loop leaves in one write.
 
 import { H2_ENHANCE_YOUR_CALM, H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Error } from '../codec/http2.ts';
 import { Http2Session } from '../codec/http2-session.ts';
-import { type Flusher, flushAtTurnEnd, type Transport } from '../net/transport.ts';
+import { type Flusher, flushAtRoundEnd, type Transport } from '../net/transport.ts';
 import {
   HTTP_DOWNSTREAM_CX_DRAIN_CLOSE,
   HTTP_DOWNSTREAM_CX_HTTP2_ACTIVE,
@@ -165,10 +165,10 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
   // === Writing ===
 
   onOutput(): void {
-    flushAtTurnEnd(this);
+    flushAtRoundEnd(this);
   }
 
-  flushTurn(): void {
+  flushGathered(): void {
     const { session } = this;
     const output = session.takeOutput();
     if (output === null || this.transport.closed) return;
@@ -224,7 +224,7 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
 
   private closeAfterFlush(): void {
     this.keepalive?.stop();
-    this.flushTurn();
+    this.flushGathered();
     this.connection.closeAfterFlush();
   }
 }

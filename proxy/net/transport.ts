@@ -3,8 +3,9 @@
 //
 // Turns: every socket event opens one. Heads written during a turn, on whichever transport, are held until body bytes
 // follow or the turn ends, so that a head and a small body leave in one system call. Outside a turn (timers) a head
-// leaves at once. A codec that gathers its output (HTTP/2) registers for the end of the turn instead, and outside a turn
-// for that of the present callback.
+// leaves at once. A codec that gathers its output (HTTP/2) registers for the end of the event loop's round instead: what
+// all sockets that were ready have made of it leaves in one system call. It leaves earlier, with the turn, when much was
+// read or many connections have something to send: what waits is bounded.
 
 import type { Socket } from 'node:net';
 import { lend } from './lent-buffer.ts';
@@ -26,16 +27,23 @@ export interface TransportHandler {
 /** Bodies up to this size are copied behind their head so that both leave in one system call. */
 const COALESCE_BYTES_MAX = 16_384;
 
-/** Has gathered output that must be written when the turn ends. */
+/** Has gathered output that must be written soon. */
 export interface Flusher {
-  flushTurn(): void;
+  flushGathered(): void;
 }
+
+/** Bytes read in a round of the event loop after which gathered output leaves with the turn. */
+export const ROUND_BYTES_MAX = 16_384;
+/** Connections that may have gathered output at the end of a turn. */
+export const FLUSHERS_MAX = 16;
 
 let turnDepth = 0;
 const dirty: Transport[] = [];
 const flushers: Flusher[] = [];
-/** A microtask stands in for the end of a turn. */
-let endIsDue = false;
+/** Bytes read since gathered output left last. */
+let roundBytes = 0;
+/** The end of the round will be told. */
+let roundEndIsDue = false;
 
 /** Opens a turn; each needs its `leaveTurn`. Only needed where no socket event is under way. */
 export function enterTurn(): void {
@@ -45,30 +53,32 @@ export function enterTurn(): void {
 /** Ends a turn; the outermost one sends what was held. */
 export function leaveTurn(): void {
   if (--turnDepth > 0) return;
-  if (flushers.length > 0) runFlushers();
+  if (roundBytes >= ROUND_BYTES_MAX || flushers.length > FLUSHERS_MAX) flushGathered();
   if (dirty.length === 0) return;
   for (let i = 0; i < dirty.length; i++) (dirty[i] as Transport).flush();
   dirty.length = 0;
 }
 
-/** Has `flusher` called once when this turn ends. It may be registered again from within that call. */
-export function flushAtTurnEnd(flusher: Flusher): void {
+/** Has `flusher` called once before the event loop waits again. It may be registered again from within that call. */
+export function flushAtRoundEnd(flusher: Flusher): void {
   flushers.push(flusher);
-  if (turnDepth > 0 || endIsDue) return;
-  endIsDue = true;
-  queueMicrotask(endLooseTurn);
+  if (roundEndIsDue) return;
+  roundEndIsDue = true;
+  setImmediate(endRound);
 }
 
-function endLooseTurn(): void {
-  endIsDue = false;
+function endRound(): void {
+  roundEndIsDue = false;
   turnDepth++;
+  flushGathered();
   leaveTurn();
 }
 
 /** What a flusher writes may wake others: the list may grow while it is walked. */
-function runFlushers(): void {
+function flushGathered(): void {
+  roundBytes = 0;
   turnDepth++;
-  for (let i = 0; i < flushers.length; i++) (flushers[i] as Flusher).flushTurn();
+  for (let i = 0; i < flushers.length; i++) (flushers[i] as Flusher).flushGathered();
   flushers.length = 0;
   turnDepth--;
 }
@@ -129,6 +139,7 @@ export class Transport {
       return;
     }
     this.bytesRead += chunk.length;
+    roundBytes += chunk.length;
     turnDepth++;
     this.handler.onData(chunk);
     leaveTurn();
@@ -146,6 +157,8 @@ export class Transport {
       return;
     }
     turnDepth++;
+    // Answers to what came before it.
+    if (turnDepth === 1) flushGathered();
     this.handler.onEnd();
     leaveTurn();
   }

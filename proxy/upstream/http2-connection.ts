@@ -4,7 +4,7 @@
 // Rule 1: every end goes through `finish`, once; what the socket says later is ignored.
 // Rule 2: a stream is settled once, in `settle`, before or after its handler has heard of its end; the connection lives
 //         on, and closes with its last stream when it is draining.
-// Rule 3: what a turn of the event loop has made of frames leaves at its end in one write.
+// Rule 3: what a round of the event loop has made of frames leaves at its end in one write.
 
 import type { HeaderMap } from '../codec/headers.ts';
 import {
@@ -19,7 +19,7 @@ import {
 } from '../codec/http2.ts';
 import { Http2Session } from '../codec/http2-session.ts';
 import type { DialHandler } from '../net/dial.ts';
-import { type Flusher, flushAtTurnEnd, type Transport } from '../net/transport.ts';
+import { type Flusher, flushAtRoundEnd, type Transport } from '../net/transport.ts';
 import {
   HOST_RQ_ACTIVE,
   HOST_RQ_TOTAL,
@@ -361,10 +361,10 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
   onOutput(): void {
     if (this.flushing) return;
     this.flushing = true;
-    flushAtTurnEnd(this);
+    flushAtRoundEnd(this);
   }
 
-  flushTurn(): void {
+  flushGathered(): void {
     this.flushing = false;
     if (this.state === CLOSED) return;
     this.writeOutput();

@@ -22,7 +22,7 @@ async function upstreamServer(): Promise<Server> {
     const bytes = /^\/bytes\/(\d+)/.exec(request.url ?? '')?.[1];
     if (request.url === '/echo') request.pipe(response);
     else if (bytes !== undefined) pour(Number(bytes), (piece) => response.write(piece), response);
-    else
+    else {
       server.once('read', () => {
         let got = 0;
         readSlowly(request, (chunk) => {
@@ -30,6 +30,8 @@ async function upstreamServer(): Promise<Server> {
         });
         request.on('end', () => response.end(`${got}`));
       });
+      server.emit('waiting');
+    }
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -140,9 +142,11 @@ t.test('a body that the upstream reads slowly goes through bounded memory', asyn
     http2_protocol_options: { initial_stream_window_size: 262_144, initial_connection_window_size: 262_144 },
   });
   const growth = await growthMib(proxy, async () => {
+    const waiting = once(server, 'waiting');
     const stream = client.request({ ':path': '/', ':method': 'POST' });
     pour(BODY_BYTES, (piece) => stream.write(piece), stream);
     const answer = answerOf(stream);
+    await waiting;
     while ((await proxy.stat('http.web.downstream_flow_control_paused_reading_total')) === 0);
     server.emit('read');
     t.equal(String((await answer)[1]), `${BODY_BYTES}`);

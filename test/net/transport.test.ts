@@ -1,7 +1,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setImmediate as roundEnd } from 'node:timers/promises';
 import t from 'tap';
-import { enterTurn, flushAtTurnEnd, leaveTurn, Transport, type TransportHandler } from '../../proxy/net/transport.ts';
+import {
+  enterTurn,
+  FLUSHERS_MAX,
+  flushAtRoundEnd,
+  leaveTurn,
+  ROUND_BYTES_MAX,
+  Transport,
+  type TransportHandler,
+} from '../../proxy/net/transport.ts';
 
 const IGNORE: TransportHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 /** More than the kernel's buffers take, so that most of it must wait in ours. */
@@ -83,28 +92,82 @@ for (const [name, extra, send] of WAYS)
     to.destroy();
   });
 
-t.test('output that is gathered leaves once, when the outermost turn ends', async (t) => {
+t.test('output that is gathered leaves once, before the event loop waits again', async (t) => {
   const log: string[] = [];
   let again = true;
-  const second = { flushTurn: () => log.push('second') };
+  const second = { flushGathered: () => log.push('second') };
   const first = {
-    flushTurn: () => {
+    flushGathered: () => {
       log.push('first');
-      if (again) flushAtTurnEnd(second);
+      if (again) flushAtRoundEnd(second);
       again = false;
     },
   };
   enterTurn();
-  enterTurn();
-  flushAtTurnEnd(first);
+  flushAtRoundEnd(first);
   leaveTurn();
-  t.same(log, [], 'an inner turn ends nothing');
-  leaveTurn();
+  t.same(log, [], 'what other sockets have to say may add to it');
+  await roundEnd();
   t.same(log, ['first', 'second'], 'one that was woken by another leaves too');
 
-  flushAtTurnEnd(first);
-  flushAtTurnEnd(second);
-  t.same(log.length, 2, 'outside a turn it waits for the end of the callback');
-  await Promise.resolve();
-  t.same(log, ['first', 'second', 'first', 'second']);
+  flushAtRoundEnd(first);
+  flushAtRoundEnd(second);
+  await roundEnd();
+  t.same(log, ['first', 'second', 'first', 'second'], 'also outside a turn');
+});
+
+t.test('gathered output of many connections leaves with the turn', (t) => {
+  let flushed = 0;
+  const flusher = { flushGathered: () => void flushed++ };
+  enterTurn();
+  for (let i = 0; i < FLUSHERS_MAX; i++) flushAtRoundEnd(flusher);
+  leaveTurn();
+  t.equal(flushed, 0);
+  enterTurn();
+  enterTurn();
+  flushAtRoundEnd(flusher);
+  leaveTurn();
+  t.equal(flushed, 0, 'an inner turn ends nothing');
+  leaveTurn();
+  t.equal(flushed, FLUSHERS_MAX + 1);
+  t.end();
+});
+
+t.test('gathered output leaves with the turn that has read much, and before an end is told', async (t) => {
+  const [accepted, peer] = await pair((close) => t.teardown(close));
+  const log: string[] = [];
+  const flusher = { flushGathered: () => log.push('flushed') };
+  let told = (): void => {};
+  const transport = new Transport(accepted, {
+    ...IGNORE,
+    onData: () => {
+      flushAtRoundEnd(flusher);
+      queueMicrotask(() => {
+        log.push('turn over');
+        told();
+      });
+    },
+    onEnd: () => log.push('end'),
+  });
+  const send = async (bytes: Buffer): Promise<void> => {
+    // What other tests have read is forgotten.
+    flushAtRoundEnd({ flushGathered: () => {} });
+    await roundEnd();
+    log.length = 0;
+    peer.write(bytes);
+    await new Promise<void>((resolve) => {
+      told = resolve;
+    });
+  };
+  await send(Buffer.alloc(8));
+  t.same(log, ['turn over']);
+  await send(Buffer.alloc(16 * ROUND_BYTES_MAX));
+  t.same(log.slice(0, 2), ['flushed', 'turn over']);
+
+  await roundEnd();
+  log.length = 0;
+  flushAtRoundEnd(flusher);
+  transport.socket.emit('end');
+  t.same(log, ['flushed', 'end']);
+  transport.destroy();
 });
