@@ -1,11 +1,14 @@
 // What a certificate says (RFC 5280), read from its DER when somebody asks and kept per fingerprint.
 //
 // Node's own text forms of names are not enough: they escape otherwise than Envoy prints, and leave names out.
+//
+// Rule: nothing here throws. OpenSSL takes certificates whose extensions are no DER, and anybody may show one: what cannot
+//       be read is empty, and constraints that cannot be read are such that no check is passed.
 
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { nodeCrypto } from '../util/builtin.ts';
 import { formatIpv4, formatIpv6 } from '../util/ip.ts';
-import { type DerElement, derElement, derElements, derTime, oidText } from './der.ts';
+import { type DerElement, DerError, derElement, derElements, derTime, oidText } from './der.ts';
 
 /** Certificates kept per thread; the oldest goes first. */
 const CERTIFICATES_MAX = 4_096;
@@ -87,7 +90,7 @@ export class Certificate {
   }
 
   private get fields(): CertificateParts {
-    this.parts ??= splitCertificate(this.der);
+    this.parts ??= readOr(UNREADABLE_PARTS, () => splitCertificate(this.der));
     return this.parts;
   }
 
@@ -99,11 +102,11 @@ export class Certificate {
 
   /** RFC 2253 text; empty for an empty name. */
   get subject(): string {
-    return nameText(this.fields.subject);
+    return readOr('', () => nameText(this.fields.subject));
   }
 
   get issuer(): string {
-    return nameText(this.fields.issuer);
+    return readOr('', () => nameText(this.fields.issuer));
   }
 
   get subjectDer(): Buffer {
@@ -124,7 +127,7 @@ export class Certificate {
   }
 
   get names(): SubjectAltNames {
-    this.lazyNames ??= readNames(this.fields.extensions.get(OID_SUBJECT_ALT_NAME)?.value);
+    this.lazyNames ??= readOr(NO_NAMES, () => readNames(this.fields.extensions?.get(OID_SUBJECT_ALT_NAME)?.value));
     return this.lazyNames;
   }
 
@@ -149,7 +152,8 @@ export class Certificate {
   }
 
   get constraints(): Constraints {
-    this.lazyConstraints ??= readConstraints(this.fields.extensions);
+    const { extensions } = this.fields;
+    this.lazyConstraints ??= extensions === null ? UNREADABLE : readOr(UNREADABLE, () => readConstraints(extensions));
     return this.lazyConstraints;
   }
 
@@ -175,8 +179,20 @@ export class Certificate {
 
   /** What handshakes are signed with by this key (Node does not tell which scheme was chosen); empty = not known. */
   get signatureScheme(): string {
-    this.lazyScheme ??= schemeOf(this.x509.publicKey);
+    if (this.lazyScheme === null) {
+      const key = this.publicKey;
+      this.lazyScheme = key === null ? '' : schemeOf(key);
+    }
     return this.lazyScheme;
+  }
+
+  /** `null` for a key of a kind that OpenSSL does not know. */
+  get publicKey(): KeyObject | null {
+    try {
+      return this.x509.publicKey;
+    } catch {
+      return null;
+    }
   }
 }
 
@@ -237,6 +253,16 @@ export const CHAIN_MAX = 100;
 
 // === Reading ===
 
+/** @returns what `read` returns, or `otherwise` where the bytes are no DER */
+function readOr<T>(otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof DerError) return otherwise;
+    throw error;
+  }
+}
+
 interface CertificateParts {
   readonly serial: Buffer;
   readonly issuer: DerElement;
@@ -244,7 +270,8 @@ interface CertificateParts {
   readonly validFromMs: number;
   readonly validToMs: number;
   readonly spki: Buffer;
-  readonly extensions: ReadonlyMap<string, Extension>;
+  /** `null` when they cannot be read. */
+  readonly extensions: ReadonlyMap<string, Extension> | null;
 }
 
 interface Extension {
@@ -253,7 +280,33 @@ interface Extension {
   readonly value: Buffer;
 }
 
-/** @throws DerError; not for what OpenSSL has parsed */
+const NOTHING = Buffer.alloc(0);
+const NO_ELEMENT: DerElement = { tag: 0, content: NOTHING, whole: NOTHING };
+
+/** Never valid, and nobody's issuer. */
+const UNREADABLE_PARTS: CertificateParts = {
+  serial: NOTHING,
+  issuer: NO_ELEMENT,
+  subject: NO_ELEMENT,
+  validFromMs: Number.NaN,
+  validToMs: Number.NaN,
+  spki: NOTHING,
+  extensions: null,
+};
+
+const NO_NAMES: SubjectAltNames = { uri: [], dns: [], ip: [], email: [], other: [], all: [] };
+
+/** Of no use whatever. */
+const UNREADABLE: Constraints = {
+  isCa: false,
+  pathLength: 0,
+  keyUsage: 0,
+  extendedKeyUsage: [],
+  unknownCritical: true,
+  nameConstrained: true,
+};
+
+/** @throws DerError */
 function splitCertificate(der: Buffer): CertificateParts {
   const [tbs] = derElements(derElement(der).content);
   const fields = tbs === undefined ? [] : derElements(tbs.content);
@@ -276,7 +329,7 @@ function splitCertificate(der: Buffer): CertificateParts {
     validFromMs: derTime(from),
     validToMs: derTime(to),
     spki: spki.whole,
-    extensions: readExtensions(rest.find((field) => field.tag === 0xa3)),
+    extensions: readOr(null, () => readExtensions(rest.find((field) => field.tag === 0xa3))),
   };
 }
 
@@ -337,7 +390,8 @@ function readConstraints(extensions: ReadonlyMap<string, Extension>): Constraint
   if (basic !== undefined)
     for (const { tag, content } of derElements(derElement(basic).content)) {
       if (tag === 0x01) isCa = content[0] !== 0;
-      else if (tag === 0x02) pathLength = Number.parseInt(content.toString('hex'), 16);
+      else if (tag === 0x02)
+        pathLength = (content[0] ?? 0x80) >= 0x80 ? 0 : Number.parseInt(content.toString('hex'), 16);
     }
   const usage = extensions.get(OID_KEY_USAGE)?.value;
   const extended = extensions.get(OID_EXTENDED_KEY_USAGE)?.value;

@@ -57,8 +57,12 @@ function derAt(bytes: Buffer, at: number): DerElement {
   return { tag, content: bytes.subarray(start, end), whole: bytes.subarray(at, end) };
 }
 
-/** `1.2.840.113549`. */
+/** Longer identifiers are nobody's; arithmetic on one as long as a certificate may be takes seconds. Bytes. */
+const OID_BYTES_MAX = 128;
+
+/** `1.2.840.113549`. @throws DerError for one that is too long */
 export function oidText(content: Buffer): string {
+  if (content.length > OID_BYTES_MAX) throw new DerError('an object identifier without end');
   const arcs: string[] = [];
   let value = 0n;
   for (const octet of content) {

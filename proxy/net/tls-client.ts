@@ -4,6 +4,8 @@
 //         off, because they know neither URI names nor leniencies.
 // Rule 2: sessions are kept per server name and wanted names, of accepted hosts only, and names are checked on resumed
 //         ones again.
+// Rule 3: a connection belongs to the version of the secrets that it was dialled with, whose verdict its sessions carry:
+//         a host that was trusted once cannot hand out sessions to come back with.
 
 import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
 import type { UpstreamTlsModel } from '../config/model-tls.ts';
@@ -96,10 +98,6 @@ export class UpstreamTls implements DialLayer {
     return this.current.model;
   }
 
-  get verifier(): PeerVerifier | null {
-    return this.current.verifier;
-  }
-
   /** New secrets: handshakes from now on use them, connections live on, sessions do not. */
   replace(model: UpstreamTlsModel): void {
     this.current = compileVersion(model, this.env.tls);
@@ -107,14 +105,15 @@ export class UpstreamTls implements DialLayer {
   }
 
   dial(target: DialTarget, handler: DialHandler, names: DialNames, open: OpenSocket): Transport {
-    const { model } = this;
+    const version = this.current;
+    const { model } = version;
     const serverName = this.serverNameOf(target, names);
     const key = `${serverName}\0${names.exactNames.join('\0')}`;
     const reading = readIntoShared();
     const plain = target.opensBelow === true ? null : connectOptions(target, reading.onread);
     const options: ConnectionOptions & { highWaterMark: number } = {
       ...(plain ?? { socket: open(target) }),
-      secureContext: this.current.context,
+      secureContext: version.context,
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
       highWaterMark: target.bufferLimitBytes,
@@ -128,6 +127,7 @@ export class UpstreamTls implements DialLayer {
     if (plain !== null) reading.attach(socket);
     prepareSocket(socket, target);
     const handshake = new ClientHandshake(this, target, socket, {
+      version,
       serverName,
       names: { anyOf: names.exactNames, serverName: model.autoSniSanValidation ? serverName : '' },
       key,
@@ -139,8 +139,9 @@ export class UpstreamTls implements DialLayer {
   }
 
   /** Judges a host whose handshake is done. @returns `null` = accepted */
-  judge(socket: TLSSocket, connection: TlsConnection, wanted: WantedNames): TlsFailure | null {
-    const { verifier, env } = this;
+  judge(socket: TLSSocket, connection: TlsConnection, { version, names }: Wanted): TlsFailure | null {
+    const { env } = this;
+    const { verifier } = version;
     const usage = connection.peer?.constraints.keyUsage ?? -1;
     // Every suite that is left signs with the host's key; BoringSSL insists that the key may.
     if (usage >= 0 && (usage & DIGITAL_SIGNATURE) === 0)
@@ -152,7 +153,7 @@ export class UpstreamTls implements DialLayer {
       libraryError: String(socket.authorizationError ?? ''),
       resumed: connection.resumed,
     };
-    const verdict = verifier.verify(facts, wanted, env.tls.dateMs());
+    const verdict = verifier.verify(facts, names, env.tls.dateMs());
     if (verdict === null) return null;
     const failure = verifyFailure(verifyCounter(verdict), verdict.text, verdict.names);
     if (!verifier.model.acceptUntrusted) return failure;
@@ -164,8 +165,8 @@ export class UpstreamTls implements DialLayer {
     this.env.counts.secured(connection);
   }
 
-  refused(target: DialTarget, key: string, failure: TlsFailure): void {
-    this.sessions.delete(key);
+  refused(target: DialTarget, { version, key }: Wanted, failure: TlsFailure): void {
+    if (version === this.current) this.sessions.delete(key);
     this.env.counts.failed(failure);
     this.env.onRefused(target, failure);
   }
@@ -174,9 +175,9 @@ export class UpstreamTls implements DialLayer {
     this.env.counts.failed(failure);
   }
 
-  keepSession(key: string, session: Session): void {
+  keepSession({ version, key }: Wanted, session: Session): void {
     const { sessions, model } = this;
-    if (model.maxSessionKeys === 0) return;
+    if (model.maxSessionKeys === 0 || version !== this.current) return;
     let kept = sessions.get(key);
     if (kept === undefined) {
       if (sessions.size >= SESSION_NAMES_MAX) sessions.delete(sessions.keys().next().value as string);
@@ -200,6 +201,7 @@ export class UpstreamTls implements DialLayer {
 
 /** What one handshake wants. */
 interface Wanted {
+  readonly version: Version;
   readonly serverName: string;
   readonly names: WantedNames;
   /** Of its sessions. */
@@ -232,7 +234,7 @@ class ClientHandshake {
     socket.on('session', (session: Buffer) => {
       const { connection } = this;
       if (connection === null) return;
-      tls.keepSession(wanted.key, { bytes: plainSession(session), chain: connection.peerChain });
+      tls.keepSession(wanted, { bytes: plainSession(session), chain: connection.peerChain });
     });
   }
 
@@ -246,10 +248,10 @@ class ClientHandshake {
       localCertificate(socket),
       wanted.remembered,
     );
-    connection.verifier = tls.verifier;
-    const failure = tls.judge(socket, connection, wanted.names);
+    connection.verifier = wanted.version.verifier;
+    const failure = tls.judge(socket, connection, wanted);
     if (failure !== null) {
-      tls.refused(this.target, wanted.key, failure);
+      tls.refused(this.target, wanted, failure);
       socket.destroy(new TransportFailure(failure.text));
       return;
     }

@@ -3,6 +3,7 @@
 //
 // Rule: whatever is not understood is refused. Name constraints and unknown critical extensions never pass here.
 
+import type { KeyObject } from 'node:crypto';
 import type { Certificate } from './certificate.ts';
 import type { CrlAnswer, RevocationLists } from './crl.ts';
 
@@ -45,6 +46,11 @@ export function checkPath(chain: readonly Certificate[], rules: PathRules, nowMs
   return search.from([chain[0] as Certificate]);
 }
 
+/** By their bytes: there are several objects of a certificate when it was forgotten in between. */
+function isSame(one: Certificate, other: Certificate): boolean {
+  return one.fingerprint256 === other.fingerprint256;
+}
+
 class Search {
   private readonly intermediates: readonly Certificate[];
   private readonly rules: PathRules;
@@ -64,14 +70,14 @@ class Search {
   from(path: readonly Certificate[]): PathResult {
     const last = path[path.length - 1] as Certificate;
     const { roots } = this.rules;
-    if (roots.includes(last) && this.isAnchor(last)) return this.judge(path);
+    if (roots.some((root) => isSame(root, last)) && this.isAnchor(last)) return this.judge(path);
     for (const root of roots)
-      if (root !== last && this.isAnchor(root) && this.issued(root, last)) {
+      if (this.isAnchor(root) && this.issued(root, last)) {
         const result = this.judge([...path, root]);
         if (result.ok) return result;
       }
     for (const next of this.intermediates)
-      if (!path.includes(next) && this.issued(next, last)) {
+      if (!path.some((one) => isSame(one, next)) && this.issued(next, last)) {
         const result = this.from([...path, next]);
         if (result.ok) return result;
       }
@@ -84,7 +90,8 @@ class Search {
 
   private issued(issuer: Certificate, certificate: Certificate): boolean {
     if (!issuer.subjectDer.equals(certificate.issuerDer) || this.checksLeft-- <= 0) return false;
-    return certificate.x509.checkIssued(issuer.x509) && certificate.x509.verify(issuer.x509.publicKey);
+    const key = issuer.publicKey;
+    return key !== null && certificate.x509.checkIssued(issuer.x509) && certificate.x509.verify(key);
   }
 
   private withoutIssuer(path: readonly Certificate[]): string {
@@ -139,7 +146,8 @@ class Search {
     const issuer = path[depth + 1];
     // A root is not looked up: nobody above it could revoke it.
     if (crl === null || issuer === undefined || (crlLeafOnly && depth > 0)) return null;
-    return CRL_REASONS[crl.check(certificate, issuer.x509.publicKey, this.nowMs)];
+    // It has verified the certificate, so there is one.
+    return CRL_REASONS[crl.check(certificate, issuer.publicKey as KeyObject, this.nowMs)];
   }
 }
 

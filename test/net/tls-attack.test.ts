@@ -297,6 +297,17 @@ for (const version of VERSIONS) {
     t.match(late, { connected: false, error: /certificate has expired/ });
   });
 
+  t.test(`${version}: what a host hands out after its root is gone`, async (t) => {
+    const end = await serveTls(serverOf(goodHost));
+    t.teardown(end.close);
+    const dialler = new Dialler(context());
+    dialler.onConnect = () =>
+      dialler.replace(context({ validation: validationModel(foreign.root, { subjectAltNames: hostNames }) }));
+    t.match(await dialler.dial(end.port), { connected: true, resumed: false }, 'dialled while it was trusted');
+    dialler.onConnect = () => {};
+    t.match(await dialler.dial(end.port), { connected: false }, 'no session of it is taken');
+  });
+
   t.test(`${version}: new roots end sessions with hosts`, async (t) => {
     const end = await serveTls(serverOf(goodHost));
     t.teardown(end.close);
