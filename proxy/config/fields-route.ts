@@ -108,9 +108,9 @@ export const ROUTE_FIELDS: FieldTable = {
     warned('requests are not hedged yet', 'hedge_policy'),
     warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
   ),
-  'envoy.config.route.v3.RouteAction.UpgradeConfig': fields(
-    honoured(TEST, 'upgrade_type enabled'),
-    rejected('CONNECT is passed on as it is; remove it', 'connect_config'),
+  'envoy.config.route.v3.RouteAction.UpgradeConfig': fields(honoured(TEST, 'upgrade_type enabled connect_config')),
+  'envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig': fields(
+    honoured(TEST, 'proxy_protocol_config allow_post'),
   ),
   'envoy.config.route.v3.RouteAction.MaxStreamDuration': fields(
     honoured(TEST, 'max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset'),

@@ -10,6 +10,7 @@ import { lowerHttp1Server } from './lower-http1.ts';
 import { lowerHttp2 } from './lower-http2.ts';
 import { lowerLocalReply } from './lower-local-reply.ts';
 import { lowerRouteConfig } from './lower-route.ts';
+import { CONNECT_UDP, NO_UDP } from './lower-route-action.ts';
 import { bool, has, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
 import type { HttpConnectionManagerModel, ProxyStatusModel, UpgradeModel } from './model-http.ts';
 
@@ -176,7 +177,8 @@ function lowerUpgrades(configs: readonly Msg[], path: string): readonly UpgradeM
       throw new ConfigError(`Error: multiple upgrade configs with the same name: '${written}'`, `${path}[${index}]`);
     }
     seen.add(type);
-    return { type, enabled: bool(config, 'enabled', true) };
+    if (type === CONNECT_UDP) throw new ConfigError(NO_UDP, `${path}[${index}]`);
+    return { type, enabled: bool(config, 'enabled', true), connect: null };
   });
 }
 

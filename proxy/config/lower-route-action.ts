@@ -12,6 +12,7 @@ import { lowerRegexRewrite } from './lower-route-reply.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
 import type { JsonObject } from './model.ts';
 import type {
+  ConnectModel,
   GrpcLimitsModel,
   RetryPolicyModel,
   RouteActionModel,
@@ -208,6 +209,11 @@ function lowerHostRewrite(message: Msg, path: string): RouteActionModel['hostRew
   }
 }
 
+/** `ProxyProtocolConfig.Version.V2`. */
+const PROXY_V2 = 1;
+export const CONNECT_UDP = 'connect-udp';
+export const NO_UDP = 'UDP is not proxied; remove CONNECT-UDP';
+
 function lowerUpgrades(configs: readonly Msg[], path: string): readonly UpgradeModel[] {
   const seen = new Set<string>();
   return configs.map((config, index) => {
@@ -216,11 +222,19 @@ function lowerUpgrades(configs: readonly Msg[], path: string): readonly UpgradeM
     const type = asciiLower(written);
     if (seen.has(type)) throw new ConfigError(`Duplicate upgrade ${written}`, at);
     seen.add(type);
-    if (sub(config, 'connectConfig') !== null && type !== 'connect') {
+    const connect = sub(config, 'connectConfig');
+    if (connect !== null && type !== 'connect' && type !== CONNECT_UDP) {
       throw new ConfigError(`Non-CONNECT upgrade type ${written} has ConnectConfig`, at);
     }
-    return { type, enabled: bool(config, 'enabled', true) };
+    if (type === CONNECT_UDP) throw new ConfigError(NO_UDP, at);
+    return { type, enabled: bool(config, 'enabled', true), connect: connect === null ? null : lowerConnect(connect) };
   });
+}
+
+function lowerConnect(config: Msg): ConnectModel {
+  const proxy = sub(config, 'proxyProtocolConfig');
+  const proxyHeader = proxy === null ? 0 : num(proxy, 'version') === PROXY_V2 ? 2 : 1;
+  return { proxyHeader, allowPost: bool(config, 'allowPost') };
 }
 
 // === Retries ===

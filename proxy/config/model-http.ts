@@ -103,6 +103,16 @@ export type HeaderCase = 'lower' | 'proper' | 'preserve';
 export interface UpgradeModel {
   readonly type: string;
   readonly enabled: boolean;
+  /** Tunnels end here; `null` = they are passed on. Of routes' CONNECT alone. */
+  readonly connect: ConnectModel | null;
+}
+
+/** `UpgradeConfig.ConnectConfig`: the payload goes to the host on a connection of its own. */
+export interface ConnectModel {
+  /** A PROXY header of that version comes first; 0 = none. */
+  readonly proxyHeader: 0 | 1 | 2;
+  /** POST counts as CONNECT. */
+  readonly allowPost: boolean;
 }
 
 export interface ProxyStatusModel {

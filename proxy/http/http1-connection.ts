@@ -140,8 +140,6 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
   }
 
   onEnd(): void {
-    // Tells a body that ends with the connection that it is whole; an error is a peer that went away.
-    if (!this.closing) this.decoder.eof();
     // The peer may only have finished sending (`shutdown(SHUT_WR)`); as Envoy without half-close support, that ends it.
     this.gone = true;
     this.connection.endsBusy = this.stream !== null;

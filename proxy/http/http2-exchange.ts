@@ -83,8 +83,8 @@ export class Http2Exchange implements ResponseWriter {
   onStreamOver(): void {
     const { stream, streams, h2 } = this;
     // An answer that cannot be finished must not look whole; the rest of a request that is answered is not wanted.
-    if (!stream.responseComplete) this.session.reset(h2, resetCode(stream));
-    else if (!stream.requestComplete) this.session.reset(h2, H2_NO_ERROR);
+    if (!stream.responseComplete) this.session.reset(h2, resetCode(stream, H2_INTERNAL_ERROR));
+    else if (!stream.requestComplete) this.session.reset(h2, resetCode(stream, H2_NO_ERROR));
     streams.onExchangeOver(stream, this.timers);
     const { streamFlushTimeoutMs } = streams.manager.model;
     if (!h2.over && streamFlushTimeoutMs > 0)
@@ -100,8 +100,8 @@ export class Http2Exchange implements ResponseWriter {
 }
 
 /** Says that a tunnel's far end failed (RFC 9113 §8.5). */
-function resetCode(stream: HttpStream): number {
-  return stream.upgrade !== '' && (stream.flags & (FLAG_UC | FLAG_UF)) !== 0 ? H2_CONNECT_ERROR : H2_INTERNAL_ERROR;
+function resetCode(stream: HttpStream, otherwise: number): number {
+  return stream.upgrade !== '' && (stream.flags & (FLAG_UC | FLAG_UF)) !== 0 ? H2_CONNECT_ERROR : otherwise;
 }
 
 /** HTTP/2 has neither the status nor the headers of an upgrade (RFC 8441 §5); the record keeps HTTP/1's form. */

@@ -1,6 +1,8 @@
 // One try of a request on one upstream host. Told by the upstream side, it tells its request; it decides nothing.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { ConnectModel } from '../config/model-http.ts';
+import { startTcpStream } from '../upstream/tcp-stream.ts';
 import type {
   Cluster,
   PendingStream,
@@ -30,6 +32,11 @@ export interface AttemptOwner {
   onAttemptDrain(attempt: Attempt): void;
 }
 
+/** The request's body goes to the host as it is, and what the host says is the answer's. */
+function endsHere({ info }: PickContext, { allowPost }: ConnectModel): boolean {
+  return info?.method === 'CONNECT' || (allowPost && info?.method === 'POST');
+}
+
 /** See the head of this file. After `abandon` it is silent. */
 export class Attempt implements UpstreamStreamHandler {
   private readonly owner: AttemptOwner;
@@ -53,8 +60,12 @@ export class Attempt implements UpstreamStreamHandler {
     this.over = false;
   }
 
-  start(context: PickContext): void {
-    const pending = this.cluster.startStream(context, this);
+  /** @param connect of the route */
+  start(context: PickContext, connect: ConnectModel | null): void {
+    const pending =
+      connect !== null && endsHere(context, connect)
+        ? startTcpStream(this.cluster, context, this, connect.proxyHeader)
+        : this.cluster.startStream(context, this);
     // The answer may have come from inside the call already.
     if (this.stream !== null || this.over || pending === null) return;
     this.pending = pending;

@@ -380,7 +380,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     const attempt = new Attempt(this, this.cluster);
     this.attempt = attempt;
-    attempt.start(this);
+    attempt.start(this, route.connect);
     if (attempt.host !== null) down.upstreamHost = attempt.host;
   }
 
@@ -430,7 +430,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
    */
   private tryAgain(wants: boolean, status = 0): boolean {
     const { retry, cluster, down } = this;
-    if (retry === null || !wants || down.responseStarted || !this.requestEnded) return false;
+    if (retry === null || !wants || down.responseStarted) return false;
     this.endRetry();
     if (retry.remaining === 0) {
       this.bump(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);

@@ -65,6 +65,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
       forward === null || forward.upgrades.length === 0
         ? null
         : new Map(forward.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled])),
+    connect: forward?.upgrades.find(({ type }) => type === 'connect')?.connect ?? null,
     filtersOff: compileFiltersOff(forward, model, scope),
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),

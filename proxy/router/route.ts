@@ -2,6 +2,7 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type {
+  ConnectModel,
   DirectResponseModel,
   GrpcLimitsModel,
   RedirectModel,
@@ -50,6 +51,8 @@ export interface CompiledRoute {
   readonly clusterNotFoundCode: number;
   /** Upgrade overrides of the route: lower-case type → enabled. */
   readonly upgrades: ReadonlyMap<string, boolean> | null;
+  /** CONNECT requests end here; `null` = they are passed on. */
+  readonly connect: ConnectModel | null;
   /** Response mutations for answers without a target (direct responses, redirects): route, virtual host, configuration. */
   readonly mutateLocalResponse: Mutate | null;
   /** Names of the HTTP filters that are off for a request of this route; `null` = none. */

@@ -57,7 +57,8 @@ export interface UpstreamStreamHandler {
 /** A request on an upstream connection; one shape per protocol. */
 export interface UpstreamStream {
   readonly host: UpstreamHostInfo;
-  readonly protocol: 'HTTP/1.1' | 'HTTP/2';
+  /** Empty on a connection without HTTP. */
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2' | '';
   readonly localAddress: string;
   /** The host's address, or the one of its alternatives that was reached. */
   readonly remoteAddress: string;

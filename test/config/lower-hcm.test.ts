@@ -145,8 +145,8 @@ t.test('limits, timeouts and logs', async (t) => {
     proxy100Continue: true,
   });
   t.same(model.upgrades, [
-    { type: 'websocket', enabled: true },
-    { type: 'x', enabled: false },
+    { type: 'websocket', enabled: true, connect: null },
+    { type: 'x', enabled: false, connect: null },
   ]);
   t.equal(model.accessLogs.length, 1);
   const older = lower({ access_log_flush_interval: '10s', flush_access_log_on_new_request: true });
@@ -393,6 +393,10 @@ t.test('refusals', async (t) => {
   t.match(
     refused({ upgrade_configs: [{ upgrade_type: 'websocket' }, { upgrade_type: 'WebSocket' }] }),
     "it.upgrade_configs[1]: Error: multiple upgrade configs with the same name: 'WebSocket'",
+  );
+  t.equal(
+    refused({ upgrade_configs: [{ upgrade_type: 'CONNECT-UDP' }] }),
+    'it.upgrade_configs[0]: UDP is not proxied; remove CONNECT-UDP',
   );
   t.match(
     refused({ common_http_protocol_options: { max_response_headers_kb: 5 } }),

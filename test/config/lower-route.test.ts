@@ -294,7 +294,10 @@ t.test('forwarding', async (t) => {
       idle_timeout: '2s',
       flush_timeout: '3s',
       priority: 'HIGH',
-      upgrade_configs: [{ upgrade_type: 'WebSocket', enabled: false }],
+      upgrade_configs: [
+        { upgrade_type: 'WebSocket', enabled: false },
+        { upgrade_type: 'CONNECT', connect_config: { proxy_protocol_config: { version: 'V2' }, allow_post: true } },
+      ],
       max_stream_duration: {
         max_stream_duration: '4s',
         grpc_timeout_header_max: '5s',
@@ -314,7 +317,10 @@ t.test('forwarding', async (t) => {
       idleTimeoutMs: 2_000,
       flushTimeoutMs: 3_000,
       priority: 'high',
-      upgrades: [{ type: 'websocket', enabled: false }],
+      upgrades: [
+        { type: 'websocket', enabled: false, connect: null },
+        { type: 'connect', enabled: true, connect: { proxyHeader: 2, allowPost: true } },
+      ],
       maxStreamDurationMs: 4_000,
       grpcStreamLimits: { maxMs: 5_000, offsetMs: 1_000 },
       grpcLimits: { maxMs: 6_000, offsetMs: 2_000 },
@@ -529,6 +535,10 @@ t.test('refusals in Envoy’s words', async (t) => {
       /^route\.route: Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy$/,
     ],
     [to({ upgrade_configs: [{ upgrade_type: 'a' }, { upgrade_type: 'A' }] }), /Duplicate upgrade A$/],
+    [
+      to({ upgrade_configs: [{ upgrade_type: 'Connect-UDP', connect_config: {} }] }),
+      /UDP is not proxied; remove CONNECT-UDP$/,
+    ],
     [
       to({ upgrade_configs: [{ upgrade_type: 'websocket', connect_config: {} }] }),
       /Non-CONNECT upgrade type websocket has ConnectConfig$/,

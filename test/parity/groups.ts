@@ -3,6 +3,7 @@
 import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
 import { clusters } from './scenarios/clusters.ts';
+import { connectRequests } from './scenarios/connect.ts';
 import { detection } from './scenarios/detection.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
@@ -62,5 +63,6 @@ export const GROUPS: readonly Group[] = [
   grpcFilters,
   networkFilters,
   tunnel,
+  connectRequests,
   upstreamHttp2,
 ];

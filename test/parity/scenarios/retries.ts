@@ -142,6 +142,26 @@ export const retries: Group = {
       upstreams: { a: codes(503, 200) },
     },
     {
+      name: 'a body that is still coming is sent again',
+      client: [
+        request('POST', '/reset', ['transfer-encoding: chunked'], '2\r\nab\r\n'),
+        { upstreamSaw: 2 },
+        { waitMs: 20 },
+        '1\r\nc\r\n0\r\n\r\n',
+      ],
+      upstreams: { a: { early: true, replies: [[{ close: 'reset' }], [{ waitMs: 200 }, answer('200 OK')]] } },
+    },
+    {
+      name: 'an answer before the end of the body is retried',
+      client: [
+        request('POST', '/5xx', ['transfer-encoding: chunked'], '2\r\nab\r\n'),
+        { upstreamSaw: 2 },
+        { waitMs: 20 },
+        '1\r\nc\r\n0\r\n\r\n',
+      ],
+      upstreams: { a: { early: true, replies: [[answer('503 No')], [{ waitMs: 200 }, answer('200 OK')]] } },
+    },
+    {
       name: 'chunked body is sent again',
       client: [request('POST', '/5xx', ['transfer-encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n')],
       upstreams: { a: codes(503, 200) },
