@@ -5,7 +5,16 @@ import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type PeerName = 'envoy' | 'nginx' | 'haproxy' | 'wrk' | 'h2load' | 'h2spec' | 'taskset';
+export type PeerName =
+  | 'envoy'
+  | 'nginx'
+  | 'haproxy'
+  | 'wrk'
+  | 'h2load'
+  | 'h2spec'
+  | 'interop_client'
+  | 'interop_server'
+  | 'taskset';
 
 /** The root of the checkout. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -20,6 +29,10 @@ export const HOW_TO_GET: Readonly<Record<PeerName, string>> = {
   wrk: 'apt-get install wrk',
   h2load: 'apt-get install nghttp2-client',
   h2spec: 'go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible',
+  interop_client:
+    'GOBIN=DIR go install google.golang.org/grpc/interop/client@latest; OUTRIGGER_INTEROP_CLIENT=DIR/client names it',
+  interop_server:
+    'GOBIN=DIR go install google.golang.org/grpc/interop/server@latest; OUTRIGGER_INTEROP_SERVER=DIR/server names it',
   taskset: 'apt-get install util-linux',
 };
 
