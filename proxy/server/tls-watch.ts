@@ -93,12 +93,17 @@ export class TlsWatch {
 
   /** Which files these are: cheap, as a directory may be a busy one. */
   private look(): string {
-    return this.files
-      .map((file) => {
-        const stat = statSync(file, { throwIfNoEntry: false });
-        return stat === undefined ? '-' : `${stat.ino} ${stat.size} ${stat.mtimeMs}`;
-      })
-      .join('\n');
+    return this.files.map(identity).join('\n');
+  }
+}
+
+/** A file that cannot be reached (missing, in a loop of links, behind a closed directory) has none. */
+function identity(file: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(file);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch {
+    return '-';
   }
 }
 
