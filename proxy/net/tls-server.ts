@@ -314,14 +314,17 @@ export class Handshake {
   private enter(hello: HelloFacts | null): void {
     this.hello = hello;
     underWay.set(this.raw, this);
-    // From here on the server tells how it ends, and why.
+    // From here on the server tells how it ends, and why. That a client ends its side during the handshake it tells
+    // nobody; but what is not half-open (a TLS socket takes that from the one below) closes then.
     this.raw.off('close', this.onRawClose);
+    this.raw.allowHalfOpen = false;
     if (hello?.extensions.includes(EXT_STATUS_REQUEST) === true) this.tls.counts.stapleAsked(this.tls.staples);
     this.tls.enter(this.raw, hello);
   }
 
   onSecure(socket: TLSSocket): void {
     const { handler, hello, tls } = this;
+    socket.allowHalfOpen = true;
     if (handler === null) {
       socket.destroy();
       return;

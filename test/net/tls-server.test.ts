@@ -202,6 +202,66 @@ t.test('a handshake that is given up half-way', async (t) => {
   }
 });
 
+t.test('a client that goes away during its handshake', async (t) => {
+  const tls = new DownstreamTls(downstreamModel({ certificates: [certificateModel(plain)] }), tlsEnv(), NO_COUNTS);
+  const hello = await recordHello();
+  const gone: Readonly<Record<string, (socket: Socket) => void>> = {
+    'ends its side': (socket) => socket.end(),
+    closes: (socket) => socket.destroy(),
+    resets: (socket) => socket.resetAndDestroy(),
+  };
+  for (const [how, go] of Object.entries(gone)) {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const closed = Promise.withResolvers<void>();
+    const server = createServer({ allowHalfOpen: true }, (raw) => {
+      raw.on('close', closed.resolve);
+      tls.accept(raw, null, { onSecure: () => resolve('secure'), onRefused: () => resolve('refused') });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const socket = connectTcp((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(hello);
+    // OpenSSL has answered the hello.
+    await once(socket, 'data');
+    go(socket);
+    t.equal(await promise, 'refused', how);
+    await closed.promise;
+    server.close();
+  }
+});
+
+t.test('a client that ends its side after its handshake is still answered', async (t) => {
+  const tls = new DownstreamTls(downstreamModel({ certificates: [certificateModel(plain)] }), tlsEnv(), NO_COUNTS);
+  const server = createServer({ allowHalfOpen: true }, (raw) => {
+    tls.accept(raw, null, {
+      onSecure: (socket) => {
+        socket.on('error', () => {});
+        socket.resume();
+        socket.on('end', () => setImmediate(() => socket.end('answer')));
+      },
+      onRefused: () => {},
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const { port } = server.address() as AddressInfo;
+    const versions = { minVersion: version, maxVersion: version };
+    const below = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const client = connect({ socket: below, rejectUnauthorized: false, ...versions });
+    // With its last message of the handshake. TLS sockets take from the one below whether they may be half-open.
+    client.end('request');
+    let heard = '';
+    client.on('data', (chunk: Buffer) => {
+      heard += chunk.toString();
+    });
+    await once(client, 'end');
+    t.equal(heard, 'answer', version);
+  }
+});
+
 /** The first bytes of a TLS client. */
 async function recordHello(): Promise<Buffer> {
   const server = createServer();
