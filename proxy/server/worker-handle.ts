@@ -5,6 +5,11 @@ import type { AdoptMessage, FromWorker, ToWorker, WorkerInit } from './messages.
 import { threadEntry } from './thread-entry.ts';
 
 const ENTRY = threadEntry('worker-main');
+/**
+ * New objects of a worker live in two halves of a third of this. V8 would let each half grow to 32 MiB, which requests
+ * fill before it collects, though next to nothing of them lives on (measured: 40 MB more for the same CPU).
+ */
+const YOUNG_MIB = 24;
 
 /** Told what a worker says on its own account. */
 export interface WorkerEvents {
@@ -33,7 +38,11 @@ export class WorkerHandle {
     this.abandoned = null;
     this.failure = '';
     this.over = false;
-    this.thread = new Worker(ENTRY, { workerData: init, name: `wrk:worker_${init.index}` });
+    this.thread = new Worker(ENTRY, {
+      workerData: init,
+      name: `wrk:worker_${init.index}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    });
     this.thread.on('message', (message: FromWorker) => this.onMessage(message, events));
     this.thread.on('error', (error) => {
       this.failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
