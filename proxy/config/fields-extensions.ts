@@ -55,7 +55,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['stats.PluginConfig', leftOut('Istio metrics are not produced')],
   [
     'istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
-    leftOut('it changes the ALPN of upstream TLS, and there is none'),
+    leftOut('upstream TLS offers the protocols of its cluster, whatever the request'),
   ],
   // Access logs
   ['envoy.extensions.access_loggers.file.v3.FileAccessLog', USED],

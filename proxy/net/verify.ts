@@ -267,14 +267,31 @@ function holdsName(leaf: Certificate, wanted: readonly string[]): boolean {
   );
 }
 
-/** Whether a certificate's DNS name, maybe `*.example`, stands for a name. A wildcard is one whole label. */
+/**
+ * Whether a certificate's DNS name, maybe with a wildcard, stands for a name: one `*` in the first label, which is no
+ * A-label, for any characters of one label (Envoy: `Utility::dnsNameMatch`).
+ */
 export function dnsNameMatches(name: string, pattern: string): boolean {
   const wanted = name.toLowerCase();
   const offered = pattern.toLowerCase();
   if (wanted === offered) return true;
-  if (!offered.startsWith('*.') || wanted.length < offered.length) return false;
-  const cut = wanted.length - offered.length + 1;
-  return !wanted.slice(0, cut).includes('.') && wanted.slice(cut) === offered.slice(1);
+  const [wantedLabel, wantedRest] = splitLabel(wanted);
+  const [offeredLabel, offeredRest] = splitLabel(offered);
+  const star = offeredLabel.indexOf('*');
+  if (star < 0 || offered.indexOf('*', star + 1) >= 0 || offeredRest === '' || wantedRest !== offeredRest) return false;
+  if (offeredLabel.startsWith('xn--')) return false;
+  return (
+    wantedLabel.length >= offeredLabel.length - 1 &&
+    wantedLabel !== '' &&
+    wantedLabel.startsWith(offeredLabel.slice(0, star)) &&
+    wantedLabel.endsWith(offeredLabel.slice(star + 1))
+  );
+}
+
+/** The first label, and the rest from its dot on; the rest of a single label is empty. */
+function splitLabel(name: string): [label: string, rest: string] {
+  const dot = name.indexOf('.');
+  return dot < 0 ? [name, ''] : [name.slice(0, dot), name.slice(dot)];
 }
 
 /** `null` = any name will do. */
