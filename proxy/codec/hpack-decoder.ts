@@ -67,6 +67,8 @@ export class HpackDecoder {
   private end: number;
   private bytesRead: number;
   private lastMarks: number;
+  /** Bytes that a field takes at least which was not whole: trying again with fewer is work for nothing. */
+  needed: number;
 
   constructor() {
     this.names = [];
@@ -85,6 +87,7 @@ export class HpackDecoder {
     this.end = 0;
     this.bytesRead = 0;
     this.lastMarks = 0;
+    this.needed = 0;
   }
 
   /** Our `SETTINGS_HEADER_TABLE_SIZE`; `acknowledged`: the peer has said that it keeps to it. */
@@ -118,7 +121,11 @@ export class HpackDecoder {
       else if (byte >= 0x40) result = this.literal(block, sink, 0x3f, true);
       else if (byte < 0x20) result = this.literal(block, sink, 0x0f, false);
       else result = this.mayUpdate ? this.resize(block) : BLOCK_INVALID;
-      if (result < 0) return result === TRUNCATED ? from : result;
+      if (result === TRUNCATED) {
+        this.needed = Math.max(this.at, end + 1) - from;
+        return from;
+      }
+      if (result < 0) return result;
       if (byte >= 0x40 || byte < 0x20) {
         if (this.needsUpdate) return BLOCK_INVALID;
         this.mayUpdate = false;
@@ -217,8 +224,8 @@ export class HpackDecoder {
     if (length > STRING_BYTES_MAX) return this.no(BLOCK_INVALID);
     const from = this.at;
     const to = from + length;
-    if (to > this.end) return this.no(TRUNCATED);
     this.at = to;
+    if (to > this.end) return this.no(TRUNCATED);
     if (!huffman) return this.text(block, from, to);
     const count = decodeHuffman(block, from, to);
     return count < 0 ? this.no(BLOCK_INVALID) : this.text(decoded, 0, count);

@@ -28,6 +28,7 @@ import {
 import { Http2Stream } from './http2-stream.ts';
 
 const PRIORITY_BYTES = 5;
+const NO_BYTES = Buffer.alloc(0);
 /** A block that comes in one frame, as nearly all do, is read by the one reader of its thread. */
 const sharedReader = new MessageReader();
 
@@ -44,6 +45,8 @@ export class BlockReceiver {
   private reader: MessageReader;
   /** Begin of a field that the next fragment goes on with. */
   private rest: Buffer | null;
+  /** Bytes used of it. */
+  private restBytes: number;
 
   constructor(core: Http2Core, body: BodyReceiver) {
     this.core = core;
@@ -56,6 +59,7 @@ export class BlockReceiver {
     this.stream = null;
     this.reader = sharedReader;
     this.rest = null;
+    this.restBytes = 0;
   }
 
   /** The stream whose request begins with a block that is not whole. */
@@ -105,14 +109,29 @@ export class BlockReceiver {
     this.count(end - from);
     const last = (flags & FLAG_END_HEADERS) !== 0;
     if (last) this.openId = 0;
-    const { rest } = this;
-    if (rest === null) {
+    if (this.rest === null) {
       this.read(bytes, from, end, false, last);
       return;
     }
+    this.addRest(bytes, from, end);
+    // Each try begins with the field's first byte: only where more of it can be read.
+    if (!last && this.restBytes < this.decoder.needed) return;
+    const joined = this.rest as Buffer;
     this.rest = null;
-    const joined = Buffer.concat([rest, bytes.subarray(from, end)]);
-    this.read(joined, 0, joined.length, false, last);
+    this.read(joined, 0, this.restBytes, false, last);
+  }
+
+  private addRest(bytes: Buffer, from: number, end: number): void {
+    const size = end - from;
+    let rest = this.rest ?? NO_BYTES;
+    if (this.restBytes + size > rest.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(this.restBytes + size, 2 * rest.length));
+      rest.copy(larger, 0, 0, this.restBytes);
+      rest = larger;
+    }
+    bytes.copy(rest, this.restBytes, from, end);
+    this.rest = rest;
+    this.restBytes += size;
   }
 
   private isFlood(empty: boolean, ends: boolean): boolean {
@@ -137,7 +156,9 @@ export class BlockReceiver {
       return;
     }
     if (!last) {
-      if (stopped < to) this.rest = Buffer.from(bytes.subarray(stopped, to));
+      if (stopped === to) return;
+      this.restBytes = 0;
+      this.addRest(bytes, stopped, to);
       return;
     }
     this.reader.finish();
@@ -203,7 +224,8 @@ export class BlockReceiver {
     if (reader.problem !== FINE) core.malformed(stream, reader.problem);
     else if (this.kind === BLOCK_REQUEST) this.onRequest(stream, reader);
     else if (this.kind === BLOCK_RESPONSE) this.onResponse(stream, reader);
-    else if (!this.ends || stream.bodyLeft > 0) core.malformed(stream, BAD_MESSAGE);
+    // A length that comes behind its body can only be a lie.
+    else if (!this.ends || stream.bodyLeft > 0 || reader.contentLength >= 0) core.malformed(stream, BAD_MESSAGE);
     else {
       stream.keptTrailers = reader.headers;
       this.body.onTrailers(stream);

@@ -74,7 +74,7 @@ export class BodyReceiver {
     else if (piece.length === 0) return;
     if (stream.holds === 0 && !stream.delivering) this.tell(stream, piece, ends);
     else {
-      if (piece.length > 0) stream.keep(Buffer.from(piece));
+      if (piece.length > 0) stream.keep(piece);
       stream.keptEnd = ends;
     }
   }

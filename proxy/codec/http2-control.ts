@@ -20,6 +20,8 @@ import {
 } from './http2-frames.ts';
 
 const SETTING_BYTES = 6;
+/** Of one frame; what nghttp2 bears, and with it Envoy. */
+const SETTINGS_MAX = 32;
 const NO_LIMIT = 0xffff_ffff;
 
 /** See the head of this file. */
@@ -57,7 +59,7 @@ export class ControlReceiver {
     const size = end - from;
     const ack = (flags & FLAG_ACK) !== 0;
     if (ack ? size !== 0 : size % SETTING_BYTES !== 0) core.fail(H2_FRAME_SIZE_ERROR);
-    else if (id !== 0 || (ack && core.settingsAcked)) core.refuse(null);
+    else if (id !== 0 || (ack && core.settingsAcked) || size > SETTINGS_MAX * SETTING_BYTES) core.refuse(null);
     else if (ack) {
       core.settingsAcked = true;
       this.decoder.setLimit(core.options.headerTableBytes, true);
@@ -70,7 +72,10 @@ export class ControlReceiver {
         }
       // Before the body bytes that a larger window lets go: peers that wait for it may not look at what comes earlier.
       core.sender.settingsAck();
+      const window = core.sender.initialWindow;
       for (let at = from; at < end; at += SETTING_BYTES) this.apply(settingId(bytes, at), uint32(bytes, at + 2));
+      // Once, whatever the frame says how often: each change goes through all streams.
+      if (core.sender.initialWindow !== window) this.changeWindows(core.sender.initialWindow - window);
       core.sink.onSettings();
     }
   }
@@ -100,7 +105,7 @@ export class ControlReceiver {
         this.maxStreams = value;
         break;
       case SETTINGS_INITIAL_WINDOW_SIZE:
-        this.onInitialWindow(value);
+        sender.initialWindow = value;
         break;
       case SETTINGS_MAX_FRAME_SIZE:
         sender.frameBytesMax = value;
@@ -114,12 +119,9 @@ export class ControlReceiver {
   }
 
   /** Open streams' windows change with it, also to below zero (RFC 9113 §6.9.2). */
-  private onInitialWindow(bytes: number): void {
+  private changeWindows(change: number): void {
     const { core } = this;
     const { sender } = core;
-    const change = bytes - sender.initialWindow;
-    sender.initialWindow = bytes;
-    if (change === 0) return;
     for (const stream of core.streams.values())
       if (!stream.over && !sender.addStreamWindow(stream, change)) core.resetStream(stream, H2_FLOW_CONTROL_ERROR);
   }

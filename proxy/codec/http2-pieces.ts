@@ -30,3 +30,24 @@ export function drop(copy: Buffer): void {
   const home = idle[at] as ArrayBuffer[];
   if (home.length * buffer.byteLength < IDLE_BYTES_MAX) home.push(buffer as ArrayBuffer);
 }
+
+/** Small pieces that wait one behind the other share a buffer: alone, each would cost over a hundred bytes besides its own. */
+export const SLAB_BYTES = 16_384;
+
+/** Copies a piece into what is left of the last one's buffer, which is that piece's alone. @returns false: no room */
+export function appendToLast(pieces: Buffer[], piece: Uint8Array): boolean {
+  const last = pieces.at(-1);
+  if (last === undefined || last.length + piece.length > last.buffer.byteLength) return false;
+  const longer = Buffer.from(last.buffer as ArrayBuffer, 0, last.length + piece.length);
+  longer.set(piece, last.length);
+  pieces[pieces.length - 1] = longer;
+  return true;
+}
+
+/** A copy of a piece in a buffer of its own, with room for more of them once there were others. */
+export function slabOf(piece: Uint8Array, before: readonly Buffer[]): Buffer {
+  const room = Math.min(SLAB_BYTES, 2 * (before.at(-1)?.length ?? 0));
+  const slab = Buffer.from(new ArrayBuffer(Math.max(piece.length, room)), 0, piece.length);
+  slab.set(piece);
+  return slab;
+}

@@ -22,7 +22,7 @@ import {
   WINDOW_BYTES_MAX,
 } from './http2-frames.ts';
 import { FrameOutput } from './http2-output.ts';
-import { drop, keep } from './http2-pieces.ts';
+import { drop } from './http2-pieces.ts';
 import type { Http2Stream } from './http2-stream.ts';
 
 const METHOD = encodedName(':method');
@@ -34,6 +34,8 @@ const STATUS = encodedName(':status');
 /** Texts of the statuses met so far; a status has three digits. */
 const statusTexts: string[] = [];
 
+/** Fewer streams that wait are not worth a look. */
+const SWEEP_MIN = 64;
 const CONTROL_FRAME_BYTES_MAX = 32;
 /** Of the stream whose body was one frame too many. */
 const FLOOD_DETAILS = 'http2.outbound_frames_flood';
@@ -62,6 +64,8 @@ export class Http2Sender {
   private window: number;
   /** Streams with body that may go as soon as connection and transport allow, in turn. */
   private waiting: Http2Stream[];
+  /** So many of them, and those that are over are taken out. */
+  private sweepAt: number;
   /** The user knows that there is output. */
   private told: boolean;
 
@@ -78,6 +82,7 @@ export class Http2Sender {
     this.owner = owner;
     this.window = DEFAULT_WINDOW_BYTES;
     this.waiting = [];
+    this.sweepAt = SWEEP_MIN;
     this.told = false;
     if (options.headerTableBytes < DEFAULT_ENCODER_TABLE_BYTES) this.encoder.resize(options.headerTableBytes);
   }
@@ -189,8 +194,8 @@ export class Http2Sender {
     const start = this.beginHeaders();
     let text = statusTexts[status];
     if (text === undefined) {
-      text = String(status);
-      if (status >= 100 && status <= 999) statusTexts[status] = text;
+      text = String(status).padStart(3, '0');
+      if (status <= 999) statusTexts[status] = text;
     }
     this.encoder.field(STATUS, text);
     this.endHeaders(stream, start, headers, endStream);
@@ -267,7 +272,7 @@ export class Http2Sender {
       from = this.sendNow(stream, chunk, 0, endStream);
       if (from === chunk.length && (stream.endSent || !endStream)) return true;
     }
-    stream.addPending(keep(chunk.subarray(from)));
+    stream.addPending(chunk.subarray(from));
     if (stream.sendWindow > 0) this.enqueue(stream);
     const more = !this.congested && stream.pendingBytes <= this.options.streamSendBufferBytes;
     if (!more) stream.waits = true;
@@ -317,6 +322,11 @@ export class Http2Sender {
   private enqueue(stream: Http2Stream): void {
     if (stream.queued) return;
     stream.queued = true;
+    // Streams that are reset while nothing may be sent would gather here for as long as that lasts.
+    if (this.waiting.length >= this.sweepAt) {
+      this.waiting = this.waiting.filter((each) => !each.over);
+      this.sweepAt = Math.max(SWEEP_MIN, 2 * this.waiting.length);
+    }
     this.waiting.push(stream);
   }
 

@@ -2,6 +2,7 @@
 
 import type { HeaderMap } from './headers.ts';
 import type { H2Stream } from './http2.ts';
+import { appendToLast, keep, SLAB_BYTES, slabOf } from './http2-pieces.ts';
 
 /** See the head of this file; the public part is described at `H2Stream`. */
 export class Http2Stream implements H2Stream {
@@ -89,9 +90,10 @@ export class Http2Stream implements H2Stream {
     this.waits = false;
   }
 
+  /** @param piece is copied */
   keep(piece: Buffer): void {
     if (this.kept === NOTHING) this.kept = [];
-    this.kept.push(piece);
+    if (!appendToLast(this.kept, piece)) this.kept.push(slabOf(piece, this.kept));
   }
 
   /** @returns bytes that were received and kept */
@@ -106,9 +108,13 @@ export class Http2Stream implements H2Stream {
     return kept;
   }
 
-  addPending(piece: Buffer): void {
+  /** @param piece is copied */
+  addPending(piece: Uint8Array): void {
     if (this.pending === NOTHING) this.pending = [];
-    this.pending.push(piece);
+    const { pending } = this;
+    // The first piece may be on its way out: it stays as it is.
+    if (pending.length === 0 || piece.length >= SLAB_BYTES) pending.push(keep(piece));
+    else if (pending.length === 1 || !appendToLast(pending, piece)) pending.push(slabOf(piece, pending));
     this.pendingBytes += piece.length;
   }
 }
