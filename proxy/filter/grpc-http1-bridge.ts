@@ -69,7 +69,8 @@ class BridgeCall implements FilterCall {
   // === Response ===
 
   onResponseHead(_status: number, headers: HeaderMap, endStream: boolean): Verdict {
-    if (endStream || !isGrpcContentType(headers.get('content-type'))) return CONTINUE;
+    // What is no gRPC has no frame to take off; beyond that Envoy collects every answer.
+    if (endStream || (this.upgrade && !isGrpcContentType(headers.get('content-type')))) return CONTINUE;
     this.head = headers;
     return PAUSE;
   }

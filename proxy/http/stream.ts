@@ -61,6 +61,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** An upgrade token, lower case, or `connect`; empty. */
   upgrade: string;
   over: boolean;
+  private informed: boolean;
   private idleMs: number;
   private readonly readBefore: number;
   private readonly writtenBefore: number;
@@ -89,6 +90,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.endsConnection = false;
     this.upgrade = '';
     this.over = false;
+    this.informed = false;
     this.idleMs = manager.model.streamIdleTimeoutMs;
     this.readBefore = readBefore;
     this.writtenBefore = writer.bytesWritten;
@@ -271,7 +273,9 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   respondInformational(status: number, headers: HeaderMap): void {
     if (this.over || this.responseStarted) return;
-    if (!this.manager.model.proxy100Continue) return;
+    // As in Envoy the first one alone: a peer that sends them without end fills nobody's buffers.
+    if (this.informed || !this.manager.model.proxy100Continue) return;
+    this.informed = true;
     this.manager.chargeStatus(status);
     this.writer.writeInformational(status, headers);
   }
@@ -332,8 +336,13 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.endsConnection = true;
     const reply = buildLocalReply(this, status, body, add, format ?? null);
     const bodyless = this.method === 'HEAD' || reply.body === '';
+    // A filter that has paused another answer's head would take the body for that one's.
+    const around = this.filters?.responseBegun === true;
     this.respondHead(reply.status, reply.headers, bodyless);
-    if (!bodyless) this.respondData(Buffer.from(reply.body, 'latin1'), true);
+    if (bodyless) return;
+    const bytes = Buffer.from(reply.body, 'latin1');
+    if (around) this.sendData(bytes, true);
+    else this.respondData(bytes, true);
   }
 
   abortResponse(details: string): void {

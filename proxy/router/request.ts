@@ -84,6 +84,11 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private internal: boolean;
   /** The upstream has agreed to an upgrade: bytes flow both ways until a side closes. */
   private tunnel: boolean;
+  /**
+   * What follows an upgrade waits for the upstream's consent: to one that does not know the protocol it would be the
+   * next request, which nobody has checked.
+   */
+  private paused: boolean;
   private over: boolean;
 
   constructor(
@@ -126,6 +131,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.responseHeld = false;
     this.internal = false;
     this.tunnel = false;
+    this.paused = down.upgrade !== '';
     this.over = false;
   }
 
@@ -172,7 +178,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.over) return;
     this.requestEnded = endStream;
-    const stream = this.attempt?.stream ?? null;
+    const stream = this.bodyStream;
     const replayable = this.retry !== null && !this.down.responseStarted;
     if (stream === null || replayable) this.keep(chunk, replayable);
     if (stream !== null && !stream.sendData(chunk, endStream)) this.holdDownstream();
@@ -183,7 +189,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.over) return;
     this.requestEnded = true;
     this.keptTrailers = trailers;
-    const stream = this.attempt?.stream ?? null;
+    const stream = this.bodyStream;
     if (stream !== null) {
       if (trailers === null) stream.sendData(EMPTY, true);
       else stream.sendTrailers(trailers);
@@ -266,10 +272,12 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     attempt.headSent = true;
     if (this.scopes !== null) for (const scope of this.scopes) scope.countRequest();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
+    // A head may be answered at once, from inside.
+    const { paused } = this;
     stream.sendHead(down.method, down.scheme, down.authority, down.path, headers, this.headOnly);
-    if (!this.headOnly) this.sendKept(stream);
+    if (!this.headOnly && !paused) this.sendKept(stream);
     if (this.requestEnded) this.armPerTry();
-    this.releaseDownstream();
+    if (!paused) this.releaseDownstream();
   }
 
   onAttemptFailure(
@@ -317,7 +325,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       if (this.tryAgain(wants, status)) return;
       if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS);
       this.endRetry();
-      this.kept = null;
+      if (!this.paused) this.kept = null;
     }
     down.upstreamRxStartMs = now;
     if (!this.router.model.suppressEnvoyHeaders && down.requestRxEndMs >= 0)
@@ -330,6 +338,15 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (target.mutateResponse !== null) target.mutateResponse(headers, down);
     if (endStream) this.complete(now);
     down.respondHead(status, headers, endStream);
+    if (this.tunnel && this.paused && !this.over) this.openTunnel(attempt);
+  }
+
+  /** The upstream has agreed: what waited for that may go. */
+  private openTunnel(attempt: Attempt): void {
+    this.paused = false;
+    this.retry = null;
+    if (attempt.stream !== null && !this.headOnly) this.sendKept(attempt.stream);
+    this.releaseDownstream();
   }
 
   onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void {
@@ -500,7 +517,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       if (this.scopes !== null) for (const scope of this.scopes) scope.recordTime(ms);
     }
     // A response that ends before its request: the rest of the request has nobody to go to.
-    if (!this.requestEnded && attempt?.stream != null) attempt.stream.reset();
+    if ((!this.requestEnded || this.paused) && attempt?.stream != null) attempt.stream.reset();
   }
 
   private finish(): void {
@@ -540,6 +557,11 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     return (this.headOnly || this.kept !== null) && (replay === 'any' || isIdempotent(this.down.method));
   }
 
+  /** Where body goes; `null`: it has to wait. */
+  private get bodyStream(): UpstreamStream | null {
+    return this.paused || this.attempt === null ? null : this.attempt.stream;
+  }
+
   private keep(chunk: Uint8Array, replayable: boolean): void {
     if (chunk.length === 0) return;
     this.kept ??= new KeptBody();
@@ -549,9 +571,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       this.bump(RETRY_OR_SHADOW_ABANDONED);
       this.endRetry();
       this.retry = null;
-      if (this.attempt?.stream != null) this.kept = null;
+      if (this.bodyStream !== null) this.kept = null;
     }
-    if (this.attempt?.stream == null) this.holdDownstream();
+    if (this.bodyStream === null) this.holdDownstream();
   }
 
   private sendKept(stream: UpstreamStream): void {
