@@ -3,7 +3,7 @@
 // Rule 1: a connection is told to its handler when `verify.ts` has accepted the host, not before; Node's own checks are
 //         off, because they know neither URI names nor leniencies.
 // Rule 2: sessions are kept per server name and wanted names, of accepted hosts only, and names are checked on resumed
-//         ones again.
+//         ones again. A host is offered its own one first: hosts of a cluster seldom read each other's tickets.
 // Rule 3: a connection belongs to the version of the secrets that it was dialled with, whose verdict its sessions carry:
 //         a host that was trusted once cannot hand out sessions to come back with.
 
@@ -49,6 +49,8 @@ const SESSION_NAMES_MAX = 1_024;
 
 /** A session and whom it was made with. */
 interface Session {
+  /** Server name and wanted names. */
+  readonly key: string;
   readonly bytes: Buffer;
   readonly chain: readonly Certificate[];
 }
@@ -85,13 +87,16 @@ function compileVersion(model: UpstreamTlsModel, tls: TlsEnv): Version {
 export class UpstreamTls implements DialLayer {
   private readonly env: TlsClientEnv;
   private current: Version;
-  /** Newest last. */
+  /** Of any host, by key; newest last. */
   private readonly sessions: Map<string, Session[]>;
+  /** The newest one of each host, as long as there is the host. */
+  private hostSessions: WeakMap<DialTarget, Session>;
 
   constructor(model: UpstreamTlsModel, env: TlsClientEnv) {
     this.env = env;
     this.current = compileVersion(model, env.tls);
     this.sessions = new Map();
+    this.hostSessions = new WeakMap();
   }
 
   get model(): UpstreamTlsModel {
@@ -102,6 +107,7 @@ export class UpstreamTls implements DialLayer {
   replace(model: UpstreamTlsModel): void {
     this.current = compileVersion(model, this.env.tls);
     this.sessions.clear();
+    this.hostSessions = new WeakMap();
   }
 
   dial(target: DialTarget, handler: DialHandler, names: DialNames, open: OpenSocket): Transport {
@@ -121,7 +127,7 @@ export class UpstreamTls implements DialLayer {
     if (serverName !== '') options.servername = serverName;
     const alpn = model.alpn.length > 0 ? model.alpn : names.alpn;
     if (alpn.length > 0) options.ALPNProtocols = [...alpn];
-    const session = model.maxSessionKeys > 0 ? this.takeSession(key) : undefined;
+    const session = model.maxSessionKeys > 0 ? this.takeSession(target, key) : undefined;
     if (session !== undefined) options.session = session.bytes;
     const socket = nodeTls().connect(options);
     if (plain !== null) reading.attach(socket);
@@ -166,7 +172,10 @@ export class UpstreamTls implements DialLayer {
   }
 
   refused(target: DialTarget, { version, key }: Wanted, failure: TlsFailure): void {
-    if (version === this.current) this.sessions.delete(key);
+    if (version === this.current) {
+      this.sessions.delete(key);
+      this.hostSessions.delete(target);
+    }
     this.env.counts.failed(failure);
     this.env.onRefused(target, failure);
   }
@@ -175,9 +184,11 @@ export class UpstreamTls implements DialLayer {
     this.env.counts.failed(failure);
   }
 
-  keepSession({ version, key }: Wanted, session: Session): void {
+  keepSession(target: DialTarget, version: Version, session: Session): void {
     const { sessions, model } = this;
+    const { key } = session;
     if (model.maxSessionKeys === 0 || version !== this.current) return;
+    this.hostSessions.set(target, session);
     let kept = sessions.get(key);
     if (kept === undefined) {
       if (sessions.size >= SESSION_NAMES_MAX) sessions.delete(sessions.keys().next().value as string);
@@ -188,9 +199,10 @@ export class UpstreamTls implements DialLayer {
     if (kept.length > model.maxSessionKeys) kept.shift();
   }
 
-  /** The newest one. It stays: a server that wants tickets used once gives a new one on each handshake. */
-  private takeSession(key: string): Session | undefined {
-    return this.sessions.get(key)?.at(-1);
+  /** The host's own or the newest one. It stays: a server that wants tickets used once gives a new one each time. */
+  private takeSession(target: DialTarget, key: string): Session | undefined {
+    const own = this.hostSessions.get(target);
+    return own?.key === key ? own : this.sessions.get(key)?.at(-1);
   }
 
   private serverNameOf(target: DialTarget, names: DialNames): string {
@@ -234,7 +246,11 @@ class ClientHandshake {
     socket.on('session', (session: Buffer) => {
       const { connection } = this;
       if (connection === null) return;
-      tls.keepSession(wanted, { bytes: plainSession(session), chain: connection.peerChain });
+      tls.keepSession(target, wanted.version, {
+        key: wanted.key,
+        bytes: plainSession(session),
+        chain: connection.peerChain,
+      });
     });
   }
 

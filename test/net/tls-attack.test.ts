@@ -238,12 +238,12 @@ const hostNames = [
   { type: 'uri' as const, match: { kind: 'exact' as const, value: HOST_NAME, ignoreCase: false }, oid: '' },
 ];
 
-function serverOf(issued: Issued, ask = false): DownstreamTls {
+function serverOf(issued: Issued, ask = false, ticketKeys = SERVER_KEYS): DownstreamTls {
   const certificates = [certificateModel(issued)];
   const validation = ask ? validationModel(ca.root) : null;
   return new DownstreamTls(
     downstreamModel({ certificates, validation, requireClientCertificate: ask }),
-    tlsEnv({ ticketKeys: SERVER_KEYS }),
+    tlsEnv({ ticketKeys }),
     NO_COUNTS,
   );
 }
@@ -312,8 +312,28 @@ for (const version of VERSIONS) {
     const end = await serveTls(serverOf(goodHost));
     t.teardown(end.close);
     const dialler = new Dialler(context());
-    t.match(await dialler.dial(end.port), { connected: true });
-    dialler.use(context({ validation: validationModel(foreign.root, { subjectAltNames: hostNames }) }));
-    t.match(await dialler.dial(end.port), { connected: false });
+    const rotated = context({ validation: validationModel(foreign.root, { subjectAltNames: hostNames }) });
+    for (const rotate of [() => dialler.replace(rotated), () => dialler.use(rotated)]) {
+      dialler.use(context());
+      t.match(await dialler.dial(end.port), { connected: true });
+      rotate();
+      t.match(await dialler.dial(end.port), { connected: false });
+    }
+  });
+
+  t.test(`${version}: hosts that do not read each other's tickets`, async (t) => {
+    const ends = [await serveTls(serverOf(goodHost)), await serveTls(serverOf(goodHost, false, randomBytes(48)))];
+    t.teardown(() => {
+      for (const end of ends) end.close();
+    });
+    const dialler = new Dialler(context());
+    const dialAll = async (): Promise<boolean[]> => {
+      const resumed: boolean[] = [];
+      for (const { port } of ends) resumed.push((await dialler.dial(port)).resumed);
+      return resumed;
+    };
+    t.same(await dialAll(), [false, false]);
+    t.same(await dialAll(), [true, true], 'each is offered its own session');
+    t.same(await dialAll(), [true, true]);
   });
 }
