@@ -11,6 +11,7 @@ import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
+import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
 import { internalListeners } from './scenarios/internal.ts';
@@ -61,6 +62,7 @@ export const GROUPS: readonly Group[] = [
   capture,
   internalListeners,
   grpcFilters,
+  grpcStreams,
   networkFilters,
   tunnel,
   connectRequests,
