@@ -64,6 +64,8 @@ export interface ListenerEnv {
 interface Chain {
   readonly model: FilterChainModel;
   readonly filter: NetworkFilter;
+  /** The handshake within `filter`; `null` = clear text. */
+  readonly tls: TlsFilter | null;
 }
 
 /** Stands for the accepting listener's address where only another worker knows it: the socket is asked. */
@@ -214,7 +216,7 @@ export class Listener {
 
   private compileChain(model: FilterChainModel, prefix: string): Chain {
     const terminal = model.filters.at(-1);
-    if (terminal === undefined) return { model, filter: closingFilter(() => this.countMissing()) };
+    if (terminal === undefined) return { model, filter: closingFilter(() => this.countMissing()), tls: null };
     const filter = this.env.createFilter(terminal, {
       listenerName: this.model.name,
       listenerStatPrefix: prefix,
@@ -223,10 +225,11 @@ export class Listener {
       bufferLimitBytes: this.model.perConnectionBufferLimitBytes,
     });
     const { transport } = model;
-    const secured = transport.kind === 'raw' ? filter : this.secure(transport.tls, filter, model, prefix);
+    const tls = transport.kind === 'raw' ? null : this.secure(transport.tls, filter, model, prefix);
+    const inner = tls ?? filter;
     // As in Envoy, gates decide before the handshake.
     const gates = model.filters.slice(0, -1).map((gate) => compileGate(gate, this.env.gates));
-    return { model, filter: gates.length === 0 ? secured : new GatedFilter(gates, secured, this.env.runtime) };
+    return { model, filter: gates.length === 0 ? inner : new GatedFilter(gates, inner, this.env.runtime), tls };
   }
 
   private secure(tls: DownstreamTlsModel, filter: NetworkFilter, chain: FilterChainModel, prefix: string): TlsFilter {
@@ -245,7 +248,7 @@ export class Listener {
 
   /** New secrets of one of the chains' contexts; of another listener's: nothing happens. */
   replaceTls(context: DownstreamTlsModel): void {
-    for (const { filter } of this.chains) if (filter instanceof TlsFilter) filter.replace(context);
+    for (const { tls } of this.chains) tls?.replace(context);
   }
 
   private countMissing(): void {

@@ -325,6 +325,7 @@ export class Handshake {
   onSecure(socket: TLSSocket): void {
     const { handler, hello, tls } = this;
     socket.allowHalfOpen = true;
+    this.raw.allowHalfOpen = true;
     if (handler === null) {
       socket.destroy();
       return;

@@ -107,6 +107,26 @@ t.test('a certificate of a listener', async (t) => {
   old.destroy();
 });
 
+t.test('a chain behind a filter that may refuse connections', async (t) => {
+  const dir = t.testdir({});
+  writePair(dir, server(1));
+  const listener = secured('web', { tls_certificates: [pairOf(dir)] }) as { filter_chains: { filters: object[] }[] };
+  listener.filter_chains[0]?.filters.unshift({
+    name: 'limit',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit',
+      stat_prefix: 'limit',
+      max_connections: 100,
+    },
+  });
+  const proxy = await startProxy(bootstrap([listener]));
+  t.teardown(() => proxy.stop());
+  const port = await proxy.portOf('web');
+  t.equal(await shown(port), serial(1));
+  writePair(dir, server(2));
+  t.ok(await until(async () => (await shown(port)) === serial(2)));
+});
+
 t.test('a directory as Kubernetes mounts secrets', async (t) => {
   const dir = t.testdir({});
   const version = (name: string, issued: Issued): void => {
