@@ -2,6 +2,7 @@
 // collected, and what its trailers said becomes headers.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import { appendToLast, slabOf } from '../codec/http2-pieces.ts';
 import type { GrpcBridgeModel } from '../config/model-http.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, PAUSE, type Verdict } from './filter.ts';
 import { FRAME_PREFIX_BYTES, frame, isGrpcContentType } from './grpc-frames.ts';
@@ -112,7 +113,7 @@ class BridgeCall implements FilterCall {
 /** Copies of body pieces, up to a limit. */
 class KeptBytes {
   private readonly maxBytes: number;
-  private pieces: Uint8Array[];
+  private pieces: Buffer[];
   private bytes: number;
 
   constructor(maxBytes: number) {
@@ -128,7 +129,7 @@ class KeptBytes {
       this.pieces = [];
       return false;
     }
-    if (chunk.length > 0) this.pieces.push(Uint8Array.from(chunk));
+    if (chunk.length > 0 && !appendToLast(this.pieces, chunk)) this.pieces.push(slabOf(chunk, this.pieces));
     return true;
   }
 

@@ -212,3 +212,12 @@ t.test('stats', async (t) => {
   call({ allowlist }, '/p.Svc/Other');
   t.equal(read('cluster.up.grpc.p.Svc.Other.total'), 1);
 });
+
+t.test('the bridge collects small pieces whole', async (t) => {
+  const filter = compileGrpcBridge('bridge', { upgradeProtobuf: true, ignoreQueryParameters: false });
+  const requestHeaders = headersOf({ 'content-type': 'application/x-protobuf' });
+  const it = begin(filter, { requestHeaders });
+  const text = Array.from({ length: 999 }, (_, i) => i % 10).join('');
+  for (let i = 0; i < text.length; i++) it.run.requestData(bytes(text[i] as string), i === text.length - 1);
+  t.equal(it.stream.log.filter((line) => line.includes(text)).length, 1);
+});
