@@ -33,8 +33,8 @@ import type { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { failureText, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit, writeGrpcTimeout } from './grpc-timeout.ts';
-import { KeptBody } from './kept-body.ts';
 import { addBytes, noteConnection } from './record.ts';
+import { RequestBody } from './request-body.ts';
 import { avoidTried, isIdempotent, RetryState } from './retry.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
@@ -75,20 +75,11 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private afterTimeout: boolean;
   private beganMs: number;
   private perTryIdleMs: number;
-  private kept: KeptBody | null;
-  private keptTrailers: HeaderMap | null;
-  private requestEnded: boolean;
-  private headOnly: boolean;
-  private holding: boolean;
+  private readonly body: RequestBody;
   private responseHeld: boolean;
   private internal: boolean;
   /** The upstream has agreed to an upgrade: bytes flow both ways until a side closes. */
   private tunnel: boolean;
-  /**
-   * What follows an upgrade waits for the upstream's consent: to one that does not know the protocol it would be the
-   * next request, which nobody has checked.
-   */
-  private paused: boolean;
   private over: boolean;
 
   constructor(
@@ -123,15 +114,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.retryHeld = false;
     this.afterTimeout = false;
     this.beganMs = 0;
-    this.kept = null;
-    this.keptTrailers = null;
-    this.requestEnded = false;
-    this.headOnly = false;
-    this.holding = false;
+    this.body = new RequestBody(down);
     this.responseHeld = false;
     this.internal = false;
     this.tunnel = false;
-    this.paused = down.upgrade !== '';
     this.over = false;
   }
 
@@ -145,8 +131,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const { down, route, target } = this;
     this.beganMs = this.router.runtime.nowMs();
     this.internal = down.internal;
-    this.headOnly = endStream;
-    this.requestEnded = endStream;
+    this.body.headOnly = endStream;
+    this.body.ended = endStream;
     const { statName, name, metadata } = this.cluster.model;
     down.upstreamCluster = statName;
     if (name !== statName) down.upstreamClusterRaw = name;
@@ -177,23 +163,16 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.over) return;
-    this.requestEnded = endStream;
-    const stream = this.bodyStream;
-    const replayable = this.retry !== null && !this.down.responseStarted;
-    if (stream === null || replayable) this.keep(chunk, replayable);
-    if (stream !== null && !stream.sendData(chunk, endStream)) this.holdDownstream();
+    const forReplay = this.retry !== null && !this.down.responseStarted;
+    const stream = this.attempt?.stream ?? null;
+    if (!this.body.keep(stream, chunk, forReplay)) this.giveUpRetries();
+    this.body.pass(stream, chunk, endStream);
     if (endStream) this.onRequestEnd();
   }
 
   onTrailers(trailers: HeaderMap | null): void {
     if (this.over) return;
-    this.requestEnded = true;
-    this.keptTrailers = trailers;
-    const stream = this.bodyStream;
-    if (stream !== null) {
-      if (trailers === null) stream.sendData(EMPTY, true);
-      else stream.sendTrailers(trailers);
-    }
+    this.body.end(this.attempt?.stream ?? null, trailers);
     this.onRequestEnd();
   }
 
@@ -273,11 +252,12 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.scopes !== null) for (const scope of this.scopes) scope.countRequest();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     // A head may be answered at once, from inside.
-    const { paused } = this;
-    stream.sendHead(down.method, down.scheme, down.authority, down.path, headers, this.headOnly);
-    if (!this.headOnly && !paused) this.sendKept(stream);
-    if (this.requestEnded) this.armPerTry();
-    if (!paused) this.releaseDownstream();
+    const { body } = this;
+    const { paused } = body;
+    stream.sendHead(down.method, down.scheme, down.authority, down.path, headers, body.headOnly);
+    if (!body.headOnly && !paused) body.sendTo(stream, this.retry === null);
+    if (body.ended) this.armPerTry();
+    if (!paused) body.release();
   }
 
   onAttemptFailure(
@@ -325,7 +305,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       if (this.tryAgain(wants, status)) return;
       if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS);
       this.endRetry();
-      if (!this.paused) this.kept = null;
+      if (!this.body.paused) this.body.forget();
     }
     down.upstreamRxStartMs = now;
     if (!this.router.model.suppressEnvoyHeaders && down.requestRxEndMs >= 0)
@@ -338,15 +318,15 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (target.mutateResponse !== null) target.mutateResponse(headers, down);
     if (endStream) this.complete(now);
     down.respondHead(status, headers, endStream);
-    if (this.tunnel && this.paused && !this.over) this.openTunnel(attempt);
+    if (this.tunnel && this.body.paused && !this.over) this.openTunnel(attempt);
   }
 
   /** The upstream has agreed: what waited for that may go. */
   private openTunnel(attempt: Attempt): void {
-    this.paused = false;
+    this.body.paused = false;
     this.retry = null;
-    if (attempt.stream !== null && !this.headOnly) this.sendKept(attempt.stream);
-    this.releaseDownstream();
+    if (attempt.stream !== null && !this.body.headOnly) this.body.sendTo(attempt.stream, true);
+    this.body.release();
   }
 
   onAttemptData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void {
@@ -384,7 +364,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   onAttemptDrain(_attempt: Attempt): void {
-    this.releaseDownstream();
+    this.body.release();
   }
 
   // === Inside ===
@@ -517,7 +497,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       if (this.scopes !== null) for (const scope of this.scopes) scope.recordTime(ms);
     }
     // A response that ends before its request: the rest of the request has nobody to go to.
-    if ((!this.requestEnded || this.paused) && attempt?.stream != null) attempt.stream.reset();
+    if ((!this.body.ended || this.body.paused) && attempt?.stream != null) attempt.stream.reset();
   }
 
   private finish(): void {
@@ -528,8 +508,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     down.perTryTimer.cancel();
     down.retryTimer.cancel();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
-    this.kept = null;
-    this.releaseDownstream();
+    this.body.forget();
+    this.body.release();
   }
 
   private noteHost(attempt: Attempt): void {
@@ -553,49 +533,15 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   /** Nobody has acted on the request, or it may be acted on twice (RFC 9110 §9.2.2), and all of it is here. */
   private isReplaySafe(attempt: Attempt, replay: Replay): boolean {
-    if (this.replayed || attempt.responseStarted || !this.requestEnded) return false;
-    return (this.headOnly || this.kept !== null) && (replay === 'any' || isIdempotent(this.down.method));
+    if (this.replayed || attempt.responseStarted || !this.body.ended) return false;
+    return this.body.replayable && (replay === 'any' || isIdempotent(this.down.method));
   }
 
-  /** Where body goes; `null`: it has to wait. */
-  private get bodyStream(): UpstreamStream | null {
-    return this.paused || this.attempt === null ? null : this.attempt.stream;
-  }
-
-  private keep(chunk: Uint8Array, replayable: boolean): void {
-    if (chunk.length === 0) return;
-    this.kept ??= new KeptBody();
-    this.kept.add(chunk);
-    if (this.kept.bytes <= this.down.bufferLimitBytes) return;
-    if (replayable) {
-      this.bump(RETRY_OR_SHADOW_ABANDONED);
-      this.endRetry();
-      this.retry = null;
-      if (this.bodyStream !== null) this.kept = null;
-    }
-    if (this.bodyStream === null) this.holdDownstream();
-  }
-
-  private sendKept(stream: UpstreamStream): void {
-    const { kept, keptTrailers } = this;
-    if (kept !== null && !kept.sendTo(stream, this.requestEnded && keptTrailers === null)) this.holdDownstream();
-    if (this.requestEnded) {
-      if (keptTrailers !== null) stream.sendTrailers(keptTrailers);
-      else if (kept === null) stream.sendData(EMPTY, true);
-    }
-    if (this.retry === null) this.kept = null;
-  }
-
-  private holdDownstream(): void {
-    if (this.holding) return;
-    this.holding = true;
-    this.down.holdRequest();
-  }
-
-  private releaseDownstream(): void {
-    if (!this.holding) return;
-    this.holding = false;
-    this.down.releaseRequest();
+  /** More body than may be kept: this try is the last. */
+  private giveUpRetries(): void {
+    this.bump(RETRY_OR_SHADOW_ABANDONED);
+    this.endRetry();
+    this.retry = null;
   }
 
   /** Tells the upstream how long an attempt that starts now may take. */
@@ -618,5 +564,3 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.scopes !== null) for (const scope of this.scopes) scope.countEvent(index);
   }
 }
-
-const EMPTY = new Uint8Array(0);
