@@ -16,6 +16,8 @@ import {
   HOST_CX_ACTIVE,
   HOST_CX_CONNECT_FAIL,
   HOST_CX_TOTAL,
+  HOST_RQ_ACTIVE,
+  HOST_RQ_TOTAL,
   UPSTREAM_CX_ACTIVE,
   UPSTREAM_CX_CONNECT_FAIL,
   UPSTREAM_CX_CONNECT_TIMEOUT,
@@ -26,6 +28,8 @@ import {
   UPSTREAM_CX_DESTROY_REMOTE_WITH_ACTIVE_RQ,
   UPSTREAM_CX_DESTROY_WITH_ACTIVE_RQ,
   UPSTREAM_CX_TOTAL,
+  UPSTREAM_RQ_ACTIVE,
+  UPSTREAM_RQ_TOTAL,
 } from '../observe/catalogue-cluster.ts';
 import type { Histogram } from '../observe/stats.ts';
 import { joinHostPort } from '../util/ip.ts';
@@ -61,6 +65,25 @@ export interface ConnectFailure {
 export interface ConnectionSeed {
   readonly account: ConnectionAccount;
   readonly transport: Transport;
+}
+
+/** A request has got a connection: Envoy's `upstream_rq_*` stats, the host's, and the breaker. `closeRequest` follows. */
+export function openRequest(context: ConnectionContext, host: Host): void {
+  const { stats, breakers } = context;
+  (stats[UPSTREAM_RQ_TOTAL] as number)++;
+  (stats[UPSTREAM_RQ_ACTIVE] as number)++;
+  (host.stats[HOST_RQ_TOTAL] as number)++;
+  (host.stats[HOST_RQ_ACTIVE] as number)++;
+  host.activeRequests++;
+  breakers.requests.take();
+}
+
+/** The request is over. */
+export function closeRequest(context: ConnectionContext, host: Host): void {
+  (context.stats[UPSTREAM_RQ_ACTIVE] as number)--;
+  (host.stats[HOST_RQ_ACTIVE] as number)--;
+  host.activeRequests--;
+  context.breakers.requests.give();
 }
 
 let lastConnectionId = 0;

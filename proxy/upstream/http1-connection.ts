@@ -12,8 +12,6 @@ import { ResponseDecoder } from '../codec/http1-response.ts';
 import type { DialHandler } from '../net/dial.ts';
 import type { Transport } from '../net/transport.ts';
 import {
-  HOST_RQ_ACTIVE,
-  HOST_RQ_TOTAL,
   UPSTREAM_CX_CLOSE_NOTIFY,
   UPSTREAM_CX_HTTP1_TOTAL,
   UPSTREAM_CX_IDLE_TIMEOUT,
@@ -26,11 +24,16 @@ import {
   UPSTREAM_FLOW_CONTROL_DRAINED_TOTAL,
   UPSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
   UPSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
-  UPSTREAM_RQ_ACTIVE,
-  UPSTREAM_RQ_TOTAL,
 } from '../observe/catalogue-cluster.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
-import { type ConnectFailure, ConnectionAccount, type ConnectionContext, type ConnectionSeed } from './account.ts';
+import {
+  type ConnectFailure,
+  ConnectionAccount,
+  type ConnectionContext,
+  type ConnectionSeed,
+  closeRequest,
+  openRequest,
+} from './account.ts';
 import type { Host } from './host.ts';
 import { Http1UpstreamStream } from './http1-stream.ts';
 import type { ResetReason, UpstreamStreamHandler } from './upstream.ts';
@@ -110,18 +113,12 @@ export class Http1Connection implements DialHandler, ResponseSink {
 
   /** Binds an exchange; the pool has taken the connection from its list. */
   attach(handler: UpstreamStreamHandler): void {
-    const { stats } = this.owner.context;
-    const hostStats = this.owner.host.stats;
-    (stats[UPSTREAM_RQ_TOTAL] as number)++;
-    (stats[UPSTREAM_RQ_ACTIVE] as number)++;
-    (hostStats[HOST_RQ_TOTAL] as number)++;
-    (hostStats[HOST_RQ_ACTIVE] as number)++;
-    this.owner.host.activeRequests++;
-    this.owner.context.breakers.requests.take();
+    const { context, host } = this.owner;
+    openRequest(context, host);
     this.requests++;
     this.state = BUSY;
     if (this.requestsLeft > 0 && --this.requestsLeft === 0) {
-      (stats[UPSTREAM_CX_MAX_REQUESTS] as number)++;
+      (context.stats[UPSTREAM_CX_MAX_REQUESTS] as number)++;
       this.state = DRAINING;
     }
     const stream = new Http1UpstreamStream(this, handler);
@@ -357,11 +354,7 @@ export class Http1Connection implements DialHandler, ResponseSink {
   private detach(stream: Http1UpstreamStream): void {
     this.stream = null;
     stream.over = true;
-    const { context, host } = this.owner;
-    (context.stats[UPSTREAM_RQ_ACTIVE] as number)--;
-    (host.stats[HOST_RQ_ACTIVE] as number)--;
-    host.activeRequests--;
-    context.breakers.requests.give();
+    closeRequest(this.owner.context, this.owner.host);
   }
 
   /** Ends the connection under a running exchange, whose handler is told last. */

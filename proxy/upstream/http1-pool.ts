@@ -8,53 +8,28 @@ import type { H1Options } from '../codec/http1.ts';
 import type { ConnectFailure, ConnectionContext, ConnectionSeed } from './account.ts';
 import type { Host } from './host.ts';
 import { Http1Connection, type Http1Owner } from './http1-connection.ts';
-import { type HttpPool, PoolBase } from './pool.ts';
+import { ConnectionPool, type HttpPool, type PoolBase } from './pool.ts';
 import type { PendingStream, UpstreamStreamHandler } from './upstream.ts';
 
 /** See the head of this file. */
-export class Http1Pool extends PoolBase implements Http1Owner, HttpPool {
+export class Http1Pool extends ConnectionPool<Http1Connection> implements Http1Owner, HttpPool {
   readonly decoderOptions: H1Options;
-  private readonly connections: Set<Http1Connection>;
-  private idle: Http1Connection | null;
-  private connecting: number;
 
   constructor(context: ConnectionContext, host: Host, decoderOptions: H1Options, before: PoolBase | null) {
     super(context, host, before);
     this.decoderOptions = decoderOptions;
-    this.connections = new Set();
-    this.idle = null;
-    this.connecting = 0;
   }
 
   /** As described at `HttpPool`; for a fresh one, an idle connection makes room instead of being used. */
   startStream(handler: UpstreamStreamHandler, fresh: boolean): PendingStream | null {
-    if (fresh) this.idle?.drain();
-    const connection = fresh ? null : this.idle;
+    if (fresh) this.available?.drain();
+    const connection = fresh ? null : this.available;
     if (connection === null) return this.wait(handler);
     if (this.admit(handler)) {
-      this.unlinkIdle(connection);
+      this.unlink(connection);
       connection.attach(handler);
     }
     return null;
-  }
-
-  drain(): void {
-    this.draining = true;
-    for (const connection of [...this.connections]) connection.drain();
-  }
-
-  close(): void {
-    this.draining = true;
-    this.pending.fail({ reason: 'connect_failure', text: '' });
-    for (const connection of [...this.connections]) connection.closeNow();
-  }
-
-  protected get connectionCount(): number {
-    return this.connections.size;
-  }
-
-  protected get connectingCapacity(): number {
-    return this.connecting;
   }
 
   protected openConnection(): void {
@@ -91,7 +66,7 @@ export class Http1Pool extends PoolBase implements Http1Owner, HttpPool {
 
   onClosed(connection: Http1Connection, wasIdle: boolean): void {
     this.connections.delete(connection);
-    if (wasIdle) this.unlinkIdle(connection);
+    if (wasIdle) this.unlink(connection);
     this.afterClose();
   }
 
@@ -101,25 +76,7 @@ export class Http1Pool extends PoolBase implements Http1Owner, HttpPool {
       connection.attach(handler);
       return;
     }
-    this.linkIdle(connection);
+    this.link(connection);
     if (this.draining) connection.drain();
-  }
-
-  // === The list of idle connections ===
-
-  private linkIdle(connection: Http1Connection): void {
-    connection.previous = null;
-    connection.next = this.idle;
-    if (this.idle !== null) this.idle.previous = connection;
-    this.idle = connection;
-  }
-
-  private unlinkIdle(connection: Http1Connection): void {
-    const { previous, next } = connection;
-    if (previous === null) this.idle = next;
-    else previous.next = next;
-    if (next !== null) next.previous = previous;
-    connection.previous = null;
-    connection.next = null;
   }
 }

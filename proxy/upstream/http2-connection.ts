@@ -21,8 +21,6 @@ import { Http2Session } from '../codec/http2-session.ts';
 import type { DialHandler } from '../net/dial.ts';
 import { type Flusher, flushAtRoundEnd, type Transport } from '../net/transport.ts';
 import {
-  HOST_RQ_ACTIVE,
-  HOST_RQ_TOTAL,
   UPSTREAM_CX_CLOSE_NOTIFY,
   UPSTREAM_CX_HTTP2_TOTAL,
   UPSTREAM_CX_IDLE_TIMEOUT,
@@ -35,10 +33,8 @@ import {
   UPSTREAM_FLOW_CONTROL_DRAINED_TOTAL,
   UPSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
   UPSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
-  UPSTREAM_RQ_ACTIVE,
   UPSTREAM_RQ_PENDING_FAILURE_EJECT,
   UPSTREAM_RQ_RX_RESET,
-  UPSTREAM_RQ_TOTAL,
   UPSTREAM_RQ_TX_RESET,
 } from '../observe/catalogue-cluster.ts';
 import {
@@ -48,7 +44,14 @@ import {
 } from '../observe/catalogue-http2.ts';
 import { type KeepaliveOwner, PingKeepalive } from '../util/ping-keepalive.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
-import { type ConnectFailure, ConnectionAccount, type ConnectionContext, type ConnectionSeed } from './account.ts';
+import {
+  type ConnectFailure,
+  ConnectionAccount,
+  type ConnectionContext,
+  type ConnectionSeed,
+  closeRequest,
+  openRequest,
+} from './account.ts';
 import type { Host } from './host.ts';
 import { Http2UpstreamStream } from './http2-stream.ts';
 import type { ResetReason, UpstreamStreamHandler } from './upstream.ts';
@@ -157,18 +160,12 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
 
   /** Binds a request to a new stream. The connection is ready. */
   attach(handler: UpstreamStreamHandler): void {
-    const { stats, breakers } = this.owner.context;
-    const { host } = this.owner;
-    (stats[UPSTREAM_RQ_TOTAL] as number)++;
-    (stats[UPSTREAM_RQ_ACTIVE] as number)++;
-    (host.stats[HOST_RQ_TOTAL] as number)++;
-    (host.stats[HOST_RQ_ACTIVE] as number)++;
-    host.activeRequests++;
-    breakers.requests.take();
+    const { context, host } = this.owner;
+    openRequest(context, host);
     this.active++;
     const first = this.requests++ === 0;
     if (this.requestsLeft > 0 && --this.requestsLeft === 0) {
-      (stats[UPSTREAM_CX_MAX_REQUESTS] as number)++;
+      (context.stats[UPSTREAM_CX_MAX_REQUESTS] as number)++;
       this.leaveReady(DRAINING);
     } else if (this.active >= this.streamsMax) this.leaveReady(BUSY);
     if (this.keepalive !== null) this.keepalive.beforeStream();
@@ -443,10 +440,7 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
     stream.over = true;
     const { context, host, codecStats } = this.owner;
     if (stream.wire !== null) (codecStats[HTTP2_STREAMS_ACTIVE] as number)--;
-    (context.stats[UPSTREAM_RQ_ACTIVE] as number)--;
-    (host.stats[HOST_RQ_ACTIVE] as number)--;
-    host.activeRequests--;
-    context.breakers.requests.give();
+    closeRequest(context, host);
     this.active--;
     if (this.state === CLOSED) return;
     if (this.active === 0) {

@@ -8,16 +8,13 @@ import type { H2Options } from '../codec/http2.ts';
 import type { ConnectFailure, ConnectionContext, ConnectionSeed } from './account.ts';
 import type { Host } from './host.ts';
 import { Http2Connection, type Http2Owner } from './http2-connection.ts';
-import { type HttpPool, PoolBase } from './pool.ts';
+import { ConnectionPool, type HttpPool, type PoolBase } from './pool.ts';
 import type { PendingStream, UpstreamStreamHandler } from './upstream.ts';
 
 /** See the head of this file. */
-export class Http2Pool extends PoolBase implements Http2Owner, HttpPool {
+export class Http2Pool extends ConnectionPool<Http2Connection> implements Http2Owner, HttpPool {
   readonly options: H2Options;
   readonly codecStats: Float64Array;
-  private readonly connections: Set<Http2Connection>;
-  private ready: Http2Connection | null;
-  private connecting: number;
 
   constructor(
     context: ConnectionContext,
@@ -29,36 +26,14 @@ export class Http2Pool extends PoolBase implements Http2Owner, HttpPool {
     super(context, host, before);
     this.options = options;
     this.codecStats = codecStats;
-    this.connections = new Set();
-    this.ready = null;
-    this.connecting = 0;
   }
 
   /** As described at `HttpPool`. Whoever asks for a fresh connection has met the end of one, which is ready no more. */
   startStream(handler: UpstreamStreamHandler, _fresh: boolean): PendingStream | null {
-    const connection = this.ready;
+    const connection = this.available;
     if (connection === null) return this.wait(handler);
     if (this.admit(handler)) connection.attach(handler);
     return null;
-  }
-
-  drain(): void {
-    this.draining = true;
-    for (const connection of [...this.connections]) connection.drain();
-  }
-
-  close(): void {
-    this.draining = true;
-    this.pending.fail({ reason: 'connect_failure', text: '' });
-    for (const connection of [...this.connections]) connection.closeNow();
-  }
-
-  protected get connectionCount(): number {
-    return this.connections.size;
-  }
-
-  protected get connectingCapacity(): number {
-    return this.connecting;
   }
 
   protected openConnection(): void {
@@ -92,20 +67,12 @@ export class Http2Pool extends PoolBase implements Http2Owner, HttpPool {
   }
 
   onReady(connection: Http2Connection): void {
-    connection.previous = null;
-    connection.next = this.ready;
-    if (this.ready !== null) this.ready.previous = connection;
-    this.ready = connection;
+    this.link(connection);
     this.serve();
   }
 
   onUnready(connection: Http2Connection): void {
-    const { previous, next } = connection;
-    if (previous === null) this.ready = next;
-    else previous.next = next;
-    if (next !== null) next.previous = previous;
-    connection.previous = null;
-    connection.next = null;
+    this.unlink(connection);
   }
 
   onClosed(connection: Http2Connection): void {
@@ -114,10 +81,10 @@ export class Http2Pool extends PoolBase implements Http2Owner, HttpPool {
   }
 
   private serve(): void {
-    while (this.ready !== null) {
+    while (this.available !== null) {
       const handler = this.pending.take();
       if (handler === null) return;
-      if (this.admit(handler)) this.ready.attach(handler);
+      if (this.admit(handler)) this.available.attach(handler);
     }
   }
 }

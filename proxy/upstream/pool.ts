@@ -142,3 +142,64 @@ export abstract class PoolBase implements PendingOwner {
     this.context.breakers.pools.give();
   }
 }
+
+/** A connection as its pool sees it: a link of the list of those that can take a request. */
+export interface PooledConnection<C> {
+  previous: C | null;
+  next: C | null;
+  /** Closes now when idle, otherwise after what runs. */
+  drain(): void;
+  /** Closes now; what runs is told. */
+  closeNow(): void;
+}
+
+/** The pool of one protocol. Subclasses decide which connection a request gets. */
+export abstract class ConnectionPool<C extends PooledConnection<C>> extends PoolBase {
+  protected readonly connections: Set<C>;
+  /** First of the connections that can take a request: the one that became so last. */
+  protected available: C | null;
+  /** Requests that the connections being opened will take. */
+  protected connecting: number;
+
+  constructor(context: ConnectionContext, host: Host, before: PoolBase | null) {
+    super(context, host, before);
+    this.connections = new Set();
+    this.available = null;
+    this.connecting = 0;
+  }
+
+  drain(): void {
+    this.draining = true;
+    for (const connection of [...this.connections]) connection.drain();
+  }
+
+  close(): void {
+    this.draining = true;
+    this.pending.fail({ reason: 'connect_failure', text: '' });
+    for (const connection of [...this.connections]) connection.closeNow();
+  }
+
+  protected get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  protected get connectingCapacity(): number {
+    return this.connecting;
+  }
+
+  protected link(connection: C): void {
+    connection.previous = null;
+    connection.next = this.available;
+    if (this.available !== null) this.available.previous = connection;
+    this.available = connection;
+  }
+
+  protected unlink(connection: C): void {
+    const { previous, next } = connection;
+    if (previous === null) this.available = next;
+    else previous.next = next;
+    if (next !== null) next.previous = previous;
+    connection.previous = null;
+    connection.next = null;
+  }
+}

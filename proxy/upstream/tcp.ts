@@ -3,24 +3,20 @@
 import type { DialHandler } from '../net/dial.ts';
 import type { Transport } from '../net/transport.ts';
 import {
-  HOST_RQ_ACTIVE,
   HOST_RQ_PENDING_ACTIVE,
-  HOST_RQ_TOTAL,
   UPSTREAM_CX_MAX_DURATION_REACHED,
   UPSTREAM_CX_OVERFLOW,
   UPSTREAM_CX_RX_BYTES_TOTAL,
   UPSTREAM_CX_TX_BYTES_TOTAL,
-  UPSTREAM_RQ_ACTIVE,
   UPSTREAM_RQ_ACTIVE_OVERFLOW,
   UPSTREAM_RQ_CANCELLED,
   UPSTREAM_RQ_PENDING_ACTIVE,
   UPSTREAM_RQ_PENDING_FAILURE_EJECT,
   UPSTREAM_RQ_PENDING_OVERFLOW,
   UPSTREAM_RQ_PENDING_TOTAL,
-  UPSTREAM_RQ_TOTAL,
 } from '../observe/catalogue-cluster.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
-import { ConnectionAccount, type ConnectionContext } from './account.ts';
+import { ConnectionAccount, type ConnectionContext, closeRequest, openRequest } from './account.ts';
 import type { Host } from './host.ts';
 import type { PendingStream, TcpHandler, TcpLease } from './upstream.ts';
 
@@ -113,12 +109,7 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
     this.leavePending();
     this.state = OPEN;
     this.account.connected();
-    (context.stats[UPSTREAM_RQ_TOTAL] as number)++;
-    (context.stats[UPSTREAM_RQ_ACTIVE] as number)++;
-    (host.stats[HOST_RQ_TOTAL] as number)++;
-    (host.stats[HOST_RQ_ACTIVE] as number)++;
-    host.activeRequests++;
-    context.breakers.requests.take();
+    openRequest(context, host);
     const { maxConnectionDurationMs } = context.model;
     if (maxConnectionDurationMs > 0)
       this.durationTimer = context.wheel.add(maxConnectionDurationMs, () => {
@@ -151,12 +142,8 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
   closed(remote: boolean): void {
     if (this.state !== OPEN) return;
     this.state = CLOSED;
-    const { context, host } = this;
     this.durationTimer?.cancel();
-    (context.stats[UPSTREAM_RQ_ACTIVE] as number)--;
-    (host.stats[HOST_RQ_ACTIVE] as number)--;
-    host.activeRequests--;
-    context.breakers.requests.give();
+    closeRequest(this.context, this.host);
     this.account.closed(remote, true);
   }
 
