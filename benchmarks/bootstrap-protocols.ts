@@ -2,13 +2,10 @@
 // sidecars of a call.
 
 import { type Authority, makeCa } from '../test/fixtures/pki.ts';
+import { HCM_TYPE, RAISED_BREAKERS, ROUTER_TYPE, socketAddress, TCP_PROXY_TYPE } from './bootstrap.ts';
 
 const TYPES = 'type.googleapis.com/envoy.extensions.';
-const HCM_TYPE = `${TYPES}filters.network.http_connection_manager.v3.HttpConnectionManager`;
-const ROUTER_TYPE = `${TYPES}filters.http.router.v3.Router`;
-const TCP_PROXY_TYPE = `${TYPES}filters.network.tcp_proxy.v3.TcpProxy`;
 const HTTP_OPTIONS_TYPE = `${TYPES}upstreams.http.v3.HttpProtocolOptions`;
-const LIMIT = 100_000;
 
 /** One listener and one cluster. */
 export interface ProxyJob {
@@ -40,12 +37,12 @@ export function clientIdentity(): { readonly chain: string; readonly key: string
 export function protocolBootstrap(job: ProxyJob): object {
   return {
     node: { id: 'bench', cluster: 'bench' },
-    admin: { address: address(job.adminPort) },
+    admin: { address: socketAddress('127.0.0.1', job.adminPort) },
     static_resources: {
       listeners: [
         {
           name: 'ingress',
-          address: address(job.port),
+          address: socketAddress('127.0.0.1', job.port),
           filter_chains: [
             {
               filters: [job.kind === 'tcp' ? tcpProxy() : manager()],
@@ -93,14 +90,12 @@ function cluster(job: ProxyJob): object {
     name: 'origin',
     type: 'STATIC',
     connect_timeout: '10s',
-    circuit_breakers: {
-      thresholds: [{ max_connections: LIMIT, max_pending_requests: LIMIT, max_requests: LIMIT, max_retries: LIMIT }],
-    },
+    circuit_breakers: RAISED_BREAKERS,
     ...(job.upstream === 'http2' ? http2 : {}),
     ...(job.clientTls ? { transport_socket: upstream(job) } : {}),
     load_assignment: {
       cluster_name: 'origin',
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: address(job.upstreamPort) } }] }],
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress('127.0.0.1', job.upstreamPort) } }] }],
     },
   };
 }
@@ -141,8 +136,4 @@ function upstream(job: ProxyJob): object {
       sni: 'origin.bench.svc.cluster.local',
     },
   };
-}
-
-function address(port: number): object {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
 }

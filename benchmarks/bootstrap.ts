@@ -17,12 +17,16 @@ export interface BootstrapOptions {
   readonly mesh: boolean;
 }
 
-const HCM_TYPE =
+export const HCM_TYPE =
   'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
-const ROUTER_TYPE = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router';
-const TCP_PROXY_TYPE = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
+export const ROUTER_TYPE = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router';
+export const TCP_PROXY_TYPE = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
 const FILE_LOG_TYPE = 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog';
-const CONNECTIONS_MAX = 100_000;
+const LIMIT = 100_000;
+/** `circuit_breakers` that no run reaches. */
+export const RAISED_BREAKERS = {
+  thresholds: [{ max_connections: LIMIT, max_pending_requests: LIMIT, max_requests: LIMIT, max_retries: LIMIT }],
+};
 
 /** The fields of Istio's default JSON access log. */
 const LOG_FIELDS = {
@@ -142,18 +146,12 @@ function route(to: string): object {
 }
 
 function cluster(name: string, hosts: readonly (readonly [string, number])[]): object {
-  const limit = {
-    max_connections: CONNECTIONS_MAX,
-    max_pending_requests: CONNECTIONS_MAX,
-    max_requests: CONNECTIONS_MAX,
-    max_retries: CONNECTIONS_MAX,
-  };
   return {
     name,
     type: 'STATIC',
     connect_timeout: '10s',
     lb_policy: 'LEAST_REQUEST',
-    circuit_breakers: { thresholds: [limit] },
+    circuit_breakers: RAISED_BREAKERS,
     load_assignment: {
       cluster_name: name,
       endpoints: [
@@ -163,7 +161,7 @@ function cluster(name: string, hosts: readonly (readonly [string, number])[]): o
   };
 }
 
-function socketAddress(address: string, port: number): object {
+export function socketAddress(address: string, port: number): object {
   return { socket_address: { address, port_value: port } };
 }
 

@@ -25,7 +25,6 @@ export interface FilterStream extends StreamInfo {
   /** Never `null` while a filter is asked. */
   readonly requestHeaders: HeaderMap | null;
   readonly route: CompiledRoute | null;
-  readonly isGrpc: boolean;
   /** 32 random bits of the request. */
   readonly random: number;
   /** Bytes of body that a filter may keep, per direction. */

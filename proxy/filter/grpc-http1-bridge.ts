@@ -2,8 +2,8 @@
 // collected, and what its trailers said becomes headers.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import { appendToLast, slabOf } from '../codec/http2-pieces.ts';
 import type { GrpcBridgeModel } from '../config/model-http.ts';
+import { KeptBody } from '../router/kept-body.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, PAUSE, type Verdict } from './filter.ts';
 import { FRAME_PREFIX_BYTES, frame, isGrpcContentType } from './grpc-frames.ts';
 
@@ -29,18 +29,17 @@ class BridgeCall implements FilterCall {
   private readonly model: GrpcBridgeModel;
   /** The client speaks bare Protobuf: one message each way, frames are ours. */
   private readonly upgrade: boolean;
-  private readonly request: KeptBytes;
-  private readonly response: KeptBytes;
+  private readonly request: KeptBody;
+  private readonly response: KeptBody;
   private head: HeaderMap | null;
 
   constructor(run: FilterRunControl, at: number, model: GrpcBridgeModel, upgrade: boolean) {
-    const max = run.stream.bufferLimitBytes;
     this.run = run;
     this.at = at;
     this.model = model;
     this.upgrade = upgrade;
-    this.request = new KeptBytes(max);
-    this.response = new KeptBytes(max);
+    this.request = new KeptBody();
+    this.response = new KeptBody();
     this.head = null;
   }
 
@@ -60,11 +59,11 @@ class BridgeCall implements FilterCall {
 
   onRequestData(chunk: Uint8Array, endStream: boolean): Uint8Array | null {
     if (!this.upgrade) return chunk;
-    if (!this.request.add(chunk)) {
+    if (!this.fits(this.request, chunk)) {
       this.run.stream.localReply(413, 'Payload Too Large', 'request_payload_too_large', null);
       return null;
     }
-    return endStream ? frame(this.request.take()) : null;
+    return endStream ? frame(this.request.whole()) : null;
   }
 
   // === Response ===
@@ -78,7 +77,7 @@ class BridgeCall implements FilterCall {
 
   onResponseData(chunk: Uint8Array, endStream: boolean): Uint8Array | null {
     if (this.head === null) return chunk;
-    if (!this.response.add(chunk)) {
+    if (!this.fits(this.response, chunk)) {
       this.run.stream.localReply(500, 'Internal Server Error', 'response_payload_too_large', null);
       return null;
     }
@@ -100,43 +99,19 @@ class BridgeCall implements FilterCall {
     return PAUSE;
   }
 
+  /** Keeps a piece, or refuses it: nobody will need what was kept then. */
+  private fits(kept: KeptBody, chunk: Uint8Array): boolean {
+    if (kept.bytes + chunk.length > this.run.stream.bufferLimitBytes) return false;
+    if (chunk.length > 0) kept.add(chunk);
+    return true;
+  }
+
   private answer(head: HeaderMap): void {
-    const whole = this.response.take();
+    const whole = this.response.whole();
     const body = this.upgrade ? whole.subarray(FRAME_PREFIX_BYTES) : whole;
     head.set('content-length', `${body.length}`);
     this.head = null;
     this.run.resumeResponse(this.at, body.length === 0);
     if (body.length > 0) this.run.sendResponseData(this.at, body, true);
-  }
-}
-
-/** Copies of body pieces, up to a limit. */
-class KeptBytes {
-  private readonly maxBytes: number;
-  private pieces: Buffer[];
-  private bytes: number;
-
-  constructor(maxBytes: number) {
-    this.maxBytes = maxBytes;
-    this.pieces = [];
-    this.bytes = 0;
-  }
-
-  /** @returns false when the limit is exceeded; nothing is kept any more */
-  add(chunk: Uint8Array): boolean {
-    this.bytes += chunk.length;
-    if (this.bytes > this.maxBytes) {
-      this.pieces = [];
-      return false;
-    }
-    if (chunk.length > 0 && !appendToLast(this.pieces, chunk)) this.pieces.push(slabOf(chunk, this.pieces));
-    return true;
-  }
-
-  /** Everything as one piece. */
-  take(): Uint8Array {
-    const all = this.pieces.length === 1 ? (this.pieces[0] as Uint8Array) : Buffer.concat(this.pieces);
-    this.pieces = [];
-    return all;
   }
 }

@@ -29,8 +29,9 @@ export function compileGrpcStats(name: string, model: GrpcStatsModel, stats: Sta
   return {
     name,
     open: ({ stream }: FilterRunControl) => {
-      if (!stream.isGrpc && !hasGrpcBody(stream)) return null;
       const headers = stream.requestHeaders as HeaderMap;
+      // Not what the client sent: a filter before this one may have turned the request into gRPC.
+      if (!isGrpcContentType(headers.get('content-type'))) return null;
       const method = grpcMethodOf(stream.path);
       const cluster = method === null ? '' : clusterOf(stream, headers);
       const cells = method === null || cluster === '' ? null : counts.of(cluster, choose(method));
@@ -38,11 +39,6 @@ export function compileGrpcStats(name: string, model: GrpcStatsModel, stats: Sta
       return new GrpcStatsCall(stream, cells, model);
     },
   };
-}
-
-/** A filter before this one may have turned the request into gRPC. */
-function hasGrpcBody(stream: FilterStream): boolean {
-  return stream.requestHeaders?.get('content-type') === 'application/grpc';
 }
 
 function compileChoice(model: GrpcStatsModel): MethodChoice {
@@ -54,9 +50,8 @@ function compileChoice(model: GrpcStatsModel): MethodChoice {
     return (method) => (allowed.has(`${method.service}/${method.method}`) ? method : null);
   }
   if (!allMethods) return () => null;
-  return (method) => {
-    return replaceDots ? { service: method.service.replaceAll('.', '_'), method: method.method } : method;
-  };
+  if (!replaceDots) return (method) => method;
+  return ({ service, method }) => ({ service: service.replaceAll('.', '_'), method });
 }
 
 class GrpcStatsCall implements FilterCall, FilterStateObject {

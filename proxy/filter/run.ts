@@ -72,6 +72,11 @@ export class FilterRun implements FilterRunControl {
     this.done = false;
   }
 
+  /** No filter acts on the request, once all have seen its head. */
+  get idle(): boolean {
+    return this.calls.length === 0;
+  }
+
   // === Request ===
 
   requestHead(headers: HeaderMap, endStream: boolean): void {

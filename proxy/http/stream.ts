@@ -257,6 +257,8 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   enterRouter(headers: HeaderMap, endStream: boolean): void {
     if (this.over) return;
+    // Bodies and answers go straight past filters that do not act.
+    if (this.filters?.idle === true) this.filters = null;
     this.request = this.manager.router.start(this, headers, endStream);
     if (this.request !== null && this.over) this.request.cancel();
   }

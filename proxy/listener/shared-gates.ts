@@ -7,6 +7,7 @@ import type { Model } from '../config/model.ts';
 
 /** The table as one worker sees it. */
 export class SharedGates {
+  readonly memory: SharedArrayBuffer;
   private readonly workers: number;
   private readonly worker: number;
   private readonly counts: Int32Array<SharedArrayBuffer>;
@@ -18,6 +19,7 @@ export class SharedGates {
 
   constructor(memory: SharedArrayBuffer, workers: number, worker: number) {
     const gates = memory.byteLength / bytesPerGate(workers);
+    this.memory = memory;
     this.workers = workers;
     this.worker = worker;
     this.buckets = new BigInt64Array(memory, 0, gates);

@@ -1,4 +1,4 @@
-// The part of a request's body that could not be sent yet, or that is held for a replay.
+// A body that is kept: what could not be sent yet, is held for a replay, or is collected whole.
 
 import type { UpstreamStream } from '../upstream/upstream.ts';
 
@@ -54,5 +54,11 @@ export class KeptBody {
       more = stream.sendData(i === last ? slab.subarray(0, this.lastUsed) : slab, endStream && i === last) && more;
     }
     return more;
+  }
+
+  /** Everything as one piece. */
+  whole(): Uint8Array {
+    const last = this.slabs.length - 1;
+    return Buffer.concat(this.slabs.map((slab, i) => (i === last ? slab.subarray(0, this.lastUsed) : slab)));
   }
 }

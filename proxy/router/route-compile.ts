@@ -39,13 +39,14 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
   const { virtualHost } = scope;
   const { action } = model;
   const forward = action.kind === 'route' ? action : null;
+  const target = forward === null ? null : compileTarget(forward, model, scope);
   return {
     model,
     virtualHost,
     virtualHostName: virtualHost.name,
     name: model.name,
     kind: action.kind,
-    target: forward === null ? null : compileTarget(forward, model, scope),
+    target,
     rewrite: forward === null ? null : compileRewrite(forward, model.match),
     autoHostRewrite: forward?.hostRewrite.kind === 'auto',
     redirect: action.kind === 'redirect' ? compileRedirect(action, model.match) : null,
@@ -66,7 +67,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
         ? null
         : new Map(forward.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled])),
     connect: forward?.upgrades.find(({ type }) => type === 'connect')?.connect ?? null,
-    filtersOff: compileFiltersOff(forward, model, scope),
+    filtersOff: compileFiltersOff(forward, target, model, scope),
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
     ...compileStats(model, scope),
@@ -87,12 +88,12 @@ function filtersOffAt(levels: readonly RouteFiltersModel[]): ReadonlySet<string>
 
 function compileFiltersOff(
   action: RouteActionModel | null,
+  target: CompiledRoute['target'],
   model: RouteModel,
   scope: RouteScope,
 ): CompiledRoute['filtersOff'] {
-  const { cluster } = action ?? { cluster: null };
-  if (cluster?.kind === 'weighted' && cluster.clusters.some((entry) => entry.filters !== null)) {
-    const target = compileWeighted(cluster, model, scope);
+  const cluster = action?.cluster;
+  if (target !== null && cluster?.kind === 'weighted' && cluster.clusters.some((entry) => entry.filters !== null)) {
     return (info, headers, random) => target(info, headers, random)?.filtersOff ?? NO_FILTERS;
   }
   const off = filtersOffAt([scope.config.filters, scope.virtualHost.filters, model.filters]);

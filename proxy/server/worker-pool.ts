@@ -35,7 +35,6 @@ interface Shared {
   readonly model: Model;
   readonly modelJson: string;
   readonly counts: ConnectionCounts;
-  readonly gatesMemory: SharedArrayBuffer;
   readonly gates: SharedGates;
   readonly countsMemory: SharedArrayBuffer;
   readonly breakers: SharedBreakers;
@@ -84,7 +83,6 @@ export class WorkerPool {
   /** Gives every worker the model; settles when all have compiled it. */
   async start(model: Model, modelJson: string): Promise<void> {
     const { workers } = this.init;
-    const gatesMemory = SharedGates.allocate(model, workers);
     const countsMemory = ConnectionCounts.allocate(model.listeners.length, workers);
     this.shared = {
       model,
@@ -92,8 +90,7 @@ export class WorkerPool {
       countsMemory,
       counts: new ConnectionCounts(countsMemory, workers),
       breakers: new SharedBreakers(SharedBreakers.allocate(workers, model.clusters.length), workers, 0),
-      gatesMemory,
-      gates: new SharedGates(gatesMemory, workers, 0),
+      gates: new SharedGates(SharedGates.allocate(model, workers), workers, 0),
       pipeLocks: workers > 1 ? new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)) : null,
       sockets: model.listeners.map((listener) => (listener.bindToPort ? this.openShared(listener) : [])),
     };
@@ -167,13 +164,13 @@ export class WorkerPool {
   private async startOne(worker: WorkerHandle): Promise<void> {
     const { shared } = this;
     if (shared === null) return;
-    const { modelJson, countsMemory, gatesMemory, breakers, pipeLocks } = shared;
+    const { modelJson, countsMemory, gates, breakers, pipeLocks } = shared;
     const message: StartMessage = {
       type: 'start',
       modelJson,
       counts: countsMemory,
       breakers: breakers.buffer,
-      gates: gatesMemory,
+      gates: gates.memory,
       pipeLocks: pipeLocks?.buffer ?? null,
     };
     await worker.ask(message, 'started');

@@ -184,7 +184,6 @@ t.test('stats', async (t) => {
   const call = (model: Partial<GrpcStatsModel>, path = '/p.Svc/Unary'): FakeStream => {
     const it = begin(compileGrpcStats('stats', { ...base, ...model }, store), {
       requestHeaders: headersOf(GRPC),
-      isGrpc: true,
       cluster: 'up',
       path,
     });
