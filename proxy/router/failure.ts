@@ -2,6 +2,7 @@
 
 import { FLAG_LR, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR } from '../observe/flags.ts';
 import type { PoolFailure, ResetReason } from '../upstream/upstream.ts';
+import type { Downstream } from './downstream.ts';
 
 /** What users read of a failure. */
 export interface FailureText {
@@ -35,4 +36,31 @@ export function resetDetails(responseStarted: boolean, reason: string, transport
   const moment = responseStarted ? 'after' : 'before';
   const tail = transportFailure === '' ? '' : `|${transportFailure}`;
   return `upstream_reset_${moment}_response_started{${reason}${tail}}`.replaceAll(' ', '_');
+}
+
+/**
+ * Answers a request that no upstream has answered.
+ * @param overloaded a circuit breaker stood in the way
+ * @param counted the answer says how many attempts there were
+ */
+export function answerFailure(
+  down: Downstream,
+  status: number,
+  body: string,
+  details: string,
+  overloaded: boolean,
+  counted: boolean,
+): void {
+  const attempts = counted && down.attemptCount > 0;
+  down.localReply(
+    status,
+    body,
+    details,
+    overloaded || attempts
+      ? (reply) => {
+          if (overloaded) reply.set('x-envoy-overloaded', 'true');
+          if (attempts) reply.set('x-envoy-attempt-count', `${down.attemptCount}`);
+        }
+      : null,
+  );
 }

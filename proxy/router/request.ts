@@ -8,11 +8,6 @@ import {
   RETRY_OR_SHADOW_ABANDONED,
   UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT,
   UPSTREAM_RQ_PER_TRY_TIMEOUT,
-  UPSTREAM_RQ_RETRY,
-  UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL,
-  UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
-  UPSTREAM_RQ_RETRY_OVERFLOW,
-  UPSTREAM_RQ_RETRY_SUCCESS,
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
 import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
@@ -29,18 +24,18 @@ import type {
   UpstreamStream,
 } from '../upstream/upstream.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
-import type { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
-import { failureText, resetDetails } from './failure.ts';
-import { readGrpcTimeout, routeLimit, writeGrpcTimeout } from './grpc-timeout.ts';
+import { answerFailure, failureText, resetDetails } from './failure.ts';
+import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
 import { addBytes, noteConnection } from './record.ts';
 import { RequestBody } from './request-body.ts';
-import { avoidTried, isIdempotent, RetryState } from './retry.ts';
+import type { RequestStats } from './request-stats.ts';
+import { avoidTried, isIdempotent } from './retry.ts';
+import { RetryState } from './retry-state.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
-import type { RouteStats } from './route-stats.ts';
 import type { Router } from './router.ts';
-import { expectedTimeoutMs, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
+import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
 
 const UPSTREAM_CONNECT_ERROR = 'upstream connect error or disconnect/reset before headers. ';
 const TIMEOUT_BODY = 'upstream request timeout';
@@ -61,16 +56,12 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private readonly route: CompiledRoute;
   private readonly target: CompiledTarget;
   private readonly cluster: Cluster;
-  private readonly codes: CodeStats;
-  /** Stats of the virtual cluster and of the route, where there are any. */
-  private readonly scopes: readonly RouteStats[] | null;
+  private readonly stats: RequestStats;
   private attempt: Attempt | null;
   private retry: RetryState | null;
   private retryTaken: boolean;
   /** The request was sent again after a stale connection had swallowed it. */
   private replayed: boolean;
-  /** A place of the cluster's retry breaker is taken. */
-  private retryHeld: boolean;
   /** The attempt before ended at its time limit. */
   private afterTimeout: boolean;
   private beganMs: number;
@@ -88,16 +79,14 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     route: CompiledRoute,
     target: CompiledTarget,
     cluster: Cluster,
-    codes: CodeStats,
-    scopes: readonly RouteStats[] | null,
+    stats: RequestStats,
   ) {
     this.router = router;
     this.down = down;
     this.route = route;
     this.target = target;
     this.cluster = cluster;
-    this.codes = codes;
-    this.scopes = scopes;
+    this.stats = stats;
     this.priority = route.priority;
     this.avoidHost = null;
     this.avoidHostMaxAttempts = 0;
@@ -111,7 +100,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.attempt = null;
     this.retry = null;
     this.retryTaken = false;
-    this.retryHeld = false;
     this.afterTimeout = false;
     this.beganMs = 0;
     this.body = new RequestBody(down);
@@ -195,7 +183,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** The route's time-out. */
   onRouteTimeout(): void {
     if (this.over) return;
-    this.bump(UPSTREAM_RQ_TIMEOUT);
+    this.stats.count(UPSTREAM_RQ_TIMEOUT);
     const { attempt } = this;
     if (attempt !== null) {
       attempt.abandon();
@@ -213,14 +201,14 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** The limit of one attempt. */
   onPerTryTimeout(): void {
     if (this.over || this.attempt === null || this.attempt.responseStarted) return;
-    this.bump(UPSTREAM_RQ_PER_TRY_TIMEOUT);
+    this.stats.count(UPSTREAM_RQ_PER_TRY_TIMEOUT);
     this.giveUpAttempt(this.attempt, 'upstream_per_try_timeout');
   }
 
   /** Nothing has moved on the attempt for too long. */
   onPerTryIdle(): void {
     if (this.over || this.attempt === null) return;
-    this.bump(UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT);
+    this.stats.count(UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT);
     this.giveUpAttempt(this.attempt, 'upstream_per_try_idle_timeout');
   }
 
@@ -249,7 +237,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.route.autoHostRewrite)
       rewriteToHost(this.route, down, headers, stream.host.hostname, !this.router.model.suppressEnvoyHeaders);
     attempt.headSent = true;
-    if (this.scopes !== null) for (const scope of this.scopes) scope.countRequest();
+    this.stats.countAttempt();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     // A head may be answered at once, from inside.
     const { body } = this;
@@ -301,10 +289,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     if (retry !== null) {
       this.afterTimeout = false;
-      const wants = retry.wantsResponse(status, headers);
-      if (this.tryAgain(wants, status)) return;
-      if (!wants && this.retryTaken) this.bump(UPSTREAM_RQ_RETRY_SUCCESS);
-      this.endRetry();
+      if (this.tryAgain(retry.wantsResponse(status, headers), status)) return;
       if (!this.body.paused) this.body.forget();
     }
     down.upstreamRxStartMs = now;
@@ -426,38 +411,21 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
    * @returns true when another attempt is on its way
    */
   private tryAgain(wants: boolean, status = 0): boolean {
-    const { retry, cluster, down } = this;
-    if (retry === null || !wants || down.responseStarted) return false;
-    this.endRetry();
-    if (retry.remaining === 0) {
-      this.bump(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
-      down.flags |= FLAG_URX;
-      return false;
-    }
-    retry.remaining--;
-    if (!cluster.tryRetry(this.priority)) {
-      this.bump(UPSTREAM_RQ_RETRY_OVERFLOW);
-      down.flags |= FLAG_UO;
-      return false;
-    }
-    this.bump(UPSTREAM_RQ_RETRY);
-    this.bump(UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
+    const { retry, down } = this;
+    if (retry === null || down.responseStarted) return false;
+    const verdict = retry.decide(wants, this.cluster, this.priority, this.stats);
+    if (verdict === 'limit') down.flags |= FLAG_URX;
+    else if (verdict === 'overflow') down.flags |= FLAG_UO;
+    if (verdict !== 'retry') return false;
     this.retryTaken = true;
-    this.retryHeld = true;
     if (status !== 0) {
-      this.codes.chargeRetry(status);
+      this.stats.chargeRetry(status);
       if (this.attempt !== null) this.noteHost(this.attempt);
     }
     this.attempt?.abandon();
     this.attempt = null;
     down.retryTimer.arm(Math.max(1, retry.nextBackOffMs(this.router.runtime.random())));
     return true;
-  }
-
-  private endRetry(): void {
-    if (!this.retryHeld) return;
-    this.retryHeld = false;
-    this.cluster.endRetry(this.priority);
   }
 
   /** Answers with an error, or breaks off what was begun. */
@@ -471,18 +439,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       return;
     }
     if (flag === FLAG_UT) this.charge(status);
-    const attempts = route.includeAttemptCountInResponse && down.attemptCount > 0;
-    down.localReply(
-      status,
-      body,
-      details,
-      overloaded || attempts
-        ? (reply) => {
-            if (overloaded) reply.set('x-envoy-overloaded', 'true');
-            if (attempts) reply.set('x-envoy-attempt-count', `${down.attemptCount}`);
-          }
-        : null,
-    );
+    answerFailure(down, status, body, details, overloaded, route.includeAttemptCountInResponse);
   }
 
   /** The upstream response is whole. */
@@ -493,8 +450,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (attempt !== null) this.noteHost(attempt);
     if (down.requestRxEndMs >= 0) {
       const ms = Math.floor(now - down.requestRxEndMs);
-      this.codes.recordTime(ms, this.internal);
-      if (this.scopes !== null) for (const scope of this.scopes) scope.recordTime(ms);
+      this.stats.recordTime(ms, this.internal);
     }
     // A response that ends before its request: the rest of the request has nobody to go to.
     if ((!this.body.ended || this.body.paused) && attempt?.stream != null) attempt.stream.reset();
@@ -503,7 +459,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private finish(): void {
     const { down } = this;
     this.over = true;
-    this.endRetry();
+    this.retry?.end(this.cluster, this.priority);
     down.routeTimer.cancel();
     down.perTryTimer.cancel();
     down.retryTimer.cancel();
@@ -524,7 +480,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
    */
   private replay(headers: HeaderMap): void {
     this.replayed = true;
-    this.codes.countReplay();
+    this.stats.countReplay();
     this.down.attemptCount--;
     this.freshConnection = true;
     this.startAttempt(headers);
@@ -539,28 +495,18 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   /** More body than may be kept: this try is the last. */
   private giveUpRetries(): void {
-    this.bump(RETRY_OR_SHADOW_ABANDONED);
-    this.endRetry();
+    this.stats.count(RETRY_OR_SHADOW_ABANDONED);
+    this.retry?.end(this.cluster, this.priority);
     this.retry = null;
   }
 
-  /** Tells the upstream how long an attempt that starts now may take. */
   private announceTimeouts(headers: HeaderMap, elapsedMs: number): void {
-    if (this.route.grpcLimits !== null && this.down.isGrpc && this.globalMs > 0)
-      writeGrpcTimeout(headers, Math.max(1, Math.floor(this.globalMs - elapsedMs)));
-    if (this.router.model.suppressEnvoyHeaders || this.expectedGiven) return;
-    const ms = expectedTimeoutMs(this, elapsedMs);
-    if (ms > 0) headers.set('x-envoy-expected-rq-timeout-ms', ms === 15_000 ? '15000' : `${ms}`);
+    const { route, down } = this;
+    const silent = this.router.model.suppressEnvoyHeaders || this.expectedGiven;
+    announceTimeouts(headers, this, elapsedMs, route.grpcLimits !== null && down.isGrpc, silent);
   }
 
   private charge(status: number): void {
-    this.codes.charge(status, this.internal);
-    if (this.scopes !== null) for (const scope of this.scopes) scope.charge(status);
-  }
-
-  private bump(index: number): void {
-    const { stats } = this.cluster;
-    stats[index] = (stats[index] as number) + 1;
-    if (this.scopes !== null) for (const scope of this.scopes) scope.countEvent(index);
+    this.stats.charge(status, this.internal);
   }
 }

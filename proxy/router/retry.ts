@@ -1,22 +1,22 @@
-// Whether an attempt is worth another one (Envoy: docs configuration/http/http_filters/router_filter, "x-envoy-retry-on").
-// A policy is compiled once per route; request headers of trusted senders may widen it for one request.
+// What a route says about trying again, compiled once (Envoy: docs configuration/http/http_filters/router_filter,
+// "x-envoy-retry-on"). What one request makes of it is `retry-state.ts`.
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RetryPolicyModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
+import type { UpstreamHostInfo } from '../upstream/upstream.ts';
 
-const ON_5XX = 1 << 0;
-const ON_GATEWAY_ERROR = 1 << 1;
-const ON_RESET = 1 << 2;
-const ON_RESET_BEFORE_REQUEST = 1 << 3;
-const ON_CONNECT_FAILURE = 1 << 4;
-const ON_REFUSED_STREAM = 1 << 5;
-const ON_RATELIMITED = 1 << 6;
-const ON_RETRIABLE_4XX = 1 << 7;
-const ON_STATUS_CODES = 1 << 8;
-const ON_HEADERS = 1 << 9;
-const ON_GRPC_SHIFT = 12;
+export const ON_5XX = 1 << 0;
+export const ON_GATEWAY_ERROR = 1 << 1;
+export const ON_RESET = 1 << 2;
+export const ON_RESET_BEFORE_REQUEST = 1 << 3;
+export const ON_CONNECT_FAILURE = 1 << 4;
+export const ON_REFUSED_STREAM = 1 << 5;
+export const ON_RATELIMITED = 1 << 6;
+export const ON_RETRIABLE_4XX = 1 << 7;
+export const ON_STATUS_CODES = 1 << 8;
+export const ON_HEADERS = 1 << 9;
+export const ON_GRPC_SHIFT = 12;
 
 const BITS: ReadonlyMap<string, number> = new Map([
   ['5xx', ON_5XX],
@@ -39,7 +39,7 @@ const GRPC_BITS: ReadonlyMap<string, readonly [bit: number, status: number]> = n
   ['internal', [1 << (ON_GRPC_SHIFT + 3), 13]],
   ['unavailable', [1 << (ON_GRPC_SHIFT + 4), 14]],
 ]);
-const GRPC_ALL = [...GRPC_BITS.values()];
+export const GRPC_ALL = [...GRPC_BITS.values()];
 
 /** What `x-envoy-retry-on` may list. */
 export const HTTP_CONDITIONS: ReadonlySet<string> = new Set(BITS.keys());
@@ -110,98 +110,6 @@ export const HEADERS_ONLY_POLICY: RetryPolicy = {
   avoidPreviousHosts: false,
 };
 
-/** The retry decisions of one request. */
-export class RetryState {
-  readonly policy: RetryPolicy;
-  private readonly bits: number;
-  private readonly extraCodes: ReadonlySet<number> | null;
-  private readonly extraHeaders: readonly string[];
-  remaining: number;
-  private tries: number;
-
-  private constructor(
-    policy: RetryPolicy,
-    bits: number,
-    retries: number,
-    codes: ReadonlySet<number> | null,
-    extraHeaders: readonly string[],
-  ) {
-    this.policy = policy;
-    this.bits = bits;
-    this.remaining = retries;
-    this.extraCodes = codes;
-    this.extraHeaders = extraHeaders;
-    this.tries = 0;
-  }
-
-  /**
-   * Takes the `x-envoy-*` retry headers out of a request and joins them with the route's policy.
-   * @returns `null` when nothing asks for retries
-   */
-  static create(policy: RetryPolicy | null, headers: HeaderMap, mayHaveHeaders: boolean): RetryState | null {
-    let bits = policy === null ? 0 : policy.bits;
-    let retries = policy === null ? HEADERS_ONLY_POLICY.numRetries : policy.numRetries;
-    let codes: ReadonlySet<number> | null = null;
-    let extra: readonly string[] = [];
-    if (mayHaveHeaders) {
-      bits |= retryBits(take(headers, 'x-envoy-retry-on')) | retryBits(take(headers, 'x-envoy-retry-grpc-on'));
-      const max = take(headers, 'x-envoy-max-retries');
-      if (bits !== 0 && max.length === 1 && /^\d+$/.test(max[0] as string)) retries = Number(max[0]);
-      const listed = take(headers, 'x-envoy-retriable-status-codes').map(Number).filter(Number.isInteger);
-      if (listed.length > 0) codes = new Set(listed);
-      extra = take(headers, 'x-envoy-retriable-header-names').map((name) => name.trim().toLowerCase());
-    }
-    if (bits === 0) return null;
-    if (policy?.retriableRequest != null && !policy.retriableRequest(headers)) return null;
-    return new RetryState(policy ?? HEADERS_ONLY_POLICY, bits, retries, codes, extra);
-  }
-
-  /** A complete response head came: is it an answer to try again? */
-  wantsResponse(status: number, headers: HeaderMap): boolean {
-    const { bits } = this;
-    if (headers.has('x-envoy-ratelimited')) return (bits & ON_RATELIMITED) !== 0;
-    if (status >= 500 && (bits & ON_5XX) !== 0) return true;
-    if (status >= 502 && status <= 504 && (bits & ON_GATEWAY_ERROR) !== 0) return true;
-    if (status === 409 && (bits & ON_RETRIABLE_4XX) !== 0) return true;
-    if (
-      (bits & ON_STATUS_CODES) !== 0 &&
-      (this.policy.statusCodes.has(status) || this.extraCodes?.has(status) === true)
-    )
-      return true;
-    if ((bits & ON_HEADERS) !== 0) {
-      if (this.policy.retriableHeader?.(headers) === true) return true;
-      for (const name of this.extraHeaders) if (headers.has(name)) return true;
-    }
-    if (bits >= 1 << ON_GRPC_SHIFT) {
-      const grpcStatus = headers.get('grpc-status');
-      if (grpcStatus !== null)
-        for (const [bit, value] of GRPC_ALL) if ((bits & bit) !== 0 && Number(grpcStatus) === value) return true;
-    }
-    return false;
-  }
-
-  /**
-   * An attempt ended without a response head.
-   * @param headSent some of the request may have reached the upstream
-   */
-  wantsReset(reason: PoolFailure | ResetReason, headSent: boolean): boolean {
-    const { bits } = this;
-    if (reason === 'overflow' || reason === 'no_healthy_host') return false;
-    if ((bits & (ON_5XX | ON_GATEWAY_ERROR | ON_RESET)) !== 0) return true;
-    if ((bits & ON_CONNECT_FAILURE) !== 0 && (reason === 'connect_failure' || reason === 'connect_timeout'))
-      return true;
-    if ((bits & ON_REFUSED_STREAM) !== 0 && reason === 'remote_refused_stream') return true;
-    return (bits & ON_RESET_BEFORE_REQUEST) !== 0 && !headSent;
-  }
-
-  /** Fully jittered: attempt N waits in [0, (2^N − 1) · base), at most the maximum. @param random in [0, 1) */
-  nextBackOffMs(random: number): number {
-    this.tries++;
-    const ceiling = Math.min((2 ** this.tries - 1) * this.policy.backOffBaseMs, this.policy.backOffMaxMs);
-    return Math.floor(random * ceiling);
-  }
-}
-
 /** `previous_hosts`: a predicate that turns down every host that the request has met. */
 export function avoidTried(info: StreamInfo): (host: UpstreamHostInfo) => boolean {
   const tried: UpstreamHostInfo[] = [];
@@ -217,11 +125,4 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRAC
 
 export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method);
-}
-
-function take(headers: HeaderMap, name: string): string[] {
-  const value = headers.getJoined(name);
-  if (value === null) return [];
-  headers.remove(name);
-  return value.split(',');
 }

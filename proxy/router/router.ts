@@ -17,6 +17,7 @@ import type { Runtime } from '../util/runtime.ts';
 import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { RouterRequest } from './request.ts';
+import { RequestStats } from './request-stats.ts';
 import type { CompiledRoute } from './route.ts';
 import type { RouteStats } from './route-stats.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
@@ -27,7 +28,7 @@ export class Router {
   readonly runtime: Runtime;
   readonly stats: Float64Array;
   private readonly store: StatsStore;
-  private readonly codes: WeakMap<Cluster, CodeStats>;
+  private readonly counted: WeakMap<Cluster, ClusterCounts>;
   private readonly strict: StrictCheck | null;
 
   /** @param statPrefix of the connection manager, e.g. `http.ingress.` */
@@ -36,7 +37,7 @@ export class Router {
     this.runtime = runtime;
     this.store = store;
     this.stats = store.block(HTTP_ROUTER, statPrefix);
-    this.codes = new WeakMap();
+    this.counted = new WeakMap();
     this.strict = compileStrictHeaders(model.strictCheckHeaders);
   }
 
@@ -73,15 +74,7 @@ export class Router {
         return null;
       }
     }
-    const request = new RouterRequest(
-      this,
-      down,
-      route,
-      target,
-      cluster,
-      this.codeStats(cluster),
-      scopesOf(route, down),
-    );
+    const request = new RouterRequest(this, down, route, target, cluster, this.statsOf(cluster, scopesOf(route, down)));
     request.begin(headers, endStream);
     return request;
   }
@@ -139,14 +132,29 @@ export class Router {
     down.localReply(direct.status, direct.body, 'direct_response', add, direct.bodyFormat);
   }
 
-  private codeStats(cluster: Cluster): CodeStats {
-    let codes = this.codes.get(cluster);
-    if (codes === undefined) {
-      codes = new CodeStats(this.store, `cluster.${cluster.model.statName}.`, cluster.stats, this.model.dynamicStats);
-      this.codes.set(cluster, codes);
+  private statsOf(cluster: Cluster, scopes: readonly RouteStats[] | null): RequestStats {
+    let counts = this.counted.get(cluster);
+    if (counts === undefined) {
+      const prefix = `cluster.${cluster.model.statName}.`;
+      const codes = new CodeStats(this.store, prefix, cluster.stats, this.model.dynamicStats);
+      counts = { codes, plain: new RequestStats(codes, cluster.stats, null), scoped: new WeakMap() };
+      this.counted.set(cluster, counts);
     }
-    return codes;
+    if (scopes === null) return counts.plain;
+    let stats = counts.scoped.get(scopes);
+    if (stats === undefined) {
+      stats = new RequestStats(counts.codes, cluster.stats, scopes);
+      counts.scoped.set(scopes, stats);
+    }
+    return stats;
   }
+}
+
+/** The stats of one cluster's requests, alone and with those of the places where they are counted besides. */
+interface ClusterCounts {
+  readonly codes: CodeStats;
+  readonly plain: RequestStats;
+  readonly scoped: WeakMap<readonly RouteStats[], RequestStats>;
 }
 
 /** Where a request is counted besides its cluster. */

@@ -2,6 +2,7 @@
 // (Envoy: docs configuration/http/http_filters/router_filter, "x-envoy-upstream-rq-timeout-ms").
 
 import type { HeaderMap } from '../codec/headers.ts';
+import { writeGrpcTimeout } from './grpc-timeout.ts';
 
 /** Milliseconds; 0 = none. */
 export interface RequestTimeouts {
@@ -35,10 +36,26 @@ export function takeTimeoutHeaders(headers: HeaderMap, into: RequestTimeouts, re
 }
 
 /**
- * How long an attempt may take that starts now, milliseconds; 0 = without a limit.
+ * Tells the upstream how long an attempt that starts now may take.
  * @param elapsedMs since the request began
+ * @param grpc the `grpc-timeout` header says it too
+ * @param silent `x-envoy-expected-rq-timeout-ms` does not
  */
-export function expectedTimeoutMs({ globalMs, perTryMs }: RequestTimeouts, elapsedMs: number): number {
+export function announceTimeouts(
+  headers: HeaderMap,
+  limits: RequestTimeouts,
+  elapsedMs: number,
+  grpc: boolean,
+  silent: boolean,
+): void {
+  if (grpc && limits.globalMs > 0) writeGrpcTimeout(headers, Math.max(1, Math.floor(limits.globalMs - elapsedMs)));
+  if (silent) return;
+  const ms = expectedTimeoutMs(limits, elapsedMs);
+  if (ms > 0) headers.set('x-envoy-expected-rq-timeout-ms', ms === 15_000 ? '15000' : `${ms}`);
+}
+
+/** How long an attempt may take that starts now, milliseconds; 0 = without a limit. */
+function expectedTimeoutMs({ globalMs, perTryMs }: RequestTimeouts, elapsedMs: number): number {
   if (globalMs === 0) return perTryMs;
   const left = Math.max(1, Math.floor(globalMs - elapsedMs));
   return perTryMs === 0 ? left : Math.min(perTryMs, left);

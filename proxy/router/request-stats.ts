@@ -1,0 +1,53 @@
+// What requests of one cluster are counted in: the cluster's stats, and those of a virtual cluster or a route.
+
+import type { CodeStats } from './code-stats.ts';
+import type { RouteStats } from './route-stats.ts';
+
+/** Shared by all requests that are counted in the same places; made when the first of them comes. */
+export class RequestStats {
+  private readonly codes: CodeStats;
+  /** Block of the `cluster` catalogue. */
+  private readonly block: Float64Array;
+  /** `null` = the cluster alone. */
+  private readonly scopes: readonly RouteStats[] | null;
+
+  constructor(codes: CodeStats, block: Float64Array, scopes: readonly RouteStats[] | null) {
+    this.codes = codes;
+    this.block = block;
+    this.scopes = scopes;
+  }
+
+  /** @param index of the `cluster` catalogue */
+  count(index: number): void {
+    const { block, scopes } = this;
+    block[index] = (block[index] as number) + 1;
+    if (scopes !== null) for (const scope of scopes) scope.countEvent(index);
+  }
+
+  /** An attempt has got a connection. */
+  countAttempt(): void {
+    if (this.scopes !== null) for (const scope of this.scopes) scope.countRequest();
+  }
+
+  /** @param internal the request counts as internal (`x-envoy-internal`) */
+  charge(status: number, internal: boolean): void {
+    this.codes.charge(status, internal);
+    if (this.scopes !== null) for (const scope of this.scopes) scope.charge(status);
+  }
+
+  /** An answer that led to another attempt. */
+  chargeRetry(status: number): void {
+    this.codes.chargeRetry(status);
+  }
+
+  /** A request was sent again after a stale connection. */
+  countReplay(): void {
+    this.codes.countReplay();
+  }
+
+  /** The time from the request's end to the response's end. */
+  recordTime(ms: number, internal: boolean): void {
+    this.codes.recordTime(ms, internal);
+    if (this.scopes !== null) for (const scope of this.scopes) scope.recordTime(ms);
+  }
+}

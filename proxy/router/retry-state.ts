@@ -1,0 +1,173 @@
+// Whether an attempt is worth another one, and whether there may be one: the retries of one request.
+// Request headers of trusted senders may widen the route's policy.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import {
+  UPSTREAM_RQ_RETRY,
+  UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL,
+  UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
+  UPSTREAM_RQ_RETRY_OVERFLOW,
+  UPSTREAM_RQ_RETRY_SUCCESS,
+} from '../observe/catalogue-cluster.ts';
+import type { Cluster, PoolFailure, ResetReason } from '../upstream/upstream.ts';
+import type { RequestStats } from './request-stats.ts';
+import {
+  GRPC_ALL,
+  HEADERS_ONLY_POLICY,
+  ON_5XX,
+  ON_CONNECT_FAILURE,
+  ON_GATEWAY_ERROR,
+  ON_GRPC_SHIFT,
+  ON_HEADERS,
+  ON_RATELIMITED,
+  ON_REFUSED_STREAM,
+  ON_RESET,
+  ON_RESET_BEFORE_REQUEST,
+  ON_RETRIABLE_4XX,
+  ON_STATUS_CODES,
+  type RetryPolicy,
+  retryBits,
+} from './retry.ts';
+
+/** What became of the wish to try again. */
+export type RetryVerdict =
+  | 'retry'
+  /** Nothing asks for it. */
+  | 'no'
+  /** No try is left. */
+  | 'limit'
+  /** The cluster has no place for another retry. */
+  | 'overflow';
+
+/** The retry decisions of one request. */
+export class RetryState {
+  readonly policy: RetryPolicy;
+  private readonly bits: number;
+  private readonly extraCodes: ReadonlySet<number> | null;
+  private readonly extraHeaders: readonly string[];
+  private remaining: number;
+  private tries: number;
+  /** A place of the cluster's retry breaker is taken. */
+  private held: boolean;
+
+  private constructor(
+    policy: RetryPolicy,
+    bits: number,
+    retries: number,
+    codes: ReadonlySet<number> | null,
+    extraHeaders: readonly string[],
+  ) {
+    this.policy = policy;
+    this.bits = bits;
+    this.remaining = retries;
+    this.extraCodes = codes;
+    this.extraHeaders = extraHeaders;
+    this.tries = 0;
+    this.held = false;
+  }
+
+  /**
+   * Takes the `x-envoy-*` retry headers out of a request and joins them with the route's policy.
+   * @returns `null` when nothing asks for retries
+   */
+  static create(policy: RetryPolicy | null, headers: HeaderMap, mayHaveHeaders: boolean): RetryState | null {
+    let bits = policy === null ? 0 : policy.bits;
+    let retries = policy === null ? HEADERS_ONLY_POLICY.numRetries : policy.numRetries;
+    let codes: ReadonlySet<number> | null = null;
+    let extra: readonly string[] = [];
+    if (mayHaveHeaders) {
+      bits |= retryBits(take(headers, 'x-envoy-retry-on')) | retryBits(take(headers, 'x-envoy-retry-grpc-on'));
+      const max = take(headers, 'x-envoy-max-retries');
+      if (bits !== 0 && max.length === 1 && /^\d+$/.test(max[0] as string)) retries = Number(max[0]);
+      const listed = take(headers, 'x-envoy-retriable-status-codes').map(Number).filter(Number.isInteger);
+      if (listed.length > 0) codes = new Set(listed);
+      extra = take(headers, 'x-envoy-retriable-header-names').map((name) => name.trim().toLowerCase());
+    }
+    if (bits === 0) return null;
+    if (policy?.retriableRequest != null && !policy.retriableRequest(headers)) return null;
+    return new RetryState(policy ?? HEADERS_ONLY_POLICY, bits, retries, codes, extra);
+  }
+
+  /** A complete response head came: is it an answer to try again? */
+  wantsResponse(status: number, headers: HeaderMap): boolean {
+    const { bits } = this;
+    if (headers.has('x-envoy-ratelimited')) return (bits & ON_RATELIMITED) !== 0;
+    if (status >= 500 && (bits & ON_5XX) !== 0) return true;
+    if (status >= 502 && status <= 504 && (bits & ON_GATEWAY_ERROR) !== 0) return true;
+    if (status === 409 && (bits & ON_RETRIABLE_4XX) !== 0) return true;
+    if (
+      (bits & ON_STATUS_CODES) !== 0 &&
+      (this.policy.statusCodes.has(status) || this.extraCodes?.has(status) === true)
+    )
+      return true;
+    if ((bits & ON_HEADERS) !== 0) {
+      if (this.policy.retriableHeader?.(headers) === true) return true;
+      for (const name of this.extraHeaders) if (headers.has(name)) return true;
+    }
+    if (bits >= 1 << ON_GRPC_SHIFT) {
+      const grpcStatus = headers.get('grpc-status');
+      if (grpcStatus !== null)
+        for (const [bit, value] of GRPC_ALL) if ((bits & bit) !== 0 && Number(grpcStatus) === value) return true;
+    }
+    return false;
+  }
+
+  /**
+   * An attempt ended without a response head.
+   * @param headSent some of the request may have reached the upstream
+   */
+  wantsReset(reason: PoolFailure | ResetReason, headSent: boolean): boolean {
+    const { bits } = this;
+    if (reason === 'overflow' || reason === 'no_healthy_host') return false;
+    if ((bits & (ON_5XX | ON_GATEWAY_ERROR | ON_RESET)) !== 0) return true;
+    if ((bits & ON_CONNECT_FAILURE) !== 0 && (reason === 'connect_failure' || reason === 'connect_timeout'))
+      return true;
+    if ((bits & ON_REFUSED_STREAM) !== 0 && reason === 'remote_refused_stream') return true;
+    return (bits & ON_RESET_BEFORE_REQUEST) !== 0 && !headSent;
+  }
+
+  /**
+   * Takes a place for another attempt; the one for the attempt before is given back.
+   * @param wants the conditions hold
+   */
+  decide(wants: boolean, cluster: Cluster, priority: 'default' | 'high', stats: RequestStats): RetryVerdict {
+    // The attempt was a retry, and with it there was an end to them.
+    if (!wants && this.held) stats.count(UPSTREAM_RQ_RETRY_SUCCESS);
+    this.end(cluster, priority);
+    if (!wants) return 'no';
+    if (this.remaining === 0) {
+      stats.count(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
+      return 'limit';
+    }
+    this.remaining--;
+    if (!cluster.tryRetry(priority)) {
+      stats.count(UPSTREAM_RQ_RETRY_OVERFLOW);
+      return 'overflow';
+    }
+    this.held = true;
+    stats.count(UPSTREAM_RQ_RETRY);
+    stats.count(UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
+    return 'retry';
+  }
+
+  /** No further attempt: the place is given back. */
+  end(cluster: Cluster, priority: 'default' | 'high'): void {
+    if (!this.held) return;
+    this.held = false;
+    cluster.endRetry(priority);
+  }
+
+  /** Fully jittered: attempt N waits in [0, (2^N − 1) · base), at most the maximum. @param random in [0, 1) */
+  nextBackOffMs(random: number): number {
+    this.tries++;
+    const ceiling = Math.min((2 ** this.tries - 1) * this.policy.backOffBaseMs, this.policy.backOffMaxMs);
+    return Math.floor(random * ceiling);
+  }
+}
+
+function take(headers: HeaderMap, name: string): string[] {
+  const value = headers.getJoined(name);
+  if (value === null) return [];
+  headers.remove(name);
+  return value.split(',');
+}
