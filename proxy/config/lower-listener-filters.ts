@@ -3,7 +3,7 @@
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { isLeftOut, missingImplementation } from './fields-extensions.ts';
-import { type LowerContext, wireString } from './lower-common.ts';
+import type { LowerContext } from './lower-common.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
 import type { ListenerModel } from './model.ts';
 import type {
@@ -106,8 +106,8 @@ function lowerProxyProtocol(message: Msg): ProxyProtocolModel {
       if (target === null) return [];
       return {
         type: num(rule, 'tlvType'),
-        namespace: wireString(str(target, 'metadataNamespace')) || TLV_NAMESPACE,
-        key: wireString(str(target, 'key')),
+        namespace: str(target, 'metadataNamespace') || TLV_NAMESPACE,
+        key: str(target, 'key'),
         encoding: num(target, 'valueStringEncoding') === 2 ? 'base64' : 'sanitized',
       };
     }),

@@ -3,8 +3,8 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject } from '../config/model.ts';
 import type { GrpcStatsModel } from '../config/model-http.ts';
+import { type FilterStateObject, writeFilterState } from '../observe/filter-state.ts';
 import type { StatsStore } from '../observe/stats.ts';
-import type { FilterStateObject } from '../observe/stream-info.ts';
 import {
   CONTINUE,
   type FilterCall,
@@ -114,9 +114,7 @@ class GrpcStatsCall implements FilterCall, FilterStateObject {
     walk.walk(chunk);
     if (walk.frames === before) return;
     this.cells?.messages(direction, walk.frames - before);
-    if (!this.model.emitFilterState) return;
-    this.stream.filterState ??= new Map();
-    this.stream.filterState.set(STATE_KEY, this);
+    if (this.model.emitFilterState) writeFilterState(this.stream, STATE_KEY, this);
   }
 
   private end(headers: HeaderMap): void {

@@ -2,9 +2,11 @@
 
 import type { Socket } from 'node:net';
 import type { ClientHello } from '../codec/client-hello.ts';
-import type { AddressModel, JsonValue, ListenerModel, MetadataModel } from '../config/model.ts';
+import type { AddressModel, JsonObject, ListenerModel, MetadataModel } from '../config/model.ts';
 import { INTERNAL_CLIENT_ADDRESS } from '../net/internal.ts';
 import { addressText } from '../net/listen.ts';
+import { addMetadata, type DynamicMetadata } from '../observe/dynamic-metadata.ts';
+import type { FilterState } from '../observe/filter-state.ts';
 import type { ConnectionInfo, DownstreamTlsInfo, ProxyHeaderInfo, UpstreamSource } from '../observe/stream-info.ts';
 import { joinHostPort, unmapIpv4 } from '../util/ip.ts';
 import type { MatchInput } from './chain-match.ts';
@@ -58,8 +60,10 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   ja4: string;
   /** Of a PROXY header, kept to be passed on; `null` = there was none. */
   proxyHeader: ProxyHeaderInfo | null;
-  /** Written by listener filters: namespace → struct; `null` until someone does. */
-  dynamicMetadata: { [namespace: string]: { [key: string]: JsonValue } } | null;
+  /** Written by listener filters; `null` until one does. */
+  dynamicMetadata: DynamicMetadata | null;
+  /** Written by network filters; `null` until one does. */
+  filterState: FilterState | null;
 
   constructor(id: number, socket: Socket, bound: AddressModel, listener: ListenerModel, startedMs: number) {
     const local = bound.kind === 'socket' ? localEnd(socket, bound, listener.transparent) : null;
@@ -102,6 +106,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.ja4 = '';
     this.proxyHeader = null;
     this.dynamicMetadata = null;
+    this.filterState = null;
   }
 
   /** Sets the destination that a listener filter found. */
@@ -123,11 +128,10 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.remoteAddress = joinHostPort(ip, port);
   }
 
-  /** Adds to the dynamic metadata of the connection. */
-  setMetadata(namespace: string, key: string, value: JsonValue): void {
-    this.dynamicMetadata ??= {};
-    this.dynamicMetadata[namespace] ??= {};
-    this.dynamicMetadata[namespace][key] = value;
+  /** Adds to the dynamic metadata of the connection. @param value an ordinary string */
+  setMetadata(namespace: string, key: string, value: string): void {
+    const fields: JsonObject = { [key]: value };
+    addMetadata(this, namespace, fields);
   }
 }
 

@@ -95,16 +95,16 @@ function copyOf({ type, value }: Tlv): { readonly type: number; readonly value: 
   return { type, value: Buffer.from(value) };
 }
 
-/** UTF-8 with `!` for each byte that belongs to no character, as a latin1 image. */
+/** The text with `!` for each byte that belongs to no character. */
 function sanitized(value: Buffer): string {
-  if (isUtf8(value)) return value.toString('latin1');
+  if (isUtf8(value)) return value.toString('utf8');
   let out = '';
   let at = 0;
   while (at < value.length) {
     const length = sequenceLength(value[at] as number);
     const character = value.subarray(at, at + length);
     const whole = character.length === length && isUtf8(character);
-    out += whole ? character.toString('latin1') : '!';
+    out += whole ? character.toString('utf8') : '!';
     at += whole ? length : 1;
   }
   return out;

@@ -6,8 +6,9 @@
 
 import { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject, TunnelModel } from '../config/model.ts';
+import { type FilterStateObject, writeFilterState } from '../observe/filter-state.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
-import type { FilterStateObject, StreamInfo } from '../observe/stream-info.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileMutations } from '../router/mutations.ts';
 import { addBytes } from '../router/record.ts';
 import type { Mutate } from '../router/route.ts';
@@ -196,8 +197,7 @@ export class Tunnel implements UpstreamStreamHandler {
 
 /** @param status −1 for trailers */
 function tell(info: StreamInfo, name: string, headers: HeaderMap, status: number): void {
-  info.filterState ??= new Map();
-  info.filterState.set(name, new ToldHeaders(headers, status));
+  writeFilterState(info, name, new ToldHeaders(headers, status));
 }
 
 /** What a host has answered, as `envoy.config.core.v3.HeaderMap`. */

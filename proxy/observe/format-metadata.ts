@@ -2,6 +2,8 @@
 
 import type { JsonObject, JsonValue } from '../config/model.ts';
 import { ConfigError } from '../util/error.ts';
+import { metadataText } from './dynamic-metadata.ts';
+import { type FilterStateJson, type FilterStateValue, readFilterState } from './filter-state.ts';
 import {
   cut,
   type Operator,
@@ -12,7 +14,7 @@ import {
   treeOperator,
 } from './format-operator.ts';
 import { jsonOfTree, jsonString } from './json-text.ts';
-import type { FilterStateObject, StreamInfo } from './stream-info.ts';
+import type { StreamInfo } from './stream-info.ts';
 
 type Source = (info: StreamInfo) => JsonObject | null | undefined;
 
@@ -39,7 +41,9 @@ function walk(root: JsonObject | null | undefined, keys: readonly string[]): Jso
   return value;
 }
 
-function metadataOperator(source: Source, keys: readonly string[], max: number): Operator {
+/** @param path as it stands in a format, a latin1 image */
+function metadataOperator(source: Source, path: readonly string[], max: number): Operator {
+  const keys = path.map(metadataText);
   return treeOperator((info) => walk(source(info), keys), max);
 }
 
@@ -67,8 +71,8 @@ const filterState: OperatorFactory = (argument, max, name) => {
   if ((kind === 'FIELD') !== (field !== undefined)) {
     throw new ConfigError('Invalid filter state serialize type, FIELD should be used with the field name.');
   }
-  type State = string | FilterStateObject | null;
-  const ofStream = (info: StreamInfo): State => info.filterState?.get(key) ?? null;
+  type State = FilterStateValue | null;
+  const ofStream = (info: StreamInfo): State => readFilterState(info, key);
   // The upstream's filter state is what the stream shared with it, once there is a connection.
   const read =
     name === 'UPSTREAM_FILTER_STATE'
@@ -106,7 +110,8 @@ const filterState: OperatorFactory = (argument, max, name) => {
 };
 
 /** As Envoy prints messages: in JSON formats with the names of the `.proto`, in text with those of proto JSON. */
-function camelNames(tree: JsonObject): JsonObject {
+function camelNames(tree: FilterStateJson): JsonValue {
+  if (tree === null || typeof tree !== 'object') return tree;
   return Object.fromEntries(
     Object.entries(tree).map(([name, value]) => [
       name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),

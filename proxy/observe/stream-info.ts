@@ -4,6 +4,8 @@
 import type { ClientHello } from '../codec/client-hello.ts';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject, MetadataModel } from '../config/model.ts';
+import type { DynamicMetadata } from './dynamic-metadata.ts';
+import type { FilterState } from './filter-state.ts';
 
 /** The downstream connection's facts, shared by its streams. */
 export interface ConnectionInfo {
@@ -47,8 +49,10 @@ export interface ConnectionInfo {
   readonly ja4?: string;
   /** A PROXY header that came with the connection. */
   readonly proxyHeader?: ProxyHeaderInfo | null;
-  /** What listener filters wrote. */
-  readonly dynamicMetadata?: { readonly [namespace: string]: JsonObject } | null;
+  /** What listener filters wrote; requests do not see it, streams of the TCP proxy do. */
+  readonly dynamicMetadata?: DynamicMetadata | null;
+  /** What network filters keep for all of its requests (`readFilterState`); `null` until one does. */
+  filterState?: FilterState | null;
   /** When the TLS handshake was done. */
   handshakeEndMs?: number;
   /** `%DOWNSTREAM_DETECTED_CLOSE_TYPE%`: `Normal`, `LocalReset` or `RemoteReset`. */
@@ -134,16 +138,6 @@ export interface UpstreamHostInfo {
   readonly metadata: MetadataModel;
 }
 
-/** An object that a filter keeps with the stream for others to read. */
-export interface FilterStateObject {
-  /** Printed as text; `null` = it has no such form. */
-  plain(): string | null;
-  /** Printed as JSON: the object's message with the field names of its `.proto`. */
-  typed(): JsonObject | null;
-  /** One field as text; `null` = no such field. */
-  field(name: string): string | null;
-}
-
 /** What formatters, log filters and header mutations read; the connection manager and the TCP proxy fill it. */
 export class StreamInfo {
   readonly connection: ConnectionInfo;
@@ -227,10 +221,10 @@ export class StreamInfo {
   upstreamHostsAttempted: UpstreamHostInfo[] | null;
   upstreamConnectionIdsAttempted: number[] | null;
   attemptCount: number;
-  /** Namespace → struct; `null` until someone writes. */
-  dynamicMetadata: { [namespace: string]: JsonObject } | null;
-  /** Plain strings are string objects, as latin1 images. */
-  filterState: Map<string, string | FilterStateObject> | null;
+  /** `null` until someone writes (`addMetadata`). */
+  dynamicMetadata: DynamicMetadata | null;
+  /** Its own objects; `null` until someone writes (`writeFilterState`). Read with `readFilterState`. */
+  filterState: FilterState | null;
   routeMetadata: JsonObject | null;
   clusterMetadata: JsonObject | null;
   virtualHostMetadata: JsonObject | null;

@@ -103,7 +103,7 @@ t.test('every field', async (t) => {
     kind: 'proxy_protocol',
     rules: [
       { type: 5, namespace: 'envoy.filters.listener.proxy_protocol', key: 'k', encoding: 'sanitized' },
-      { type: 6, namespace: 'n', key: 'Ã©', encoding: 'base64' },
+      { type: 6, namespace: 'n', key: 'é', encoding: 'base64' },
     ],
     optional: true,
     passThrough: { all: false, types: [5, 6] },

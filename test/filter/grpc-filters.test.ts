@@ -9,8 +9,8 @@ import { compileGrpcBridge } from '../../proxy/filter/grpc-http1-bridge.ts';
 import { compileGrpcStats } from '../../proxy/filter/grpc-stats.ts';
 import { compileGrpcWeb } from '../../proxy/filter/grpc-web.ts';
 import { FilterRun } from '../../proxy/filter/run.ts';
+import type { FilterStateObject } from '../../proxy/observe/filter-state.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';
-import type { FilterStateObject } from '../../proxy/observe/stream-info.ts';
 import { type FakeStream, fakeStream, headersOf } from '../fixtures/filtered-stream.ts';
 
 const bytes = (value: string): Buffer => Buffer.from(value, 'latin1');

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
+import { FilterState } from '../../proxy/observe/filter-state.ts';
 import { FLAG_UF } from '../../proxy/observe/flags.ts';
 import { compileFormat, compileText, DEFAULT_TEXT_FORMAT } from '../../proxy/observe/format.ts';
 import { operatorNames } from '../../proxy/observe/format-parse.ts';
@@ -82,11 +83,11 @@ const dynamicMetadata = {
   },
 };
 
-function filterState(): Map<string, string> {
-  return new Map([
-    ['fs.str', 'value1'],
-    ['fs.q', bytes('va"lé')],
-  ]);
+function filterState(): FilterState {
+  const state = new FilterState();
+  state.set('fs.str', 'value1');
+  state.set('fs.q', bytes('va"lé'));
+  return state;
 }
 
 function httpStream(): StreamInfo {
