@@ -8,7 +8,7 @@ import * as codecErrors from '../proxy/codec/http1-error.ts';
 import { childOf } from '../proxy/config/answers.ts';
 import { unpackAny } from '../proxy/config/any.ts';
 import { FIELDS } from '../proxy/config/fields.ts';
-import type { Msg } from '../proxy/config/message.ts';
+import { type Msg, str } from '../proxy/config/message.ts';
 import { libraryRegistry } from '../proxy/config/protobuf-es.mts';
 import { messageDesc } from '../proxy/config/registry.ts';
 import type { FieldType } from '../proxy/config/schema.ts';
@@ -92,7 +92,8 @@ function childrenOf(message: Msg, field: FieldType): readonly Msg[] {
   const list = (
     field.fieldKind === 'list' ? value : field.fieldKind === 'map' ? Object.values(value as object) : [value]
   ) as Msg[];
-  return kind === 'any' ? list.map((any) => unpackAny(any, field.name).message) : list;
+  if (kind !== 'any') return list;
+  return list.filter((any) => str(any, 'typeUrl') !== '').map((any) => unpackAny(any, field.name).message);
 }
 type Set1 = { readonly value: unknown };
 

@@ -7,9 +7,9 @@ import { unpackAny } from './any.ts';
 import { FieldPath, keySegment } from './field-path.ts';
 import { FIELDS } from './fields.ts';
 import type { FieldAnswer, ValueAnswers } from './fields-answer.ts';
-import { EXTENSION_ANSWERS, isSkipped, missingImplementation } from './fields-extensions.ts';
+import { EXTENSION_ANSWERS, isLeftOutAsOptional, isSkipped, missingImplementation } from './fields-extensions.ts';
 import type { FieldCheck } from './lower-common.ts';
-import type { Msg } from './message.ts';
+import { type Msg, str } from './message.ts';
 import { messageDesc } from './registry.ts';
 import { type FieldType, type MessageType, SCALAR } from './schema.ts';
 
@@ -47,12 +47,13 @@ interface Step {
   readonly group: string | null;
   readonly answer: FieldAnswer;
   readonly child: 'none' | 'message' | 'any';
-  /** A filter's configuration, which is not looked at while the filter is disabled. */
+  /** A filter's configuration, beside fields that say how much it matters. */
   readonly ofFilter: boolean;
 }
 
 const steps = new Map<string, readonly Step[]>();
 
+const FILTER_CONFIG = 'envoy.config.route.v3.FilterConfig';
 const ANY = 'google.protobuf.Any';
 
 function stepsOf(typeName: string): readonly Step[] {
@@ -98,9 +99,8 @@ class Walk {
   }
 
   message(message: Msg): void {
-    this.#ownRule(message);
     for (const step of stepsOf(message.$typeName)) {
-      if (step.ofFilter && (message as unknown as { disabled: boolean }).disabled) continue;
+      if (step.ofFilter && isUnread(message)) continue;
       const value = setValueOf(message, step);
       if (value === undefined) continue;
       this.#path.push(step.field.name);
@@ -127,7 +127,7 @@ class Walk {
         this.#below(step, item, keySegment(key), key);
       }
     } else {
-      this.#child(step, value as Msg, nameOf(message));
+      this.#child(step, value as Msg, nameOf(message), step.ofFilter ? (message as unknown as OfFilter) : REQUIRED);
     }
   }
 
@@ -137,12 +137,12 @@ class Walk {
     this.#path.pop();
   }
 
-  #child(step: Step, value: Msg, name: string): void {
+  #child(step: Step, value: Msg, name: string, filter: OfFilter = REQUIRED): void {
     if (step.child === 'message') this.message(value);
-    else this.#any(value, name);
+    else this.#any(value, name, filter);
   }
 
-  #any(any: Msg, name: string): void {
+  #any(any: Msg, name: string, filter: OfFilter): void {
     const path = String(this.#path);
     let message: Msg;
     try {
@@ -156,7 +156,9 @@ class Walk {
     if (answer === undefined) {
       if (isSkipped(message.$typeName, this.#report.skipTypes)) {
         this.#report.warn(path, `${message.$typeName} is left out, as OUTRIGGER_SKIP_TYPES says`);
-      } else {
+      } else if (isLeftOutAsOptional(message.$typeName, filter)) {
+        this.#report.warn(path, `${message.$typeName} is left out, as the configuration allows (is_optional)`);
+      } else if (!filter.disabled) {
         this.#report.reject(missingImplementation(name, message.$typeName, path));
       }
     } else if (answer.kind === 'left_out') {
@@ -177,14 +179,22 @@ class Walk {
     if (how === 'warn') this.#report.warn(path, `not supported and left out: ${text}`);
     else this.#report.reject(new ConfigError(text.includes('not supported') ? text : `not supported; ${text}`, path));
   }
+}
 
-  /** What depends on several fields of a message together. */
-  #ownRule(message: Msg): void {
-    if (message.$typeName !== 'envoy.config.route.v3.FilterConfig') return;
-    const { config, disabled } = message as unknown as { config: unknown; disabled: boolean };
-    if (config !== undefined || disabled) return;
-    this.#unsupported('reject', 'filters that are disabled by default cannot be enabled per route; remove it');
-  }
+/** What stands beside a filter's configuration. */
+interface OfFilter {
+  /** Routes may still turn the filter on; then its type must be known. */
+  readonly disabled: boolean;
+  readonly isOptional: boolean;
+}
+
+const REQUIRED: OfFilter = { disabled: false, isOptional: false };
+
+/** A route's configuration for a filter that it turns off, or merely on. */
+function isUnread(message: Msg): boolean {
+  if (message.$typeName !== FILTER_CONFIG) return false;
+  const { config, disabled } = message as unknown as { config: Msg | undefined; disabled: boolean };
+  return disabled || config === undefined || str(config, 'typeUrl') === '';
 }
 
 /** For Envoy's words about a missing extension, which name it as the configuration does. */

@@ -88,7 +88,7 @@ export function attentionOf(field: FieldType): FieldAttention {
 /** Whether a message needs a word of the answers for being there: rules of its own, or no table. */
 export function needsAttention(type: MessageType): boolean {
   if (type.typeName.startsWith('google.protobuf.')) return false;
-  return type.typeName === 'envoy.config.route.v3.FilterConfig' || FIELDS[type.typeName] === undefined;
+  return FIELDS[type.typeName] === undefined;
 }
 
 /** Whether an extension may stand in a configuration without a word. */

@@ -98,6 +98,11 @@ export function isSkipped(typeName: string, skipTypes: ReadonlySet<string>): boo
   return skipTypes.has(typeName) || skipTypes.has(`type.googleapis.com/${typeName}`);
 }
 
+/** Whether `is_optional` is enough to leave a filter out: where Envoy has one of this type, it would act. */
+export function isLeftOutAsOptional(typeName: string, filter: { readonly isOptional: boolean }): boolean {
+  return filter.isOptional && !typeName.startsWith('envoy.extensions.');
+}
+
 const ISTIO_FACTORIES: ReadonlyMap<string, string> = new Map([
   ['stats.PluginConfig', 'istio.stats'],
   ['istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig', 'istio.alpn'],

@@ -2,6 +2,7 @@
 
 import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, warned } from './fields-answer.ts';
 
+const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-hcm';
 const GRPC_TEST = 'lower-grpc-filters';
 const HCM = 'http_connection_manager.proto';
@@ -79,8 +80,8 @@ export const HCM_FIELDS: FieldTable = {
     honoured(TEST, 'filter status_code body body_format_override headers_to_add'),
   ),
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': fields(
-    honoured(TEST, 'name typed_config disabled'),
-    harmless('a filter type that is missing is refused even when optional', HCM, 'is_optional'),
+    honoured(TEST, 'name typed_config'),
+    honoured(FILTERS_TEST, 'disabled is_optional'),
     rejected('extension discovery is not supported; use typed_config', 'config_discovery'),
   ),
   'envoy.extensions.filters.http.router.v3.Router': fields(

@@ -2,6 +2,7 @@
 
 import { type FieldTable, fields, harmless, honoured, rejected, warned } from './fields-answer.ts';
 
+const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-route';
 const ROUTES = 'route_components.proto';
 
@@ -55,10 +56,7 @@ export const ROUTE_FIELDS: FieldTable = {
   'envoy.config.route.v3.Decorator': fields(
     harmless('it names spans, and requests are not traced', ROUTES, 'operation propagate'),
   ),
-  'envoy.config.route.v3.FilterConfig': fields(
-    honoured(TEST, 'config disabled'),
-    harmless('a filter type that is missing is refused even when optional', ROUTES, 'is_optional'),
-  ),
+  'envoy.config.route.v3.FilterConfig': fields(honoured(FILTERS_TEST, 'config disabled is_optional')),
   'envoy.config.route.v3.RouteMatch': fields(
     honoured(
       TEST,

@@ -1,12 +1,13 @@
 // Lowers the filters around gRPC (Envoy: extensions.filters.http.grpc_*).
 
 import { bool, list, type Msg, oneof, str, strings } from './message.ts';
-import type { GrpcBridgeModel, GrpcStatsModel } from './model-http.ts';
+import type { GrpcBridgeModel, GrpcStatsModel } from './model-http-filter.ts';
 
 /** `grpc_stats.v3.FilterConfig`. */
 export function lowerGrpcStats(message: Msg): GrpcStatsModel {
   const specifier = oneof(message, 'perMethodStatSpecifier');
   return {
+    kind: 'grpc_stats',
     emitFilterState: bool(message, 'emitFilterState'),
     allMethods: specifier?.case === 'statsForAllMethods' && bool(specifier.value as Msg, 'value'),
     allowlist:
@@ -24,6 +25,7 @@ export function lowerGrpcStats(message: Msg): GrpcStatsModel {
 /** `grpc_http1_bridge.v3.Config`. */
 export function lowerGrpcBridge(message: Msg): GrpcBridgeModel {
   return {
+    kind: 'grpc_http1_bridge',
     upgradeProtobuf: bool(message, 'upgradeProtobufToGrpc'),
     ignoreQueryParameters: bool(message, 'ignoreQueryParameters'),
   };

@@ -11,6 +11,7 @@ import { lowerHttp2 } from './lower-http2.ts';
 import { lowerLocalReply } from './lower-local-reply.ts';
 import { lowerRouteConfig } from './lower-route.ts';
 import { CONNECT_UDP, NO_UDP } from './lower-route-action.ts';
+import { checkTurnedOn } from './lower-route-filters.ts';
 import { bool, has, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
 import type { HttpConnectionManagerModel, ProxyStatusModel, UpgradeModel } from './model-http.ts';
 
@@ -35,11 +36,14 @@ type Part<K extends keyof HttpConnectionManagerModel> = Pick<HttpConnectionManag
 
 /** `HttpConnectionManager`. */
 export function lowerHttpConnectionManager(message: Msg, ctx: LowerContext, path: string): HttpConnectionManagerModel {
+  const routes = lowerRoutes(message, ctx, path);
+  const httpFilters = lowerHttpFilters(list(message, 'httpFilters'), ctx, `${path}.http_filters`);
+  if (routes.kind === 'inline') checkTurnedOn(httpFilters, routes.config, `${path}.http_filters`);
   return {
     statPrefix: str(message, 'statPrefix'),
     codec: lowerCodec(message, path),
-    routes: lowerRoutes(message, ctx, path),
-    httpFilters: lowerHttpFilters(list(message, 'httpFilters'), ctx, `${path}.http_filters`),
+    routes,
+    httpFilters,
     ...lowerLogging(message, ctx, path),
     ...lowerLimits(message, path),
     ...lowerTimeouts(message, path),

@@ -3,33 +3,29 @@
 
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
-import { EXTENSION_ANSWERS, factoryName, isLeftOut, missingImplementation } from './fields-extensions.ts';
+import {
+  EXTENSION_ANSWERS,
+  factoryName,
+  isLeftOut,
+  isLeftOutAsOptional,
+  missingImplementation,
+} from './fields-extensions.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
 import type { LowerContext } from './lower-common.ts';
 import { lowerGrpcBridge, lowerGrpcStats } from './lower-grpc-filters.ts';
 import { bool, list, type Msg, oneofCase, str, strings } from './message.ts';
-import type { HttpFilterModel, RouterModel } from './model-http.ts';
+import type { HttpFilterConfigModel, HttpFilterModel, RouterModel } from './model-http-filter.ts';
 
 const ROUTER = 'envoy.extensions.filters.http.router.v3.Router';
 
 /** Filters that act, by the type of their configuration. */
-const FILTERS: ReadonlyMap<string, (name: string, config: Msg) => HttpFilterModel> = new Map([
-  [
-    'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig',
-    (name: string, config: Msg): HttpFilterModel => ({ kind: 'grpc_stats', name, config: lowerGrpcStats(config) }),
-  ],
-  [
-    'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
-    (name: string): HttpFilterModel => ({ kind: 'grpc_web', name }),
-  ],
-  [
-    'envoy.extensions.filters.http.grpc_http1_bridge.v3.Config',
-    (name: string, config: Msg): HttpFilterModel => ({
-      kind: 'grpc_http1_bridge',
-      name,
-      config: lowerGrpcBridge(config),
-    }),
-  ],
+const FILTERS: ReadonlyMap<string, (config: Msg, ctx: LowerContext, path: string) => HttpFilterConfigModel> = new Map<
+  string,
+  (config: Msg, ctx: LowerContext, path: string) => HttpFilterConfigModel
+>([
+  ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', lowerGrpcStats],
+  ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', (): HttpFilterConfigModel => ({ kind: 'grpc_web' })],
+  ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', lowerGrpcBridge],
 ]);
 
 export function lowerHttpFilters(filters: readonly Msg[], ctx: LowerContext, path: string): readonly HttpFilterModel[] {
@@ -64,18 +60,21 @@ function lowerHttpFilter(message: Msg, last: boolean, ctx: LowerContext, path: s
         path,
       );
     }
-    return { kind: 'router', config: lowerRouter(config, ctx, `${path}.typed_config`) };
-  }
-  if (disabled || isLeftOut(typeName, ctx.options.skipTypes) || EXTENSION_ANSWERS.get(typeName)?.kind === 'inert') {
-    return { kind: 'inert', name, typeUrl };
+    return { name, disabled, config: lowerRouter(config, ctx, `${path}.typed_config`) };
   }
   const lower = FILTERS.get(typeName);
-  if (lower === undefined) throw missingImplementation(name, typeName, path);
-  return lower(name, config);
+  if (lower !== undefined) return { name, disabled, config: lower(config, ctx, `${path}.typed_config`) };
+  const idle =
+    isLeftOut(typeName, ctx.options.skipTypes) ||
+    isLeftOutAsOptional(typeName, { isOptional: bool(message, 'isOptional') }) ||
+    EXTENSION_ANSWERS.get(typeName)?.kind === 'inert';
+  if (idle || disabled) return { name, disabled, config: { kind: 'inert', typeUrl } };
+  throw missingImplementation(name, typeName, path);
 }
 
 function lowerRouter(message: Msg, ctx: LowerContext, path: string): RouterModel {
   return {
+    kind: 'router',
     dynamicStats: bool(message, 'dynamicStats', true),
     suppressEnvoyHeaders: bool(message, 'suppressEnvoyHeaders'),
     respectExpectedRqTimeout: bool(message, 'respectExpectedRqTimeout'),

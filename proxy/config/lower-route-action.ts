@@ -173,7 +173,7 @@ function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): Weig
     name,
     clusterHeader,
     weight,
-    filters: lowerRouteFilters(message, path),
+    filters: lowerRouteFilters(message, scope.ctx, path),
     headers: lowerHeaderMutations(message, path),
     hostRewriteLiteral: wireString(oneofCase<string>(message, 'hostRewriteSpecifier', 'hostRewriteLiteral') ?? ''),
     metadataMatch: lbMetadata(sub(message, 'metadataMatch')),

@@ -48,7 +48,7 @@ export function lowerRouteConfig(message: Msg, ctx: LowerContext, path: string):
     ignorePathParametersInPathMatching: bool(message, 'ignorePathParametersInPathMatching'),
     maxDirectResponseBodySizeBytes,
     metadata: lowerMetadata(sub(message, 'metadata')),
-    filters: lowerRouteFilters(message, path),
+    filters: lowerRouteFilters(message, ctx, path),
   };
 }
 
@@ -97,7 +97,7 @@ export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string):
     includeAttemptCountInResponse: bool(message, 'includeAttemptCountInResponse'),
     includeIsTimeoutRetryHeader: bool(message, 'includeIsTimeoutRetryHeader'),
     metadata: lowerMetadata(sub(message, 'metadata')),
-    filters: lowerRouteFilters(message, path),
+    filters: lowerRouteFilters(message, outer.ctx, path),
   };
 }
 
@@ -131,7 +131,7 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
     metadata: lowerMetadata(sub(message, 'metadata')),
     requestBodyBufferLimitBytes: bufferLimit(message, scope.requestBodyBufferLimitBytes),
     statPrefix: str(message, 'statPrefix'),
-    filters: lowerRouteFilters(message, path),
+    filters: lowerRouteFilters(message, scope.ctx, path),
   };
 }
 

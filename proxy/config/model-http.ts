@@ -3,6 +3,7 @@
 
 import type { CidrModel, FractionModel, JsonObject, MetadataModel, StringMatchModel } from './model.ts';
 import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access-log.ts';
+import type { HttpFilterModel, RouteFiltersModel } from './model-http-filter.ts';
 import type { Http2Model } from './model-http2.ts';
 
 export interface HttpConnectionManagerModel {
@@ -140,41 +141,6 @@ export interface BodyFormatModel {
   readonly format: FormatModel;
   /** Empty = by format kind (`text/plain` or `application/json`). */
   readonly contentType: string;
-}
-
-export type HttpFilterModel =
-  | { readonly kind: 'router'; readonly config: RouterModel }
-  | { readonly kind: 'grpc_stats'; readonly name: string; readonly config: GrpcStatsModel }
-  | { readonly kind: 'grpc_web'; readonly name: string }
-  | { readonly kind: 'grpc_http1_bridge'; readonly name: string; readonly config: GrpcBridgeModel }
-  /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
-  | { readonly kind: 'inert'; readonly name: string; readonly typeUrl: string };
-
-export interface GrpcStatsModel {
-  readonly emitFilterState: boolean;
-  /** Every method has stats of its own. */
-  readonly allMethods: boolean;
-  /** These methods have stats of their own; `null` = not set. */
-  readonly allowlist: readonly { readonly service: string; readonly methods: readonly string[] }[] | null;
-  readonly upstreamStats: boolean;
-  readonly replaceDots: boolean;
-}
-
-export interface GrpcBridgeModel {
-  readonly upgradeProtobuf: boolean;
-  readonly ignoreQueryParameters: boolean;
-}
-
-/** `typed_per_filter_config` of one level: filter name → what it says; `null` = nothing. */
-export type RouteFiltersModel = { readonly [filter: string]: { readonly disabled: boolean } } | null;
-
-export interface RouterModel {
-  readonly dynamicStats: boolean;
-  readonly suppressEnvoyHeaders: boolean;
-  readonly respectExpectedRqTimeout: boolean;
-  readonly suppressGrpcRequestFailureCodeStats: boolean;
-  readonly strictCheckHeaders: readonly string[];
-  readonly upstreamLogs: readonly AccessLogModel[];
 }
 
 // === Routes ===

@@ -1,28 +1,109 @@
-// The registry of HTTP filters: model → compiled filter. The only list of what there is.
+// The registry of HTTP filters, and the chains made of them: one for the connection manager, others for routes whose
+// `typed_per_filter_config` says something. A request looks nothing up; its route carries its chain.
 
-import type { HttpFilterModel } from '../config/model-http.ts';
-import type { StatsStore } from '../observe/stats.ts';
-import type { HttpFilter } from './filter.ts';
+import type { HttpFilterModel, RouteFilterConfigModel, RouteFiltersModel } from '../config/model-http-filter.ts';
+import type { FilterEnv, HttpFilter } from './filter.ts';
 import { compileGrpcBridge } from './grpc-http1-bridge.ts';
 import { compileGrpcStats } from './grpc-stats.ts';
 import { compileGrpcWeb } from './grpc-web.ts';
 
-/** @returns the acting filters in configured order; `null` when there are none */
-export function compileFilters(models: readonly HttpFilterModel[], stats: StatsStore): readonly HttpFilter[] | null {
-  const filters = models.map((model) => compileFilter(model, stats)).filter((filter) => filter !== null);
-  return filters.length === 0 ? null : filters;
+/** Filters in configured order; `null` = none acts. */
+export type FilterChain = readonly HttpFilter[] | null;
+
+/** One configured filter. */
+interface Slot {
+  readonly name: string;
+  readonly disabled: boolean;
+  /**
+   * @param configs what a route's levels say to this filter, least specific first; most routes say nothing
+   * @returns `null` when the filter has nothing to do
+   */
+  readonly compile: (configs: readonly RouteFilterConfigModel[]) => HttpFilter | null;
 }
 
-function compileFilter(model: HttpFilterModel, stats: StatsStore): HttpFilter | null {
+/** A connection manager's filters. */
+export class FilterChains {
+  /** For requests without a route, and for routes that say nothing. */
+  readonly base: FilterChain;
+  private readonly slots: readonly Slot[];
+  /** By the most specific level that says something, which has the same levels above it wherever it is met. */
+  private readonly known: WeakMap<object, { readonly chain: FilterChain }>;
+  private readonly plain: Map<Slot, HttpFilter | null>;
+
+  constructor(models: readonly HttpFilterModel[], env: FilterEnv) {
+    this.slots = models
+      .map(({ name, disabled, config }): Slot | null => {
+        const compile = compileFilter(config, env);
+        return compile === null ? null : { name, disabled, compile };
+      })
+      .filter((slot) => slot !== null);
+    this.known = new WeakMap();
+    this.plain = new Map();
+    this.base = this.build([]);
+  }
+
+  /** The filters of a route. @param levels of configuration, virtual host, route and weighted cluster, in that order */
+  of(levels: readonly RouteFiltersModel[]): FilterChain {
+    const said = levels.filter((level) => level !== null);
+    const last = said[said.length - 1];
+    if (last === undefined) return this.base;
+    let known = this.known.get(last);
+    if (known === undefined) {
+      known = { chain: this.build(said) };
+      this.known.set(last, known);
+    }
+    return known.chain;
+  }
+
+  private build(levels: readonly NonNullable<RouteFiltersModel>[]): FilterChain {
+    const filters: HttpFilter[] = [];
+    for (const slot of this.slots) {
+      const entries = levels.map((level) => level[slot.name]).filter((entry) => entry !== undefined);
+      if (entries[entries.length - 1]?.disabled ?? slot.disabled) continue;
+      const configs = entries.map((entry) => entry.config).filter((config) => config !== null);
+      const filter = configs.length === 0 ? this.unchanged(slot) : slot.compile(configs);
+      if (filter !== null) filters.push(filter);
+    }
+    return filters.length === 0 ? null : filters;
+  }
+
+  /** A filter to which routes say nothing is the same one for all of them. */
+  private unchanged(slot: Slot): HttpFilter | null {
+    let filter = this.plain.get(slot);
+    if (filter === undefined) {
+      filter = slot.compile([]);
+      this.plain.set(slot, filter);
+    }
+    return filter;
+  }
+}
+
+/** @returns `null`: whatever routes say, it does nothing */
+function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['compile'] | null {
   switch (model.kind) {
     case 'router':
     case 'inert':
       return null;
     case 'grpc_stats':
-      return compileGrpcStats(model.name, model.config, stats);
+      return always(compileGrpcStats(model, env.stats));
     case 'grpc_web':
-      return compileGrpcWeb(model.name, stats);
+      return always(compileGrpcWeb(env.stats));
     case 'grpc_http1_bridge':
-      return compileGrpcBridge(model.name, model.config);
+      return always(compileGrpcBridge(model));
   }
+}
+
+/** A filter to which routes have nothing to say. */
+function always(filter: HttpFilter): Slot['compile'] {
+  return () => filter;
+}
+
+/** The configuration that holds where Envoy lets the most specific one win; `null` when routes say nothing. */
+export function mostSpecific<K extends RouteFilterConfigModel['kind']>(
+  configs: readonly RouteFilterConfigModel[],
+  kind: K,
+): Extract<RouteFilterConfigModel, { kind: K }> | null {
+  const last = configs[configs.length - 1];
+  // One of another filter's under this filter's name says nothing, and hides what is above it.
+  return last?.kind === kind ? (last as Extract<RouteFilterConfigModel, { kind: K }>) : null;
 }

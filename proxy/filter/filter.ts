@@ -1,13 +1,16 @@
 // Contract of HTTP filters: what stands between the connection manager and the router.
 //
-// A filter is compiled once per connection manager. For each request it acts on, it opens a call: an object with only
+// A filter is compiled once per connection manager, and once more for routes that configure it otherwise. For each request it acts on, it opens a call: an object with only
 // the hooks it needs. Requests pass the filters in configured order, responses in reverse order. Hooks of one direction
 // come in message order; `onDone` comes once, last.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
 import type { CompiledRoute } from '../router/route.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel } from '../util/timer-wheel.ts';
 
 /** Go on with the next filter. */
 export const CONTINUE = 0;
@@ -65,10 +68,19 @@ export interface FilterRunControl {
   setStatus(status: number): void;
 }
 
-/** One filter of one connection manager. */
+/** What a filter is compiled with. */
+export interface FilterEnv {
+  readonly stats: StatsStore;
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  /** A configured value of the runtime layers; `null` = not set. */
+  runtimeValue(key: string): string | number | boolean | null;
+  /** The connection manager's, e.g. `http.ingress.`. */
+  readonly statPrefix: string;
+}
+
+/** One filter of one connection manager, as it acts on the requests of some of its routes. */
 export interface HttpFilter {
-  /** The configured name, by which routes address it. */
-  readonly name: string;
   /** @returns `null` when the filter has nothing to do with this request */
   open(run: FilterRunControl, at: number): FilterCall | null;
 }

@@ -2,17 +2,16 @@
 // collected, and what its trailers said becomes headers.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { GrpcBridgeModel } from '../config/model-http.ts';
+import type { GrpcBridgeModel } from '../config/model-http-filter.ts';
 import { KeptBody } from '../router/kept-body.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, PAUSE, type Verdict } from './filter.ts';
 import { FRAME_PREFIX_BYTES, frame, isGrpcContentType } from './grpc-frames.ts';
 
 const PROTOBUF = 'application/x-protobuf';
 
-/** Compiles the filter for one connection manager. @param name as configured */
-export function compileGrpcBridge(name: string, model: GrpcBridgeModel): HttpFilter {
+/** Compiles the filter for one connection manager. */
+export function compileGrpcBridge(model: GrpcBridgeModel): HttpFilter {
   return {
-    name,
     open: (run: FilterRunControl, at: number) => {
       const { stream } = run;
       if (stream.protocol === 'HTTP/2') return null;

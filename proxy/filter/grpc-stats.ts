@@ -2,7 +2,7 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject } from '../config/model.ts';
-import type { GrpcStatsModel } from '../config/model-http.ts';
+import type { GrpcStatsModel } from '../config/model-http-filter.ts';
 import { type FilterStateObject, writeFilterState } from '../observe/filter-state.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import {
@@ -22,12 +22,11 @@ const STATE_KEY = 'envoy.filters.http.grpc_stats';
 /** Whose stats a method goes to; `null` = the cluster's. */
 type MethodChoice = (method: GrpcMethod) => GrpcMethod | null;
 
-/** Compiles the filter for one connection manager. @param name as configured */
-export function compileGrpcStats(name: string, model: GrpcStatsModel, stats: StatsStore): HttpFilter {
+/** Compiles the filter for one connection manager. */
+export function compileGrpcStats(model: GrpcStatsModel, stats: StatsStore): HttpFilter {
   const counts = new GrpcCounts(stats, 'grpc');
   const choose = compileChoice(model);
   return {
-    name,
     open: ({ stream }: FilterRunControl) => {
       const headers = stream.requestHeaders as HeaderMap;
       // Not what the client sent: a filter before this one may have turned the request into gRPC.

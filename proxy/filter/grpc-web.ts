@@ -30,11 +30,10 @@ const CONTENT_TYPES: ReadonlyMap<string, boolean> = new Map([
 const MESSAGE_BYTES_MAX = 16_384;
 const EMPTY = new Uint8Array(0);
 
-/** Compiles the filter for one connection manager. @param name as configured */
-export function compileGrpcWeb(name: string, stats: StatsStore): HttpFilter {
+/** Compiles the filter for one connection manager. */
+export function compileGrpcWeb(stats: StatsStore): HttpFilter {
   const counts = new GrpcCounts(stats, 'grpc-web');
   return {
-    name,
     open: (run: FilterRunControl, at: number) => {
       const headers = run.stream.requestHeaders as HeaderMap;
       const text = CONTENT_TYPES.get(headers.get('content-type') ?? '');

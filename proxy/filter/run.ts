@@ -33,8 +33,6 @@ const NOWHERE = -1;
 export class FilterRun implements FilterRunControl {
   readonly stream: FilteredStream;
   private readonly filters: readonly HttpFilter[];
-  /** Names of filters that are off for the request's route; `null` = none. */
-  private readonly off: ReadonlySet<string> | null;
   /** The filter that sees the request's head next: each opens its call only then, and sees what those before made of it. */
   private nextFilter: number;
   private readonly calls: FilterCall[];
@@ -54,10 +52,8 @@ export class FilterRun implements FilterRunControl {
 
   /** @param filters in configured order */
   constructor(filters: readonly HttpFilter[], stream: FilteredStream) {
-    const off = stream.route?.filtersOff ?? null;
     this.stream = stream;
     this.filters = filters;
-    this.off = off === null ? null : off(stream, stream.requestHeaders as HeaderMap, stream.random);
     this.nextFilter = 0;
     this.calls = [];
     this.requestPausedAt = NOWHERE;
@@ -89,9 +85,7 @@ export class FilterRun implements FilterRunControl {
     const { calls, filters, stream, requestEndStream } = this;
     const headers = this.requestHeaders as HeaderMap;
     while (this.nextFilter < filters.length) {
-      const filter = filters[this.nextFilter++] as HttpFilter;
-      if (this.off?.has(filter.name)) continue;
-      const call = filter.open(this, calls.length);
+      const call = (filters[this.nextFilter++] as HttpFilter).open(this, calls.length);
       if (call === null) continue;
       calls.push(call);
       if (call.onRequestHead === undefined) continue;

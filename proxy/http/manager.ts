@@ -7,8 +7,8 @@ import type { H2Options } from '../codec/http2.ts';
 import { http2Options } from '../codec/http2-options.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
-import { compileFilters } from '../filter/compile.ts';
-import type { HttpFilter } from '../filter/filter.ts';
+import { type FilterChain, FilterChains } from '../filter/compile.ts';
+import type { FilterEnv } from '../filter/filter.ts';
 import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
@@ -82,8 +82,7 @@ export class HttpManager {
   readonly resetLimits: ResetLimits;
   readonly clock: HttpDate;
   readonly router: Router;
-  /** In configured order, without the router; `null` = none acts. */
-  readonly filters: readonly HttpFilter[] | null;
+  private readonly chains: FilterChains;
   routes: RouteTable;
   readonly bufferLimitBytes: number;
   readonly isInternal: (ip: string) => boolean;
@@ -139,13 +138,13 @@ export class HttpManager {
     this.clientCert = compileClientCert(model);
     this.localReply = compileLocalReply(model.localReply);
     this.upgrades = new Map(model.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled]));
-    this.filters = compileFilters(model.httpFilters, env.stats);
+    this.chains = new FilterChains(model.httpFilters, { ...filterEnv(env), statPrefix: prefix });
     const filter = model.httpFilters[model.httpFilters.length - 1];
-    if (filter === undefined || filter.kind !== 'router') throw new Error('the last HTTP filter is not the router');
+    if (filter?.config.kind !== 'router') throw new Error('the last HTTP filter is not the router');
     this.router = new Router(filter.config, env.runtime, env.stats, prefix);
     const routeConfig = model.routes.kind === 'inline' ? model.routes.config : emptyRoutes(model.routes.name);
     this.internalOnlyHeaders = routeConfig.internalOnlyHeaders;
-    this.routes = compileRouteTable(routeConfig, env);
+    this.routes = compileRouteTable(routeConfig, env, (levels) => this.chains.of(levels));
     this.connections = new Set();
   }
 
@@ -185,6 +184,14 @@ export class HttpManager {
   /** Ends what is left, at once. */
   closeAll(): void {
     for (const connection of this.connections) connection.destroy();
+  }
+
+  /** The filters that act on a request; `null` = none. */
+  filtersOf(route: CompiledRoute | null, info: StreamInfo, headers: HeaderMap, random: number): FilterChain {
+    if (route === null) return this.chains.base;
+    const target = route.filtersByTarget && route.target !== null ? route.target(info, headers, random) : null;
+    // They come from `chains`.
+    return (target === null ? route.filters : target.filters) as FilterChain;
   }
 
   /** Asked once per response. */
@@ -245,6 +252,10 @@ export class HttpManager {
     headers.set('x-envoy-downstream-service-cluster', node.cluster);
     if (node.id !== '') headers.set('x-envoy-downstream-service-node', node.id);
   }
+}
+
+function filterEnv({ stats, runtime, wheel, runtimeValue }: HttpEnv): Omit<FilterEnv, 'statPrefix'> {
+  return { stats, runtime, wheel, runtimeValue };
 }
 
 /** `HTTP_DOWNSTREAM_RQ_1XX` stands right before 2XX, which `chargeStatus` relies on. */

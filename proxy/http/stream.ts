@@ -49,7 +49,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   random: number;
   route: CompiledRoute | null;
   request: RouterRequest | null;
-  /** `null` = the manager has no acting filter, or the request has not come to them. */
+  /** `null` = no filter acts on the request, or the request has not come to them. */
   filters: FilterRun | null;
   isGrpc: boolean;
   hasEnvoyHeaders: boolean;
@@ -164,9 +164,10 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (manager.startLog !== null) this.logStart(manager.startLog, headers);
     if (head.upgrade && !this.admitUpgrade(headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
-    if (manager.filters === null) this.enterRouter(headers, endStream);
+    const filters = manager.filtersOf(this.route, this, headers, this.random);
+    if (filters === null) this.enterRouter(headers, endStream);
     else {
-      this.filters = new FilterRun(manager.filters, this);
+      this.filters = new FilterRun(filters, this);
       this.filters.requestHead(headers, endStream);
     }
   }

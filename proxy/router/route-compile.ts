@@ -7,23 +7,21 @@ import type {
   HeaderMutationsModel,
   RouteActionModel,
   RouteConfigModel,
-  RouteFiltersModel,
   RouteModel,
   VirtualHostModel,
 } from '../config/model-http.ts';
+import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { compileHeaderMatch, type RuntimeValue } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
-import type { CompiledRoute, CompiledTarget, Mutate } from './route.ts';
+import type { CompiledRoute, CompiledTarget, FiltersOf, Mutate, RouteFilters } from './route.ts';
 import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
 
 /** Targets named by a request header that are remembered, per route. */
 const HEADER_TARGETS_MAX = 1_000;
-
-const NO_FILTERS: ReadonlySet<string> = new Set();
 
 /** What surrounds a route. */
 export interface RouteScope {
@@ -32,6 +30,7 @@ export interface RouteScope {
   readonly clusters: ClusterManager;
   readonly stats: RouteStatsSet;
   readonly runtimeValue: RuntimeValue;
+  readonly filtersOf: FiltersOf;
 }
 
 /** Compiles a route of any kind. */
@@ -67,37 +66,23 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
         ? null
         : new Map(forward.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled])),
     connect: forward?.upgrades.find(({ type }) => type === 'connect')?.connect ?? null,
-    filtersOff: compileFiltersOff(forward, target, model, scope),
+    filters: filtersOf([model.filters], scope),
+    filtersByTarget: filtersByTarget(forward),
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
     ...compileStats(model, scope),
   };
 }
 
-/** The most specific level that names a filter decides. */
-function filtersOffAt(levels: readonly RouteFiltersModel[]): ReadonlySet<string> {
-  const off = new Set<string>();
-  for (const level of levels) {
-    for (const [name, { disabled }] of Object.entries(level ?? {})) {
-      if (disabled) off.add(name);
-      else off.delete(name);
-    }
-  }
-  return off;
+/** Whether the filters of a request depend on where it goes. */
+function filtersByTarget(action: RouteActionModel | null): boolean {
+  const cluster = action?.cluster;
+  return cluster?.kind === 'weighted' && cluster.clusters.some((entry) => entry.filters !== null);
 }
 
-function compileFiltersOff(
-  action: RouteActionModel | null,
-  target: CompiledRoute['target'],
-  model: RouteModel,
-  scope: RouteScope,
-): CompiledRoute['filtersOff'] {
-  const cluster = action?.cluster;
-  if (target !== null && cluster?.kind === 'weighted' && cluster.clusters.some((entry) => entry.filters !== null)) {
-    return (info, headers, random) => target(info, headers, random)?.filtersOff ?? NO_FILTERS;
-  }
-  const off = filtersOffAt([scope.config.filters, scope.virtualHost.filters, model.filters]);
-  return off.size === 0 ? null : () => off;
+/** @param levels of the route and what is below it */
+function filtersOf(levels: readonly RouteFiltersModel[], scope: RouteScope): RouteFilters {
+  return scope.filtersOf([scope.config.filters, scope.virtualHost.filters, ...levels]);
 }
 
 /** What a request of the route is counted under, besides its cluster. */
@@ -133,13 +118,14 @@ const NO_INFO = Object.freeze({ method: '', path: '', authority: '', scheme: '',
 
 function compileTarget(action: RouteActionModel, model: RouteModel, scope: RouteScope): CompiledRoute['target'] {
   const { cluster } = action;
+  const filters = filtersOf([model.filters], scope);
   switch (cluster.kind) {
     case 'cluster': {
-      const target = makeTarget(scope.clusters.ref(cluster.name), [model.headers], '', scope);
+      const target = makeTarget(scope.clusters.ref(cluster.name), [model.headers], '', scope, filters);
       return () => target;
     }
     case 'cluster_header':
-      return compileHeaderTarget(cluster.header, [model.headers], '', scope);
+      return compileHeaderTarget(cluster.header, [model.headers], '', scope, filters);
     case 'weighted':
       return compileWeighted(cluster, model, scope);
   }
@@ -150,14 +136,14 @@ function makeTarget(
   levels: readonly HeaderMutationsModel[],
   hostRewriteLiteral: string,
   scope: RouteScope,
-  filtersOff: ReadonlySet<string> = NO_FILTERS,
+  filters: RouteFilters,
 ): CompiledTarget {
   return {
     cluster,
     mutateRequest: requestMutations(levels, scope),
     mutateResponse: responseMutations(levels, scope),
     hostRewriteLiteral,
-    filtersOff,
+    filters,
   };
 }
 
@@ -166,7 +152,7 @@ function compileHeaderTarget(
   levels: readonly HeaderMutationsModel[],
   hostRewriteLiteral: string,
   scope: RouteScope,
-  filtersOff: ReadonlySet<string> = NO_FILTERS,
+  filters: RouteFilters,
 ): NonNullable<CompiledRoute['target']> {
   const known = new Map<string, CompiledTarget>();
   return (_info, headers) => {
@@ -174,7 +160,7 @@ function compileHeaderTarget(
     if (name === null || name === '') return null;
     let target = known.get(name);
     if (target === undefined) {
-      target = makeTarget(scope.clusters.find(name), levels, hostRewriteLiteral, scope, filtersOff);
+      target = makeTarget(scope.clusters.find(name), levels, hostRewriteLiteral, scope, filters);
       if (target.cluster.current !== null && known.size < HEADER_TARGETS_MAX) known.set(name, target);
     }
     return target;
@@ -191,11 +177,11 @@ function compileWeighted(
   const { headerName, runtimeKeyPrefix } = weighted;
   const picks = weighted.clusters.map((cluster) => {
     const levels = [cluster.headers, model.headers];
-    const off = filtersOffAt([scope.config.filters, scope.virtualHost.filters, model.filters, cluster.filters]);
+    const filters = filtersOf([model.filters, cluster.filters], scope);
     const target =
       cluster.clusterHeader !== ''
-        ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope, off)
-        : constant(makeTarget(scope.clusters.ref(cluster.name), levels, cluster.hostRewriteLiteral, scope, off));
+        ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope, filters)
+        : constant(makeTarget(scope.clusters.ref(cluster.name), levels, cluster.hostRewriteLiteral, scope, filters));
     const given = runtimeKeyPrefix === '' ? null : scope.runtimeValue(`${runtimeKeyPrefix}.${cluster.name}`);
     return { weight: typeof given === 'number' ? given : cluster.weight, target };
   });

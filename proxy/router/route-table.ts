@@ -18,7 +18,7 @@ import {
   type RuntimeValue,
 } from './match.ts';
 import { compileFullMatch } from './regex.ts';
-import type { CompiledRoute, RouteResult, RouteTable } from './route.ts';
+import type { CompiledRoute, FiltersOf, RouteResult, RouteTable } from './route.ts';
 import { compileRoute } from './route-compile.ts';
 import { RouteStatsSet } from './route-stats.ts';
 
@@ -43,8 +43,12 @@ export interface RouteTableEnv {
 }
 
 /** Compiles a route configuration for one worker; it cannot fail on what `lower` has accepted. */
-export function compileRouteTable(config: RouteConfigModel, env: RouteTableEnv): RouteTable {
-  return new CompiledRouteTable(config, env);
+export function compileRouteTable(
+  config: RouteConfigModel,
+  env: RouteTableEnv,
+  filtersOf: FiltersOf = () => null,
+): RouteTable {
+  return new CompiledRouteTable(config, env, filtersOf);
 }
 
 class CompiledRouteTable implements RouteTable {
@@ -59,7 +63,7 @@ class CompiledRouteTable implements RouteTable {
   private readonly anyTls: boolean;
   private readonly readHost: ((info: StreamInfo, headers: HeaderMap) => string | null) | null;
 
-  constructor(config: RouteConfigModel, env: RouteTableEnv) {
+  constructor(config: RouteConfigModel, env: RouteTableEnv, filtersOf: FiltersOf) {
     this.name = config.name;
     this.exact = new Map();
     this.suffixes = new WildcardMap((host, length) => host.slice(host.length - length));
@@ -72,7 +76,7 @@ class CompiledRouteTable implements RouteTable {
     let fallback: HostRoutes | null = null;
     for (const model of config.virtualHosts) {
       stats.open(model);
-      const host = new HostRoutes(model, config, stats, env);
+      const host = new HostRoutes(model, config, stats, env, filtersOf);
       for (const domain of model.domains) {
         if (domain === '*') fallback = host;
         else if (domain.startsWith('*')) this.suffixes.set(domain.slice(1), host);
@@ -180,13 +184,21 @@ class HostRoutes {
   private readonly config: RouteConfigModel;
   private readonly stats: RouteStatsSet;
   private readonly env: RouteTableEnv;
+  private readonly filtersOf: FiltersOf;
   private compiled: PathIndex | null;
 
-  constructor(model: VirtualHostModel, config: RouteConfigModel, stats: RouteStatsSet, env: RouteTableEnv) {
+  constructor(
+    model: VirtualHostModel,
+    config: RouteConfigModel,
+    stats: RouteStatsSet,
+    env: RouteTableEnv,
+    filtersOf: FiltersOf,
+  ) {
     this.model = model;
     this.config = config;
     this.stats = stats;
     this.env = env;
+    this.filtersOf = filtersOf;
     this.compiled = null;
   }
 
@@ -196,9 +208,9 @@ class HostRoutes {
   }
 
   private compile(): PathIndex {
-    const { config, model: virtualHost, stats } = this;
+    const { config, model: virtualHost, stats, filtersOf } = this;
     const { clusters, runtimeValue } = this.env;
-    const scope = { config, virtualHost, clusters, stats, runtimeValue };
+    const scope = { config, virtualHost, clusters, stats, runtimeValue, filtersOf };
     const index = new PathIndex(this.model.routes.length > LINEAR_ROUTES_MAX);
     this.model.routes.forEach((model, position) => {
       const conditions = compileConditions(model.match, runtimeValue);

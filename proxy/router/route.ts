@@ -9,6 +9,7 @@ import type {
   RouteModel,
   VirtualHostModel,
 } from '../config/model-http.ts';
+import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
 import type { RetryPolicy } from './retry.ts';
@@ -17,8 +18,11 @@ import type { RouteStats } from './route-stats.ts';
 /** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
 export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
 
-/** Says which HTTP filters are off for a request. */
-export type FiltersOff = (info: StreamInfo, headers: HeaderMap, random: number) => ReadonlySet<string>;
+/** The HTTP filters that act on a request, known to who runs them only; `null` = none acts. */
+export type RouteFilters = readonly object[] | null;
+
+/** Makes the filters of a route. @param levels of configuration, virtual host, route and weighted cluster, in that order */
+export type FiltersOf = (levels: readonly RouteFiltersModel[]) => RouteFilters;
 
 /** A route compiled for one worker. One shape for all kinds. */
 export interface CompiledRoute {
@@ -55,8 +59,9 @@ export interface CompiledRoute {
   readonly connect: ConnectModel | null;
   /** Response mutations for answers without a target (direct responses, redirects): route, virtual host, configuration. */
   readonly mutateLocalResponse: Mutate | null;
-  /** Names of the HTTP filters that are off for a request of this route; `null` = none. */
-  readonly filtersOff: FiltersOff | null;
+  readonly filters: RouteFilters;
+  /** Targets have a word in it: theirs hold. */
+  readonly filtersByTarget: boolean;
   /** `retry` compiled; `null` = none. */
   readonly retryPolicy: RetryPolicy | null;
   /** By virtual cluster name; `null` = the virtual host has none. */
@@ -71,8 +76,8 @@ export interface CompiledTarget {
   readonly mutateRequest: Mutate | null;
   readonly mutateResponse: Mutate | null;
   readonly hostRewriteLiteral: string;
-  /** As `CompiledRoute.filtersOff`, where the target has its own word in it. */
-  readonly filtersOff: ReadonlySet<string>;
+  /** As the route's, unless `CompiledRoute.filtersByTarget`. */
+  readonly filters: RouteFilters;
 }
 
 export type RouteResult =

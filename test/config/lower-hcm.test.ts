@@ -22,8 +22,10 @@ t.test('defaults', async (t) => {
   t.equal(routes.kind, 'inline');
   t.same(httpFilters, [
     {
-      kind: 'router',
+      name: 'envoy.filters.http.router',
+      disabled: false,
       config: {
+        kind: 'router',
         dynamicStats: true,
         suppressEnvoyHeaders: false,
         respectExpectedRqTimeout: false,
@@ -345,7 +347,7 @@ t.test('HTTP filters', async (t) => {
     ],
   });
   t.same(
-    httpFilters.map((filter) => filter.kind),
+    httpFilters.map((filter) => filter.config.kind),
     ['inert', 'inert', 'inert', 'router'],
   );
   t.match(httpFilters[3], {

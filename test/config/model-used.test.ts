@@ -11,6 +11,7 @@ const PROXY = fileURLToPath(new URL('../../proxy/', import.meta.url));
 const MODEL_FILES = [
   'model.ts',
   'model-http.ts',
+  'model-http-filter.ts',
   'model-access-log.ts',
   'model-cluster.ts',
   'model-listener-filter.ts',

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import type { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { GrpcStatsModel } from '../../proxy/config/model-http.ts';
+import type { GrpcStatsModel } from '../../proxy/config/model-http-filter.ts';
 import type { HttpFilter } from '../../proxy/filter/filter.ts';
 import { FrameWalk, frame } from '../../proxy/filter/grpc-frames.ts';
 import { compileGrpcBridge } from '../../proxy/filter/grpc-http1-bridge.ts';
@@ -58,7 +58,7 @@ t.test('frames are found at every split', async (t) => {
 t.test('gRPC-Web, binary', async (t) => {
   const { store, read } = countingStats();
   const requestHeaders = headersOf({ 'content-type': 'application/grpc-web', 'content-length': '10' });
-  const it = begin(compileGrpcWeb('web', store), { requestHeaders, cluster: 'up' });
+  const it = begin(compileGrpcWeb(store), { requestHeaders, cluster: 'up' });
   t.same(requestHeaders.names, ['content-type', 'te', 'grpc-accept-encoding']);
   t.same(requestHeaders.values, ['application/grpc', 'trailers', 'identity']);
   it.run.requestData(frame(bytes('hello')), true);
@@ -77,7 +77,7 @@ t.test('gRPC-Web, binary', async (t) => {
 });
 
 t.test('gRPC-Web, text, at every split', async (t) => {
-  const filter = compileGrpcWeb('web', countingStats().store);
+  const filter = compileGrpcWeb(countingStats().store);
   const request = bytes(Buffer.concat([frame(bytes('a')), frame(bytes('bb'))]).toString('base64'));
   for (let at = 0; at <= request.length; at++) {
     const requestHeaders = headersOf({
@@ -108,14 +108,14 @@ t.test('gRPC-Web, text, at every split', async (t) => {
 t.test('gRPC-Web, bad base64', async (t) => {
   for (const body of ['AAAAAA', '!!!!notbase64', 'AA==AAAA']) {
     const requestHeaders = headersOf({ 'content-type': 'application/grpc-web-text' });
-    const it = begin(compileGrpcWeb('web', countingStats().store), { requestHeaders });
+    const it = begin(compileGrpcWeb(countingStats().store), { requestHeaders });
     it.run.requestData(bytes(body), true);
     t.match(it.stream.log.at(-1), /^reply 400 Bad gRPC-web request, invalid base64 data\./);
   }
 });
 
 t.test('gRPC-Web, an answer that is not gRPC becomes an error', async (t) => {
-  const filter = compileGrpcWeb('web', countingStats().store);
+  const filter = compileGrpcWeb(countingStats().store);
   const requestHeaders = (): HeaderMap => headersOf({ 'content-type': 'application/grpc-web' });
   const plain = headersOf({ 'content-type': 'text/plain', 'content-length': '10' });
   const it = begin(filter, { requestHeaders: requestHeaders() });
@@ -131,7 +131,7 @@ t.test('gRPC-Web, an answer that is not gRPC becomes an error', async (t) => {
 });
 
 t.test('bridge', async (t) => {
-  const filter = compileGrpcBridge('bridge', { upgradeProtobuf: false, ignoreQueryParameters: false });
+  const filter = compileGrpcBridge({ kind: 'grpc_http1_bridge', upgradeProtobuf: false, ignoreQueryParameters: false });
   const started = (): Case => begin(filter, { requestHeaders: headersOf(GRPC), path: '/p.Svc/Unary?q=1' });
   const well = started();
   const head = headersOf(GRPC);
@@ -154,7 +154,7 @@ t.test('bridge', async (t) => {
 });
 
 t.test('bridge, bare Protobuf', async (t) => {
-  const filter = compileGrpcBridge('bridge', { upgradeProtobuf: true, ignoreQueryParameters: true });
+  const filter = compileGrpcBridge({ kind: 'grpc_http1_bridge', upgradeProtobuf: true, ignoreQueryParameters: true });
   const requestHeaders = headersOf({ 'content-type': 'application/x-protobuf', 'content-length': '5' });
   const it = begin(filter, { requestHeaders, path: '/p.Svc/Unary?q=2' });
   t.same(it.stream.log, ['route'], 'the body waits, the head does not');
@@ -174,6 +174,7 @@ t.test('bridge, bare Protobuf', async (t) => {
 
 t.test('stats', async (t) => {
   const base: GrpcStatsModel = {
+    kind: 'grpc_stats',
     emitFilterState: true,
     allMethods: false,
     allowlist: null,
@@ -182,7 +183,7 @@ t.test('stats', async (t) => {
   };
   const { store, read } = countingStats();
   const call = (model: Partial<GrpcStatsModel>, path = '/p.Svc/Unary'): FakeStream => {
-    const it = begin(compileGrpcStats('stats', { ...base, ...model }, store), {
+    const it = begin(compileGrpcStats({ ...base, ...model }, store), {
       requestHeaders: headersOf(GRPC),
       cluster: 'up',
       path,
@@ -213,7 +214,7 @@ t.test('stats', async (t) => {
 });
 
 t.test('the bridge collects small pieces whole', async (t) => {
-  const filter = compileGrpcBridge('bridge', { upgradeProtobuf: true, ignoreQueryParameters: false });
+  const filter = compileGrpcBridge({ kind: 'grpc_http1_bridge', upgradeProtobuf: true, ignoreQueryParameters: false });
   const requestHeaders = headersOf({ 'content-type': 'application/x-protobuf' });
   const it = begin(filter, { requestHeaders });
   const text = Array.from({ length: 999 }, (_, i) => i % 10).join('');

@@ -23,6 +23,7 @@ import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
 import { rewriting } from './scenarios/rewriting.ts';
+import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
 import { smuggling } from './scenarios/smuggling.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
@@ -55,6 +56,7 @@ export const GROUPS: readonly Group[] = [
   tls,
   tlsUpstream,
   fineRoutes,
+  routeFilters,
   fineClusters,
   fineListeners,
   someStats,

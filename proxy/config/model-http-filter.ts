@@ -1,0 +1,62 @@
+// The model of HTTP filters: in a connection manager, and as routes change them.
+
+import type { AccessLogModel } from './model-access-log.ts';
+
+/** One entry of `http_filters`. */
+export interface HttpFilterModel {
+  /** By which routes address it. */
+  readonly name: string;
+  /** Off, except for routes that say otherwise. */
+  readonly disabled: boolean;
+  readonly config: HttpFilterConfigModel;
+}
+
+export type HttpFilterConfigModel =
+  | RouterModel
+  | GrpcStatsModel
+  | GrpcBridgeModel
+  | { readonly kind: 'grpc_web' }
+  /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
+  | { readonly kind: 'inert'; readonly typeUrl: string };
+
+export interface GrpcStatsModel {
+  readonly kind: 'grpc_stats';
+  readonly emitFilterState: boolean;
+  /** Every method has stats of its own. */
+  readonly allMethods: boolean;
+  /** These methods have stats of their own; `null` = not set. */
+  readonly allowlist: readonly { readonly service: string; readonly methods: readonly string[] }[] | null;
+  readonly upstreamStats: boolean;
+  readonly replaceDots: boolean;
+}
+
+export interface GrpcBridgeModel {
+  readonly kind: 'grpc_http1_bridge';
+  readonly upgradeProtobuf: boolean;
+  readonly ignoreQueryParameters: boolean;
+}
+
+export interface RouterModel {
+  readonly kind: 'router';
+  readonly dynamicStats: boolean;
+  readonly suppressEnvoyHeaders: boolean;
+  readonly respectExpectedRqTimeout: boolean;
+  readonly suppressGrpcRequestFailureCodeStats: boolean;
+  readonly strictCheckHeaders: readonly string[];
+  readonly upstreamLogs: readonly AccessLogModel[];
+}
+
+// === Per route ===
+
+/** `typed_per_filter_config` of one level: filter name → what it says; `null` = nothing. */
+export type RouteFiltersModel = { readonly [filter: string]: RouteFilterModel } | null;
+
+/** What one level says about one filter. */
+export interface RouteFilterModel {
+  readonly disabled: boolean;
+  /** `null` = nothing but that. */
+  readonly config: RouteFilterConfigModel | null;
+}
+
+/** A filter's configuration of its own for a route; `kind` names the filter as in `HttpFilterConfigModel`. */
+export type RouteFilterConfigModel = { readonly kind: 'cors' } | { readonly kind: 'fault' };

@@ -1,0 +1,58 @@
+// Which filters act on the requests of a route.
+
+import t from 'tap';
+import type { RouteFiltersModel } from '../../proxy/config/model-http-filter.ts';
+import { FilterChains } from '../../proxy/filter/compile.ts';
+import type { FilterEnv } from '../../proxy/filter/filter.ts';
+import { WorkerStats } from '../../proxy/observe/stats-store.ts';
+import { SYSTEM_RUNTIME } from '../../proxy/util/runtime.ts';
+import { TimerWheel } from '../../proxy/util/timer-wheel.ts';
+
+const ENV: FilterEnv = {
+  stats: new WorkerStats(() => {}),
+  runtime: SYSTEM_RUNTIME,
+  wheel: new TimerWheel(SYSTEM_RUNTIME),
+  runtimeValue: () => null,
+  statPrefix: 'http.x.',
+};
+
+const WEB = { kind: 'grpc_web' } as const;
+const OFF = { disabled: true, config: null };
+const ON = { disabled: false, config: null };
+
+/** Two filters: `a`, and `b` that is off by default. */
+function chains(): FilterChains {
+  const models = [
+    { name: 'a', disabled: false, config: WEB },
+    { name: 'idle', disabled: false, config: { kind: 'inert', typeUrl: '' } as const },
+    { name: 'b', disabled: true, config: WEB },
+  ];
+  return new FilterChains(models, ENV);
+}
+
+t.test('the most specific level that names a filter decides', async (t) => {
+  const table: readonly (readonly [levels: readonly RouteFiltersModel[], filters: string])[] = [
+    [[null, null, null], 'a'],
+    [[{ a: OFF }, null, null], ''],
+    [[{ a: OFF }, { a: ON }, null], 'a'],
+    [[null, { b: ON }, null], 'ab'],
+    [[null, { b: ON }, { b: OFF }], 'a'],
+    [[null, { b: ON }, { other: OFF }, { a: OFF }], 'b'],
+    [[{ a: OFF }, null, { idle: ON }], ''],
+  ];
+  for (const [levels, want] of table) {
+    const made = chains();
+    const [a] = made.base ?? [];
+    const [b] = made.of([{ a: OFF, b: ON }]) ?? [];
+    const filters = made.of(levels);
+    const names = (filters ?? []).map((filter) => (filter === a ? 'a' : filter === b ? 'b' : '?')).join('');
+    t.equal(names, want, JSON.stringify(levels));
+    t.equal(filters === null, want === '', 'none acts');
+    t.equal(made.of(levels), filters, 'made once');
+  }
+});
+
+t.test('routes that say nothing share the chain of the manager', async (t) => {
+  const made = chains();
+  t.equal(made.of([null, null, null]), made.base);
+});
