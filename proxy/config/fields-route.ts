@@ -4,9 +4,9 @@ import { type FieldTable, fields, harmless, honoured, rejected, warned } from '.
 
 const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-route';
+const MIRROR_TEST = 'lower-mirror';
 const ROUTES = 'route_components.proto';
 
-const MIRROR = 'mirroring is not supported yet; remove it';
 const CORS = 'CORS is not supported yet; remove the policy';
 const RATE_LIMITS = 'read by rate limit filters only, and they are refused';
 const SUBSETS = 'it selects among subsets, and clusters with subsets are refused';
@@ -22,9 +22,9 @@ export const ROUTE_FIELDS: FieldTable = {
       TEST,
       'name virtual_hosts internal_only_headers most_specific_header_mutations_wins validate_clusters max_direct_response_body_size_bytes ignore_port_in_host_matching vhost_header ignore_path_parameters_in_path_matching typed_per_filter_config metadata',
     ),
+    honoured(MIRROR_TEST, 'request_mirror_policies'),
     rejected('virtual host discovery is not supported; write them into virtual_hosts', 'vhds'),
     rejected('cluster specifier plugins are not supported; name the cluster in the route', 'cluster_specifier_plugins'),
-    rejected(MIRROR, 'request_mirror_policies'),
     rejected(SPECIFIERS, 'route_specifiers'),
   ),
   'envoy.config.route.v3.VirtualHost': fields(
@@ -33,11 +33,11 @@ export const ROUTE_FIELDS: FieldTable = {
       TEST,
       'name domains routes require_tls virtual_clusters typed_per_filter_config include_request_attempt_count include_attempt_count_in_response include_is_timeout_retry_header retry_policy per_request_buffer_limit_bytes request_body_buffer_limit metadata',
     ),
+    honoured(MIRROR_TEST, 'request_mirror_policies'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits'),
     rejected('matcher trees are not supported; use routes', 'matcher'),
     rejected(CORS, 'cors'),
     rejected('use retry_policy', 'retry_policy_typed_config'),
-    rejected(MIRROR, 'request_mirror_policies'),
     rejected(SPECIFIERS, 'route_specifiers'),
     warned('requests are not hedged yet', 'hedge_policy'),
   ),
@@ -85,6 +85,7 @@ export const ROUTE_FIELDS: FieldTable = {
       TEST,
       'cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy priority upgrade_configs max_stream_duration max_grpc_timeout grpc_timeout_offset',
     ),
+    honoured(MIRROR_TEST, 'request_mirror_policies'),
     harmless(SUBSETS, ROUTES, 'metadata_match'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
     harmless('it feeds consistent hashing, and such clusters are refused', ROUTES, 'hash_policy'),
@@ -97,7 +98,6 @@ export const ROUTE_FIELDS: FieldTable = {
     rejected('use prefix_rewrite or regex_rewrite', 'path_rewrite_policy path_rewrite'),
     rejected('use host_rewrite_literal, host_rewrite_header or host_rewrite_path_regex', 'host_rewrite'),
     rejected('use retry_policy', 'retry_policy_typed_config'),
-    rejected(MIRROR, 'request_mirror_policies'),
     rejected(CORS, 'cors'),
     rejected(
       'internal redirects are not supported yet; remove it',
@@ -106,6 +106,17 @@ export const ROUTE_FIELDS: FieldTable = {
     warned('requests are not hedged yet', 'hedge_policy'),
     warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
   ),
+  'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': fields(
+    honoured(
+      MIRROR_TEST,
+      'cluster cluster_header runtime_fraction disable_shadow_host_suffix_append request_headers_mutations host_rewrite_literal',
+    ),
+    harmless('requests are not traced', ROUTES, 'trace_sampled'),
+  ),
+  'envoy.config.common.mutation_rules.v3.HeaderMutation': fields(
+    honoured(MIRROR_TEST, 'append remove remove_on_match'),
+  ),
+  'envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch': fields(honoured(MIRROR_TEST, 'key_matcher')),
   'envoy.config.route.v3.RouteAction.UpgradeConfig': fields(honoured(TEST, 'upgrade_type enabled connect_config')),
   'envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig': fields(
     honoured(TEST, 'proxy_protocol_config allow_post'),

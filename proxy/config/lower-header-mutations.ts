@@ -22,27 +22,32 @@ export function lowerHeaderMutations(message: Msg, path: string): HeaderMutation
 }
 
 export function lowerHeaderAdds(options: readonly Msg[], path: string): readonly HeaderAddModel[] {
-  return options.map((option, index) => {
-    const at = `${path}[${index}]`;
-    if (has(option, 'append') && num(option, 'appendAction') !== 0) {
-      throw new ConfigError("Both append and append_action are set and it's not allowed", at);
-    }
-    const model = lowerHeaderAdd(option, at);
-    requireHeaderName(model.name, `${at}.header.key`);
-    checkFormat(model.value, `${at}.header.value`);
-    return model;
-  });
+  return options.map((option, index) => lowerCheckedHeaderAdd(option, `${path}[${index}]`));
+}
+
+/** One addition, its name and format checked. */
+export function lowerCheckedHeaderAdd(option: Msg, path: string): HeaderAddModel {
+  if (has(option, 'append') && num(option, 'appendAction') !== 0) {
+    throw new ConfigError("Both append and append_action are set and it's not allowed", path);
+  }
+  const model = lowerHeaderAdd(option, path);
+  requireHeaderName(model.name, `${path}.header.key`);
+  checkFormat(model.value, `${path}.header.value`);
+  return model;
 }
 
 function lowerHeaderRemoves(names: readonly string[], path: string): readonly string[] {
-  return names.map((name, index) => {
-    const lower = asciiLower(wireString(name));
-    if (lower.startsWith(':') || lower === 'host') {
-      throw new ConfigError(':-prefixed or host headers may not be removed', `${path}[${index}]`);
-    }
-    requireHeaderName(lower, `${path}[${index}]`);
-    return lower;
-  });
+  return names.map((name, index) => lowerHeaderRemove(name, `${path}[${index}]`));
+}
+
+/** One name to remove, in lower case. */
+export function lowerHeaderRemove(name: string, path: string): string {
+  const lower = asciiLower(wireString(name));
+  if (lower.startsWith(':') || lower === 'host') {
+    throw new ConfigError(':-prefixed or host headers may not be removed', path);
+  }
+  requireHeaderName(lower, path);
+  return lower;
 }
 
 /** Envoy takes any text without control characters; a name that is no token would break the message on the wire. */

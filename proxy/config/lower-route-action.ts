@@ -7,6 +7,7 @@ import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lowe
 import { wholeMs } from './lower-duration.ts';
 import { lowerHeaderMatch } from './lower-header-match.ts';
 import { lowerHeaderMutations } from './lower-header-mutations.ts';
+import { lowerMirrors } from './lower-mirror.ts';
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRegexRewrite } from './lower-route-reply.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
@@ -19,6 +20,7 @@ import type {
   UpgradeModel,
   WeightedClusterModel,
 } from './model-http.ts';
+import type { MirrorModel } from './model-mirror.ts';
 
 const CLUSTER_NOT_FOUND_CODES = [503, 404, 500] as const;
 const PRIORITIES = ['default', 'high'] as const;
@@ -55,6 +57,7 @@ const RETRY_CONDITIONS: ReadonlySet<string> = new Set([
 export interface RouteScope {
   readonly ctx: LowerContext;
   readonly retry: RetryPolicyModel | null;
+  readonly mirrors: readonly MirrorModel[];
   /** The virtual host's limit; 0 = the connection's. */
   readonly requestBodyBufferLimitBytes: number;
   readonly directResponseBytesMax: number;
@@ -92,6 +95,7 @@ export function lowerRouteAction(message: Msg, scope: RouteScope, path: string):
     flushTimeoutMs: wholeMs(message, 'flushTimeout', -1, path),
     priority: PRIORITIES[num(message, 'priority')] ?? 'default',
     retry: retry === null ? scope.retry : lowerRetryPolicy(retry, `${path}.retry_policy`),
+    mirrors: lowerMirrors(message, scope.clusterNames, scope.mirrors, path),
     upgrades: lowerUpgrades(list(message, 'upgradeConfigs'), path),
     metadataMatch: lbMetadata(metadataMatch),
     includeVirtualHostRateLimits: bool(message, 'includeVhRateLimits'),

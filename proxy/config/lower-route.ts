@@ -4,6 +4,7 @@ import { ConfigError } from '../util/error.ts';
 import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lower-common.ts';
 import { lowerHeaderMatch } from './lower-header-match.ts';
 import { lowerHeaderMutations } from './lower-header-mutations.ts';
+import { lowerMirrors } from './lower-mirror.ts';
 import { lowerRetryPolicy, lowerRouteAction, type RouteScope } from './lower-route-action.ts';
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRouteMatch } from './lower-route-match.ts';
@@ -24,12 +25,14 @@ export function lowerRouteConfig(message: Msg, ctx: LowerContext, path: string):
     'maxDirectResponseBodySizeBytes',
     DIRECT_RESPONSE_BODY_BYTES_DEFAULT,
   );
+  const clusterNames = bool(message, 'validateClusters', true) ? ctx.clusterNames : null;
   const scope: RouteScope = {
     ctx,
     retry: null,
+    mirrors: lowerMirrors(message, clusterNames, [], path),
     requestBodyBufferLimitBytes: 0,
     directResponseBytesMax: maxDirectResponseBodySizeBytes,
-    clusterNames: bool(message, 'validateClusters', true) ? ctx.clusterNames : null,
+    clusterNames,
   };
   const virtualHosts: VirtualHostModel[] = [];
   for (const [index, host] of list(message, 'virtualHosts').entries()) {
@@ -77,6 +80,7 @@ export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string):
   const scope: RouteScope = {
     ...outer,
     retry: retry === null ? null : lowerRetryPolicy(retry, `${path}.retry_policy`),
+    mirrors: lowerMirrors(message, outer.clusterNames, outer.mirrors, path),
     requestBodyBufferLimitBytes: bufferLimit(message, 0),
   };
   const routes: RouteModel[] = [];

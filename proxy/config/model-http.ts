@@ -5,6 +5,7 @@ import type { CidrModel, FractionModel, JsonObject, MetadataModel, StringMatchMo
 import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access-log.ts';
 import type { HttpFilterModel, RouteFiltersModel } from './model-http-filter.ts';
 import type { Http2Model } from './model-http2.ts';
+import type { MirrorModel } from './model-mirror.ts';
 
 export interface HttpConnectionManagerModel {
   readonly statPrefix: string;
@@ -263,6 +264,8 @@ export interface RouteActionModel {
   readonly flushTimeoutMs: number;
   readonly priority: 'default' | 'high';
   readonly retry: RetryPolicyModel | null;
+  /** The route's own, or those of the places around it. */
+  readonly mirrors: readonly MirrorModel[];
   readonly upgrades: readonly UpgradeModel[];
   readonly metadataMatch: JsonObject | null;
   readonly includeVirtualHostRateLimits: boolean;

@@ -141,7 +141,7 @@ export class HttpManager {
     this.chains = new FilterChains(model.httpFilters, { ...filterEnv(env), statPrefix: prefix });
     const filter = model.httpFilters[model.httpFilters.length - 1];
     if (filter?.config.kind !== 'router') throw new Error('the last HTTP filter is not the router');
-    this.router = new Router(filter.config, env.runtime, env.stats, prefix);
+    this.router = new Router(filter.config, env, prefix);
     const routeConfig = model.routes.kind === 'inline' ? model.routes.config : emptyRoutes(model.routes.name);
     this.internalOnlyHeaders = routeConfig.internalOnlyHeaders;
     this.routes = compileRouteTable(routeConfig, env, (levels) => this.chains.of(levels));

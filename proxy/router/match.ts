@@ -1,7 +1,7 @@
 // Matchers of strings, headers and queries, compiled to closures (Envoy: type.matcher.v3, config.route.v3 HeaderMatcher).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { StringMatchModel } from '../config/model.ts';
+import type { FractionModel, StringMatchModel } from '../config/model.ts';
 import type { HeaderMatchModel, QueryMatchModel, RouteMatchModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileFullMatch, type TextMatch } from './regex.ts';
@@ -11,6 +11,17 @@ export type Condition = (info: StreamInfo, headers: HeaderMap, random: number) =
 
 /** Values of runtime keys; `null` = not set. */
 export type RuntimeValue = (key: string) => string | number | boolean | null;
+
+/** Whether a request with these 32 random bits belongs to a share. */
+export type InFraction = (random: number) => boolean;
+
+/** A number under the runtime key is a percentage and takes the place of the configured share. */
+export function compileFraction(model: FractionModel, runtime: RuntimeValue): InFraction {
+  const configured = model.runtimeKey === '' ? null : runtime(model.runtimeKey);
+  const numerator = typeof configured === 'number' ? configured : model.numerator;
+  const denominator = typeof configured === 'number' ? 100 : model.denominator;
+  return (random) => random % denominator < numerator;
+}
 
 /** Compiles `StringMatcher`; an ignored case folds the text, never the pattern again. */
 export function compileStringMatch(model: StringMatchModel): TextMatch {
@@ -162,10 +173,8 @@ export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue)
       return tlsContext.presented === null || tlsContext.presented === presented;
     });
   if (runtimeFraction !== null) {
-    const configured = runtimeFraction.runtimeKey === '' ? null : runtime(runtimeFraction.runtimeKey);
-    const numerator = typeof configured === 'number' ? configured : runtimeFraction.numerator;
-    const denominator = typeof configured === 'number' ? 100 : runtimeFraction.denominator;
-    list.push((_info, _headers, random) => random % denominator < numerator);
+    const isIn = compileFraction(runtimeFraction, runtime);
+    list.push((_info, _headers, random) => isIn(random));
   }
   const [first] = list;
   if (first === undefined) return null;

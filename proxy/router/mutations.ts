@@ -7,7 +7,9 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import { headerName } from '../codec/known-headers.ts';
 import type { HeaderAddModel } from '../config/model-http.ts';
+import type { HeaderMutationModel } from '../config/model-mirror.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
+import { compileStringMatch } from './match.ts';
 import type { Mutate } from './route.ts';
 
 /** One level's lists; `lower` has refused pseudo-headers and `host`. @returns `null` when there is nothing to do */
@@ -24,6 +26,23 @@ export function compileMutations(
   if (adds.length === 0) return removals;
   const additions = adds.length === 1 ? compileOne(adds[0] as Addition) : compileMany(adds);
   return remove.length === 0 ? additions : sequence([removals, additions]);
+}
+
+/** Steps that are made one after the other, each seeing what those before it did. */
+export function compileMutationSteps(
+  steps: readonly HeaderMutationModel[],
+  direction: 'request' | 'response' = 'response',
+): Mutate | null {
+  return sequence(steps.map((step) => compileStep(step, direction)));
+}
+
+function compileStep(step: HeaderMutationModel, direction: 'request' | 'response'): Mutate | null {
+  if (step.kind === 'add') return compileMutations([step.add], [], direction);
+  if (step.kind === 'remove') return compileMutations([], [step.name], direction);
+  const matches = compileStringMatch(step.match);
+  return (headers) => {
+    for (const name of new Set(headers.names)) if (matches(name)) headers.remove(name);
+  };
 }
 
 /** Runs levels in order; `null` ones cost nothing. */

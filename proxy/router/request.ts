@@ -35,6 +35,7 @@ import { RetryState } from './retry-state.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
 import type { Router } from './router.ts';
+import type { MirrorPolicy, Shadows } from './shadow.ts';
 import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
 
 const UPSTREAM_CONNECT_ERROR = 'upstream connect error or disconnect/reset before headers. ';
@@ -67,6 +68,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private beganMs: number;
   private perTryIdleMs: number;
   private readonly body: RequestBody;
+  /** Copies under way; `null` = none. */
+  private shadows: Shadows | null;
   private responseHeld: boolean;
   private internal: boolean;
   /** The upstream has agreed to an upgrade: bytes flow both ways until a side closes. */
@@ -103,6 +106,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.afterTimeout = false;
     this.beganMs = 0;
     this.body = new RequestBody(down);
+    this.shadows = null;
     this.responseHeld = false;
     this.internal = false;
     this.tunnel = false;
@@ -143,7 +147,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
-    this.startAttempt(headers);
+    if (route.mirrors === null) this.startAttempt(headers);
+    else this.startMirrored(route.mirrors, headers, endStream);
     if (endStream && !this.over) this.onRequestEnd();
   }
 
@@ -155,12 +160,14 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const stream = this.attempt?.stream ?? null;
     if (!this.body.keep(stream, chunk, forReplay)) this.giveUpRetries();
     this.body.pass(stream, chunk, endStream);
+    if (this.shadows !== null) this.shadows.onData(chunk, endStream);
     if (endStream) this.onRequestEnd();
   }
 
   onTrailers(trailers: HeaderMap | null): void {
     if (this.over) return;
     this.body.end(this.attempt?.stream ?? null, trailers);
+    if (this.shadows !== null) this.shadows.onTrailers(trailers);
     this.onRequestEnd();
   }
 
@@ -366,6 +373,23 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (attempt.host !== null) down.upstreamHost = attempt.host;
   }
 
+  /** The request goes first. One that found no host has nothing to be compared with, and is not copied. */
+  private startMirrored(mirrors: readonly MirrorPolicy[], headers: HeaderMap, endStream: boolean): void {
+    const { down, route, router } = this;
+    const shadows = router.mirroring.copy(
+      mirrors,
+      down,
+      headers,
+      this.cluster,
+      this.globalMs,
+      route.includeAttemptCount,
+    );
+    this.startAttempt(headers);
+    if (shadows === null || (down.flags & FLAG_UH) !== 0 || (this.over && !endStream)) return;
+    this.shadows = shadows;
+    shadows.start(router.mirroring, endStream);
+  }
+
   private onRequestEnd(): void {
     if (this.over) return;
     if (this.globalMs > 0) this.down.routeTimer.arm(this.globalMs);
@@ -466,6 +490,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
     this.body.forget();
     this.body.release();
+    if (this.shadows !== null) this.shadows.release();
   }
 
   private noteHost(attempt: Attempt): void {

@@ -19,6 +19,7 @@ import { compileRetry } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget, FiltersOf, Mutate, RouteFilters } from './route.ts';
 import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
+import { compileMirrors } from './shadow.ts';
 
 /** Targets named by a request header that are remembered, per route. */
 const HEADER_TARGETS_MAX = 1_000;
@@ -70,6 +71,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     filtersByTarget: filtersByTarget(forward),
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
+    mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeValue),
     ...compileStats(model, scope),
   };
 }

@@ -14,6 +14,7 @@ import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { RouteStats } from './route-stats.ts';
+import type { MirrorPolicy } from './shadow.ts';
 
 /** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
 export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
@@ -64,6 +65,8 @@ export interface CompiledRoute {
   readonly filtersByTarget: boolean;
   /** `retry` compiled; `null` = none. */
   readonly retryPolicy: RetryPolicy | null;
+  /** Where copies of its requests go; `null` = nowhere. */
+  readonly mirrors: readonly MirrorPolicy[] | null;
   /** By virtual cluster name; `null` = the virtual host has none. */
   readonly virtualClusterStats: ReadonlyMap<string, readonly RouteStats[]> | null;
   /** Of the route alone (`stat_prefix`); `null` = none. */

@@ -20,6 +20,7 @@ import { RouterRequest } from './request.ts';
 import { RequestStats } from './request-stats.ts';
 import type { CompiledRoute } from './route.ts';
 import type { RouteStats } from './route-stats.ts';
+import { type MirrorEnv, Mirroring } from './shadow.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
 
 /** What a router is made of; lives as long as its connection manager. */
@@ -27,16 +28,18 @@ export class Router {
   readonly model: RouterModel;
   readonly runtime: Runtime;
   readonly stats: Float64Array;
+  readonly mirroring: Mirroring;
   private readonly store: StatsStore;
   private readonly counted: WeakMap<Cluster, ClusterCounts>;
   private readonly strict: StrictCheck | null;
 
   /** @param statPrefix of the connection manager, e.g. `http.ingress.` */
-  constructor(model: RouterModel, runtime: Runtime, store: StatsStore, statPrefix: string) {
+  constructor(model: RouterModel, env: MirrorEnv, statPrefix: string) {
     this.model = model;
-    this.runtime = runtime;
-    this.store = store;
-    this.stats = store.block(HTTP_ROUTER, statPrefix);
+    this.runtime = env.runtime;
+    this.store = env.stats;
+    this.stats = env.stats.block(HTTP_ROUTER, statPrefix);
+    this.mirroring = new Mirroring(env);
     this.counted = new WeakMap();
     this.strict = compileStrictHeaders(model.strictCheckHeaders);
   }

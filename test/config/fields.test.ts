@@ -158,15 +158,9 @@ t.test('what must not be left out is refused', async (t) => {
   ]);
   t.same(walk(LISTENER, { use_original_dst: false }), NOTHING);
   t.same(walk(HCM, hcm({ codec_type: 'HTTP2' })), NOTHING);
-  t.same(
-    walk(
-      HCM,
-      withRoute({ match: { prefix: '/' }, route: { cluster: 'c', request_mirror_policies: [{ cluster: 'd' }] } }),
-    ).refusals,
-    [
-      'route_config.virtual_hosts[0].routes[0].route.request_mirror_policies: mirroring is not supported yet; remove it',
-    ],
-  );
+  t.same(walk(HCM, withRoute({ match: { prefix: '/' }, route: { cluster_specifier_plugin: 'p' } })).refusals, [
+    'route_config.virtual_hosts[0].routes[0].route.cluster_specifier_plugin: cluster specifier plugins are not supported; use cluster',
+  ]);
 });
 
 t.test('extension types', async (t) => {

@@ -278,6 +278,7 @@ t.test('forwarding', async (t) => {
     flushTimeoutMs: -1,
     priority: 'default',
     retry: null,
+    mirrors: [],
     upgrades: [],
     metadataMatch: null,
     includeVirtualHostRateLimits: false,

@@ -17,6 +17,7 @@ import { http2 } from './scenarios/http2.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
+import { mirrors } from './scenarios/mirror.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
@@ -69,4 +70,5 @@ export const GROUPS: readonly Group[] = [
   tunnel,
   connectRequests,
   upstreamHttp2,
+  mirrors,
 ];

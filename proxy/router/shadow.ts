@@ -1,0 +1,422 @@
+// Mirrored requests: copies that go to another cluster, whose answers nobody waits for.
+//
+// A copy lives by itself. It has its own attempt, time limit and stats (as in Envoy, those of an internal request of the
+// `async-client`), is not retried, and never holds the request it was made from: what a mirror does not take in time is
+// kept up to the buffer limit, and beyond it the copy is given up. Of a request that ends before its body does, the copies
+// end too.
+
+import { HeaderMap } from '../codec/headers.ts';
+import type { MirrorModel } from '../config/model-mirror.ts';
+import { RETRY_OR_SHADOW_ABANDONED, UPSTREAM_RQ_TIMEOUT } from '../observe/catalogue-cluster.ts';
+import { HTTP_ROUTER, ROUTER_RQ_TOTAL } from '../observe/catalogue-http.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import { countHostTimeout } from '../upstream/host.ts';
+import type {
+  Cluster,
+  ClusterManager,
+  ClusterRef,
+  PickContext,
+  PoolFailure,
+  ResetReason,
+  UpstreamStream,
+} from '../upstream/upstream.ts';
+import { Deadline } from '../util/deadline.ts';
+import type { Runtime } from '../util/runtime.ts';
+import type { TimerWheel } from '../util/timer-wheel.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import { CodeStats } from './code-stats.ts';
+import type { Downstream } from './downstream.ts';
+import { failureText } from './failure.ts';
+import { KeptBody } from './kept-body.ts';
+import { compileFraction, type InFraction, type RuntimeValue } from './match.ts';
+import { compileMutationSteps } from './mutations.ts';
+import type { Mutate } from './route.ts';
+
+const EMPTY = new Uint8Array(0);
+
+/** A compiled policy. */
+export interface MirrorPolicy {
+  /** `null` = the request names none. */
+  readonly target: (headers: HeaderMap) => ClusterRef | null;
+  /** `null` = every request. */
+  readonly applies: InFraction | null;
+  readonly mutate: Mutate | null;
+  /** Empty = the request's, which gets a suffix under `hostSuffix`. */
+  readonly host: string;
+  readonly hostSuffix: boolean;
+}
+
+/** @returns `null` when nothing is mirrored */
+export function compileMirrors(
+  models: readonly MirrorModel[],
+  clusters: ClusterManager,
+  runtime: RuntimeValue,
+): readonly MirrorPolicy[] | null {
+  if (models.length === 0) return null;
+  return models.map((model) => ({
+    target: compileMirrorTarget(model, clusters),
+    applies: model.fraction === null ? null : compileFraction(model.fraction, runtime),
+    mutate: compileMutationSteps(model.mutations, 'request'),
+    host: model.hostRewrite,
+    hostSuffix: model.hostSuffix,
+  }));
+}
+
+function compileMirrorTarget(
+  { cluster, clusterHeader }: MirrorModel,
+  clusters: ClusterManager,
+): MirrorPolicy['target'] {
+  if (cluster !== '') {
+    const ref = clusters.ref(cluster);
+    return () => ref;
+  }
+  return (headers) => {
+    const name = headers.get(clusterHeader);
+    return name === null || name === '' ? null : clusters.find(name);
+  };
+}
+
+/** What copies need of their surroundings; one per router. */
+export interface MirrorEnv {
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  readonly stats: StatsStore;
+  /** What `x-forwarded-for` names us by. */
+  readonly localIp: string;
+}
+
+/** Makes the copies of a router's requests. */
+export class Mirroring {
+  readonly env: MirrorEnv;
+  private readonly stats: Float64Array;
+  private readonly codes: WeakMap<Cluster, CodeStats>;
+
+  constructor(env: MirrorEnv) {
+    this.env = env;
+    this.stats = env.stats.block(HTTP_ROUTER, 'http.async-client.');
+    this.codes = new WeakMap();
+  }
+
+  /**
+   * Copies a request whose head is ready to be sent; the copies wait for `start`.
+   * @param cluster of the request
+   * @param timeoutMs of its route; 0 = none
+   * @param countAttempts the first attempt is numbered in the head
+   */
+  copy(
+    policies: readonly MirrorPolicy[],
+    down: Downstream,
+    headers: HeaderMap,
+    cluster: Cluster,
+    timeoutMs: number,
+    countAttempts: boolean,
+  ): Shadows | null {
+    if (down.method === 'CONNECT') return null;
+    const copies: Shadow[] = [];
+    for (const policy of policies) {
+      if (policy.applies !== null && !policy.applies(down.random)) continue;
+      const target = policy.target(headers)?.current ?? null;
+      if (target === null) continue;
+      const copied = copyHeaders(headers);
+      if (countAttempts) copied.set('x-envoy-attempt-count', '1');
+      if (policy.mutate !== null) policy.mutate(copied, down);
+      copied.set('x-envoy-internal', 'true');
+      const forwarded = copied.getJoined('x-forwarded-for');
+      copied.set('x-forwarded-for', forwarded === null ? this.env.localIp : `${forwarded},${this.env.localIp}`);
+      const info = new StreamInfo(NOBODY, Date.now(), this.env.runtime.nowMs());
+      info.protocol = 'HTTP/1.1';
+      info.method = down.method;
+      info.scheme = down.scheme;
+      info.path = down.path;
+      info.authority = policy.host !== '' ? policy.host : policy.hostSuffix ? suffixed(down.authority) : down.authority;
+      info.requestHeaders = copied;
+      copies.push(
+        new Shadow(this.env, info, target, this.codeStats(target), cluster, timeoutMs, down.bufferLimitBytes),
+      );
+    }
+    return copies.length === 0 ? null : new Shadows(copies);
+  }
+
+  countStarted(): void {
+    this.stats[ROUTER_RQ_TOTAL] = (this.stats[ROUTER_RQ_TOTAL] as number) + 1;
+  }
+
+  private codeStats(cluster: Cluster): CodeStats {
+    let codes = this.codes.get(cluster);
+    if (codes === undefined) {
+      codes = new CodeStats(this.env.stats, `cluster.${cluster.model.statName}.`, cluster.stats, true);
+      this.codes.set(cluster, codes);
+    }
+    return codes;
+  }
+}
+
+/** Copies have no client. */
+const NOBODY = Object.freeze<ConnectionInfo>({
+  id: 0,
+  localAddress: '',
+  remoteAddress: '',
+  remoteIp: '',
+  remotePort: 0,
+  directRemoteAddress: '',
+  localIp: '',
+  localPort: 0,
+  directRemoteIp: '',
+  directRemotePort: 0,
+  tls: null,
+  requestedServerName: '',
+  terminationDetails: '',
+  transportFailureReason: '',
+  listenerName: '',
+  filterChainName: '',
+  startedMs: 0,
+});
+
+function copyHeaders(headers: HeaderMap): HeaderMap {
+  const copied = new HeaderMap();
+  copied.names = headers.names.slice();
+  copied.values = headers.values.slice();
+  copied.rawNames = headers.rawNames === null ? null : headers.rawNames.slice();
+  return copied;
+}
+
+/** `a.example:80` → `a.example-shadow:80`. */
+function suffixed(authority: string): string {
+  const colon = authority.lastIndexOf(':');
+  const end = colon > authority.lastIndexOf(']') ? colon : authority.length;
+  return `${authority.slice(0, end)}-shadow${authority.slice(end)}`;
+}
+
+/** The copies of one request, which are told what it is told. */
+export class Shadows {
+  private readonly copies: readonly Shadow[];
+
+  constructor(copies: readonly Shadow[]) {
+    this.copies = copies;
+  }
+
+  /** @param endStream the request has no body */
+  start(mirroring: Mirroring, endStream: boolean): void {
+    for (const copy of this.copies) {
+      mirroring.countStarted();
+      copy.start(endStream);
+    }
+  }
+
+  /** @param chunk is valid during the call */
+  onData(chunk: Uint8Array, endStream: boolean): void {
+    for (const copy of this.copies) copy.onData(chunk, endStream);
+  }
+
+  /** @param trailers `null` = the body has ended without any */
+  onTrailers(trailers: HeaderMap | null): void {
+    for (const copy of this.copies) copy.onTrailers(trailers);
+  }
+
+  /** The request is over: copies that have all of it go on. */
+  release(): void {
+    for (const copy of this.copies) copy.cancelUnlessWhole();
+  }
+}
+
+/** One copy. See the head of this file. */
+class Shadow implements AttemptOwner, PickContext {
+  readonly info: StreamInfo;
+  readonly priority: 'default';
+  readonly avoidHost: null;
+  readonly avoidHostMaxAttempts: number;
+  readonly freshConnection: boolean;
+  private readonly env: MirrorEnv;
+  private readonly codes: CodeStats;
+  private readonly cluster: Cluster;
+  /** The cluster of the request itself. */
+  private readonly origin: Cluster;
+  private readonly timeoutMs: number;
+  private readonly bufferLimitBytes: number;
+  private readonly attempt: Attempt;
+  private timer: Deadline | null;
+  private headOnly: boolean;
+  /** All of the request is here. */
+  private whole: boolean;
+  /** What came before there was a connection. */
+  private kept: KeptBody | null;
+  private trailers: HeaderMap | null;
+  /** Bytes given to a mirror that had asked to wait. */
+  private unreadBytes: number;
+  private isFull: boolean;
+  private wholeMs: number;
+  private over: boolean;
+
+  constructor(
+    env: MirrorEnv,
+    info: StreamInfo,
+    cluster: Cluster,
+    codes: CodeStats,
+    origin: Cluster,
+    timeoutMs: number,
+    bufferLimitBytes: number,
+  ) {
+    this.info = info;
+    this.priority = 'default';
+    this.avoidHost = null;
+    this.avoidHostMaxAttempts = 0;
+    this.freshConnection = false;
+    this.env = env;
+    this.codes = codes;
+    this.cluster = cluster;
+    this.origin = origin;
+    this.timeoutMs = timeoutMs;
+    this.bufferLimitBytes = bufferLimitBytes;
+    this.attempt = new Attempt(this, cluster);
+    this.timer = null;
+    this.headOnly = false;
+    this.whole = false;
+    this.kept = null;
+    this.trailers = null;
+    this.unreadBytes = 0;
+    this.isFull = false;
+    this.wholeMs = -1;
+    this.over = false;
+  }
+
+  start(endStream: boolean): void {
+    this.headOnly = endStream;
+    if (endStream) this.end();
+    this.attempt.start(this, null);
+  }
+
+  // === From the request ===
+
+  onData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.over) return;
+    if (endStream) this.end();
+    const { stream } = this.attempt;
+    if (stream === null) {
+      if (chunk.length === 0) return;
+      this.kept ??= new KeptBody();
+      this.kept.add(chunk);
+      if (this.kept.bytes > this.bufferLimitBytes) this.giveUp();
+      return;
+    }
+    this.noteSent(stream.sendData(chunk, endStream), chunk.length);
+  }
+
+  onTrailers(trailers: HeaderMap | null): void {
+    if (this.over) return;
+    this.trailers = trailers === null ? null : copyHeaders(trailers);
+    this.end();
+    const { stream } = this.attempt;
+    if (stream !== null) this.sendEnd(stream);
+  }
+
+  cancelUnlessWhole(): void {
+    if (!this.whole) this.cancel();
+  }
+
+  // === From the attempt ===
+
+  onAttemptReady(attempt: Attempt, stream: UpstreamStream): void {
+    const { info, kept, trailers } = this;
+    attempt.headSent = true;
+    const headers = info.requestHeaders as HeaderMap;
+    stream.sendHead(info.method, info.scheme, info.authority, info.path, headers, this.headOnly);
+    if (this.headOnly) return;
+    this.kept = null;
+    if (kept !== null) this.noteSent(kept.sendTo(stream, this.whole && trailers === null), kept.bytes);
+    if (this.whole && (kept === null || trailers !== null)) this.sendEnd(stream);
+  }
+
+  onAttemptFailure(_attempt: Attempt, reason: PoolFailure): void {
+    this.settle(failureText(reason).status);
+  }
+
+  onAttemptReset(_attempt: Attempt, reason: ResetReason): void {
+    // What broke off an answer has been charged with the answer.
+    if (this.attempt.responseStarted) this.finish();
+    else this.settle(failureText(reason).status);
+  }
+
+  onAttemptInformational(_attempt: Attempt, status: number): void {
+    this.codes.charge(status, true);
+  }
+
+  onAttemptHead(_attempt: Attempt, status: number, _headers: HeaderMap, endStream: boolean): void {
+    this.codes.charge(status, true);
+    if (endStream) this.complete();
+  }
+
+  onAttemptData(_attempt: Attempt, _chunk: Uint8Array, endStream: boolean): void {
+    if (endStream) this.complete();
+  }
+
+  onAttemptTrailers(): void {
+    this.complete();
+  }
+
+  onAttemptDrain(): void {
+    this.isFull = false;
+    this.unreadBytes = 0;
+  }
+
+  // === Inside ===
+
+  private end(): void {
+    this.whole = true;
+    this.wholeMs = this.env.runtime.nowMs();
+    if (this.timeoutMs <= 0) return;
+    this.timer = new Deadline(this.env.runtime, this.env.wheel, () => this.onTimeout());
+    this.timer.arm(this.timeoutMs);
+  }
+
+  private sendEnd(stream: UpstreamStream): void {
+    if (this.trailers === null) stream.sendData(EMPTY, true);
+    else stream.sendTrailers(this.trailers);
+  }
+
+  private noteSent(more: boolean, bytes: number): void {
+    if (this.isFull) this.unreadBytes += bytes;
+    if (!more) this.isFull = true;
+    if (this.unreadBytes > this.bufferLimitBytes) this.giveUp();
+  }
+
+  /** The mirror is too slow for the request. */
+  private giveUp(): void {
+    const { stats } = this.origin;
+    stats[RETRY_OR_SHADOW_ABANDONED] = (stats[RETRY_OR_SHADOW_ABANDONED] as number) + 1;
+    this.cancel();
+  }
+
+  private onTimeout(): void {
+    if (this.over) return;
+    const { stats } = this.cluster;
+    stats[UPSTREAM_RQ_TIMEOUT] = (stats[UPSTREAM_RQ_TIMEOUT] as number) + 1;
+    countHostTimeout(this.attempt.host, this.attempt.responseStarted);
+    this.cancel();
+    if (!this.attempt.responseStarted) this.codes.charge(504, true);
+  }
+
+  /** There is no answer. */
+  private settle(status: number): void {
+    this.finish();
+    this.codes.charge(status, true);
+  }
+
+  private complete(): void {
+    this.finish();
+    if (this.whole) this.codes.recordTime(Math.floor(this.env.runtime.nowMs() - this.wholeMs), true);
+    else this.attempt.stream?.reset();
+  }
+
+  private cancel(): void {
+    if (this.over) return;
+    this.finish();
+    this.attempt.abandon();
+  }
+
+  private finish(): void {
+    this.over = true;
+    this.kept = null;
+    this.timer?.cancel();
+  }
+}
