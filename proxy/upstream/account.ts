@@ -91,7 +91,7 @@ let lastConnectionId = 0;
 /** Opens the books when a connection is begun, closes them exactly once. */
 export class ConnectionAccount {
   readonly id: number;
-  readonly startMs: number;
+  startMs: number;
   /** −1 until connected. */
   connectedMs: number;
   private readonly context: ConnectionContext;
@@ -140,6 +140,18 @@ export class ConnectionAccount {
   connected(): void {
     this.connectedMs = this.context.runtime.nowMs();
     this.context.connectMs.record(Math.floor(this.connectedMs - this.startMs));
+  }
+
+  /** It turned out what it speaks, and another pool takes it: Envoy counts it anew then (seen on 1.40). */
+  handedOver(): void {
+    const { stats, connectMs, lengthMs, runtime } = this.context;
+    const nowMs = runtime.nowMs();
+    const tookMs = Math.floor(nowMs - this.startMs);
+    connectMs.record(tookMs);
+    lengthMs.record(tookMs);
+    (stats[UPSTREAM_CX_TOTAL] as number)++;
+    (this.host.stats[HOST_CX_TOTAL] as number)++;
+    this.startMs = nowMs;
   }
 
   /** @param active a request was under way */

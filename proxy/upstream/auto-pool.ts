@@ -75,6 +75,7 @@ export class AutoPool extends PoolBase implements HttpPool {
     this.probe = null;
     const pool = protocol === 'h2' ? this.make.http2(this) : this.make.http1(this);
     this.chosen = pool;
+    seed.account.handedOver();
     pool.adopt(seed);
     if (this.draining) pool.drain();
   }

@@ -25,11 +25,6 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
   'an OCSP response names a time at which it ends; see lower-tls.test': [
     'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.ocsp_staple',
   ],
-  'ALPN decides, and the scripted upstreams do not speak TLS; see lower-cluster.test and auto.test': [
-    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.auto_config',
-    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig.http_protocol_options',
-    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig.http2_protocol_options',
-  ],
   'the kernel asks for a capability; see lower-listener.test and lower-listener-filters.test': [
     'envoy.config.listener.v3.Listener.transparent',
     'envoy.extensions.filters.listener.original_src.v3.OriginalSrc.bind_port',

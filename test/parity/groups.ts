@@ -1,5 +1,6 @@
 // All groups of scenarios.
 
+import { autoProtocol } from './scenarios/auto-protocol.ts';
 import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
 import { clusters } from './scenarios/clusters.ts';
@@ -56,6 +57,7 @@ export const GROUPS: readonly Group[] = [
   proxyUpstream,
   tls,
   tlsUpstream,
+  autoProtocol,
   fineRoutes,
   routeFilters,
   fineClusters,

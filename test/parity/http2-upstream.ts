@@ -20,6 +20,8 @@ const END_HEADERS = 4;
 /** What a connection needs of its upstream. */
 export interface Http2Host {
   readonly waiter: Waiter;
+  /** What its client said before the first request, as headers of each. */
+  readonly handshake: readonly string[];
   /** A request's head is there; what follows of it is added to the record. */
   record(request: ObservedMessage): void;
   nextReply(): readonly Http2Action[];
@@ -42,7 +44,11 @@ export function playHttp2(socket: Socket, script: Http2Script, host: Http2Host):
   const options = { allowConnect: true, maxConcurrentStreams: 1_000, ...script.options };
   sessionOn(socket, false, options, {
     onRequest: (stream, head, end) => {
-      const record = { line: `${head.method} ${head.path} HTTP/2`, headers: fieldsOf(head), body: '' };
+      const record = {
+        line: `${head.method} ${head.path} HTTP/2`,
+        headers: [...host.handshake, ...fieldsOf(head)],
+        body: '',
+      };
       records.set(stream.id, record);
       host.record(record);
       const isReady = (): boolean => script.early === true || stream.remoteEnded || stream.over || socket.destroyed;

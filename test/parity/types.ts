@@ -44,7 +44,7 @@ export interface Http2Script {
 }
 
 export interface UpstreamScript {
-  /** The upstream speaks HTTP/2, and does nothing else of this script. */
+  /** The upstream speaks HTTP/2, and does nothing else of this script; with protocols of TLS only where they say so. */
   readonly http2?: Http2Script;
   /** Done when a connection is accepted, before anything is read. */
   readonly onConnect?: readonly Action[];

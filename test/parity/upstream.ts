@@ -120,8 +120,10 @@ export class ScriptedUpstream {
 
   /** @param handshake headers that are added to each request as recorded */
   private serve(socket: Socket, handshake: readonly string[]): void {
-    if (this.script.http2 !== undefined) {
-      this.acceptHttp2(socket, this.script.http2);
+    const { http2, tls } = this.script;
+    // Where the script has protocols to choose from, it is HTTP/2 only if that was chosen.
+    if (http2 !== undefined && (tls?.alpn === undefined || handshake.includes('tls-alpn: h2'))) {
+      this.acceptHttp2(socket, http2, handshake);
       return;
     }
     if (this.script.raw !== undefined) {
@@ -157,9 +159,10 @@ export class ScriptedUpstream {
     });
   }
 
-  private acceptHttp2(socket: Socket, script: Http2Script): void {
+  private acceptHttp2(socket: Socket, script: Http2Script, handshake: readonly string[]): void {
     playHttp2(socket, script, {
       waiter: this.waiter,
+      handshake,
       record: (request) => {
         this.heads++;
         this.requests.push(request);

@@ -1,5 +1,5 @@
-// Pools whose protocol the host chooses. What ALPN would say is put into the transports of plain connections; the same over
-// TLS is in test/net.
+// Pools whose protocol the host chooses. What ALPN would say is put into the transports of plain connections; real TLS
+// decides in the scenarios of test/parity.
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
@@ -76,7 +76,7 @@ t.test('the host agrees to HTTP/2', async (t) => {
   for (const { log, stream } of all) t.same([log.join(), stream?.protocol], ['head 200 0 end', 'HTTP/2']);
   t.equal(host.connections, 1);
   t.same(host.offered, [['h2', 'http/1.1']]);
-  t.match(rig.counts, { upstream_cx_total: 1, upstream_cx_http2_total: 1, upstream_rq_pending_total: 5 });
+  t.match(rig.counts, { upstream_cx_total: 2, upstream_cx_http2_total: 1, upstream_rq_pending_total: 5 });
 });
 
 t.test('the host stays with HTTP/1.1: all who wait get a connection', async (t) => {
@@ -86,7 +86,8 @@ t.test('the host stays with HTTP/1.1: all who wait get a connection', async (t) 
   await Promise.all(all.map(({ ended }) => ended));
   for (const { log, stream } of all) t.same([log.join(), stream?.protocol], ['head 200 1,end', 'HTTP/1.1']);
   t.match(rig.counts, { upstream_rq_pending_total: 3, upstream_rq_total: 3 });
-  t.equal(rig.counts['upstream_cx_http1_total'], rig.counts['upstream_cx_total']);
+  // The first one is counted by the pool that asked, too, as Envoy counts it.
+  t.equal(rig.counts['upstream_cx_http1_total'], (rig.counts['upstream_cx_total'] ?? 0) - 1);
 });
 
 t.test('a host that has changed its mind is asked anew', async (t) => {
@@ -102,7 +103,7 @@ t.test('a host that has changed its mind is asked anew', async (t) => {
   await eventually(() => rig.counts['upstream_cx_active'] === undefined);
   host.speaks = 'h2';
   t.equal((await rig.get('/')).stream?.protocol, 'HTTP/2');
-  t.match(rig.counts, { upstream_cx_http1_total: 1, upstream_cx_http2_total: 2, upstream_cx_total: 3 });
+  t.match(rig.counts, { upstream_cx_http1_total: 1, upstream_cx_http2_total: 2, upstream_cx_total: 6 });
 });
 
 t.test('who waits may give up, and a connection that fails fails all', async (t) => {
@@ -113,7 +114,7 @@ t.test('who waits may give up, and a connection that fails fails all', async (t)
   await two.ended;
   t.same(one.log, []);
   t.same(two.log, ['head 200 0 end']);
-  t.match(rig.counts, { upstream_rq_cancelled: 1, upstream_cx_total: 1 });
+  t.match(rig.counts, { upstream_rq_cancelled: 1, upstream_cx_total: 2 });
   host.hangUp();
   host.server.close();
   await eventually(() => rig.counts['upstream_cx_active'] === undefined);
