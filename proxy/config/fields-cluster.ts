@@ -138,7 +138,8 @@ export const CLUSTER_FIELDS: FieldTable = {
     harmless('outlier detection is refused', 'http_protocol_options.proto', 'outlier_detection'),
     rejected('upstream filters are not supported; use http_filters of the listener', 'http_filters'),
     rejected('header validation extensions are not supported; remove it', 'header_validation_config'),
-    rejected('set it in the route', 'request_mirror_policies hash_policy retry_policy'),
+    honoured('lower-mirror', 'request_mirror_policies'),
+    rejected('set it in the route', 'hash_policy retry_policy'),
   ),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig': fields(
     honoured(TEST, 'http_protocol_options http2_protocol_options'),

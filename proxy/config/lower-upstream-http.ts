@@ -6,6 +6,7 @@ import { unpackAny } from './any.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerHeaderCase } from './lower-http1.ts';
 import { lowerHttp2 } from './lower-http2.ts';
+import { lowerMirrors } from './lower-mirror.ts';
 import { lowerUpstreamHttpTls } from './lower-transport.ts';
 import { bool, type Msg, messageMap, num, oneof, sub } from './message.ts';
 import type { ClusterModel, Http1ClientModel } from './model-cluster.ts';
@@ -24,9 +25,10 @@ export type UpstreamHttpModel = Pick<
   | 'http1'
   | 'http2'
   | 'httpTls'
+  | 'mirrors'
 >;
 
-type ProtocolModel = Omit<UpstreamHttpModel, 'httpTls'>;
+type ProtocolModel = Omit<UpstreamHttpModel, 'httpTls' | 'mirrors'>;
 
 const HOUR_MS = 3_600_000;
 /** Envoy reads larger heads from upstreams than the 60 KiB it reads from clients (seen on 1.40). */
@@ -53,6 +55,8 @@ function typedOptions(options: Msg, path: string): UpstreamHttpModel {
   return {
     ...build(typedChoice(options, path), sub(options, 'commonHttpProtocolOptions'), null, path),
     httpTls: lowerUpstreamHttpTls(sub(options, 'upstreamHttpProtocolOptions')),
+    // A name that is not known is no mistake here, as in Envoy.
+    mirrors: lowerMirrors(options, null, [], path),
   };
 }
 
@@ -91,6 +95,7 @@ function olderOptions(cluster: Msg, path: string): UpstreamHttpModel {
   return {
     ...build({ protocol, ...options, path }, sub(cluster, 'commonHttpProtocolOptions'), cluster, path),
     httpTls: lowerUpstreamHttpTls(sub(cluster, 'upstreamHttpProtocolOptions')),
+    mirrors: [],
   };
 }
 

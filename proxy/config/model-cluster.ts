@@ -3,6 +3,7 @@
 import type { AddressModel, MetadataModel, SocketOptionModel, TcpKeepaliveModel } from './model.ts';
 import type { HeaderCase } from './model-http.ts';
 import type { Http2Model } from './model-http2.ts';
+import type { MirrorModel } from './model-mirror.ts';
 import type { TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 
 export interface ClusterModel {
@@ -37,6 +38,8 @@ export interface ClusterModel {
   readonly transportMatches: readonly TransportMatchModel[];
   /** `upstream_http_protocol_options`: what TLS to a host takes from the request. */
   readonly httpTls: UpstreamHttpTlsModel;
+  /** Copies of all its requests, instead of what their routes say; empty = as their routes say. */
+  readonly mirrors: readonly MirrorModel[];
   readonly ignoreHealthOnHostRemoval: boolean;
   readonly closeConnectionsOnHostHealthFailure: boolean;
   readonly connectionPoolPerDownstreamConnection: boolean;

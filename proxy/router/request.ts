@@ -147,8 +147,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
-    if (route.mirrors === null) this.startAttempt(headers);
-    else this.startMirrored(route.mirrors, headers, endStream);
+    const { cluster, router } = this;
+    const mirrors = cluster.model.mirrors.length === 0 ? route.mirrors : router.mirroring.ofCluster(cluster);
+    if (mirrors === null) this.startAttempt(headers);
+    else this.startMirrored(mirrors, headers, endStream);
     if (endStream && !this.over) this.onRequestEnd();
   }
 

@@ -79,6 +79,8 @@ function compileMirrorTarget(
 
 /** What copies need of their surroundings; one per router. */
 export interface MirrorEnv {
+  readonly clusters: ClusterManager;
+  runtimeValue: RuntimeValue;
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   readonly stats: StatsStore;
@@ -91,11 +93,23 @@ export class Mirroring {
   readonly env: MirrorEnv;
   private readonly stats: Float64Array;
   private readonly codes: WeakMap<Cluster, CodeStats>;
+  private readonly policies: WeakMap<Cluster, readonly MirrorPolicy[] | null>;
 
   constructor(env: MirrorEnv) {
     this.env = env;
     this.stats = env.stats.block(HTTP_ROUTER, 'http.async-client.');
     this.codes = new WeakMap();
+    this.policies = new WeakMap();
+  }
+
+  /** The policies of a cluster that has its own. */
+  ofCluster(cluster: Cluster): readonly MirrorPolicy[] | null {
+    let policies = this.policies.get(cluster);
+    if (policies === undefined) {
+      policies = compileMirrors(cluster.model.mirrors, this.env.clusters, this.env.runtimeValue);
+      this.policies.set(cluster, policies);
+    }
+    return policies;
   }
 
   /**

@@ -76,6 +76,7 @@ const DEFAULTS: ClusterModel = {
   transport: { kind: 'raw' },
   transportMatches: [],
   httpTls: { autoSni: false, autoSniHeader: '', autoSanValidation: false },
+  mirrors: [],
   metadata: {},
 };
 

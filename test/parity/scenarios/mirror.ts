@@ -1,6 +1,6 @@
 // Mirrored requests: what the mirror is sent, when it is sent, and that nobody waits for it.
 
-import { answer, bootstrap, cluster, get, http, request, router, routes, STATS, to } from '../config.ts';
+import { answer, bootstrap, cluster, get, http, httpOptions, request, router, routes, STATS, to } from '../config.ts';
 import type { ClientStep, Group, Scenario, UpstreamScript } from '../types.ts';
 
 const mirror = (cluster: string, extra: object = {}): object => ({ cluster, ...extra });
@@ -79,6 +79,8 @@ export const mirrors: Group = {
               }),
               to('/auto', 'named', { ...by(mirror('m')), auto_host_rewrite: true }),
               to('/short', 'a', { ...by(mirror('m')), timeout: '0.2s' }),
+              to('/of-cluster', 'own'),
+              to('/of-both', 'own', by(mirror('m'))),
               to('/upgraded', 'a', { ...by(mirror('m')), upgrade_configs: [{ upgrade_type: 'websocket' }] }),
               { match: { prefix: '/answered' }, direct_response: { status: 200 } },
               to('/', 'a'),
@@ -110,6 +112,11 @@ export const mirrors: Group = {
         cluster('n', [ports['n']]),
         cluster('named', [ports['a']]),
         cluster('dead', [ports['dead']]),
+        cluster(
+          'own',
+          [ports['a']],
+          httpOptions({}, {}, { request_mirror_policies: [mirror('n', { disable_shadow_host_suffix_append: true })] }),
+        ),
         cluster('empty', []),
         cluster('full', [ports['m']], { circuit_breakers: { thresholds: [{ max_requests: 0, max_connections: 1 }] } }),
       ],
@@ -202,6 +209,8 @@ export const mirrors: Group = {
       listener: 'second',
       client: [get('/own'), { upstreamSaw: 2 }, { waitMs: 20 }],
     },
+    { name: 'the cluster’s', client: [get('/of-cluster'), { upstreamSaw: 2 }, { waitMs: 40 }] },
+    { name: 'the cluster’s and the route’s', client: [get('/of-both'), { upstreamSaw: 2 }, { waitMs: 40 }] },
     { ...both('without headers of ours', get('/x')), listener: 'plain' },
     { ...both('behind another proxy', get('/x', 'x-forwarded-for: 1.2.3.4', 'x-request-id: 7')), listener: 'plain' },
     {
