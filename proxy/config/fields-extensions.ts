@@ -67,6 +67,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', USED],
   ['envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig', USED],
   ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', USED],
+  ['envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig', USED],
+  ['envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig', USED],
   // Transport sockets
   ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', USED],
   ['envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport', USED],

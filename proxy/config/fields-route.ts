@@ -5,6 +5,7 @@ import { type FieldTable, fields, harmless, honoured, rejected, warned } from '.
 const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-route';
 const MIRROR_TEST = 'lower-mirror';
+const PATHS = 'lower-path-policy';
 const ROUTES = 'route_components.proto';
 
 const CORS = 'CORS is not supported yet; remove the policy';
@@ -62,9 +63,13 @@ export const ROUTE_FIELDS: FieldTable = {
       TEST,
       'prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers query_parameters cookies grpc tls_context',
     ),
-    rejected('use prefix, path, path_separated_prefix or safe_regex', 'path_match_policy'),
+    honoured(PATHS, 'path_match_policy'),
     rejected('no supported filter writes dynamic metadata; match on headers', 'dynamic_metadata'),
     rejected('no supported filter writes filter state; match on headers', 'filter_state'),
+  ),
+  'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig': fields(honoured(PATHS, 'path_template')),
+  'envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig': fields(
+    honoured(PATHS, 'path_template_rewrite'),
   ),
   'envoy.config.route.v3.RouteMatch.ConnectMatcher': fields(),
   'envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions': fields(),
@@ -86,6 +91,7 @@ export const ROUTE_FIELDS: FieldTable = {
       'cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy priority upgrade_configs max_stream_duration max_grpc_timeout grpc_timeout_offset',
     ),
     honoured(MIRROR_TEST, 'request_mirror_policies'),
+    honoured(PATHS, 'path_rewrite_policy path_rewrite host_rewrite'),
     harmless(SUBSETS, ROUTES, 'metadata_match'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
     harmless('it feeds consistent hashing, and such clusters are refused', ROUTES, 'hash_policy'),
@@ -95,8 +101,6 @@ export const ROUTE_FIELDS: FieldTable = {
       'cluster specifier plugins are not supported; use cluster',
       'cluster_specifier_plugin inline_cluster_specifier_plugin',
     ),
-    rejected('use prefix_rewrite or regex_rewrite', 'path_rewrite_policy path_rewrite'),
-    rejected('use host_rewrite_literal, host_rewrite_header or host_rewrite_path_regex', 'host_rewrite'),
     rejected('use retry_policy', 'retry_policy_typed_config'),
     rejected(CORS, 'cors'),
     rejected(
@@ -152,7 +156,7 @@ export const ROUTE_FIELDS: FieldTable = {
       TEST,
       'https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite response_code strip_query',
     ),
-    rejected('use path_redirect, prefix_rewrite or regex_rewrite', 'path_rewrite'),
+    honoured(PATHS, 'path_rewrite'),
   ),
   'envoy.config.route.v3.DirectResponseAction': fields(
     honoured(TEST, 'status body'),

@@ -55,13 +55,13 @@ export function requireHeaderName(name: string, path: string): void {
   if (!HEADER_NAME.test(name)) throw new ConfigError(`invalid header name ${JSON.stringify(name)}`, path);
 }
 
-/** A format of a header value or the like. @throws ConfigError with the path */
-export function checkFormat(value: string, path: string): void {
+/** A format of a header value or the like. @throws ConfigError with the path and `what` before the reason */
+export function checkFormat(value: string, path: string, what = ''): void {
   if (!value.includes('%')) return;
   try {
     compileText(value, true);
   } catch (error) {
-    if (error instanceof ConfigError) throw new ConfigError(error.message, path);
+    if (error instanceof ConfigError) throw new ConfigError(what + error.message, path);
     throw error;
   }
 }

@@ -6,8 +6,9 @@ import { unpackAny } from './any.ts';
 import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerHeaderMatch } from './lower-header-match.ts';
-import { lowerHeaderMutations } from './lower-header-mutations.ts';
+import { checkFormat, lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerMirrors } from './lower-mirror.ts';
+import { lowerPathRewritePolicy } from './lower-path-policy.ts';
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRegexRewrite } from './lower-route-reply.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
@@ -17,6 +18,7 @@ import type {
   GrpcLimitsModel,
   RetryPolicyModel,
   RouteActionModel,
+  RouteMatchModel,
   UpgradeModel,
   WeightedClusterModel,
 } from './model-http.ts';
@@ -65,21 +67,35 @@ export interface RouteScope {
   readonly clusterNames: ReadonlySet<string> | null;
 }
 
-export function lowerRouteAction(message: Msg, scope: RouteScope, path: string): RouteActionModel {
+export function lowerRouteAction(
+  message: Msg,
+  match: RouteMatchModel['path'],
+  scope: RouteScope,
+  path: string,
+): RouteActionModel {
   const retry = sub(message, 'retryPolicy');
   const maxStream = sub(message, 'maxStreamDuration');
   const metadataMatch = sub(message, 'metadataMatch');
   const regexRewrite = sub(message, 'regexRewrite');
   const prefixRewrite = wireString(str(message, 'prefixRewrite'));
-  if (prefixRewrite !== '' && regexRewrite !== null) {
+  const pathFormat = wireString(str(message, 'pathRewrite'));
+  const template = sub(message, 'pathRewritePolicy');
+  const rewrites = [prefixRewrite !== '', regexRewrite !== null, template !== null, pathFormat !== ''];
+  if (rewrites.filter(Boolean).length > 1) {
     throw new ConfigError('Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy', path);
   }
+  if (prefixRewrite !== '' && match.kind === 'template') {
+    throw new ConfigError('Cannot use prefix_rewrite with matcher extension', path);
+  }
+  if (pathFormat !== '') checkFormat(pathFormat, `${path}.path_rewrite`, 'Failed to create path rewrite formatter: ');
   return {
     kind: 'route',
     cluster: lowerTarget(message, scope, path),
     clusterNotFoundCode: CLUSTER_NOT_FOUND_CODES[num(message, 'clusterNotFoundResponseCode')] ?? 503,
     prefixRewrite,
     regexRewrite: regexRewrite === null ? null : lowerRegexRewrite(regexRewrite, `${path}.regex_rewrite`),
+    templateRewrite: template === null ? null : lowerPathRewritePolicy(template, match, `${path}.path_rewrite_policy`),
+    pathFormat,
     hostRewrite: lowerHostRewrite(message, path),
     appendXForwardedHost: bool(message, 'appendXForwardedHost'),
     // Where `max_stream_duration` is given, even empty, Envoy leaves the route's own time-out out of account.
@@ -186,9 +202,8 @@ function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): Weig
 
 function lowerHostRewrite(message: Msg, path: string): RouteActionModel['hostRewrite'] {
   const specifier = oneof(message, 'hostRewriteSpecifier');
-  switch (specifier?.case) {
-    case undefined:
-      return { kind: 'none' };
+  if (specifier === null) return { kind: 'none' };
+  switch (specifier.case) {
     case 'hostRewriteLiteral':
       return specifier.value === ''
         ? { kind: 'none' }
@@ -206,11 +221,14 @@ function lowerHostRewrite(message: Msg, path: string): RouteActionModel['hostRew
         rewrite: lowerRegexRewrite(specifier.value as Msg, `${path}.host_rewrite_path_regex`),
       };
     default:
-      throw new ConfigError(
-        'host formats are not supported; use host_rewrite_literal, host_rewrite_header or host_rewrite_path_regex',
-        `${path}.host_rewrite`,
-      );
+      return lowerHostFormat(wireString(specifier.value as string), `${path}.host_rewrite`);
   }
+}
+
+function lowerHostFormat(format: string, path: string): RouteActionModel['hostRewrite'] {
+  if (format === '') return { kind: 'none' };
+  checkFormat(format, path, 'Failed to create host rewrite formatter: ');
+  return { kind: 'format', format };
 }
 
 /** `ProxyProtocolConfig.Version.V2`. */

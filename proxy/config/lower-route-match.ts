@@ -3,6 +3,7 @@
 import { ConfigError } from '../util/error.ts';
 import { lowerRegex, lowerRuntimeFraction, wireString } from './lower-common.ts';
 import { lowerCookieMatch, lowerHeaderMatch, lowerQueryMatch } from './lower-header-match.ts';
+import { lowerPathMatchPolicy } from './lower-path-policy.ts';
 import { bool, has, list, type Msg, oneof, sub } from './message.ts';
 import type { RouteMatchModel } from './model-http.ts';
 
@@ -30,7 +31,8 @@ function optionalBool(message: Msg, field: string): boolean | null {
 
 function lowerPath(message: Msg, path: string): RouteMatchModel['path'] {
   const specifier = oneof(message, 'pathSpecifier');
-  switch (specifier?.case) {
+  if (specifier === null) throw new ConfigError('path_specifier is required', path);
+  switch (specifier.case) {
     case 'prefix':
       return { kind: 'prefix', value: wireString(specifier.value as string) };
     case 'path':
@@ -41,12 +43,7 @@ function lowerPath(message: Msg, path: string): RouteMatchModel['path'] {
       return { kind: 'regex', value: lowerRegex(specifier.value as Msg, `${path}.safe_regex`) };
     case 'connectMatcher':
       return { kind: 'connect' };
-    case undefined:
-      throw new ConfigError('path_specifier is required', path);
     default:
-      throw new ConfigError(
-        'path match policies are not supported; use prefix, path, path_separated_prefix or safe_regex',
-        `${path}.path_match_policy`,
-      );
+      return lowerPathMatchPolicy(specifier.value as Msg, `${path}.path_match_policy`);
   }
 }

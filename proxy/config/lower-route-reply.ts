@@ -3,18 +3,19 @@
 import { ConfigError } from '../util/error.ts';
 import { lowerBodyFormat } from './lower-access-log.ts';
 import { type LowerContext, lowerRegex, readDataSource, wireString } from './lower-common.ts';
+import { checkFormat } from './lower-header-mutations.ts';
 import { bool, type Msg, num, oneof, str, sub } from './message.ts';
-import type { DirectResponseModel, RedirectModel, RegexRewriteModel } from './model-http.ts';
+import type { DirectResponseModel, RedirectModel, RegexRewriteModel, RouteMatchModel } from './model-http.ts';
 
 const REDIRECT_CODES = [301, 302, 303, 307, 308] as const;
 
-export function lowerRedirect(message: Msg, path: string): RedirectModel {
+export function lowerRedirect(message: Msg, match: RouteMatchModel['path'], path: string): RedirectModel {
   return {
     kind: 'redirect',
     scheme: lowerRedirectScheme(message),
     host: wireString(str(message, 'hostRedirect')),
     port: num(message, 'portRedirect'),
-    path: lowerRedirectPath(message, path),
+    path: lowerRedirectPath(message, match, path),
     code: REDIRECT_CODES[num(message, 'responseCode')] ?? 301,
     stripQuery: bool(message, 'stripQuery'),
   };
@@ -27,23 +28,28 @@ function lowerRedirectScheme(message: Msg): RedirectModel['scheme'] {
   return scheme.value === '' ? { kind: 'keep' } : { kind: 'literal', value: wireString(scheme.value as string) };
 }
 
-function lowerRedirectPath(message: Msg, path: string): RedirectModel['path'] {
+function lowerRedirectPath(message: Msg, match: RouteMatchModel['path'], path: string): RedirectModel['path'] {
   const rewrite = oneof(message, 'pathRewriteSpecifier');
-  switch (rewrite?.case) {
-    case undefined:
-      return { kind: 'keep' };
+  if (rewrite === null) return { kind: 'keep' };
+  switch (rewrite.case) {
     case 'pathRedirect':
       return rewrite.value === '' ? { kind: 'keep' } : { kind: 'literal', value: wireString(rewrite.value as string) };
     case 'prefixRewrite':
+      if (match.kind === 'template' && rewrite.value !== '') {
+        throw new ConfigError('Cannot use redirect.prefix_rewrite with path_match_policy', path);
+      }
       return { kind: 'prefix', value: wireString(rewrite.value as string) };
     case 'regexRewrite':
       return { kind: 'regex', rewrite: lowerRegexRewrite(rewrite.value as Msg, `${path}.regex_rewrite`) };
     default:
-      throw new ConfigError(
-        'path formats are not supported; use path_redirect, prefix_rewrite or regex_rewrite',
-        `${path}.path_rewrite`,
-      );
+      return lowerPathFormat(wireString(rewrite.value as string), `${path}.path_rewrite`);
   }
+}
+
+function lowerPathFormat(format: string, path: string): RedirectModel['path'] {
+  if (format === '') return { kind: 'keep' };
+  checkFormat(format, path, 'Failed to create path_rewrite formatter: ');
+  return { kind: 'format', format };
 }
 
 /** `type.matcher.v3.RegexMatchAndSubstitute`. */

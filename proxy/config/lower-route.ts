@@ -10,7 +10,7 @@ import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRouteMatch } from './lower-route-match.ts';
 import { lowerDirectResponse, lowerRedirect } from './lower-route-reply.ts';
 import { bool, has, list, type Msg, num, oneof, str, strings, sub } from './message.ts';
-import type { RouteConfigModel, RouteModel, VirtualHostModel } from './model-http.ts';
+import type { RouteConfigModel, RouteMatchModel, RouteModel, VirtualHostModel } from './model-http.ts';
 
 const TLS_REQUIREMENTS = ['none', 'external_only', 'all'] as const;
 
@@ -125,10 +125,11 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
   const match = sub(message, 'match');
   if (match === null) throw new ConfigError('match is required', path);
   const decorator = sub(message, 'decorator');
+  const matchModel = lowerRouteMatch(match, `${path}.match`);
   return {
     name: str(message, 'name'),
-    match: lowerRouteMatch(match, `${path}.match`),
-    action: lowerAction(message, scope, path),
+    match: matchModel,
+    action: lowerAction(message, matchModel.path, scope, path),
     headers: lowerHeaderMutations(message, path),
     decoratorOperation: decorator === null ? '' : wireString(str(decorator, 'operation')),
     decoratorPropagate: decorator === null || bool(decorator, 'propagate', true),
@@ -139,15 +140,20 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
   };
 }
 
-function lowerAction(message: Msg, scope: RouteScope, path: string): RouteModel['action'] {
+function lowerAction(
+  message: Msg,
+  match: RouteMatchModel['path'],
+  scope: RouteScope,
+  path: string,
+): RouteModel['action'] {
   const action = oneof(message, 'action');
   if (action === null) throw new ConfigError('one action is required', path);
   const value = action.value as Msg;
   switch (action.case) {
     case 'route':
-      return lowerRouteAction(value, scope, `${path}.route`);
+      return lowerRouteAction(value, match, scope, `${path}.route`);
     case 'redirect':
-      return lowerRedirect(value, `${path}.redirect`);
+      return lowerRedirect(value, match, `${path}.redirect`);
     case 'directResponse':
       return lowerDirectResponse(value, scope.ctx, scope.directResponseBytesMax, `${path}.direct_response`);
     case 'nonForwardingAction':

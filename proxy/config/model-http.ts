@@ -194,6 +194,8 @@ export interface RouteModel {
 export interface RouteMatchModel {
   readonly path:
     | { readonly kind: 'prefix' | 'exact' | 'path_separated_prefix' | 'regex'; readonly value: string }
+    /** A URI template and its regular expression; `null` = it matches nothing. */
+    | { readonly kind: 'template'; readonly value: string; readonly pattern: string | null }
     | { readonly kind: 'connect' };
   readonly caseSensitive: boolean;
   readonly headers: readonly HeaderMatchModel[];
@@ -229,6 +231,12 @@ export interface RegexRewriteModel {
   readonly substitution: string;
 }
 
+export interface TemplateRewriteModel {
+  readonly pattern: string;
+  /** Literals, and groups of the pattern by number. */
+  readonly parts: readonly (string | number)[];
+}
+
 export interface RouteActionModel {
   readonly kind: 'route';
   readonly cluster:
@@ -244,11 +252,15 @@ export interface RouteActionModel {
   readonly clusterNotFoundCode: 503 | 404 | 500;
   readonly prefixRewrite: string;
   readonly regexRewrite: RegexRewriteModel | null;
+  readonly templateRewrite: TemplateRewriteModel | null;
+  /** A format of the new path; empty = none. */
+  readonly pathFormat: string;
   readonly hostRewrite:
     | { readonly kind: 'none' }
     | { readonly kind: 'literal'; readonly value: string }
     | { readonly kind: 'auto' }
     | { readonly kind: 'header'; readonly header: string }
+    | { readonly kind: 'format'; readonly format: string }
     | { readonly kind: 'path_regex'; readonly rewrite: RegexRewriteModel };
   readonly appendXForwardedHost: boolean;
   /** Default 15,000; 0 = off. */
@@ -318,6 +330,7 @@ export interface RedirectModel {
     | { readonly kind: 'keep' }
     | { readonly kind: 'literal'; readonly value: string }
     | { readonly kind: 'prefix'; readonly value: string }
+    | { readonly kind: 'format'; readonly format: string }
     | { readonly kind: 'regex'; readonly rewrite: RegexRewriteModel };
   readonly code: 301 | 302 | 303 | 307 | 308;
   readonly stripQuery: boolean;

@@ -181,6 +181,22 @@ export function compileFullMatch(pattern: string): TextMatch {
   };
 }
 
+/** Groups of a full match by number, unset ones empty, or `null`. As `compileFullMatch`. */
+export type TextCapture = (text: string) => readonly string[] | null;
+
+export function compileCapture(pattern: string): TextCapture {
+  if (backtrackClass(pattern) === 'linear') {
+    const expression = new RegExp(`^(?:${pattern})$`);
+    return (text) => expression.exec(text)?.map((group) => group ?? '') ?? null;
+  }
+  const compiled = re2().compile(pattern);
+  return (text) => {
+    const matcher = compiled.matcher(text);
+    if (!matcher.matches()) return null;
+    return Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? '');
+  };
+}
+
 /** Replaces every match of an RE2 pattern; in the substitution `\1` is group 1 and `\\` a backslash. */
 export function compileReplaceAll(pattern: string, substitution: string): (text: string) => string {
   const compiled = re2().compile(pattern);

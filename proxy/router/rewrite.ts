@@ -1,9 +1,10 @@
 // Path and host rewrites, redirects (Envoy: config.route.v3 RouteAction, RedirectAction).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { RedirectModel, RouteActionModel, RouteMatchModel } from '../config/model-http.ts';
+import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteModel } from '../config/model-http.ts';
+import { compileText } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileReplaceAll } from './regex.ts';
+import { compileCapture, compileReplaceAll } from './regex.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
 
 /**
@@ -14,12 +15,12 @@ export type Rewrite = (info: StreamInfo, headers: HeaderMap, keepOriginals: bool
 
 /** `null` when the action rewrites nothing. */
 export function compileRewrite(action: RouteActionModel, match: RouteMatchModel): Rewrite | null {
-  const path = compilePathRewrite(match, action.prefixRewrite, action.regexRewrite);
+  const path = compilePath(action, match);
   const host = compileHostRewrite(action);
   if (path === null) return host;
   const rewritePath: Rewrite = (info, headers, keepOriginals) => {
     const before = info.path;
-    const after = path(before);
+    const after = path(before, info);
     // Envoy leaves a path alone that would become empty, and calls any other rewritten, changed or not.
     if (after === '') return;
     if (keepOriginals) headers.set('x-envoy-original-path', before);
@@ -30,6 +31,41 @@ export function compileRewrite(action: RouteActionModel, match: RouteMatchModel)
     host(info, headers, keepOriginals);
     rewritePath(info, headers, keepOriginals);
   };
+}
+
+type NewPath = (path: string, info: StreamInfo) => string;
+
+function compilePath(action: RouteActionModel, match: RouteMatchModel): NewPath | null {
+  if (action.pathFormat !== '') return compilePathFormat(action.pathFormat);
+  if (action.templateRewrite !== null) return compileTemplateRewrite(action.templateRewrite);
+  return compilePathRewrite(match, action.prefixRewrite, action.regexRewrite);
+}
+
+/** What is rendered replaces the path; the query stays. */
+function compilePathFormat(format: string): NewPath {
+  const render = compileText(format, true);
+  return (path, info) => {
+    const after = render(info);
+    return after === '' ? '' : after + queryOf(path);
+  };
+}
+
+function compileTemplateRewrite({ pattern, parts }: TemplateRewriteModel): NewPath {
+  const capture = compileCapture(pattern);
+  return (path) => {
+    const query = queryOf(path);
+    const groups = capture(path.slice(0, path.length - query.length));
+    if (groups === null) return '';
+    let after = '';
+    for (const part of parts) after += typeof part === 'string' ? part : (groups[part] ?? '');
+    return after + query;
+  };
+}
+
+/** From the question mark on. */
+function queryOf(path: string): string {
+  const query = path.indexOf('?');
+  return query < 0 ? '' : path.slice(query);
 }
 
 /** What a prefix replaces: the part of the path that the route matched. */
@@ -60,6 +96,7 @@ function compilePathRewrite(
         const query = path.indexOf('?');
         return query < 0 ? prefix : prefix + path.slice(query);
       };
+    case 'template':
     case 'connect':
       return null;
   }
@@ -94,6 +131,8 @@ function compileHostValue(
       return () => model.value;
     case 'header':
       return (_info, headers) => headers.get(model.header);
+    case 'format':
+      return compileText(model.format, false);
     case 'path_regex': {
       const replace = compileReplaceAll(model.rewrite.pattern, model.rewrite.substitution);
       return (info) => {
@@ -118,7 +157,8 @@ export function compileRedirect(
     const toScheme =
       redirect.scheme.kind === 'https' ? 'https' : redirect.scheme.kind === 'literal' ? redirect.scheme.value : scheme;
     const host = redirectHost(info.authority, redirect, scheme, toScheme);
-    return { status: redirect.code, location: `${toScheme}://${host}${rewrite(info.path)}` };
+    const path = rewrite(info.path, info);
+    return { status: redirect.code, location: `${toScheme}://${host}${path.startsWith('/') ? path : `/${path}`}` };
   };
 }
 
@@ -136,7 +176,7 @@ function redirectHost(authority: string, redirect: RedirectModel, from: string, 
   return host;
 }
 
-function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): (path: string) => string {
+function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): NewPath {
   const { path, stripQuery } = redirect;
   const strip = (text: string): string => {
     const query = text.indexOf('?');
@@ -145,11 +185,13 @@ function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): (
   switch (path.kind) {
     case 'keep':
       return strip;
-    case 'literal': {
-      const ownQuery = path.value.includes('?');
-      return (text) => {
-        const query = text.indexOf('?');
-        return query < 0 || stripQuery || ownQuery ? path.value : path.value + text.slice(query);
+    case 'literal':
+      return (text) => withQuery(path.value, text, stripQuery);
+    case 'format': {
+      const render = compileText(path.format, true);
+      return (text, info) => {
+        const after = render(info);
+        return after === '' ? strip(text) : withQuery(after, text, stripQuery);
       };
     }
     case 'prefix': {
@@ -161,6 +203,11 @@ function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): (
       return (text) => strip(rewrite === null ? text : rewrite(text));
     }
   }
+}
+
+/** A new path gets the old one's query unless it has its own. */
+function withQuery(path: string, before: string, stripQuery: boolean): string {
+  return stripQuery || path.includes('?') ? path : path + queryOf(before);
 }
 
 /**

@@ -118,13 +118,18 @@ class CompiledRouteTable implements RouteTable {
   }
 
   private pathOf(path: string): string {
-    let end = path.indexOf('?');
-    const fragment = path.indexOf('#');
-    if (fragment >= 0 && (end < 0 || fragment < end)) end = fragment;
-    const bare = end < 0 ? path : path.slice(0, end);
+    const bare = barePath(path);
     if (!this.stripParameters) return bare;
     return bare.includes(';') ? bare.replace(PATH_PARAMETERS, '') : bare;
   }
+}
+
+/** Without query and fragment. */
+function barePath(path: string): string {
+  let end = path.indexOf('?');
+  const fragment = path.indexOf('#');
+  if (fragment >= 0 && (end < 0 || fragment < end)) end = fragment;
+  return end < 0 ? path : path.slice(0, end);
 }
 
 const matchers = new WeakMap<object, ReturnType<typeof compileHeaderMatch>>();
@@ -313,6 +318,7 @@ function first(
 /** One path matcher for the list. A CONNECT request, which has no path, is matched by `connect` alone. */
 function compilePath({ path, caseSensitive }: RouteMatchModel): LinearEntry['matchesPath'] {
   if (path.kind === 'connect') return (_path, info) => info.method === 'CONNECT';
+  if (path.kind === 'template') return compileTemplate(path.pattern);
   if (path.kind === 'regex') {
     const full = compileFullMatch(path.value);
     return (text, info) => (text !== '' || info.method !== 'CONNECT') && full(text);
@@ -320,6 +326,13 @@ function compilePath({ path, caseSensitive }: RouteMatchModel): LinearEntry['mat
   const value = caseSensitive ? path.value : path.value.toLowerCase();
   const matches = plainPath(path.kind, value);
   return caseSensitive ? matches : (text) => matches(text.toLowerCase());
+}
+
+/** Path parameters count here, whatever the configuration says of others. */
+function compileTemplate(pattern: string | null): LinearEntry['matchesPath'] {
+  if (pattern === null) return () => false;
+  const full = compileFullMatch(pattern);
+  return (_path, info) => full(barePath(info.path));
 }
 
 function plainPath(kind: 'exact' | 'prefix' | 'path_separated_prefix', value: string): (path: string) => boolean {

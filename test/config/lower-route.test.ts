@@ -268,6 +268,8 @@ t.test('forwarding', async (t) => {
     clusterNotFoundCode: 503,
     prefixRewrite: '',
     regexRewrite: null,
+    templateRewrite: null,
+    pathFormat: '',
     hostRewrite: { kind: 'none' },
     appendXForwardedHost: false,
     timeoutMs: 15_000,

@@ -21,6 +21,7 @@ import { logs } from './scenarios/logs.ts';
 import { mirrors } from './scenarios/mirror.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
+import { pathTemplates } from './scenarios/path-templates.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
@@ -60,6 +61,7 @@ export const GROUPS: readonly Group[] = [
   autoProtocol,
   fineRoutes,
   routeFilters,
+  pathTemplates,
   fineClusters,
   fineListeners,
   someStats,
