@@ -18,6 +18,7 @@ import { http2 } from './scenarios/http2.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
+import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
@@ -70,6 +71,7 @@ export const GROUPS: readonly Group[] = [
   internalListeners,
   grpcFilters,
   grpcStreams,
+  metadataFilters,
   networkFilters,
   tunnel,
   connectRequests,
