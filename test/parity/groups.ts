@@ -22,6 +22,7 @@ import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
+import { outlier } from './scenarios/outlier.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { replies } from './scenarios/replies.ts';
@@ -77,4 +78,5 @@ export const GROUPS: readonly Group[] = [
   connectRequests,
   upstreamHttp2,
   mirrors,
+  outlier,
 ];
