@@ -61,7 +61,7 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
   }
 
   override feed(bytes: Buffer): H1Error | null {
-    this.started = true;
+    this.started ||= bytes.length > 0;
     const problem = super.feed(bytes);
     if (problem === null && this.state === STATE_DONE && this.bufferedBytes > 0) {
       this.shouldClose = true;
@@ -80,6 +80,8 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
     if (this.error !== null) return this.error;
     this.shouldClose = true;
     if (this.state === STATE_DONE) return null;
+    // Behind an interim response nothing has begun.
+    if (this.state === STATE_HEAD && this.started && this.bufferedBytes === 0) return null;
     if (this.state !== STATE_RAW || this.bufferedBytes > 0) {
       this.error = UNEXPECTED_END;
       return UNEXPECTED_END;

@@ -1,7 +1,7 @@
 // The frames that carry no message: SETTINGS, PING, WINDOW_UPDATE, RST_STREAM, PRIORITY, GOAWAY.
 
 import type { HpackDecoder } from './hpack-decoder.ts';
-import { H2_FLOW_CONTROL_ERROR, H2_FRAME_SIZE_ERROR, H2_REFUSED_STREAM } from './http2.ts';
+import { H2_ENHANCE_YOUR_CALM, H2_FLOW_CONTROL_ERROR, H2_FRAME_SIZE_ERROR, H2_REFUSED_STREAM } from './http2.ts';
 import type { Http2Core } from './http2-core.ts';
 import {
   DEFAULT_FRAME_BYTES,
@@ -59,7 +59,8 @@ export class ControlReceiver {
     const size = end - from;
     const ack = (flags & FLAG_ACK) !== 0;
     if (ack ? size !== 0 : size % SETTING_BYTES !== 0) core.fail(H2_FRAME_SIZE_ERROR);
-    else if (id !== 0 || (ack && core.settingsAcked) || size > SETTINGS_MAX * SETTING_BYTES) core.refuse(null);
+    else if (id !== 0 || (ack && core.settingsAcked)) core.refuse(null);
+    else if (size > SETTINGS_MAX * SETTING_BYTES) core.fail(H2_ENHANCE_YOUR_CALM, 'SETTINGS: too many setting entries');
     else if (ack) {
       core.settingsAcked = true;
       this.decoder.setLimit(core.options.headerTableBytes, true);

@@ -1,7 +1,6 @@
 // The model of HTTP filters: in a connection manager, and as routes change them.
 
 import type { AccessLogModel } from './model-access-log.ts';
-import type { HeaderToMetadataModel, SetFilterStateModel, SetMetadataModel } from './model-metadata-filter.ts';
 
 /** One entry of `http_filters`. */
 export interface HttpFilterModel {
@@ -17,9 +16,6 @@ export type HttpFilterConfigModel =
   | GrpcStatsModel
   | GrpcBridgeModel
   | { readonly kind: 'grpc_web' }
-  | HeaderToMetadataModel
-  | SetMetadataModel
-  | SetFilterStateModel
   /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
   | { readonly kind: 'inert'; readonly typeUrl: string };
 
@@ -63,8 +59,4 @@ export interface RouteFilterModel {
 }
 
 /** A filter's configuration of its own for a route; `kind` names the filter as in `HttpFilterConfigModel`. */
-export type RouteFilterConfigModel =
-  | { readonly kind: 'cors' }
-  | { readonly kind: 'fault' }
-  | HeaderToMetadataModel
-  | SetFilterStateModel;
+export type RouteFilterConfigModel = { readonly kind: 'cors' } | { readonly kind: 'fault' };

@@ -124,6 +124,8 @@ export class DownstreamConnection implements TransportHandler {
     this.drainTimer?.cancel();
     this.closeTimer?.cancel();
     this.countBytes();
+    // Who waits for the peer's end does not see a reset as one, in Envoy.
+    if (error !== null && this.closeTimer !== null) this.closedByUs = true;
     if (error !== null && info.terminationDetails === '') info.transportFailureReason = '';
     info.bytesReceived = this.countedRead;
     info.bytesSent = this.countedWritten;
@@ -167,14 +169,13 @@ export class DownstreamConnection implements TransportHandler {
     if (delayedCloseTimeoutMs > 0 && transport.bufferedBytes > 0) this.armClose(delayedCloseTimeoutMs);
   }
 
-  /** Gives the peer `delayed_close_timeout` to read the answer and close first. */
+  /** Gives the peer `delayed_close_timeout` to read the answer and close first: then it was the peer who closed. */
   closeAfterFlush(): void {
     const delayMs = this.manager.model.delayedCloseTimeoutMs;
     if (delayMs === 0) {
       this.close();
       return;
     }
-    this.closedByUs = true;
     if (this.closeTimer !== null) return;
     this.transport.flush();
     this.armClose(delayMs);
@@ -230,6 +231,7 @@ export class DownstreamConnection implements TransportHandler {
         timer.arm(delayMs);
         return;
       }
+      this.closedByUs = true;
       this.manager.count(HTTP_DOWNSTREAM_CX_DELAYED_CLOSE_TIMEOUT);
       if (this.ignoredBytes) this.transport.reset();
       else this.transport.destroy();

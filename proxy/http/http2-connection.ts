@@ -203,7 +203,8 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
   private onCodecError(error: H2Error): void {
     if (this.state === CLOSED) return;
     if (!error.told) this.session.takeOutput();
-    if (error.code !== H2_ENHANCE_YOUR_CALM) this.manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
+    // Floods have counters of their own.
+    if (error.told || error.code !== H2_ENHANCE_YOUR_CALM) this.manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
     this.fail(`codec_error:${error.message.replaceAll(' ', '_')}`);
   }
 

@@ -13,6 +13,7 @@ import {
 import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
 import { FLAG_UH, FLAG_UO, FLAG_URX, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import { countHostTimeout } from '../upstream/host.ts';
 import type {
   Cluster,
   PickContext,
@@ -117,14 +118,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     return this.down;
   }
 
-  get isGrpc(): boolean {
-    return this.down.isGrpc;
-  }
-
-  private get timeoutStatus(): number {
-    return this.alternativeResponse ? 204 : 504;
-  }
-
   /** Prepares the request's head once and starts the first attempt. */
   begin(headers: HeaderMap, endStream: boolean): void {
     const { down, route, target } = this;
@@ -201,12 +194,17 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.over) return;
     this.stats.count(UPSTREAM_RQ_TIMEOUT);
     const { attempt } = this;
-    const status = this.timeoutStatus;
     if (attempt !== null) {
-      attempt.timeOut(status, false);
+      attempt.abandon();
+      countHostTimeout(attempt.host, attempt.responseStarted);
       this.noteHost(attempt);
     }
-    this.fail(FLAG_UT, status, this.alternativeResponse ? '' : TIMEOUT_BODY, 'response_timeout');
+    this.fail(
+      FLAG_UT,
+      this.alternativeResponse ? 204 : 504,
+      this.alternativeResponse ? '' : TIMEOUT_BODY,
+      'response_timeout',
+    );
   }
 
   /** The limit of one attempt. */
@@ -405,10 +403,11 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   private giveUpAttempt(attempt: Attempt, details: string): void {
-    attempt.timeOut(this.timeoutStatus, true);
+    attempt.abandon();
+    countHostTimeout(attempt.host, attempt.responseStarted);
     this.noteHost(attempt);
     this.afterTimeout = true;
-    if (this.tryAgain(this.retry?.wantsReset('local_reset', attempt.headSent) === true)) return;
+    if (this.tryAgain(!attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true)) return;
     this.fail(FLAG_UT, 504, TIMEOUT_BODY, details);
   }
 
@@ -418,16 +417,18 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     down.perTryTimer.cancel();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
-    const wants = retry !== null && !down.responseStarted && retry.wantsReset(reason, attempt.headSent);
+    // An interim response is a begin, too.
+    const begun = down.responseStarted || attempt.informed;
+    const wants = retry !== null && !begun && retry.wantsReset(reason, attempt.headSent);
     if (this.tryAgain(wants)) return;
     const text = failureText(reason);
-    if (!down.responseStarted) this.charge(text.status);
+    if (!begun) this.charge(text.status);
     const again = this.retryTaken ? 'retried and the latest ' : '';
     this.fail(
       text.flag,
       text.status,
       `${UPSTREAM_CONNECT_ERROR}${again}reset reason: ${text.reason}`,
-      resetDetails(down.responseStarted, text.reason, transportFailure),
+      resetDetails(begun, text.reason, transportFailure),
       reason === 'overflow',
     );
   }

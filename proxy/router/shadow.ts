@@ -11,6 +11,7 @@ import { RETRY_OR_SHADOW_ABANDONED, UPSTREAM_RQ_TIMEOUT } from '../observe/catal
 import { HTTP_ROUTER, ROUTER_RQ_TOTAL } from '../observe/catalogue-http.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import { countHostTimeout } from '../upstream/host.ts';
 import type {
   Cluster,
   ClusterManager,
@@ -144,7 +145,9 @@ export class Mirroring {
       info.path = down.path;
       info.authority = policy.host !== '' ? policy.host : policy.hostSuffix ? suffixed(down.authority) : down.authority;
       info.requestHeaders = copied;
-      copies.push(new Shadow(this.env, info, target, this.codeStats(target), cluster, timeoutMs, down));
+      copies.push(
+        new Shadow(this.env, info, target, this.codeStats(target), cluster, timeoutMs, down.bufferLimitBytes),
+      );
     }
     return copies.length === 0 ? null : new Shadows(copies);
   }
@@ -238,7 +241,6 @@ class Shadow implements AttemptOwner, PickContext {
   readonly avoidHost: null;
   readonly avoidHostMaxAttempts: number;
   readonly freshConnection: boolean;
-  readonly isGrpc: boolean;
   private readonly env: MirrorEnv;
   private readonly codes: CodeStats;
   private readonly cluster: Cluster;
@@ -267,7 +269,7 @@ class Shadow implements AttemptOwner, PickContext {
     codes: CodeStats,
     origin: Cluster,
     timeoutMs: number,
-    down: Downstream,
+    bufferLimitBytes: number,
   ) {
     this.info = info;
     this.priority = 'default';
@@ -279,8 +281,7 @@ class Shadow implements AttemptOwner, PickContext {
     this.cluster = cluster;
     this.origin = origin;
     this.timeoutMs = timeoutMs;
-    this.bufferLimitBytes = down.bufferLimitBytes;
-    this.isGrpc = down.isGrpc;
+    this.bufferLimitBytes = bufferLimitBytes;
     this.attempt = new Attempt(this, cluster);
     this.timer = null;
     this.headOnly = false;
@@ -404,7 +405,7 @@ class Shadow implements AttemptOwner, PickContext {
     if (this.over) return;
     const { stats } = this.cluster;
     stats[UPSTREAM_RQ_TIMEOUT] = (stats[UPSTREAM_RQ_TIMEOUT] as number) + 1;
-    this.attempt.timeOut(504, false);
+    countHostTimeout(this.attempt.host, this.attempt.responseStarted);
     this.cancel();
     if (!this.attempt.responseStarted) this.codes.charge(504, true);
   }

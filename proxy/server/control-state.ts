@@ -6,7 +6,6 @@ import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { logLevels } from '../observe/log.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
-import type { OutlierDetector, WatchedStatus } from '../upstream/outlier-detector.ts';
 import { certificatesJson } from './admin-certs.ts';
 import type {
   AdminResponse,
@@ -153,7 +152,6 @@ export class ControlState implements AdminState {
 
   private clusterStatus(cluster: ClusterModel, configured: readonly LocalityModel[]): ClusterStatus {
     const { breakers, discovery } = cluster;
-    const outlier = this.server.outliers?.find(cluster.name) ?? null;
     const localities = this.server.hosts.get(cluster.name) ?? (isNamed(cluster) ? [] : configured);
     return {
       name: cluster.name,
@@ -162,24 +160,18 @@ export class ControlState implements AdminState {
       edsServiceName: discovery.kind === 'eds' ? discovery.serviceName : '',
       defaultLimits: breakers.default,
       highLimits: breakers.high,
-      outlier: outlier?.thresholds ?? null,
+      outlier: null,
       hosts: localities.flatMap((locality) =>
-        locality.endpoints.map((endpoint) => this.hostStatus(cluster, locality, endpoint, outlier)),
+        locality.endpoints.map((endpoint) => this.hostStatus(cluster.name, locality, endpoint)),
       ),
     };
   }
 
-  private hostStatus(
-    cluster: ClusterModel,
-    locality: LocalityModel,
-    endpoint: EndpointModel,
-    outlier: OutlierDetector | null,
-  ): HostStatus {
-    const watched = outlier?.hostStatus(endpoint) ?? null;
+  private hostStatus(cluster: string, locality: LocalityModel, endpoint: EndpointModel): HostStatus {
     return {
       address: endpoint.address,
       hostname: endpoint.hostname,
-      healthFlags: healthFlags(endpoint, watched),
+      healthFlags: healthFlags(endpoint),
       edsHealthStatus: edsHealthStatus(endpoint),
       weight: endpoint.weight,
       region: locality.region,
@@ -187,9 +179,9 @@ export class ControlState implements AdminState {
       subZone: locality.subZone,
       canary: false,
       priority: locality.priority,
-      successRate: watched?.successRate ?? -1,
-      localOriginSuccessRate: watched?.localOriginSuccessRate ?? -1,
-      stats: this.stats.valuesOf(HOST_CATALOGUE, `${cluster.name}.${addressText(endpoint.address)}.`),
+      successRate: -1,
+      localOriginSuccessRate: -1,
+      stats: this.stats.valuesOf(HOST_CATALOGUE, `${cluster}.${addressText(endpoint.address)}.`),
     };
   }
 }
@@ -199,15 +191,7 @@ function isNamed(cluster: ClusterModel): boolean {
   return cluster.discovery.kind === 'strict_dns' || cluster.discovery.kind === 'logical_dns';
 }
 
-/** In the order of Envoy. */
-function healthFlags(endpoint: EndpointModel, watched: WatchedStatus | null): HealthFlag[] {
-  const flags: HealthFlag[] = watched?.ejected === true ? ['failed_outlier_check'] : [];
-  flags.push(...configuredFlags(endpoint));
-  if (watched?.degraded === true) flags.push('degraded_outlier_detection');
-  return flags;
-}
-
-function configuredFlags(endpoint: EndpointModel): readonly HealthFlag[] {
+function healthFlags(endpoint: EndpointModel): HealthFlag[] {
   switch (endpoint.health) {
     case 'unhealthy':
     case 'timeout':

@@ -80,10 +80,7 @@ export class ProxyWorker {
         this.listeners[message.listener]?.adopt(message.fd, message.address);
         break;
       case 'hosts':
-        this.parts.updateHosts(message.cluster, message.localities, message.cells);
-        break;
-      case 'host_health':
-        this.parts.refreshHealth(message.cluster);
+        this.parts.updateHosts(message.cluster, message.localities);
         break;
       case 'drain':
         this.parts.drain.start(message.overMs, message.elapsedMs, message.inboundOnly);
