@@ -6,6 +6,7 @@ import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, 
 const TEST = 'lower-cluster';
 const REST = 'lower-rest';
 const TLS = 'lower-tls';
+const OUTLIER = 'lower-outlier';
 const CLUSTER = 'cluster.v3 cluster.proto';
 const NO_LOCALITY = 'hosts of a priority are used regardless of their locality; remove it';
 
@@ -22,6 +23,7 @@ export const CLUSTER_FIELDS: FieldTable = {
       TEST,
       'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats cleanup_interval original_dst_lb_config',
     ),
+    honoured(OUTLIER, 'outlier_detection'),
     honoured(REST, 'filters'),
     honoured(TLS, 'transport_socket_matches upstream_http_protocol_options'),
     harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
@@ -31,7 +33,6 @@ export const CLUSTER_FIELDS: FieldTable = {
       'transport_socket_matcher',
     ),
     rejected('active health checks are not supported yet; remove them', 'health_checks'),
-    rejected('outlier detection is not supported yet; remove it', 'outlier_detection'),
     rejected('subsets are not supported yet; remove it', 'lb_subset_config'),
     rejected('upstream extensions are not supported; remove it', 'upstream_config'),
     warned('the stats of this cluster are not filtered; use stats_config.stats_matcher', 'stats_matcher'),
@@ -80,6 +81,18 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected(NO_LOCALITY, 'locality_weighted_lb_config'),
     warned('traffic is not kept in the own zone', 'zone_aware_lb_config'),
     warned('connections stay when hosts change', 'close_connections_on_host_set_change'),
+  ),
+  'envoy.config.cluster.v3.OutlierDetection': fields(
+    honoured(
+      OUTLIER,
+      'consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor consecutive_gateway_failure enforcing_consecutive_gateway_failure split_external_local_origin_errors consecutive_local_origin_failure enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate failure_percentage_threshold enforcing_failure_percentage enforcing_failure_percentage_local_origin failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time max_ejection_time_jitter always_eject_one_host detect_degraded_hosts',
+    ),
+    harmless(
+      'there are no active health checks',
+      'outlier_detection.proto',
+      'successful_active_health_check_uneject_host',
+    ),
+    rejected('stock Envoy has no monitors of this kind; remove them', 'monitors'),
   ),
   'envoy.config.cluster.v3.CircuitBreakers': fields(
     honoured(TEST, 'thresholds'),
@@ -135,7 +148,7 @@ export const CLUSTER_FIELDS: FieldTable = {
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': fields(
     honoured(TEST, 'common_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config'),
     honoured(TLS, 'upstream_http_protocol_options'),
-    harmless('outlier detection is refused', 'http_protocol_options.proto', 'outlier_detection'),
+    rejected('errors are statuses of 500 and above; remove it', 'outlier_detection'),
     rejected('upstream filters are not supported; use http_filters of the listener', 'http_filters'),
     rejected('header validation extensions are not supported; remove it', 'header_validation_config'),
     honoured('lower-mirror', 'request_mirror_policies'),

@@ -5,6 +5,7 @@ import { BOOTSTRAP_FIELDS } from './fields-bootstrap.ts';
 import { CLUSTER_FIELDS } from './fields-cluster.ts';
 import { CORE_FIELDS } from './fields-core.ts';
 import { HCM_FIELDS } from './fields-hcm.ts';
+import { HTTP_FILTER_FIELDS } from './fields-http-filter.ts';
 import { LISTENER_FIELDS } from './fields-listener.ts';
 import { LISTENER_FILTER_FIELDS } from './fields-listener-filter.ts';
 import { ROUTE_FIELDS } from './fields-route.ts';
@@ -15,7 +16,7 @@ export const FIELD_FAMILIES: readonly { readonly name: string; readonly table: F
   { name: 'Bootstrap', table: BOOTSTRAP_FIELDS },
   { name: 'Listeners, TCP proxy and access logs', table: LISTENER_FIELDS },
   { name: 'Listener filters', table: LISTENER_FILTER_FIELDS },
-  { name: 'HTTP connection manager and HTTP filters', table: HCM_FIELDS },
+  { name: 'HTTP connection manager and HTTP filters', table: { ...HCM_FIELDS, ...HTTP_FILTER_FIELDS } },
   { name: 'Routes', table: ROUTE_FIELDS },
   { name: 'Clusters', table: CLUSTER_FIELDS },
   { name: 'TLS', table: TLS_FIELDS },

@@ -38,6 +38,8 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   ctx.checkFields(message, '');
   const manager = sub(message, 'clusterManager');
   ctx.defaultBind = manager === null ? null : sub(manager, 'upstreamBindConfig');
+  const { runtime, runtimeLayers } = lowerRuntime(message, 'layered_runtime');
+  ctx.runtime = runtime;
   const resources = sub(message, 'staticResources');
   if (resources !== null) ctx.secrets = collectSecrets(list(resources, 'secrets'), 'static_resources.secrets');
   const clusters = resources === null ? [] : lowerClusters(list(resources, 'clusters'), ctx);
@@ -47,10 +49,8 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
     throw new ConfigError(`local cluster '${localClusterName}' must be defined`, 'cluster_manager.local_cluster_name');
   }
   const internalBufferBytes = lowerExtensions(list(message, 'bootstrapExtensions'), ctx);
-  const { runtime, runtimeLayers } = lowerRuntime(message, 'layered_runtime');
   const node = lowerNode(sub(message, 'node'), ctx);
   ctx.nodeId = node.id;
-  ctx.runtime = runtime;
   return {
     node,
     admin: lowerAdmin(sub(message, 'admin'), ctx),

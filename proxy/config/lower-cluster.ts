@@ -8,10 +8,12 @@ import { type LowerContext, lowerMetadata, lowerTcpKeepalive } from './lower-com
 import { lowerDiscovery } from './lower-discovery.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerLocalities } from './lower-endpoints.ts';
+import { lowerOutlier } from './lower-outlier.ts';
 import { lowerTransportMatches, lowerUpstreamTransport } from './lower-transport.ts';
 import { HTTP_OPTIONS_KEY, lowerUpstreamHttp } from './lower-upstream-http.ts';
 import { bool, list, type Msg, messageMap, num, str, sub } from './message.ts';
 import type { BreakerModel, ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
+import type { OutlierModel } from './model-outlier.ts';
 import type { TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 import { typeNameOf } from './registry.ts';
 
@@ -44,6 +46,7 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', DEFAULT_BUFFER_LIMIT_BYTES),
     breakers: lowerBreakers(message),
     breakerBase: 0,
+    outlier: watchedBy(message, discovery, ctx, `${path}.outlier_detection`),
     ...protocol,
     bind: lowerBind(sub(message, 'upstreamBindConfig'), ctx.defaultBind, `Cluster ${name}`, path),
     tcpKeepalive: lowerTcpKeepalive(connection === null ? null : sub(connection, 'tcpKeepalive')),
@@ -71,6 +74,15 @@ function checkAlpn(
   const sentence = `ALPN configured for cluster ${name} which has a non-ALPN transport socket`;
   if (!asks(transport)) throw new ConfigError(`${sentence}; use explicit_http_config`, path);
   if (!matches.every((match) => asks(match.transport))) throw new ConfigError(`${sentence} matcher`, path);
+}
+
+function watchedBy(cluster: Msg, discovery: DiscoveryModel, ctx: LowerContext, path: string): OutlierModel | null {
+  const message = sub(cluster, 'outlierDetection');
+  if (message === null) return null;
+  const model = lowerOutlier(message, ctx.runtime, path);
+  if (discovery.kind !== 'original_dst') return model;
+  ctx.unsupported(path, 'clients choose the hosts of an ORIGINAL_DST cluster, ejected or not: they are not watched');
+  return null;
 }
 
 /** The characters that Envoy does not let into a stat name. */

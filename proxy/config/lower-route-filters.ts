@@ -4,6 +4,7 @@ import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { EXTENSION_ANSWERS, isLeftOut, isLeftOutAsOptional, missingImplementation } from './fields-extensions.ts';
 import type { LowerContext } from './lower-common.ts';
+import { lowerRouteHeaderToMetadata, lowerSetFilterState } from './lower-metadata-filters.ts';
 import { bool, type Msg, messageMap, str, sub } from './message.ts';
 import type { RouteConfigModel } from './model-http.ts';
 import type {
@@ -19,12 +20,15 @@ const FILTER_CONFIG = 'envoy.config.route.v3.FilterConfig';
 const OFF: RouteFilterModel = { disabled: true, config: null };
 const ON: RouteFilterModel = { disabled: false, config: null };
 
+type LowerRouteConfig = (config: Msg, ctx: LowerContext, path: string) => RouteFilterConfigModel;
+
 /** What filters understand per route, by the type of the configuration. */
-const ROUTE_CONFIGS: ReadonlyMap<string, (config: Msg, ctx: LowerContext, path: string) => RouteFilterConfigModel> =
-  new Map([
-    ['envoy.extensions.filters.http.cors.v3.CorsPolicy', (): RouteFilterConfigModel => ({ kind: 'cors' })],
-    ['envoy.extensions.filters.http.fault.v3.HTTPFault', (): RouteFilterConfigModel => ({ kind: 'fault' })],
-  ]);
+const ROUTE_CONFIGS: ReadonlyMap<string, LowerRouteConfig> = new Map<string, LowerRouteConfig>([
+  ['envoy.extensions.filters.http.cors.v3.CorsPolicy', (): RouteFilterConfigModel => ({ kind: 'cors' })],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', (): RouteFilterConfigModel => ({ kind: 'fault' })],
+  ['envoy.extensions.filters.http.header_to_metadata.v3.Config', lowerRouteHeaderToMetadata],
+  ['envoy.extensions.filters.http.set_filter_state.v3.Config', lowerSetFilterState],
+]);
 
 /** `typed_per_filter_config` of any level. */
 export function lowerRouteFilters(message: Msg, ctx: LowerContext, path: string): RouteFiltersModel {

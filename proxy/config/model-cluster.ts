@@ -4,6 +4,7 @@ import type { AddressModel, MetadataModel, SocketOptionModel, TcpKeepaliveModel 
 import type { HeaderCase } from './model-http.ts';
 import type { Http2Model } from './model-http2.ts';
 import type { MirrorModel } from './model-mirror.ts';
+import type { OutlierModel } from './model-outlier.ts';
 import type { TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 
 export interface ClusterModel {
@@ -18,6 +19,8 @@ export interface ClusterModel {
   readonly connectTimeoutMs: number;
   readonly perConnectionBufferLimitBytes: number;
   readonly breakers: { readonly default: BreakerModel; readonly high: BreakerModel };
+  /** `null` = hosts are not watched. */
+  readonly outlier: OutlierModel | null;
   /** Index of this cluster's cells in the shared breaker table; set by the control thread when a model is published. */
   readonly breakerBase: number;
   readonly maxRequestsPerConnection: number;

@@ -1,6 +1,7 @@
 // The model of HTTP filters: in a connection manager, and as routes change them.
 
 import type { AccessLogModel } from './model-access-log.ts';
+import type { HeaderToMetadataModel, SetFilterStateModel, SetMetadataModel } from './model-metadata-filter.ts';
 
 /** One entry of `http_filters`. */
 export interface HttpFilterModel {
@@ -16,6 +17,9 @@ export type HttpFilterConfigModel =
   | GrpcStatsModel
   | GrpcBridgeModel
   | { readonly kind: 'grpc_web' }
+  | HeaderToMetadataModel
+  | SetMetadataModel
+  | SetFilterStateModel
   /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
   | { readonly kind: 'inert'; readonly typeUrl: string };
 
@@ -59,4 +63,8 @@ export interface RouteFilterModel {
 }
 
 /** A filter's configuration of its own for a route; `kind` names the filter as in `HttpFilterConfigModel`. */
-export type RouteFilterConfigModel = { readonly kind: 'cors' } | { readonly kind: 'fault' };
+export type RouteFilterConfigModel =
+  | { readonly kind: 'cors' }
+  | { readonly kind: 'fault' }
+  | HeaderToMetadataModel
+  | SetFilterStateModel;

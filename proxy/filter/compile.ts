@@ -6,6 +6,9 @@ import type { FilterEnv, HttpFilter } from './filter.ts';
 import { compileGrpcBridge } from './grpc-http1-bridge.ts';
 import { compileGrpcStats } from './grpc-stats.ts';
 import { compileGrpcWeb } from './grpc-web.ts';
+import { compileHeaderToMetadata } from './header-to-metadata.ts';
+import { compileSetFilterState } from './set-filter-state.ts';
+import { compileSetMetadata } from './set-metadata.ts';
 
 /** Filters in configured order; `null` = none acts. */
 export type FilterChain = readonly HttpFilter[] | null;
@@ -90,6 +93,13 @@ function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['
       return always(compileGrpcWeb(env.stats));
     case 'grpc_http1_bridge':
       return always(compileGrpcBridge(model));
+    case 'header_to_metadata':
+      return (configs) => compileHeaderToMetadata(mostSpecific(configs, model.kind) ?? model, env.stats);
+    case 'set_metadata':
+      return always(compileSetMetadata(model, env));
+    case 'set_filter_state':
+      return (configs) =>
+        compileSetFilterState([model, ...configs.filter((config) => config.kind === 'set_filter_state')]);
   }
 }
 

@@ -33,6 +33,8 @@ export interface FilterStream extends StreamInfo {
   /** Bytes of body that a filter may keep, per direction. */
   readonly bufferLimitBytes: number;
   localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
+  /** Looks for the route anew: what it depends on has changed. The filters of the request stay. */
+  refreshRoute(headers: HeaderMap): void;
 }
 
 /** One request as one filter sees it. All hooks are optional; the prototype of a class decides, not the request. */
@@ -83,4 +85,10 @@ export interface FilterEnv {
 export interface HttpFilter {
   /** @returns `null` when the filter has nothing to do with this request */
   open(run: FilterRunControl, at: number): FilterCall | null;
+  /**
+   * Asked instead of `open` when the request is answered before it has come to this filter: as in Envoy, the answer
+   * passes all filters. There may be no request head and no route. Only response hooks of the call are used; absent:
+   * the filter leaves such answers alone.
+   */
+  openResponse?(run: FilterRunControl, at: number): FilterCall | null;
 }

@@ -104,7 +104,7 @@ export class FilterRun implements FilterRunControl {
   }
 
   resumeRequest(at: number): void {
-    if (this.done || this.requestPausedAt !== at) return;
+    if (this.done || this.requestReplied || this.requestPausedAt !== at) return;
     this.requestPausedAt = NOWHERE;
     this.passRequestHead();
     if (!this.holding || this.requestPausedAt !== NOWHERE) return;
@@ -151,7 +151,19 @@ export class FilterRun implements FilterRunControl {
     this.responseBegun = true;
     this.status = status;
     this.responseHeaders = headers;
+    if (this.nextFilter < this.filters.length) this.openForResponse();
     this.passResponseHead(this.calls.length - 1, endStream);
+  }
+
+  /** Filters that the request has not come to, and will not. */
+  private openForResponse(): void {
+    const { calls, filters } = this;
+    this.requestReplied = true;
+    while (this.nextFilter < filters.length) {
+      const filter = filters[this.nextFilter++] as HttpFilter;
+      const call = filter.openResponse === undefined ? null : filter.openResponse(this, calls.length);
+      if (call !== null) calls.push(call);
+    }
   }
 
   private passResponseHead(from: number, endStream: boolean): void {

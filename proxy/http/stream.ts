@@ -2,7 +2,7 @@
 // It owns the order of things: checks, request preparation, route, router, response preparation, end.
 // Protocol-neutral: bytes are the writer's and the decoder's business.
 
-import type { HeaderMap } from '../codec/headers.ts';
+import { HeaderMap } from '../codec/headers.ts';
 import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
 import type { BodyFormatModel } from '../config/model-http.ts';
@@ -61,6 +61,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** An upgrade token, lower case, or `connect`; empty. */
   upgrade: string;
   over: boolean;
+  /** The filters have the request, or what answers it. */
+  private filtered: boolean;
   private informed: boolean;
   private idleMs: number;
   private readonly readBefore: number;
@@ -90,6 +92,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.endsConnection = false;
     this.upgrade = '';
     this.over = false;
+    this.filtered = false;
     this.informed = false;
     this.idleMs = manager.model.streamIdleTimeoutMs;
     this.readBefore = readBefore;
@@ -165,6 +168,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (head.upgrade && !this.admitUpgrade(headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
     const filters = manager.filtersOf(this.route, this, headers, this.random);
+    this.filtered = true;
     if (filters === null) this.enterRouter(headers, endStream);
     else {
       this.filters = new FilterRun(filters, this);
@@ -272,6 +276,12 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.request !== null) this.request.onTrailers(trailers);
   }
 
+  refreshRoute(headers: HeaderMap): void {
+    const { idleMs } = this;
+    this.resolveRoute(headers);
+    if (this.idleMs !== idleMs && !this.over) this.timers.idle.start(this.idleMs);
+  }
+
   // === From the router ===
 
   respondInformational(status: number, headers: HeaderMap): void {
@@ -337,6 +347,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     }
     this.details = details;
     if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.endsConnection = true;
+    if (!this.filtered) this.openFilters();
     const reply = buildLocalReply(this, status, body, add, format ?? null);
     const bodyless = this.method === 'HEAD' || reply.body === '';
     // A filter that has paused another answer's head would take the body for that one's.
@@ -383,6 +394,13 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.downstreamTxEndMs = this.manager.runtime.nowMs();
     this.manager.recordRequestTime(this.downstreamTxEndMs - this.startMs);
     this.finish();
+  }
+
+  /** An answer to a request that has not come to the filters passes them as any other. */
+  private openFilters(): void {
+    this.filtered = true;
+    const filters = this.manager.filtersOf(this.route, this, this.requestHeaders ?? NO_HEADERS, this.random);
+    if (filters !== null) this.filters = new FilterRun(filters, this);
   }
 
   /** Normalises path and host. @returns false when the request was answered */
@@ -499,6 +517,8 @@ export class HttpStream extends StreamInfo implements Downstream {
 }
 
 const SLASH = 0x2f;
+/** Of a request whose head did not come. */
+const NO_HEADERS = new HeaderMap();
 
 /** Bodies of answers to requests that could not be decoded (seen on Envoy 1.40). */
 const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([

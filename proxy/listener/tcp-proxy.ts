@@ -17,6 +17,7 @@ import { FLAG_DT, FLAG_NC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX } from '
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo, type UpstreamHostInfo } from '../observe/stream-info.ts';
 import { noteConnection } from '../router/record.ts';
+import { monitorOf } from '../upstream/host.ts';
 import type {
   Cluster,
   ClusterManager,
@@ -284,6 +285,7 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
 
   onTcpReady(transport: Transport, host: UpstreamHostInfo, lease: TcpLease): void {
     this.pending = null;
+    monitorOf(host)?.onConnectedFinally();
     this.lease = lease;
     this.upstream = transport;
     transport.handler = new UpstreamSide(this);
@@ -316,6 +318,8 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
       return;
     }
     info.upstreamHost = host;
+    if (reason === 'connect_failure') monitorOf(host)?.onUnreachable();
+    else if (reason === 'connect_timeout') monitorOf(host)?.onTimeout(504);
     info.attemptCount++;
     info.flags |= FLAG_UF;
     info.upstreamTransportFailureReason = transportFailureReason.replaceAll(' ', '_');
@@ -325,6 +329,7 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   onTunnelReady(stream: UpstreamStream): void {
     const { info } = this;
     info.attemptCount++;
+    monitorOf(stream.host)?.onConnectedFinally();
     noteConnection(info, stream, this.proxy.env.runtime.nowMs());
     // A TCP proxy's record has no protocol.
     info.upstreamProtocol = '';

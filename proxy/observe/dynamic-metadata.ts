@@ -26,13 +26,6 @@ export function mergeMetadata(holder: MetadataHolder, namespace: string, fields:
   all[namespace] = present === undefined ? fields : mergeStructs(present, fields);
 }
 
-/** Ordinary text of a latin1 image; bytes that are no UTF-8 become replacement characters. */
-export function metadataText(latin1: string): string {
-  return NON_ASCII.test(latin1) ? Buffer.from(latin1, 'latin1').toString('utf8') : latin1;
-}
-
-const NON_ASCII = /[\u0080-\u00ff]/;
-
 function metadataOf(holder: MetadataHolder): DynamicMetadata {
   // No namespace may find what all objects inherit.
   holder.dynamicMetadata ??= Object.create(null) as DynamicMetadata;

@@ -26,7 +26,6 @@ export type FilterStateSharing = 'none' | 'once' | 'transitive';
 
 interface Entry {
   readonly value: FilterStateValue;
-  readonly readOnly: boolean;
   readonly sharing: FilterStateSharing;
 }
 
@@ -42,12 +41,9 @@ export class FilterState {
     return this.entries.get(key)?.value ?? null;
   }
 
-  /** @returns false: what is there may not be changed, or not in this way (Envoy: FilterStateAccessViolation) */
-  set(key: string, value: FilterStateValue, readOnly = false, sharing: FilterStateSharing = 'none'): boolean {
-    const present = this.entries.get(key);
-    if (present !== undefined && (present.readOnly || readOnly)) return false;
-    this.entries.set(key, { value, readOnly, sharing });
-    return true;
+  /** Later values replace earlier ones, read-only ones included (seen on Envoy 1.40). */
+  set(key: string, value: FilterStateValue, sharing: FilterStateSharing = 'none'): void {
+    this.entries.set(key, { value, sharing });
   }
 }
 
@@ -62,15 +58,20 @@ export function readFilterState(holder: FilterStateHolder, key: string): FilterS
   return holder.filterState?.get(key) ?? holder.connection.filterState?.get(key) ?? null;
 }
 
-/** Keeps an object with the request. @returns false: the name is taken by something that stays */
+/** Keeps an object with the request, unless the connection has one of the name (Envoy: FilterStateAccessViolation). */
 export function writeFilterState(
   holder: FilterStateHolder,
   key: string,
   value: FilterStateValue,
-  readOnly = false,
   sharing: FilterStateSharing = 'none',
-): boolean {
-  if (holder.connection.filterState?.entries.has(key)) return false;
+): void {
+  if (holder.connection.filterState?.entries.has(key)) return;
   holder.filterState ??= new FilterState();
-  return holder.filterState.set(key, value, readOnly, sharing);
+  holder.filterState.set(key, value, sharing);
+}
+
+/** @returns the object if the upstream connection has it too; `null` = there is none, or it stays with the request */
+export function readSharedFilterState(holder: FilterStateHolder, key: string): FilterStateValue | null {
+  const entry = holder.filterState?.entries.get(key) ?? holder.connection.filterState?.entries.get(key);
+  return entry === undefined || entry.sharing === 'none' ? null : entry.value;
 }

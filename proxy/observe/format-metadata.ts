@@ -2,8 +2,7 @@
 
 import type { JsonObject, JsonValue } from '../config/model.ts';
 import { ConfigError } from '../util/error.ts';
-import { metadataText } from './dynamic-metadata.ts';
-import { type FilterStateJson, type FilterStateValue, readFilterState } from './filter-state.ts';
+import { type FilterStateJson, type FilterStateValue, readFilterState, readSharedFilterState } from './filter-state.ts';
 import {
   cut,
   type Operator,
@@ -13,7 +12,7 @@ import {
   stringOperator,
   treeOperator,
 } from './format-operator.ts';
-import { jsonOfTree, jsonString } from './json-text.ts';
+import { jsonOfTree, jsonString, textOf } from './json-text.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 type Source = (info: StreamInfo) => JsonObject | null | undefined;
@@ -43,7 +42,7 @@ function walk(root: JsonObject | null | undefined, keys: readonly string[]): Jso
 
 /** @param path as it stands in a format, a latin1 image */
 function metadataOperator(source: Source, path: readonly string[], max: number): Operator {
-  const keys = path.map(metadataText);
+  const keys = path.map(textOf);
   return treeOperator((info) => walk(source(info), keys), max);
 }
 
@@ -76,7 +75,7 @@ const filterState: OperatorFactory = (argument, max, name) => {
   // The upstream's filter state is what the stream shared with it, once there is a connection.
   const read =
     name === 'UPSTREAM_FILTER_STATE'
-      ? (info: StreamInfo): State => (info.upstreamLocalAddress === '' ? null : ofStream(info))
+      ? (info: StreamInfo): State => (info.upstreamLocalAddress === '' ? null : readSharedFilterState(info, key))
       : ofStream;
   const textOf = (info: StreamInfo): string | null => {
     const state = read(info);
@@ -94,7 +93,7 @@ const filterState: OperatorFactory = (argument, max, name) => {
   const json = (info: StreamInfo): string | null => {
     const state = read(info);
     if (state === null) return null;
-    if (typeof state === 'string') return jsonString(state);
+    if (typeof state === 'string') return jsonOfMessageText(state);
     const tree = state.typed();
     return tree === null ? null : jsonOfTree(tree);
   };
@@ -108,6 +107,11 @@ const filterState: OperatorFactory = (argument, max, name) => {
     json,
   };
 };
+
+/** A string of a message must be UTF-8; of other bytes Envoy's JSON keeps the plain ones. */
+function jsonOfMessageText(latin1: string): string {
+  return jsonString(textOf(latin1).isWellFormed() ? latin1 : latin1.replace(/[\u0080-\u00ff]/g, ' '));
+}
 
 /** As Envoy prints messages: in JSON formats with the names of the `.proto`, in text with those of proto JSON. */
 function camelNames(tree: FilterStateJson): JsonValue {

@@ -29,13 +29,11 @@ export function jsonString(latin1: string): string {
 
 /** JSON of a tree of ordinary strings with sorted keys, as a latin1 image of its UTF-8 bytes. */
 export function jsonOfTree(value: JsonValue): string {
-  if (value === null || typeof value !== 'object') {
-    const text = JSON.stringify(value);
-    return typeof value === 'string' ? latin1Image(text) : text;
-  }
+  if (typeof value === 'string') return jsonOfText(value);
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(jsonOfTree).join(',')}]`;
   return `{${sortedEntries(value as JsonObject)
-    .map(([key, item]) => `${latin1Image(JSON.stringify(key))}:${jsonOfTree(item)}`)
+    .map(([key, item]) => `${jsonOfText(key)}:${jsonOfTree(item)}`)
     .join(',')}}`;
 }
 
@@ -44,7 +42,30 @@ export function sortedEntries(object: JsonObject): [string, JsonValue][] {
   return Object.entries(object).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
-/** The latin1 image of a string's UTF-8 bytes, for text that did not come from the wire. */
+/** The latin1 image of a text's UTF-8 bytes; the inverse of `textOf`. */
 export function latin1Image(text: string): string {
+  if (!text.isWellFormed()) return text.replace(LONE_BYTES, bytesOfSurrogates);
   return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/**
+ * The text of a latin1 image of UTF-8 bytes, as metadata keeps it. Where the bytes are no UTF-8, those beyond ASCII
+ * become lone surrogates, so that nothing is lost.
+ */
+export function textOf(latin1: string): string {
+  if (!NON_ASCII.test(latin1)) return latin1;
+  if (UTF8.test(latin1)) return Buffer.from(latin1, 'latin1').toString('utf8');
+  return latin1.replace(NON_ASCII_BYTES, (byte) => String.fromCharCode(SURROGATES + byte.charCodeAt(0)));
+}
+
+const SURROGATES = 0xdc00;
+const NON_ASCII_BYTES = /[\u0080-\u00ff]/g;
+const LONE_BYTES = /[\udc80-\udcff]/g;
+
+function bytesOfSurrogates(surrogate: string): string {
+  return String.fromCharCode(surrogate.charCodeAt(0) - SURROGATES);
+}
+
+function jsonOfText(text: string): string {
+  return text.isWellFormed() ? latin1Image(JSON.stringify(text)) : jsonString(latin1Image(text));
 }

@@ -2,6 +2,7 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { ConnectModel } from '../config/model-http.ts';
+import { countHostTimeout, monitorOf } from '../upstream/host.ts';
 import { startTcpStream } from '../upstream/tcp-stream.ts';
 import type {
   Cluster,
@@ -17,6 +18,8 @@ import type {
 
 /** What an attempt reports; every call names the attempt, so that a late one can be told from the current one. */
 export interface AttemptOwner {
+  /** The request is gRPC's: how it went, `grpc-status` says. */
+  readonly isGrpc: boolean;
   onAttemptReady(attempt: Attempt, stream: UpstreamStream): void;
   onAttemptFailure(
     attempt: Attempt,
@@ -83,10 +86,22 @@ export class Attempt implements UpstreamStreamHandler {
     if (this.stream !== null) this.stream.reset();
   }
 
+  /**
+   * Gives the attempt up because it took too long.
+   * @param status what the client gets
+   * @param ofTry its own limit is over, and not the request's: that is the host's doing even in the middle of a response
+   */
+  timeOut(status: number, ofTry: boolean): void {
+    this.abandon();
+    countHostTimeout(this.host, this.responseStarted);
+    if (ofTry || !this.responseStarted) monitorOf(this.host)?.onTimeout(status);
+  }
+
   onReady(stream: UpstreamStream): void {
     this.pending = null;
     this.stream = stream;
     this.host = stream.host;
+    monitorOf(stream.host)?.onConnected();
     this.owner.onAttemptReady(this, stream);
   }
 
@@ -94,6 +109,8 @@ export class Attempt implements UpstreamStreamHandler {
     this.pending = null;
     this.over = true;
     this.host = host;
+    // A full breaker is the cluster's, not the host's.
+    if (reason !== 'overflow') monitorOf(host)?.onUnreachable();
     this.owner.onAttemptFailure(this, reason, transportFailure, host);
   }
 
@@ -108,6 +125,8 @@ export class Attempt implements UpstreamStreamHandler {
     if (this.over) return;
     this.responseStarted = true;
     this.over = endStream;
+    const monitor = monitorOf(this.host);
+    if (monitor !== null) monitor.onAnswer(status, headers, this.owner.isGrpc);
     this.owner.onAttemptHead(this, status, headers, endStream);
   }
 
@@ -126,6 +145,7 @@ export class Attempt implements UpstreamStreamHandler {
   onReset(reason: ResetReason, transportFailure: string, replay: Replay): void {
     if (this.over) return;
     this.over = true;
+    if (reason !== 'overflow') monitorOf(this.host)?.onUnreachable();
     this.owner.onAttemptReset(this, reason, transportFailure, replay);
   }
 

@@ -132,7 +132,8 @@ function compileQueryMatch(model: QueryMatchModel): (info: StreamInfo) => boolea
   };
 }
 
-function cookieValue(headers: HeaderMap, name: string): string | null {
+/** The first cookie of the name, without quotes around it; `null` = there is none. */
+export function cookieValue(headers: HeaderMap, name: string): string | null {
   const cookies = headers.getJoined('cookie');
   if (cookies === null) return null;
   for (const part of cookies.split(/[;,]/)) {

@@ -13,7 +13,6 @@ import {
 import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
 import { FLAG_UH, FLAG_UO, FLAG_URX, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { countHostTimeout } from '../upstream/host.ts';
 import type {
   Cluster,
   PickContext,
@@ -118,6 +117,14 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     return this.down;
   }
 
+  get isGrpc(): boolean {
+    return this.down.isGrpc;
+  }
+
+  private get timeoutStatus(): number {
+    return this.alternativeResponse ? 204 : 504;
+  }
+
   /** Prepares the request's head once and starts the first attempt. */
   begin(headers: HeaderMap, endStream: boolean): void {
     const { down, route, target } = this;
@@ -194,17 +201,12 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.over) return;
     this.stats.count(UPSTREAM_RQ_TIMEOUT);
     const { attempt } = this;
+    const status = this.timeoutStatus;
     if (attempt !== null) {
-      attempt.abandon();
-      countHostTimeout(attempt.host, attempt.responseStarted);
+      attempt.timeOut(status, false);
       this.noteHost(attempt);
     }
-    this.fail(
-      FLAG_UT,
-      this.alternativeResponse ? 204 : 504,
-      this.alternativeResponse ? '' : TIMEOUT_BODY,
-      'response_timeout',
-    );
+    this.fail(FLAG_UT, status, this.alternativeResponse ? '' : TIMEOUT_BODY, 'response_timeout');
   }
 
   /** The limit of one attempt. */
@@ -403,8 +405,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   private giveUpAttempt(attempt: Attempt, details: string): void {
-    attempt.abandon();
-    countHostTimeout(attempt.host, attempt.responseStarted);
+    attempt.timeOut(this.timeoutStatus, true);
     this.noteHost(attempt);
     this.afterTimeout = true;
     if (this.tryAgain(!attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true)) return;

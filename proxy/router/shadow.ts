@@ -11,7 +11,6 @@ import { RETRY_OR_SHADOW_ABANDONED, UPSTREAM_RQ_TIMEOUT } from '../observe/catal
 import { HTTP_ROUTER, ROUTER_RQ_TOTAL } from '../observe/catalogue-http.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
-import { countHostTimeout } from '../upstream/host.ts';
 import type {
   Cluster,
   ClusterManager,
@@ -145,9 +144,7 @@ export class Mirroring {
       info.path = down.path;
       info.authority = policy.host !== '' ? policy.host : policy.hostSuffix ? suffixed(down.authority) : down.authority;
       info.requestHeaders = copied;
-      copies.push(
-        new Shadow(this.env, info, target, this.codeStats(target), cluster, timeoutMs, down.bufferLimitBytes),
-      );
+      copies.push(new Shadow(this.env, info, target, this.codeStats(target), cluster, timeoutMs, down));
     }
     return copies.length === 0 ? null : new Shadows(copies);
   }
@@ -241,6 +238,7 @@ class Shadow implements AttemptOwner, PickContext {
   readonly avoidHost: null;
   readonly avoidHostMaxAttempts: number;
   readonly freshConnection: boolean;
+  readonly isGrpc: boolean;
   private readonly env: MirrorEnv;
   private readonly codes: CodeStats;
   private readonly cluster: Cluster;
@@ -269,7 +267,7 @@ class Shadow implements AttemptOwner, PickContext {
     codes: CodeStats,
     origin: Cluster,
     timeoutMs: number,
-    bufferLimitBytes: number,
+    down: Downstream,
   ) {
     this.info = info;
     this.priority = 'default';
@@ -281,7 +279,8 @@ class Shadow implements AttemptOwner, PickContext {
     this.cluster = cluster;
     this.origin = origin;
     this.timeoutMs = timeoutMs;
-    this.bufferLimitBytes = bufferLimitBytes;
+    this.bufferLimitBytes = down.bufferLimitBytes;
+    this.isGrpc = down.isGrpc;
     this.attempt = new Attempt(this, cluster);
     this.timer = null;
     this.headOnly = false;
@@ -405,7 +404,7 @@ class Shadow implements AttemptOwner, PickContext {
     if (this.over) return;
     const { stats } = this.cluster;
     stats[UPSTREAM_RQ_TIMEOUT] = (stats[UPSTREAM_RQ_TIMEOUT] as number) + 1;
-    countHostTimeout(this.attempt.host, this.attempt.responseStarted);
+    this.attempt.timeOut(504, false);
     this.cancel();
     if (!this.attempt.responseStarted) this.codes.charge(504, true);
   }

@@ -115,6 +115,7 @@ const HEALTH_JSON: ReadonlyMap<HealthFlag, string> = new Map([
   ['pending_active_hc', 'pending_active_hc'],
   ['excluded_via_immediate_hc_fail', 'excluded_via_immediate_hc_fail'],
   ['active_hc_timeout', 'active_hc_timeout'],
+  ['degraded_outlier_detection', 'failed_degraded_outlier_detection'],
 ]);
 
 function hostJson(host: HostStatus): JsonObject {

@@ -23,11 +23,12 @@ import type { StatsStore } from '../observe/stats.ts';
 import { compileStringMatch } from '../router/match.ts';
 import { SharedBreakers } from '../upstream/breakers.ts';
 import { createClusterManager } from '../upstream/cluster-manager.ts';
+import { OutlierCells } from '../upstream/outlier-cells.ts';
 import { nodeTls } from '../util/builtin.ts';
 import { type Runtime, SYSTEM_RUNTIME } from '../util/runtime.ts';
 import { TimerWheel } from '../util/timer-wheel.ts';
 import { DrainState } from './drain.ts';
-import type { StartMessage, WorkerInit } from './messages.ts';
+import type { FromWorker, StartMessage, WorkerInit } from './messages.ts';
 
 /** The parts of one worker. */
 export interface Composition {
@@ -42,7 +43,8 @@ export interface Composition {
   readonly tls: TlsEnv;
   /** Logs of a listener; `null` when it has none. */
   accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
-  updateHosts(cluster: string, localities: readonly LocalityModel[]): void;
+  updateHosts(cluster: string, localities: readonly LocalityModel[], cells: readonly number[] | null): void;
+  refreshHealth(cluster: string): void;
   replaceTls(context: UpstreamTlsModel): void;
   /** Whether nothing of the start is left to be done. */
   isComplete(): boolean;
@@ -57,8 +59,9 @@ export interface Composition {
 export function compose(
   init: WorkerInit,
   model: Model,
-  { breakers, gates, pipeLocks }: Pick<StartMessage, 'breakers' | 'gates' | 'pipeLocks'>,
+  { breakers, gates, outliers, pipeLocks }: Pick<StartMessage, 'breakers' | 'gates' | 'outliers' | 'pipeLocks'>,
   stats: StatsStore,
+  post: (message: FromWorker) => void,
 ): Composition {
   const runtime = SYSTEM_RUNTIME;
   const wheel = new TimerWheel(runtime);
@@ -80,6 +83,14 @@ export function compose(
     breakers: new SharedBreakers(breakers, init.workers, init.index),
     dial: dialWith(internal),
     tls,
+    outliers:
+      outliers === null
+        ? null
+        : {
+            cells: new OutlierCells(outliers, init.workers),
+            worker: init.index,
+            report: (cell, sign) => post({ type: 'outlier', cell, sign }),
+          },
   });
   const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
     createAccessLogger(models, files, type, model.runtime);
@@ -126,7 +137,8 @@ export function compose(
     },
     accessLog: (models) => accessLogger(models, 'NotSet'),
     isComplete: () => clusters.isComplete,
-    updateHosts: (cluster, localities) => clusters.updateHosts(cluster, localities),
+    updateHosts: (cluster, localities, cells) => clusters.updateHosts(cluster, localities, cells),
+    refreshHealth: (cluster) => clusters.refreshHealth(cluster),
     replaceTls: (context) => clusters.replaceTls(context),
     reopenLogs: () => {
       files.reopen();

@@ -8,6 +8,7 @@ import { modelText } from '../config/model-text.ts';
 import { secretsHash, type TlsContextModel, tlsContexts } from '../config/tls-contexts.ts';
 import { certificateEnds } from '../net/tls-options.ts';
 import { assignBreakerBases } from '../upstream/cluster-manager.ts';
+import { assignOutlierCells } from '../upstream/outlier-cells.ts';
 import { ConfigError } from '../util/error.ts';
 import type { Options } from './args.ts';
 import { renderConfigDump } from './config-dump.ts';
@@ -38,7 +39,7 @@ function run(request: ConfigRequest): ConfigReply {
 function load(options: Options): ConfigReply {
   const { model, warnings, unsupportedFields, rawBootstrapJson, tlsFiles } = loadStaticModel(options);
   checkLogPaths(model);
-  const numbered = { ...model, clusters: assignBreakerBases(model.clusters, new Map()) };
+  const numbered = { ...model, clusters: assignOutlierCells(assignBreakerBases(model.clusters, new Map())) };
   return {
     type: 'loaded',
     modelJson: modelText(numbered),
@@ -67,12 +68,12 @@ function tlsFilesOf(
   return { files, hashes: { ...before, ...hashes }, firstEndSeconds: ends.length === 0 ? -1 : Math.min(...ends) };
 }
 
-/** What the main thread needs: listeners without what is behind them, and hosts where it resolves names. */
+/** What the main thread needs: listeners without what is behind them, and hosts where it resolves names or watches. */
 function controlModel(model: Model): Model {
   return {
     ...model,
     clusters: model.clusters.map((cluster) =>
-      /_dns$/.test(cluster.discovery.kind) ? cluster : { ...cluster, localities: [] },
+      cluster.outlier !== null || /_dns$/.test(cluster.discovery.kind) ? cluster : { ...cluster, localities: [] },
     ),
     listeners: model.listeners.map((listener) => ({ ...listener, filterChains: [], defaultFilterChain: null })),
   };

@@ -6,6 +6,7 @@ import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { logLevels } from '../observe/log.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
+import type { OutlierDetector, WatchedStatus } from '../upstream/outlier-detector.ts';
 import { certificatesJson } from './admin-certs.ts';
 import type {
   AdminResponse,
@@ -152,6 +153,7 @@ export class ControlState implements AdminState {
 
   private clusterStatus(cluster: ClusterModel, configured: readonly LocalityModel[]): ClusterStatus {
     const { breakers, discovery } = cluster;
+    const outlier = this.server.outliers?.find(cluster.name) ?? null;
     const localities = this.server.hosts.get(cluster.name) ?? (isNamed(cluster) ? [] : configured);
     return {
       name: cluster.name,
@@ -160,18 +162,24 @@ export class ControlState implements AdminState {
       edsServiceName: discovery.kind === 'eds' ? discovery.serviceName : '',
       defaultLimits: breakers.default,
       highLimits: breakers.high,
-      outlier: null,
+      outlier: outlier?.thresholds ?? null,
       hosts: localities.flatMap((locality) =>
-        locality.endpoints.map((endpoint) => this.hostStatus(cluster.name, locality, endpoint)),
+        locality.endpoints.map((endpoint) => this.hostStatus(cluster, locality, endpoint, outlier)),
       ),
     };
   }
 
-  private hostStatus(cluster: string, locality: LocalityModel, endpoint: EndpointModel): HostStatus {
+  private hostStatus(
+    cluster: ClusterModel,
+    locality: LocalityModel,
+    endpoint: EndpointModel,
+    outlier: OutlierDetector | null,
+  ): HostStatus {
+    const watched = outlier?.hostStatus(endpoint) ?? null;
     return {
       address: endpoint.address,
       hostname: endpoint.hostname,
-      healthFlags: healthFlags(endpoint),
+      healthFlags: healthFlags(endpoint, watched),
       edsHealthStatus: edsHealthStatus(endpoint),
       weight: endpoint.weight,
       region: locality.region,
@@ -179,9 +187,9 @@ export class ControlState implements AdminState {
       subZone: locality.subZone,
       canary: false,
       priority: locality.priority,
-      successRate: -1,
-      localOriginSuccessRate: -1,
-      stats: this.stats.valuesOf(HOST_CATALOGUE, `${cluster}.${addressText(endpoint.address)}.`),
+      successRate: watched?.successRate ?? -1,
+      localOriginSuccessRate: watched?.localOriginSuccessRate ?? -1,
+      stats: this.stats.valuesOf(HOST_CATALOGUE, `${cluster.name}.${addressText(endpoint.address)}.`),
     };
   }
 }
@@ -191,7 +199,15 @@ function isNamed(cluster: ClusterModel): boolean {
   return cluster.discovery.kind === 'strict_dns' || cluster.discovery.kind === 'logical_dns';
 }
 
-function healthFlags(endpoint: EndpointModel): HealthFlag[] {
+/** In the order of Envoy. */
+function healthFlags(endpoint: EndpointModel, watched: WatchedStatus | null): HealthFlag[] {
+  const flags: HealthFlag[] = watched?.ejected === true ? ['failed_outlier_check'] : [];
+  flags.push(...configuredFlags(endpoint));
+  if (watched?.degraded === true) flags.push('degraded_outlier_detection');
+  return flags;
+}
+
+function configuredFlags(endpoint: EndpointModel): readonly HealthFlag[] {
   switch (endpoint.health) {
     case 'unhealthy':
     case 'timeout':

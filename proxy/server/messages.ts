@@ -6,6 +6,7 @@ import type { LocalityModel } from '../config/model-cluster.ts';
 import type { TlsContextModel } from '../config/tls-contexts.ts';
 import type { LogOptions } from '../observe/log.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
+import type { OutlierSign } from '../upstream/outlier-monitor.ts';
 import type { ClusterStatus, ConfigDumpQuery } from './admin-state.ts';
 import type { Options } from './args.ts';
 
@@ -32,6 +33,8 @@ export interface StartMessage {
   readonly breakers: SharedArrayBuffer;
   /** `SharedGates` table. */
   readonly gates: SharedArrayBuffer;
+  /** `OutlierCells` table; `null` = no cluster watches its hosts. */
+  readonly outliers: SharedArrayBuffer | null;
   /** Two 32-bit cells: the worker, from 1, that writes to standard output and error; `null` = there is one worker. */
   readonly pipeLocks: SharedArrayBuffer | null;
 }
@@ -62,7 +65,15 @@ export type ToWorker =
   | ListenMessage
   | AdoptMessage
   /** New endpoints of a DNS cluster. */
-  | { readonly type: 'hosts'; readonly cluster: string; readonly localities: readonly LocalityModel[] }
+  | {
+      readonly type: 'hosts';
+      readonly cluster: string;
+      readonly localities: readonly LocalityModel[];
+      /** Of outlier detection, by order of first mention; `null` = nobody watches them. */
+      readonly cells: readonly number[] | null;
+    }
+  /** Outlier detection has changed flags of the cluster's hosts. */
+  | { readonly type: 'host_health'; readonly cluster: string }
   /** Close what is idle and say goodbye on what is busy, gradually over `overMs` (0 = at once). */
   | { readonly type: 'drain'; readonly overMs: number; readonly elapsedMs: number; readonly inboundOnly: boolean }
   | { readonly type: 'stop_accepting'; readonly inboundOnly: boolean }
@@ -89,6 +100,8 @@ export type FromWorker =
       readonly fd: number;
     }
   | { readonly type: 'adopted'; readonly fd: number }
+  /** Seen of the host with this cell. */
+  | { readonly type: 'outlier'; readonly cell: number; readonly sign: OutlierSign }
   | { readonly type: 'closed' };
 
 /** What TLS contexts were read from, and digests of what was read by their ids. */

@@ -10,6 +10,7 @@ import { useOneMallocArena } from '../net/sockopt.ts';
 import { logger, reopenLog, setLogFormat, setLogLevel } from '../observe/log.ts';
 import { StatsRegistry } from '../observe/stats-registry.ts';
 import type { DnsClusters } from '../upstream/dns.ts';
+import type { OutlierDetectors } from '../upstream/outlier-detectors.ts';
 import { SYSTEM_RUNTIME } from '../util/runtime.ts';
 import { randomBuffer } from '../util/uuid.ts';
 import type { Admin } from './admin-open.ts';
@@ -50,6 +51,7 @@ export class ProxyServer implements ServerView {
   private readonly log = logger('main');
   private admin: Admin | null;
   private dns: DnsClusters | null;
+  outliers: OutlierDetectors | null;
   private live: boolean;
   private initialising: boolean;
   private healthFailed: boolean;
@@ -79,6 +81,7 @@ export class ProxyServer implements ServerView {
     this.tlsReading = 'no';
     this.admin = null;
     this.dns = null;
+    this.outliers = null;
     this.live = false;
     this.initialising = false;
     this.healthFailed = false;
@@ -101,6 +104,7 @@ export class ProxyServer implements ServerView {
       },
       {
         onStats: (worker, announcement) => this.stats?.apply(worker, announcement),
+        onOutlier: (cell, sign) => this.outliers?.onSign(cell, sign),
         onCrash: (worker, reason) => this.onWorkerCrash(worker, reason),
         catchUp: () => this.catchUp(),
       },
@@ -208,6 +212,7 @@ export class ProxyServer implements ServerView {
     this.stats = stats;
     this.serverStats = new ServerStats(stats, this, loaded.unsupportedFields);
     this.serverStats.setFirstEnd(loaded.tls.firstEndSeconds);
+    await this.watchHosts(model, stats);
     await Promise.all([started, this.openAdmin(model, stats, adminModules)]);
     this.initialising = true;
     await this.resolveNames(model, stats);
@@ -250,6 +255,20 @@ export class ProxyServer implements ServerView {
     }
   }
 
+  private async watchHosts(model: Model, stats: StatsRegistry): Promise<void> {
+    const { outliers: cells } = this.pool;
+    if (cells === null) return;
+    const { OutlierDetectors } = await import('../upstream/outlier-detectors.ts');
+    this.outliers = new OutlierDetectors(model.clusters, {
+      runtime: SYSTEM_RUNTIME,
+      stats: stats.local,
+      cells,
+      publish: (cluster) => this.pool.post({ type: 'host_health', cluster }),
+      log: () => {},
+      warn: (message) => logger('upstream').warning(message),
+    });
+  }
+
   /** Starts name resolution where clusters need it, and waits for those that ask to be waited for. */
   private async resolveNames(model: Model, stats: StatsRegistry): Promise<void> {
     const named = model.clusters.filter(({ discovery }) => /_dns$/.test(discovery.kind));
@@ -260,7 +279,8 @@ export class ProxyServer implements ServerView {
       stats: stats.local,
       publish: (cluster, localities) => {
         this.hosts.set(cluster, localities);
-        this.pool.post({ type: 'hosts', cluster, localities });
+        const cells = this.outliers?.setHosts(cluster, localities) ?? null;
+        this.pool.post({ type: 'hosts', cluster, localities, cells });
       },
     });
     this.dns.apply(named);
@@ -283,6 +303,7 @@ export class ProxyServer implements ServerView {
       type: 'hosts',
       cluster,
       localities,
+      cells: this.outliers?.find(cluster)?.cells ?? null,
     }));
     messages.push({ type: 'log_levels', levels: this.levels });
     if (this.replacedTls.size > 0) messages.push({ type: 'tls', contexts: [...this.replacedTls.values()] });
@@ -366,6 +387,7 @@ export class ProxyServer implements ServerView {
     if (this.flushTimer !== null) clearInterval(this.flushTimer);
     if (this.drainTimer !== null) clearTimeout(this.drainTimer);
     this.dns?.close();
+    this.outliers?.close();
     this.tlsWatch?.close();
     await this.pool.terminate();
     await this.admin?.close();

@@ -3,6 +3,7 @@
 import type { AddressModel, Model } from '../config/model.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
 import type { TlsContextModel } from '../config/tls-contexts.ts';
+import type { OutlierDetectors } from '../upstream/outlier-detectors.ts';
 import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';
 
@@ -28,6 +29,8 @@ export interface ServerView {
   tlsContexts(): readonly TlsContextModel[];
   /** Resolved endpoints by cluster name. */
   readonly hosts: ReadonlyMap<string, readonly LocalityModel[]>;
+  /** `null` = no cluster watches its hosts. */
+  readonly outliers: OutlierDetectors | null;
   stop(graceMs: number): Promise<void>;
   drainListeners(query: DrainQuery): void;
   failHealthChecks(failed: boolean): void;

@@ -25,7 +25,7 @@ function start(init: WorkerInit, message: StartMessage, post: (message: FromWork
   const model = modelOf(message.modelJson);
   if (model.logFormat !== null) setLogFormat(model.logFormat.format);
   const stats = new WorkerStats((announcement) => post({ type: 'stats', announcement }));
-  const parts = compose(init, model, message, stats);
+  const parts = compose(init, model, message, stats, post);
   const worker = new ProxyWorker(init, model, message.counts, parts, post);
   stats.flush();
   giveMemoryBackWhenIdle(() => worker.isIdle && parts.isComplete());

@@ -9,6 +9,8 @@ import { logger } from '../observe/log.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
 import { SharedBreakers, settleOpenGauges } from '../upstream/breakers.ts';
+import { countStaticHosts, OutlierCells } from '../upstream/outlier-cells.ts';
+import type { OutlierSign } from '../upstream/outlier-monitor.ts';
 import { ConfigError } from '../util/error.ts';
 import type { AdoptMessage, FromWorker, ListenMessage, StartMessage, ToWorker, WorkerInit } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
@@ -24,6 +26,7 @@ const SHUTDOWN_SLACK_MS = 1_000;
 /** What happens to workers, told to the server. */
 export interface PoolEvents {
   onStats(worker: number, announcement: StatsAnnouncement): void;
+  onOutlier(cell: number, sign: OutlierSign): void;
   /** A worker died; it will be replaced. */
   onCrash(worker: number, reason: string): void;
   /** Messages that bring a successor up to date before it listens. */
@@ -38,6 +41,7 @@ interface Shared {
   readonly gates: SharedGates;
   readonly countsMemory: SharedArrayBuffer;
   readonly breakers: SharedBreakers;
+  readonly outliers: OutlierCells | null;
   /** Which worker writes to standard output and error; `null` = there is one worker. */
   readonly pipeLocks: Int32Array<SharedArrayBuffer> | null;
   /** Per listener and address: a bound socket of ours that every worker gets a duplicate of, or −1. */
@@ -80,6 +84,11 @@ export class WorkerPool {
     return this.shared?.counts.total() ?? 0;
   }
 
+  /** What is known of watched hosts; `null` = no cluster watches its own. Empty before `start`. */
+  get outliers(): OutlierCells | null {
+    return this.shared?.outliers ?? null;
+  }
+
   /** Gives every worker the model; settles when all have compiled it. */
   async start(model: Model, modelJson: string): Promise<void> {
     const { workers } = this.init;
@@ -90,6 +99,7 @@ export class WorkerPool {
       countsMemory,
       counts: new ConnectionCounts(countsMemory, workers),
       breakers: new SharedBreakers(SharedBreakers.allocate(workers, model.clusters.length), workers, 0),
+      outliers: outlierCells(model, workers),
       gates: new SharedGates(SharedGates.allocate(model, workers), workers, 0),
       pipeLocks: workers > 1 ? new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)) : null,
       sockets: model.listeners.map((listener) => (listener.bindToPort ? this.openShared(listener) : [])),
@@ -164,13 +174,14 @@ export class WorkerPool {
   private async startOne(worker: WorkerHandle): Promise<void> {
     const { shared } = this;
     if (shared === null) return;
-    const { modelJson, countsMemory, gates, breakers, pipeLocks } = shared;
+    const { modelJson, countsMemory, gates, breakers, outliers, pipeLocks } = shared;
     const message: StartMessage = {
       type: 'start',
       modelJson,
       counts: countsMemory,
       breakers: breakers.buffer,
       gates: gates.memory,
+      outliers: outliers?.buffer ?? null,
       pipeLocks: pipeLocks?.buffer ?? null,
     };
     await worker.ask(message, 'started');
@@ -203,6 +214,7 @@ export class WorkerPool {
 
   private onMessage(from: WorkerHandle, message: FromWorker): void {
     if (message.type === 'stats') this.events.onStats(from.index, message.announcement);
+    else if (message.type === 'outlier') this.events.onOutlier(message.cell, message.sign);
     else if (message.type === 'adopted') from.untaken.delete(message.fd);
     else if (message.type === 'hand_over') {
       const { to, listener, address, fd } = message;
@@ -290,6 +302,11 @@ export class WorkerPool {
       for (const fd of sockets.splice(0)) if (fd >= 0) calls.close(fd);
     });
   }
+}
+
+function outlierCells(model: Model, workers: number): OutlierCells | null {
+  if (model.clusters.every(({ outlier }) => outlier === null)) return null;
+  return new OutlierCells(OutlierCells.allocate(workers, countStaticHosts(model.clusters)), workers);
 }
 
 /** Unix sockets and listeners without `enable_reuse_port` have one socket for all workers. */

@@ -80,7 +80,10 @@ export class ProxyWorker {
         this.listeners[message.listener]?.adopt(message.fd, message.address);
         break;
       case 'hosts':
-        this.parts.updateHosts(message.cluster, message.localities);
+        this.parts.updateHosts(message.cluster, message.localities, message.cells);
+        break;
+      case 'host_health':
+        this.parts.refreshHealth(message.cluster);
         break;
       case 'drain':
         this.parts.drain.start(message.overMs, message.elapsedMs, message.inboundOnly);

@@ -116,8 +116,13 @@ export class UpstreamClusterManager implements ClusterManager {
   }
 
   /** New hosts of a cluster whose discovery runs elsewhere; ignored when the cluster is gone. */
-  updateHosts(name: string, localities: readonly LocalityModel[]): void {
-    this.refs.get(name)?.current?.setHosts(localities);
+  updateHosts(name: string, localities: readonly LocalityModel[], cells: readonly number[] | null = null): void {
+    this.refs.get(name)?.current?.setHosts(localities, cells);
+  }
+
+  /** Outlier detection has changed its mind about hosts; a cluster that is still to be made will find them so. */
+  refreshHealth(name: string): void {
+    this.refs.get(name)?.existing?.refreshHealth();
   }
 
   /** New secrets of one of the clusters' TLS contexts. */

@@ -26,9 +26,10 @@ import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer } from './balancer.ts';
 import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
-import { formatAddress, Host, hostKey } from './host.ts';
+import { formatAddress, Host, hostKeyIn } from './host.ts';
 import { HttpPools } from './http-pools.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
+import { HostMonitor, type OutlierEnv } from './outlier-monitor.ts';
 import { clientKey, clientOf, compileRequestNames } from './request-names.ts';
 import { SourcedHosts } from './sourced-hosts.ts';
 import { connectTcp } from './tcp.ts';
@@ -43,6 +44,7 @@ export interface UpstreamEnv {
   readonly breakers: SharedBreakers;
   readonly dial: Dial;
   readonly tls: TlsEnv;
+  readonly outliers: OutlierEnv | null;
 }
 
 /** Repicks of a host that a retry should avoid; beyond it the last one is taken. */
@@ -70,6 +72,8 @@ export class UpstreamCluster implements Cluster {
   private readonly default: PriorityState;
   private readonly high: PriorityState;
   private hosts: Map<string, Host>;
+  /** The same hosts by priority. */
+  private priorities: readonly (readonly Host[])[];
   private balancer: Balancer;
   private draining: boolean;
   readonly transports: ClusterTransports;
@@ -89,6 +93,7 @@ export class UpstreamCluster implements Cluster {
     this.default = this.buildPriority('default', prefix, breakerBase);
     this.high = this.buildPriority('high', prefix, breakerBase);
     this.hosts = new Map();
+    this.priorities = [];
     this.balancer = model.discovery.kind === 'original_dst' ? this.originalDst(model.discovery) : { pick: () => null };
     this.draining = false;
     this.sourced = null;
@@ -134,15 +139,15 @@ export class UpstreamCluster implements Cluster {
   /**
    * Replaces the hosts. A host whose address stays keeps its connections and counts; pools of those that are gone
    * finish what runs and close.
+   * @param cells of outlier detection, by order of first mention; `null` = the model says the first
    */
-  setHosts(localities: readonly LocalityModel[]): void {
+  setHosts(localities: readonly LocalityModel[], cells: readonly number[] | null = null): void {
     const next = new Map<string, Host>();
     const priorities: Host[][] = [];
     for (const locality of localities) {
       while (priorities.length <= locality.priority) priorities.push([]);
       for (const endpoint of locality.endpoints) {
-        // The one host of a LOGICAL_DNS cluster is its name: a new address is for new connections only.
-        const key = this.model.discovery.kind === 'logical_dns' ? endpoint.hostname : hostKey(endpoint);
+        const key = hostKeyIn(endpoint, this.model.discovery.kind === 'logical_dns');
         if (next.has(key)) continue;
         let host = this.hosts.get(key);
         const layer = this.transports.layerOf(endpoint.metadata, host === undefined);
@@ -151,16 +156,32 @@ export class UpstreamCluster implements Cluster {
         );
         if (host === undefined) host = new Host(endpoint, targets, this.model.name, this.env.stats);
         else host.update(endpoint, targets);
+        if (host.monitor === null) this.watch(host, cells, next.size);
         next.set(key, host);
         (priorities[locality.priority] as Host[]).push(host);
       }
     }
     const gone = [...this.hosts].filter(([key]) => !next.has(key)).map(([, host]) => host);
-    const changed = gone.length > 0 || next.size !== this.hosts.size;
+    const changes = countChanges(this.priorities, priorities);
     this.hosts = next;
+    this.priorities = priorities;
     this.balancer = buildBalancer(priorities, this.model, this.env.runtime, this.stats);
-    for (const host of gone) this.dropPools(host);
-    this.countMembers(changed);
+    for (const host of gone) {
+      host.monitor?.detach();
+      this.dropPools(host);
+    }
+    this.countMembers(changes);
+  }
+
+  /** Outlier detection has changed its mind about hosts. Those that were ejected keep no connections for later. */
+  refreshHealth(): void {
+    for (const host of this.hosts.values()) {
+      const before = host.health;
+      host.refreshHealth();
+      if (host.health === 'unhealthy' && before !== 'unhealthy') this.dropPools(host);
+    }
+    this.balancer = buildBalancer(this.priorities, this.model, this.env.runtime, this.stats);
+    this.countMembers(0);
   }
 
   /** The cluster was removed or replaced: what runs or waits is finished, no connection is kept for later. */
@@ -242,6 +263,16 @@ export class UpstreamCluster implements Cluster {
     return { address, hostname, bind, keepalive: tcpKeepalive, bufferLimitBytes, layer, metadata };
   }
 
+  private watch(host: Host, cells: readonly number[] | null, index: number): void {
+    const { outlier } = this.model;
+    const { outliers } = this.env;
+    if (outlier === null || outliers === null) return;
+    const cell = cells?.[index] ?? (outlier.firstCell < 0 ? -1 : outlier.firstCell + index);
+    if (cell < 0) return;
+    host.monitor = new HostMonitor(outliers, outlier, cell);
+    host.refreshHealth();
+  }
+
   private dropPools(host: Host): void {
     for (const pools of this.allPools()) pools.drop(host);
   }
@@ -251,7 +282,7 @@ export class UpstreamCluster implements Cluster {
   }
 
   /** Gauges are summed over the workers, who all have the same hosts: only the first one writes them. */
-  private countMembers(changed: boolean): void {
+  private countMembers(changes: number): void {
     if (!this.isFirstWorker) return;
     const { stats, hosts } = this;
     let healthy = 0;
@@ -262,7 +293,7 @@ export class UpstreamCluster implements Cluster {
       else if (host.health === 'degraded') degraded++;
       maxWeight = Math.max(maxWeight, host.weight);
     }
-    if (changed) (stats[MEMBERSHIP_CHANGE] as number)++;
+    if (changes > 0) (stats[MEMBERSHIP_CHANGE] as number) += changes;
     stats[MEMBERSHIP_TOTAL] = hosts.size;
     stats[MEMBERSHIP_HEALTHY] = healthy;
     stats[MEMBERSHIP_DEGRADED] = degraded;
@@ -297,6 +328,17 @@ export class UpstreamCluster implements Cluster {
     };
     return { context, pools: new HttpPools(context, env.stats, NO_NAMES), named: new Map() };
   }
+}
+
+/** Priorities that have gained or lost hosts: Envoy updates one after the other. */
+function countChanges(before: readonly (readonly Host[])[], after: readonly (readonly Host[])[]): number {
+  let changes = 0;
+  for (let i = 0; i < Math.max(before.length, after.length); i++) {
+    const old = new Set(before[i]);
+    const now = after[i] ?? [];
+    if (now.length !== old.size || now.some((host) => !old.has(host))) changes++;
+  }
+  return changes;
 }
 
 /** What an internal listener is told of its connections from this cluster. */

@@ -6,13 +6,17 @@ import type { DialTarget } from '../net/dial.ts';
 import { HOST_CATALOGUE, HOST_RQ_ERROR, HOST_RQ_SUCCESS, HOST_RQ_TIMEOUT } from '../observe/catalogue-cluster.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { UpstreamHostInfo } from '../observe/stream-info.ts';
+import type { HostMonitor } from './outlier-monitor.ts';
 
-/** How far a host may be used: what the endpoint's configured health says. */
+/** How far a host may be used: what the endpoint's configured health and outlier detection say. */
 export type HostHealth = 'healthy' | 'degraded' | 'unhealthy';
 
-/** What makes two endpoints of different configurations the same host: pools and counts are kept. */
-export function hostKey(endpoint: EndpointModel): string {
-  return `${formatAddress(endpoint.address)}|${endpoint.hostname}`;
+/**
+ * What makes two endpoints of different configurations the same host: pools and counts are kept. The one host of a
+ * LOGICAL_DNS cluster is its name: a new address is for new connections only.
+ */
+export function hostKeyIn(endpoint: EndpointModel, isLogicalDns: boolean): string {
+  return isLogicalDns ? endpoint.hostname : `${formatAddress(endpoint.address)}|${endpoint.hostname}`;
 }
 
 /** See the head of this file. */
@@ -27,6 +31,8 @@ export class Host implements UpstreamHostInfo {
   health: HostHealth;
   /** Requests under way from this worker; what LEAST_REQUEST compares. */
   activeRequests: number;
+  /** `null` = outlier detection does not watch it. */
+  monitor: HostMonitor | null;
   private readonly store: StatsStore | null;
   private readonly statsPrefix: string;
   private block: Float64Array | null;
@@ -40,6 +46,7 @@ export class Host implements UpstreamHostInfo {
     this.weight = endpoint.weight;
     this.health = healthOf(endpoint);
     this.activeRequests = 0;
+    this.monitor = null;
     this.store = store;
     this.statsPrefix = `${clusterName}.${this.address}.`;
     this.block = null;
@@ -62,13 +69,27 @@ export class Host implements UpstreamHostInfo {
     this.targets = targets;
     this.endpoint = endpoint;
     this.weight = endpoint.weight;
-    this.health = healthOf(endpoint);
+    this.refreshHealth();
+  }
+
+  /** Takes note of what outlier detection has decided. */
+  refreshHealth(): void {
+    const configured = healthOf(this.endpoint);
+    const { monitor } = this;
+    if (monitor === null || configured === 'unhealthy') this.health = configured;
+    else if (monitor.ejected) this.health = 'unhealthy';
+    else this.health = monitor.degraded ? 'degraded' : configured;
   }
 
   /** A final response head, or the lack of one, as `/clusters` counts it: 5xx and failures are errors. */
   countOutcome(success: boolean): void {
     (this.stats[success ? HOST_RQ_SUCCESS : HOST_RQ_ERROR] as number)++;
   }
+}
+
+/** Who watches a host; `null` = nobody. */
+export function monitorOf(host: UpstreamHostInfo | null): HostMonitor | null {
+  return host instanceof Host ? host.monitor : null;
 }
 
 /**

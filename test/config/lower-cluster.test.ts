@@ -57,6 +57,7 @@ const DEFAULTS: ClusterModel = {
     },
   },
   breakerBase: 0,
+  outlier: null,
   maxRequestsPerConnection: 0,
   idleTimeoutMs: 3_600_000,
   maxConnectionDurationMs: 0,

@@ -85,7 +85,7 @@ const dynamicMetadata = {
 
 function filterState(): FilterState {
   const state = new FilterState();
-  state.set('fs.str', 'value1');
+  state.set('fs.str', 'value1', 'transitive');
   state.set('fs.q', bytes('va"lé'));
   return state;
 }

@@ -1,18 +1,15 @@
 // Dynamic metadata and filter state: who may write over what, and what requests see of their connection.
 
 import t from 'tap';
-import {
-  addMetadata,
-  type DynamicMetadata,
-  mergeMetadata,
-  metadataText,
-} from '../../proxy/observe/dynamic-metadata.ts';
+import { addMetadata, type DynamicMetadata, mergeMetadata } from '../../proxy/observe/dynamic-metadata.ts';
 import {
   FilterState,
   type FilterStateHolder,
   readFilterState,
+  readSharedFilterState,
   writeFilterState,
 } from '../../proxy/observe/filter-state.ts';
+import { jsonOfTree, latin1Image, textOf } from '../../proxy/observe/json-text.ts';
 
 const holder = (): { dynamicMetadata: DynamicMetadata | null } => ({ dynamicMetadata: null });
 
@@ -48,9 +45,11 @@ t.test('names that all objects have are namespaces like others', (t) => {
 });
 
 t.test('what comes from the wire becomes text', (t) => {
-  t.equal(metadataText('plain'), 'plain');
-  t.equal(metadataText('\xc3\xbc'), 'ü');
-  t.equal(metadataText('\xff'), '\ufffd');
+  t.equal(textOf('plain'), 'plain');
+  t.equal(textOf('\xc3\xbc'), 'ü');
+  for (const bytes of ['plain', '\xc3\xbc', '\xff', 'a\xc3\xbc\xffb', '\xed\xa0\x80', '\xf0\x9f\x98\x80\xff'])
+    t.equal(latin1Image(textOf(bytes)), bytes, 'and back');
+  t.equal(jsonOfTree({ [textOf('\xff')]: textOf('"\xff\xc3\xbc') }), '{"\\u00ff":"\\u0022\\u00ff\\u00c3\\u00bc"}');
   t.end();
 });
 
@@ -60,23 +59,25 @@ t.test('requests see the state of their connection, and cannot hide it', (t) => 
   const it: FilterStateHolder = { filterState: null, connection };
   t.equal(readFilterState(it, 'theirs'), 'c');
   t.equal(readFilterState(it, 'ours'), null);
-  t.equal(writeFilterState(it, 'theirs', 'r'), false);
+  writeFilterState(it, 'theirs', 'r');
   t.equal(it.filterState, null, 'nothing was made for it');
-  t.equal(writeFilterState(it, 'ours', 'r'), true);
+  writeFilterState(it, 'ours', 'r');
   t.equal(readFilterState(it, 'theirs'), 'c');
   t.equal(readFilterState(it, 'ours'), 'r');
   t.end();
 });
 
-t.test('read-only state stays, and what may be changed does not become read-only', (t) => {
-  const state = new FilterState();
-  t.equal(state.set('fixed', '1', true), true);
-  t.equal(state.set('fixed', '2', true), false);
-  t.equal(state.set('fixed', '2'), false);
-  t.equal(state.get('fixed'), '1');
-  t.equal(state.set('open', '1'), true);
-  t.equal(state.set('open', '2'), true);
-  t.equal(state.set('open', '3', true), false);
-  t.equal(state.get('open'), '2');
+t.test('what is shared with the upstream connection', (t) => {
+  const connection = { filterState: new FilterState() };
+  connection.filterState.set('theirs', 'c', 'once');
+  const it: FilterStateHolder = { filterState: null, connection };
+  writeFilterState(it, 'ours', '1', 'transitive');
+  writeFilterState(it, 'kept', '1');
+  t.equal(readSharedFilterState(it, 'theirs'), 'c');
+  t.equal(readSharedFilterState(it, 'ours'), '1');
+  t.equal(readSharedFilterState(it, 'kept'), null);
+  t.equal(readSharedFilterState(it, 'none'), null);
+  writeFilterState(it, 'ours', '2');
+  t.equal(readSharedFilterState(it, 'ours'), null, 'the last one decides');
   t.end();
 });

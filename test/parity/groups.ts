@@ -18,9 +18,11 @@ import { http2 } from './scenarios/http2.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
+import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
+import { outlier } from './scenarios/outlier.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
@@ -71,10 +73,12 @@ export const GROUPS: readonly Group[] = [
   internalListeners,
   grpcFilters,
   grpcStreams,
+  metadataFilters,
   networkFilters,
   tunnel,
   connectRequests,
   upstreamHttp2,
   patience,
   mirrors,
+  outlier,
 ];

@@ -43,6 +43,7 @@ t.test('crashed workers are replaced on the same port with clean counts', async 
     },
     {
       onStats: () => {},
+      onOutlier: () => {},
       onCrash: (worker) => crashed.push(worker),
       catchUp: () => {
         if (++caughtUp === 2) allReplaced.resolve();

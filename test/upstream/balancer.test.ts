@@ -219,6 +219,7 @@ t.test('a retry avoids hosts it has tried, a bounded number of times', async (t)
     breakers: new SharedBreakers(SharedBreakers.allocate(1, 1), 1, 0),
     dial,
     tls: tlsEnv(),
+    outliers: null,
   };
   const model = clusterModel([], { localities: [locality([endpoint(1), endpoint(2), endpoint(3)])] });
   const cluster = new UpstreamCluster(model, env, 0);
