@@ -37,8 +37,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   // HTTP filters, and their configuration per route
   ['envoy.extensions.filters.http.router.v3.Router', USED],
   ['envoy.config.route.v3.FilterConfig', USED],
-  ['envoy.extensions.filters.http.cors.v3.Cors', INERT],
-  ['envoy.extensions.filters.http.cors.v3.CorsPolicy', INERT],
+  ['envoy.extensions.filters.http.cors.v3.Cors', USED],
+  ['envoy.extensions.filters.http.cors.v3.CorsPolicy', USED],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', INERT],
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', USED],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', USED],

@@ -6,7 +6,6 @@ const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-hcm';
 const GRPC_TEST = 'lower-grpc-filters';
 const HCM = 'http_connection_manager.proto';
-const CORS = 'CORS is not supported yet; remove the policy';
 const FAULT = 'fault injection is not supported yet; remove it';
 
 export const HCM_FIELDS: FieldTable = {
@@ -110,8 +109,8 @@ export const HCM_FIELDS: FieldTable = {
   // Filters that do nothing unless a field is set
   'envoy.extensions.filters.http.cors.v3.Cors': fields(),
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': fields(
-    rejected(
-      CORS,
+    honoured(
+      'lower-cors',
       'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled shadow_enabled allow_private_network_access forward_not_matching_preflights',
     ),
   ),

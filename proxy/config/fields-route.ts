@@ -8,7 +8,6 @@ const MIRROR_TEST = 'lower-mirror';
 const PATHS = 'lower-path-policy';
 const ROUTES = 'route_components.proto';
 
-const CORS = 'CORS is not supported yet; remove the policy';
 const RATE_LIMITS = 'read by rate limit filters only, and they are refused';
 const SUBSETS = 'it selects among subsets, and clusters with subsets are refused';
 const SPECIFIERS = 'route specifiers are not supported; use routes';
@@ -37,7 +36,7 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured(MIRROR_TEST, 'request_mirror_policies'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits'),
     rejected('matcher trees are not supported; use routes', 'matcher'),
-    rejected(CORS, 'cors'),
+    honoured('lower-cors', 'cors'),
     rejected('use retry_policy', 'retry_policy_typed_config'),
     rejected(SPECIFIERS, 'route_specifiers'),
     warned('requests are not hedged yet', 'hedge_policy'),
@@ -56,6 +55,12 @@ export const ROUTE_FIELDS: FieldTable = {
   'envoy.config.route.v3.NonForwardingAction': fields(),
   'envoy.config.route.v3.Decorator': fields(
     harmless('it names spans, and requests are not traced', ROUTES, 'operation propagate'),
+  ),
+  'envoy.config.route.v3.CorsPolicy': fields(
+    honoured(
+      'lower-cors',
+      'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled shadow_enabled allow_private_network_access forward_not_matching_preflights',
+    ),
   ),
   'envoy.config.route.v3.FilterConfig': fields(honoured(FILTERS_TEST, 'config disabled is_optional')),
   'envoy.config.route.v3.RouteMatch': fields(
@@ -102,7 +107,7 @@ export const ROUTE_FIELDS: FieldTable = {
       'cluster_specifier_plugin inline_cluster_specifier_plugin',
     ),
     rejected('use retry_policy', 'retry_policy_typed_config'),
-    rejected(CORS, 'cors'),
+    honoured('lower-cors', 'cors'),
     rejected(
       'internal redirects are not supported yet; remove it',
       'internal_redirect_policy internal_redirect_action',

@@ -25,6 +25,7 @@ const FILTERS: ReadonlyMap<string, (config: Msg, ctx: LowerContext, path: string
   (config: Msg, ctx: LowerContext, path: string) => HttpFilterConfigModel
 >([
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', lowerGrpcStats],
+  ['envoy.extensions.filters.http.cors.v3.Cors', (): HttpFilterConfigModel => ({ kind: 'cors' })],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', (): HttpFilterConfigModel => ({ kind: 'grpc_web' })],
   ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', lowerGrpcBridge],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', lowerHeaderToMetadata],

@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../util/error.ts';
 import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lower-common.ts';
+import { withLegacyCors } from './lower-cors.ts';
 import { lowerHeaderMatch } from './lower-header-match.ts';
 import { lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerMirrors } from './lower-mirror.ts';
@@ -9,7 +10,7 @@ import { lowerRetryPolicy, lowerRouteAction, type RouteScope } from './lower-rou
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRouteMatch } from './lower-route-match.ts';
 import { lowerDirectResponse, lowerRedirect } from './lower-route-reply.ts';
-import { bool, has, list, type Msg, num, oneof, str, strings, sub } from './message.ts';
+import { bool, has, list, type Msg, num, oneof, oneofCase, str, strings, sub } from './message.ts';
 import type { RouteConfigModel, RouteMatchModel, RouteModel, VirtualHostModel } from './model-http.ts';
 
 const TLS_REQUIREMENTS = ['none', 'external_only', 'all'] as const;
@@ -101,7 +102,7 @@ export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string):
     includeAttemptCountInResponse: bool(message, 'includeAttemptCountInResponse'),
     includeIsTimeoutRetryHeader: bool(message, 'includeIsTimeoutRetryHeader'),
     metadata: lowerMetadata(sub(message, 'metadata')),
-    filters: lowerRouteFilters(message, outer.ctx, path),
+    filters: withLegacyCors(lowerRouteFilters(message, outer.ctx, path), message, path),
   };
 }
 
@@ -126,6 +127,8 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
   if (match === null) throw new ConfigError('match is required', path);
   const decorator = sub(message, 'decorator');
   const matchModel = lowerRouteMatch(match, `${path}.match`);
+  const filters = lowerRouteFilters(message, scope.ctx, path);
+  const action = oneofCase<Msg>(message, 'action', 'route');
   return {
     name: str(message, 'name'),
     match: matchModel,
@@ -136,7 +139,7 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
     metadata: lowerMetadata(sub(message, 'metadata')),
     requestBodyBufferLimitBytes: bufferLimit(message, scope.requestBodyBufferLimitBytes),
     statPrefix: str(message, 'statPrefix'),
-    filters: lowerRouteFilters(message, scope.ctx, path),
+    filters: action === null ? filters : withLegacyCors(filters, action, `${path}.route`),
   };
 }
 

@@ -1,5 +1,6 @@
 // The model of HTTP filters: in a connection manager, and as routes change them.
 
+import type { FractionModel, StringMatchModel } from './model.ts';
 import type { AccessLogModel } from './model-access-log.ts';
 import type { HeaderToMetadataModel, SetFilterStateModel, SetMetadataModel } from './model-metadata-filter.ts';
 
@@ -16,10 +17,10 @@ export type HttpFilterConfigModel =
   | RouterModel
   | GrpcStatsModel
   | GrpcBridgeModel
-  | { readonly kind: 'grpc_web' }
   | HeaderToMetadataModel
   | SetMetadataModel
   | SetFilterStateModel
+  | { readonly kind: 'grpc_web' | 'cors' }
   /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
   | { readonly kind: 'inert'; readonly typeUrl: string };
 
@@ -52,6 +53,12 @@ export interface RouterModel {
 
 // === Per route ===
 
+/**
+ * The name under which the deprecated `cors` of a virtual host or an action stands: it speaks to every CORS filter to
+ * which no `typed_per_filter_config` does.
+ */
+export const LEGACY_CORS = 'envoy.config.route.v3.CorsPolicy';
+
 /** `typed_per_filter_config` of one level: filter name → what it says; `null` = nothing. */
 export type RouteFiltersModel = { readonly [filter: string]: RouteFilterModel } | null;
 
@@ -64,7 +71,26 @@ export interface RouteFilterModel {
 
 /** A filter's configuration of its own for a route; `kind` names the filter as in `HttpFilterConfigModel`. */
 export type RouteFilterConfigModel =
-  | { readonly kind: 'cors' }
+  | CorsPolicyModel
   | { readonly kind: 'fault' }
   | HeaderToMetadataModel
   | SetFilterStateModel;
+
+/** `cors.v3.CorsPolicy`. What one level leaves open, the next less specific one may say. */
+export interface CorsPolicyModel {
+  readonly kind: 'cors';
+  readonly allowOrigin: readonly StringMatchModel[];
+  /** Values of the headers of the same names; empty = not said. */
+  readonly allowMethods: string;
+  readonly allowHeaders: string;
+  readonly exposeHeaders: string;
+  readonly maxAge: string;
+  /** `null` = not said. */
+  readonly allowCredentials: boolean | null;
+  readonly allowPrivateNetworkAccess: boolean | null;
+  readonly forwardNotMatchingPreflights: boolean | null;
+  /** `null` = always. */
+  readonly filterEnabled: FractionModel | null;
+  /** Requests are judged and counted, not answered; `null` = never. */
+  readonly shadowEnabled: FractionModel | null;
+}

@@ -1,7 +1,14 @@
 // The registry of HTTP filters, and the chains made of them: one for the connection manager, others for routes whose
 // `typed_per_filter_config` says something. A request looks nothing up; its route carries its chain.
 
-import type { HttpFilterModel, RouteFilterConfigModel, RouteFiltersModel } from '../config/model-http-filter.ts';
+import {
+  type HttpFilterModel,
+  LEGACY_CORS,
+  type RouteFilterConfigModel,
+  type RouteFilterModel,
+  type RouteFiltersModel,
+} from '../config/model-http-filter.ts';
+import { compileCors } from './cors.ts';
 import type { FilterEnv, HttpFilter } from './filter.ts';
 import { compileGrpcBridge } from './grpc-http1-bridge.ts';
 import { compileGrpcStats } from './grpc-stats.ts';
@@ -17,6 +24,8 @@ export type FilterChain = readonly HttpFilter[] | null;
 interface Slot {
   readonly name: string;
   readonly disabled: boolean;
+  /** Where routes speak to the filter in an older way; empty = nowhere. */
+  readonly legacyName: string;
   /**
    * @param configs what a route's levels say to this filter, least specific first; most routes say nothing
    * @returns `null` when the filter has nothing to do
@@ -37,7 +46,9 @@ export class FilterChains {
     this.slots = models
       .map(({ name, disabled, config }): Slot | null => {
         const compile = compileFilter(config, env);
-        return compile === null ? null : { name, disabled, compile };
+        return compile === null
+          ? null
+          : { name, disabled, legacyName: config.kind === 'cors' ? LEGACY_CORS : '', compile };
       })
       .filter((slot) => slot !== null);
     this.known = new WeakMap();
@@ -61,9 +72,10 @@ export class FilterChains {
   private build(levels: readonly NonNullable<RouteFiltersModel>[]): FilterChain {
     const filters: HttpFilter[] = [];
     for (const slot of this.slots) {
-      const entries = levels.map((level) => level[slot.name]).filter((entry) => entry !== undefined);
+      const entries = entriesOf(levels, slot.name);
       if (entries[entries.length - 1]?.disabled ?? slot.disabled) continue;
-      const configs = entries.map((entry) => entry.config).filter((config) => config !== null);
+      const own = configsOf(entries);
+      const configs = own.length > 0 ? own : configsOf(entriesOf(levels, slot.legacyName));
       const filter = configs.length === 0 ? this.unchanged(slot) : slot.compile(configs);
       if (filter !== null) filters.push(filter);
     }
@@ -81,6 +93,14 @@ export class FilterChains {
   }
 }
 
+function entriesOf(levels: readonly NonNullable<RouteFiltersModel>[], name: string): readonly RouteFilterModel[] {
+  return levels.map((level) => level[name]).filter((entry) => entry !== undefined);
+}
+
+function configsOf(entries: readonly RouteFilterModel[]): readonly RouteFilterConfigModel[] {
+  return entries.map((entry) => entry.config).filter((config) => config !== null);
+}
+
 /** @returns `null`: whatever routes say, it does nothing */
 function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['compile'] | null {
   switch (model.kind) {
@@ -89,6 +109,10 @@ function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['
       return null;
     case 'grpc_stats':
       return always(compileGrpcStats(model, env.stats));
+    case 'cors': {
+      const compile = compileCors(env);
+      return (configs) => compile(allOf(configs, 'cors'));
+    }
     case 'grpc_web':
       return always(compileGrpcWeb(env.stats));
     case 'grpc_http1_bridge':
@@ -106,6 +130,14 @@ function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['
 /** A filter to which routes have nothing to say. */
 function always(filter: HttpFilter): Slot['compile'] {
   return () => filter;
+}
+
+/** The configurations of the filter itself, for those that put the levels together. */
+export function allOf<K extends RouteFilterConfigModel['kind']>(
+  configs: readonly RouteFilterConfigModel[],
+  kind: K,
+): readonly Extract<RouteFilterConfigModel, { kind: K }>[] {
+  return configs.filter((config) => config.kind === kind) as Extract<RouteFilterConfigModel, { kind: K }>[];
 }
 
 /** The configuration that holds where Envoy lets the most specific one win; `null` when routes say nothing. */

@@ -35,6 +35,8 @@ export interface FilterStream extends StreamInfo {
   localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
   /** Looks for the route anew: what it depends on has changed. The filters of the request stay. */
   refreshRoute(headers: HeaderMap): void;
+  /** Answers without a body; `local_reply_config` has no word in it. */
+  respond(status: number, headers: HeaderMap, details: string): void;
 }
 
 /** One request as one filter sees it. All hooks are optional; the prototype of a class decides, not the request. */

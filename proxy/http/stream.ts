@@ -164,7 +164,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     prepareRequest(this, head, headers);
     this.resolveRoute(headers);
     if (this.over || this.responseStarted) return;
-    if (manager.startLog !== null) this.logStart(manager.startLog, headers);
+    if (manager.startLog !== null) this.logStart(manager.startLog);
     if (head.upgrade && !this.admitUpgrade(headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
     const filters = manager.filtersOf(this.route, this, headers, this.random);
@@ -346,6 +346,7 @@ export class HttpStream extends StreamInfo implements Downstream {
       return;
     }
     this.details = details;
+    this.nameCluster();
     if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.endsConnection = true;
     if (!this.filtered) this.openFilters();
     const reply = buildLocalReply(this, status, body, add, format ?? null);
@@ -357,6 +358,11 @@ export class HttpStream extends StreamInfo implements Downstream {
     const bytes = Buffer.from(reply.body, 'latin1');
     if (around) this.sendData(bytes, true);
     else this.respondData(bytes, true);
+  }
+
+  respond(status: number, headers: HeaderMap, details: string): void {
+    this.details = details;
+    this.respondHead(status, headers, true);
   }
 
   abortResponse(details: string): void {
@@ -473,7 +479,6 @@ export class HttpStream extends StreamInfo implements Downstream {
       return true;
     }
     this.manager.count(HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE);
-    this.upstreamCluster = this.route.target?.(this, headers, this.random)?.cluster.name ?? '';
     this.localReply(403, '', 'upgrade_failed', null);
     return false;
   }
@@ -487,12 +492,17 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.localReply(this.requestComplete ? 504 : 408, body, details, null);
   }
 
-  /** The record of a request that begins names the cluster that its route points to. */
-  private logStart(log: AccessLogger, headers: HeaderMap): void {
-    const cluster = this.route?.target?.(this, headers, this.random)?.cluster.current ?? null;
-    if (cluster !== null) this.upstreamCluster = cluster.model.statName;
+  private logStart(log: AccessLogger): void {
+    this.nameCluster();
     this.measureDownstream();
     log(this);
+  }
+
+  /** As Envoy sees it, a request belongs to the cluster that its route points to before it goes there. */
+  private nameCluster(): void {
+    if (this.request !== null || this.route === null || this.route.target === null) return;
+    const cluster = this.route.target(this, this.requestHeaders as HeaderMap, this.random)?.cluster.current ?? null;
+    if (cluster !== null) this.upstreamCluster = cluster.model.statName;
   }
 
   private measureDownstream(): void {
@@ -507,6 +517,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     // Envoy counts every stream here that ends before both directions have, whoever ends it.
     if (!this.requestComplete || !this.responseComplete) this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
     this.timers.cancel();
+    if (this.request === null) this.nameCluster();
     if (this.filters !== null) this.filters.finish();
     if (this.request !== null) this.request.cancel();
     if (this.upgrade !== '') this.manager.uncount(HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE);

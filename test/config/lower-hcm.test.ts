@@ -348,7 +348,7 @@ t.test('HTTP filters', async (t) => {
   });
   t.same(
     httpFilters.map((filter) => filter.config.kind),
-    ['inert', 'inert', 'inert', 'router'],
+    ['cors', 'inert', 'inert', 'router'],
   );
   t.match(httpFilters[3], {
     config: {

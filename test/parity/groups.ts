@@ -5,6 +5,7 @@ import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
 import { clusters } from './scenarios/clusters.ts';
 import { connectRequests } from './scenarios/connect.ts';
+import { cors } from './scenarios/cors.ts';
 import { detection } from './scenarios/detection.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
@@ -65,6 +66,7 @@ export const GROUPS: readonly Group[] = [
   fineRoutes,
   routeFilters,
   pathTemplates,
+  cors,
   fineClusters,
   fineListeners,
   someStats,
