@@ -163,8 +163,7 @@ export class DownstreamConnection implements TransportHandler {
   close(): void {
     const { transport, manager } = this;
     this.closedByUs = true;
-    transport.end();
-    transport.socket.destroySoon();
+    transport.closeSoon();
     const { delayedCloseTimeoutMs } = manager.model;
     if (delayedCloseTimeoutMs > 0 && transport.bufferedBytes > 0) this.armClose(delayedCloseTimeoutMs);
   }

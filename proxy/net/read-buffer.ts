@@ -6,7 +6,7 @@
 // where they are not as expected the socket is returned as it was and reads in the usual way.
 
 import { type OnReadOpts, type Server, Socket } from 'node:net';
-import { lend } from './lent-buffer.ts';
+import { handleOf, isUsable, readLength, type StreamHandle } from './stream-handle.ts';
 
 /** Bytes of one read at most; Node's own size. */
 const READ_BUFFER_BYTES = 65_536;
@@ -16,10 +16,49 @@ const NOTHING = Buffer.alloc(0);
 const shared = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 const SLOT = Symbol('read slot');
 const EARLY = Symbol('early bytes');
+const ORDINARY = Symbol('ordinary onread');
 
 /** Where a socket's bytes go; the chunk is overwritten by the next read of any socket. */
 export interface ReadSlot {
   onBytes: ((chunk: Buffer) => void) | null;
+  /** Until its first bytes: then its handle is known, and tells its reads itself. */
+  unread: Socket | null;
+}
+
+/** Reads up to this size get a view that is made once. */
+const KEPT_VIEW_BYTES_MAX = 4_096;
+const keptViews = new Array<Buffer | null>(KEPT_VIEW_BYTES_MAX + 1).fill(null);
+
+/** The first bytes of the shared buffer. */
+function firstBytes(length: number): Buffer {
+  if (length > KEPT_VIEW_BYTES_MAX) return shared.subarray(0, length);
+  const kept = keptViews[length] ?? null;
+  if (kept !== null) return kept;
+  const view = shared.subarray(0, length);
+  keptViews[length] = view;
+  return view;
+}
+
+/** A handle that reads into the shared buffer. */
+interface ReadingHandle extends StreamHandle {
+  [SLOT]?: ReadSlot;
+  [ORDINARY]?: StreamHandle['onread'];
+}
+
+/** Has the handle tell its bytes here; its ends and errors go the usual way. */
+function readDirectly(socket: Socket, slot: ReadSlot): void {
+  const handle: ReadingHandle | null = handleOf(socket);
+  if (handle === null || !isUsable(handle)) return;
+  handle[SLOT] = slot;
+  handle[ORDINARY] = handle.onread;
+  handle.onread = onRead;
+}
+
+/** Whatever it returned would be the next buffer. */
+function onRead(this: ReadingHandle, bytes: ArrayBuffer | undefined): void {
+  const length = readLength();
+  if (length > 0) this[SLOT]?.onBytes?.(firstBytes(length));
+  else this[ORDINARY]?.(bytes);
 }
 
 /** The private part of `net.Socket` that moving a handle needs. */
@@ -35,7 +74,10 @@ function slotOptions(slot: ReadSlot): OnReadOpts {
   return {
     buffer: shared,
     callback: (bytes) => {
-      slot.onBytes?.(shared.subarray(0, bytes));
+      const { unread } = slot;
+      slot.unread = null;
+      if (unread !== null) readDirectly(unread, slot);
+      slot.onBytes?.(firstBytes(bytes));
       return true;
     },
   };
@@ -43,10 +85,11 @@ function slotOptions(slot: ReadSlot): OnReadOpts {
 
 /** Options for `net.connect`, and what to do with its socket before it connects. */
 export function readIntoShared(): { readonly onread: OnReadOpts; attach(socket: Socket): void } {
-  const slot: ReadSlot = { onBytes: null };
+  const slot: ReadSlot = { onBytes: null, unread: null };
   return {
     onread: slotOptions(slot),
     attach: (socket) => {
+      slot.unread = socket;
       (socket as unknown as SocketInside)[SLOT] = slot;
     },
   };
@@ -69,7 +112,7 @@ export function adoptForShared(socket: Socket): Socket {
   handle.readStop();
   handle.reading = false;
   inside._handle = null;
-  const slot: ReadSlot = { onBytes: null };
+  const slot: ReadSlot = { onBytes: null, unread: null };
   const fresh = new Socket({
     handle,
     allowHalfOpen: socket.allowHalfOpen,
@@ -77,6 +120,7 @@ export function adoptForShared(socket: Socket): Socket {
   } as ConstructorParameters<typeof Socket>[0]);
   const freshInside = fresh as unknown as SocketInside;
   freshInside[SLOT] = slot;
+  slot.unread = fresh;
   // The server counts its connections until they close; the count moves along.
   freshInside._server = inside._server;
   freshInside.server = inside.server;
@@ -108,7 +152,7 @@ function readSecuredIntoShared(socket: Socket): void {
   if (onReadSymbols === null || handle === null || typeof handle.useUserBuffer !== 'function') return;
   const { buffer, callback } = onReadSymbols;
   if (socket.readableLength > 0 || inside[buffer] !== null || inside[callback] !== null) return;
-  const slot: ReadSlot = { onBytes: null };
+  const slot: ReadSlot = { onBytes: null, unread: socket };
   inside[buffer] = shared;
   inside[callback] = slotOptions(slot).callback;
   inside[SLOT] = slot;
@@ -187,11 +231,7 @@ export function readSlot(socket: Socket): ReadSlot | null {
   return (socket as unknown as SocketInside)[SLOT] ?? null;
 }
 
-/** Writes to a socket what may be a view of the shared buffer. @returns as `socket.write` */
-export function writeKept(socket: Socket, chunk: Uint8Array): boolean {
-  if (chunk.buffer !== shared.buffer) return socket.write(chunk);
-  const lent = lend(chunk.length);
-  if (lent === null) return socket.write(Buffer.from(chunk));
-  lent.bytes.set(chunk, 0);
-  return socket.write(lent.first(chunk.length), lent.giveBack);
+/** Whether bytes are a view of the buffer that the next read overwrites. */
+export function isShared(chunk: Uint8Array): boolean {
+  return chunk.buffer === shared.buffer;
 }

@@ -9,7 +9,8 @@
 
 import type { Socket } from 'node:net';
 import { lend } from './lent-buffer.ts';
-import { adoptForShared, keepBytes, onEarly, readSlot, takeEarly, writeKept } from './read-buffer.ts';
+import { adoptForShared, isShared, keepBytes, onEarly, readSlot, takeEarly } from './read-buffer.ts';
+import { SocketWriter } from './socket-writer.ts';
 import type { TlsConnection } from './tls-connection.ts';
 
 /** Told what happens on a transport. Exactly one `onClose` ends every transport. */
@@ -92,6 +93,7 @@ export class Transport {
   closed: boolean;
   bytesRead: number;
   bytesWritten: number;
+  private readonly writer: SocketWriter;
   private holds: number;
   private heldHead: string;
   private ended: boolean;
@@ -108,6 +110,7 @@ export class Transport {
     this.closed = false;
     this.bytesRead = 0;
     this.bytesWritten = 0;
+    this.writer = new SocketWriter(socket, () => this.onDrain());
     this.holds = 0;
     this.heldHead = '';
     this.ended = false;
@@ -118,11 +121,6 @@ export class Transport {
     if (slot === null) socket.on('data', onBytes);
     else slot.onBytes = onBytes;
     socket.on('end', () => this.onEnd());
-    socket.on('drain', () => {
-      turnDepth++;
-      this.handler.onDrain();
-      leaveTurn();
-    });
     // An error is told at once: the socket's own `close` comes only at the end of the loop's turn, when events of other
     // sockets have been handled as if this one still lived.
     socket.on('error', (error: NodeJS.ErrnoException) => this.onGone(error));
@@ -149,6 +147,12 @@ export class Transport {
   private keepEarly(chunk: Buffer): void {
     const { early } = this;
     this.early = early === null ? keepBytes(chunk) : Buffer.concat([early, chunk]);
+  }
+
+  private onDrain(): void {
+    turnDepth++;
+    this.handler.onDrain();
+    leaveTurn();
   }
 
   private onEnd(): void {
@@ -189,6 +193,7 @@ export class Transport {
   private onGone(error: NodeJS.ErrnoException | null): void {
     if (this.closed) return;
     this.closed = true;
+    this.writer.drop();
     turnDepth++;
     this.handler.onClose(error);
     leaveTurn();
@@ -215,16 +220,12 @@ export class Transport {
     const head = this.heldHead;
     if (head === '') {
       this.bytesWritten += chunk.length;
-      return writeKept(this.socket, chunk);
+      return this.writeKept('', chunk, '');
     }
     this.heldHead = '';
     this.bytesWritten += chunk.length;
     if (chunk.length <= COALESCE_BYTES_MAX) return this.writeJoined(head, chunk, '');
-    this.socket.cork();
-    this.socket.write(head, 'latin1');
-    const more = writeKept(this.socket, chunk);
-    this.socket.uncork();
-    return more;
+    return this.writeKept(head, chunk, '');
   }
 
   /**
@@ -239,7 +240,7 @@ export class Transport {
       return true;
     }
     this.bytesWritten += chunk.length;
-    return this.socket.write(chunk, giveBack);
+    return this.writer.write(chunk, giveBack);
   }
 
   /**
@@ -252,12 +253,25 @@ export class Transport {
     this.heldHead = '';
     this.bytesWritten += prefix.length + chunk.length + suffix.length;
     if (chunk.length <= COALESCE_BYTES_MAX) return this.writeJoined(head, chunk, suffix);
-    this.socket.cork();
-    this.socket.write(head, 'latin1');
-    writeKept(this.socket, chunk);
-    const more = this.socket.write(suffix, 'latin1');
-    this.socket.uncork();
-    return more;
+    return this.writeKept(head, chunk, suffix);
+  }
+
+  /** What may be a view of the shared buffer is copied. */
+  private writeKept(prefix: string, chunk: Uint8Array, suffix: string): boolean {
+    let kept = chunk;
+    let giveBack: (() => void) | null = null;
+    if (isShared(chunk)) {
+      const lent = lend(chunk.length);
+      if (lent === null) kept = Buffer.from(chunk);
+      else {
+        lent.bytes.set(chunk, 0);
+        kept = lent.first(chunk.length);
+        giveBack = lent.giveBack;
+      }
+    }
+    return prefix === '' && suffix === ''
+      ? this.writer.write(kept, giveBack)
+      : this.writer.writeParts(prefix, kept, giveBack, suffix);
   }
 
   private writeJoined(head: string, chunk: Uint8Array, suffix: string): boolean {
@@ -267,7 +281,7 @@ export class Transport {
     joined.write(head, 0, 'latin1');
     joined.set(chunk, head.length);
     if (suffix !== '') joined.write(suffix, head.length + chunk.length, 'latin1');
-    return lent === null ? this.socket.write(joined) : this.socket.write(joined, lent.giveBack);
+    return this.writer.write(joined, lent === null ? null : lent.giveBack);
   }
 
   /** Sends what is held. */
@@ -276,17 +290,17 @@ export class Transport {
     if (head === '') return;
     this.heldHead = '';
     if (this.ended || this.closed) return;
-    this.socket.write(head, 'latin1');
+    this.writer.write(head, null);
   }
 
   /** Bytes accepted but not yet with the kernel. */
   get bufferedBytes(): number {
-    return this.socket.writableLength + this.heldHead.length;
+    return this.writer.bufferedBytes + this.heldHead.length;
   }
 
   /** Above the high watermark: a `drain` will follow. */
   get congested(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.writer.congested;
   }
 
   /** The socket's own end as `ip:port`, `[ip6]:port`, `envoy://…`, or empty (Unix sockets, or closed). */
@@ -313,7 +327,7 @@ export class Transport {
     if (this.ended || this.closed) return;
     this.flush();
     this.ended = true;
-    this.socket.end();
+    this.writer.end();
   }
 
   /** Closes both directions after what was written. */
@@ -321,7 +335,7 @@ export class Transport {
     if (this.closed) return;
     this.flush();
     this.ended = true;
-    this.socket.destroySoon();
+    this.writer.destroySoon();
   }
 
   /** Closes at once; unsent bytes are dropped. */
