@@ -70,6 +70,9 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', USED],
   ['envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig', USED],
   ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', USED],
+  ['envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig', USED],
+  ['envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig', USED],
+  ['envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig', USED],
   ['envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig', USED],
   ['envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig', USED],
   // Transport sockets

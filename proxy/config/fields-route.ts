@@ -5,6 +5,7 @@ import { type FieldTable, fields, harmless, honoured, rejected, warned } from '.
 const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-route';
 const MIRROR_TEST = 'lower-mirror';
+const REDIRECT_TEST = 'lower-redirect';
 const PATHS = 'lower-path-policy';
 const ROUTES = 'route_components.proto';
 
@@ -101,19 +102,26 @@ export const ROUTE_FIELDS: FieldTable = {
     harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
     harmless('it feeds consistent hashing, and such clusters are refused', ROUTES, 'hash_policy'),
     harmless('early data needs TLS', ROUTES, 'early_data_policy'),
-    harmless('internal redirects are refused', ROUTES, 'max_internal_redirects'),
+    honoured(REDIRECT_TEST, 'internal_redirect_policy internal_redirect_action max_internal_redirects'),
     rejected(
       'cluster specifier plugins are not supported; use cluster',
       'cluster_specifier_plugin inline_cluster_specifier_plugin',
     ),
     rejected('use retry_policy', 'retry_policy_typed_config'),
     honoured('lower-cors', 'cors'),
-    rejected(
-      'internal redirects are not supported yet; remove it',
-      'internal_redirect_policy internal_redirect_action',
-    ),
     warned('requests are not hedged yet', 'hedge_policy'),
     warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
+  ),
+  'envoy.config.route.v3.InternalRedirectPolicy': fields(
+    honoured(
+      REDIRECT_TEST,
+      'max_internal_redirects redirect_response_codes predicates allow_cross_scheme_redirect response_headers_to_copy',
+    ),
+  ),
+  'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': fields(),
+  'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': fields(),
+  'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': fields(
+    honoured(REDIRECT_TEST, 'allowed_route_names'),
   ),
   'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': fields(
     honoured(

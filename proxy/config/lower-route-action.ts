@@ -9,6 +9,7 @@ import { lowerHeaderMatch } from './lower-header-match.ts';
 import { checkFormat, lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerMirrors } from './lower-mirror.ts';
 import { lowerPathRewritePolicy } from './lower-path-policy.ts';
+import { lowerInternalRedirect } from './lower-redirect.ts';
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRegexRewrite } from './lower-route-reply.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
@@ -112,6 +113,7 @@ export function lowerRouteAction(
     priority: PRIORITIES[num(message, 'priority')] ?? 'default',
     retry: retry === null ? scope.retry : lowerRetryPolicy(retry, `${path}.retry_policy`),
     mirrors: lowerMirrors(message, scope.clusterNames, scope.mirrors, path),
+    internalRedirect: lowerInternalRedirect(message, path),
     upgrades: lowerUpgrades(list(message, 'upgradeConfigs'), path),
     metadataMatch: lbMetadata(metadataMatch),
     includeVirtualHostRateLimits: bool(message, 'includeVhRateLimits'),

@@ -6,6 +6,7 @@ import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access
 import type { HttpFilterModel, RouteFiltersModel } from './model-http-filter.ts';
 import type { Http2Model } from './model-http2.ts';
 import type { MirrorModel } from './model-mirror.ts';
+import type { InternalRedirectModel } from './model-redirect.ts';
 
 export interface HttpConnectionManagerModel {
   readonly statPrefix: string;
@@ -278,6 +279,8 @@ export interface RouteActionModel {
   readonly retry: RetryPolicyModel | null;
   /** The route's own, or those of the places around it. */
   readonly mirrors: readonly MirrorModel[];
+  /** Redirects of upstreams that are followed; `null` = none is. */
+  readonly internalRedirect: InternalRedirectModel | null;
   readonly upgrades: readonly UpgradeModel[];
   readonly metadataMatch: JsonObject | null;
   readonly includeVirtualHostRateLimits: boolean;

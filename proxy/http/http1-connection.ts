@@ -286,6 +286,11 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
 
   // === Inside ===
 
+  replaceStream(stream: HttpStream): void {
+    this.manager.count(HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL);
+    this.stream = stream;
+  }
+
   private beginStream(): HttpStream {
     this.connection.stopIdle();
     this.wantsClose = false;

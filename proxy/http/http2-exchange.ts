@@ -6,6 +6,7 @@ import type { Http2Session } from '../codec/http2-session.ts';
 import {
   HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
   HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
+  HTTP_DOWNSTREAM_RQ_HTTP2_TOTAL,
 } from '../observe/catalogue-http.ts';
 import { FLAG_UC, FLAG_UF } from '../observe/flags.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
@@ -16,7 +17,7 @@ import type { StreamTimers } from './timers.ts';
 
 /** Translates between the two; lives until both of them have ended. */
 export class Http2Exchange implements ResponseWriter {
-  readonly stream: HttpStream;
+  stream: HttpStream;
   private readonly h2: H2Stream;
   private readonly streams: Http2Streams;
   private readonly session: Http2Session;
@@ -78,6 +79,11 @@ export class Http2Exchange implements ResponseWriter {
   release(): void {
     this.streams.manager.count(HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL);
     this.session.release(this.h2);
+  }
+
+  replaceStream(stream: HttpStream): void {
+    this.streams.manager.count(HTTP_DOWNSTREAM_RQ_HTTP2_TOTAL);
+    this.stream = stream;
   }
 
   onStreamOver(): void {

@@ -1,6 +1,7 @@
 // The way back to the peer, one shape per downstream protocol.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { HttpStream } from './stream.ts';
 
 /** Writes one stream's response. Calls come in message order. */
 export interface ResponseWriter {
@@ -17,6 +18,8 @@ export interface ResponseWriter {
   /** Counted: stop and go on reading the request's body. */
   hold(): void;
   release(): void;
+  /** The request goes on as another stream, which everything is told from now on. */
+  replaceStream(stream: HttpStream): void;
   /** Both directions are over, or the stream was given up. */
   onStreamOver(): void;
 }

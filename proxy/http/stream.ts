@@ -30,6 +30,8 @@ import { FLAG_DC, FLAG_DPE, FLAG_SI } from '../observe/flags.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
 import { readGrpcTimeout, streamLimit, writeGrpcTimeout } from '../router/grpc-timeout.ts';
+import type { RedirectState } from '../router/internal-redirect.ts';
+import type { KeptBody } from '../router/kept-body.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { CompiledRoute } from '../router/route.ts';
 import type { Deadline } from '../util/deadline.ts';
@@ -63,6 +65,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   over: boolean;
   /** The filters have the request, or what answers it. */
   private filtered: boolean;
+  redirects: RedirectState | null;
   private informed: boolean;
   private idleMs: number;
   private readonly readBefore: number;
@@ -93,6 +96,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.upgrade = '';
     this.over = false;
     this.filtered = false;
+    this.redirects = null;
     this.informed = false;
     this.idleMs = manager.model.streamIdleTimeoutMs;
     this.readBefore = readBefore;
@@ -156,16 +160,21 @@ export class HttpStream extends StreamInfo implements Downstream {
       this.localReply(400, '', 'missing_host_header', null);
       return;
     }
-    if (!this.checkPath(head)) return;
+    if (!this.checkPath()) return;
     if (head.method === 'QUERY' && (head.known & KNOWN_CONTENT_TYPE) === 0) {
       this.localReply(400, '', 'query_missing_content_type', null);
       return;
     }
     prepareRequest(this, head, headers);
+    this.serve(headers, endStream, head.upgrade);
+  }
+
+  private serve(headers: HeaderMap, endStream: boolean, upgrade: boolean): void {
+    const { manager } = this;
     this.resolveRoute(headers);
     if (this.over || this.responseStarted) return;
     if (manager.startLog !== null) this.logStart(manager.startLog);
-    if (head.upgrade && !this.admitUpgrade(headers)) return;
+    if (upgrade && !this.admitUpgrade(headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
     const filters = manager.filtersOf(this.route, this, headers, this.random);
     this.filtered = true;
@@ -373,6 +382,27 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.writer.abort();
   }
 
+  /** The record of a request that is redirected names the cluster that it is sent to. */
+  matchAgain(): string | null {
+    const headers = this.requestHeaders as HeaderMap;
+    this.upstreamCluster = '';
+    this.routeName = '';
+    if (this.manager.routes.tlsRedirect(this, headers) !== null) return '';
+    const route = this.findRoute(headers);
+    if (route === null) return null;
+    const cluster = route.target?.(this, headers, this.random)?.cluster.current ?? null;
+    if (cluster !== null) this.upstreamCluster = cluster.model.statName;
+    return route.name;
+  }
+
+  restart(body: KeptBody | null): void {
+    const { manager, connection, writer, timers } = this;
+    this.close();
+    const next = new HttpStream(manager, connection, writer, timers, this.readBefore);
+    writer.replaceStream(next);
+    next.takeOver(this, body);
+  }
+
   holdRequest(): void {
     this.writer.hold();
   }
@@ -410,9 +440,9 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   /** Normalises path and host. @returns false when the request was answered */
-  private checkPath(head: RequestHead): boolean {
+  private checkPath(): boolean {
     const { manager } = this;
-    if (head.method === 'CONNECT') return true;
+    if (this.method === 'CONNECT') return true;
     if (this.path.charCodeAt(0) !== SLASH) {
       manager.count(HTTP_DOWNSTREAM_RQ_NON_RELATIVE_PATH);
       this.localReply(404, '', 'absolute_path_rejected', null);
@@ -441,18 +471,24 @@ export class HttpStream extends StreamInfo implements Downstream {
       manager.router.redirectToTls(this, toTls);
       return;
     }
-    this.routeResolutions++;
-    const route = table.match(this, headers, this.random);
-    this.route = route;
+    const route = this.findRoute(headers);
     if (route === null) return;
-    this.routeName = route.name;
-    this.routeMetadata = route.model.metadata;
-    this.virtualHostMetadata = route.virtualHost.metadata;
-    this.virtualHostName = route.virtualHostName;
     if (route.idleTimeoutMs >= 0) this.idleMs = route.idleTimeoutMs;
     this.limitDuration(route, headers);
     if (route.virtualHost.virtualClusters.length > 0)
       this.virtualClusterName = table.virtualCluster(route, this, headers);
+  }
+
+  private findRoute(headers: HeaderMap): CompiledRoute | null {
+    this.routeResolutions++;
+    const route = this.manager.routes.match(this, headers, this.random);
+    this.route = route;
+    if (route === null) return null;
+    this.routeName = route.name;
+    this.routeMetadata = route.model.metadata;
+    this.virtualHostMetadata = route.virtualHost.metadata;
+    this.virtualHostName = route.virtualHostName;
+    return route;
   }
 
   private limitDuration(route: CompiledRoute, headers: HeaderMap): void {
@@ -505,6 +541,35 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (cluster !== null) this.upstreamCluster = cluster.model.statName;
   }
 
+  /** Begins as what a redirect has made of another stream's request, which is complete. */
+  private takeOver(from: HttpStream, body: KeptBody | null): void {
+    const headers = from.requestHeaders as HeaderMap;
+    this.requestHeaders = headers;
+    this.protocol = from.protocol;
+    this.method = from.method;
+    this.path = from.path;
+    this.authority = from.authority;
+    this.scheme = from.scheme;
+    this.requestHeaderBytes = from.requestHeaderBytes;
+    this.requestBodyBytes = from.requestBodyBytes;
+    this.remoteAddress = from.remoteAddress;
+    this.internal = from.internal;
+    this.requestId = from.requestId;
+    this.isGrpc = from.isGrpc;
+    this.hasEnvoyHeaders = from.hasEnvoyHeaders;
+    this.redirects = from.redirects;
+    this.random = (Math.random() * 0x1_0000_0000) >>> 0;
+    if (body === null) this.endRequest();
+    if (!this.checkPath()) return;
+    this.serve(headers, body === null, false);
+    body?.sendTo({ sendData: (chunk, endStream) => this.takeData(chunk, endStream) }, true);
+  }
+
+  private takeData(chunk: Uint8Array, endStream: boolean): boolean {
+    this.onData(chunk, endStream);
+    return true;
+  }
+
   private measureDownstream(): void {
     this.downstreamWireBytesSent = this.writer.bytesWritten - this.writtenBefore;
     this.downstreamWireBytesReceived = this.writer.bytesRead - this.readBefore;
@@ -512,10 +577,15 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   private finish(): void {
     if (this.over) return;
-    this.over = true;
-    this.endMs = this.manager.runtime.nowMs();
     // Envoy counts every stream here that ends before both directions have, whoever ends it.
     if (!this.requestComplete || !this.responseComplete) this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
+    this.close();
+    this.writer.onStreamOver();
+  }
+
+  private close(): void {
+    this.over = true;
+    this.endMs = this.manager.runtime.nowMs();
     this.timers.cancel();
     if (this.request === null) this.nameCluster();
     if (this.filters !== null) this.filters.finish();
@@ -523,7 +593,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.upgrade !== '') this.manager.uncount(HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE);
     this.measureDownstream();
     this.manager.onStreamOver(this);
-    this.writer.onStreamOver();
   }
 }
 

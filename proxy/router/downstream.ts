@@ -4,6 +4,8 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { BodyFormatModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Deadline } from '../util/deadline.ts';
+import type { RedirectState } from './internal-redirect.ts';
+import type { KeptBody } from './kept-body.ts';
 import type { CompiledRoute } from './route.ts';
 
 /** Adds headers to a local reply before it is finished; `null` = none. */
@@ -34,6 +36,16 @@ export interface Downstream extends StreamInfo {
   /** Bytes of request body the router may keep before it must stop the sender. */
   readonly bufferLimitBytes: number;
 
+  /** `null` = the client's request was never redirected. */
+  redirects: RedirectState | null;
+
+  /** Looks for the route of a request that was changed. @returns its name; `null` = there is none */
+  matchAgain(): string | null;
+  /**
+   * The request starts anew, as another stream that the client does not know of; this one is over.
+   * @param body all of it; `null` = none
+   */
+  restart(body: KeptBody | null): void;
   /** 1xx from upstream. */
   respondInformational(status: number, headers: HeaderMap): void;
   respondHead(status: number, headers: HeaderMap, endStream: boolean): void;

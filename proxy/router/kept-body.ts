@@ -46,7 +46,7 @@ export class KeptBody {
    * @param endStream the last piece ends the request
    * @returns false when the upstream reads too slowly
    */
-  sendTo(stream: UpstreamStream, endStream: boolean): boolean {
+  sendTo(stream: Pick<UpstreamStream, 'sendData'>, endStream: boolean): boolean {
     const last = this.slabs.length - 1;
     let more = true;
     for (let i = 0; i <= last; i++) {

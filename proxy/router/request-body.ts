@@ -81,6 +81,13 @@ export class RequestBody {
     if (forget) this.kept = null;
   }
 
+  /** Hands over what is kept; `null` = there is nothing. */
+  take(): KeptBody | null {
+    const { kept } = this;
+    this.kept = null;
+    return kept;
+  }
+
   /** No other try will need what is kept. */
   forget(): void {
     this.kept = null;

@@ -6,6 +6,8 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import {
   RETRY_OR_SHADOW_ABANDONED,
+  UPSTREAM_INTERNAL_REDIRECT_FAILED_TOTAL,
+  UPSTREAM_INTERNAL_REDIRECT_SUCCEEDED_TOTAL,
   UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT,
   UPSTREAM_RQ_PER_TRY_TIMEOUT,
   UPSTREAM_RQ_TIMEOUT,
@@ -26,6 +28,7 @@ import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Downstream } from './downstream.ts';
 import { answerFailure, failureText, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
+import { followRedirect, type InternalRedirect } from './internal-redirect.ts';
 import { addBytes, noteConnection } from './record.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestStats } from './request-stats.ts';
@@ -69,6 +72,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private readonly body: RequestBody;
   /** Copies under way; `null` = none. */
   private shadows: Shadows | null;
+  /** Its route follows redirects, and all of the body is kept for one. */
+  private redirectable: boolean;
   private responseHeld: boolean;
   private internal: boolean;
   /** The upstream has agreed to an upgrade: bytes flow both ways until a side closes. */
@@ -106,6 +111,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.beganMs = 0;
     this.body = new RequestBody(down);
     this.shadows = null;
+    this.redirectable = route.internalRedirect !== null;
     this.responseHeld = false;
     this.internal = false;
     this.tunnel = false;
@@ -165,7 +171,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.over) return;
-    const forReplay = this.retry !== null && !this.down.responseStarted;
+    const forReplay = (this.retry !== null || this.redirectable) && !this.down.responseStarted;
     const stream = this.attempt?.stream ?? null;
     if (!this.body.keep(stream, chunk, forReplay)) this.giveUpRetries();
     this.body.pass(stream, chunk, endStream);
@@ -254,7 +260,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const { body } = this;
     const { paused } = body;
     stream.sendHead(down.method, down.scheme, down.authority, down.path, headers, body.headOnly);
-    if (!body.headOnly && !paused) body.sendTo(stream, this.retry === null);
+    if (!body.headOnly && !paused) body.sendTo(stream, this.retry === null && !this.redirectable);
     if (body.ended) this.armPerTry();
     if (!paused) body.release();
   }
@@ -301,8 +307,9 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (retry !== null) {
       this.afterTimeout = false;
       if (this.tryAgain(retry.wantsResponse(status, headers), status)) return;
-      if (!this.body.paused) this.body.forget();
     }
+    if (route.internalRedirect !== null && this.follow(route.internalRedirect, attempt, status, headers)) return;
+    if (retry !== null && !this.body.paused) this.body.forget();
     down.upstreamRxStartMs = now;
     if (!this.router.model.suppressEnvoyHeaders && down.requestRxEndMs >= 0)
       headers.set('x-envoy-upstream-service-time', `${Math.floor(now - down.requestRxEndMs)}`);
@@ -315,6 +322,31 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (endStream) this.complete(now);
     down.respondHead(status, headers, endStream);
     if (this.tunnel && this.body.paused && !this.over) this.openTunnel(attempt);
+  }
+
+  /** @returns true when the answer is a redirect that became a request of its own; nothing else is told of it */
+  private follow(policy: InternalRedirect, attempt: Attempt, status: number, headers: HeaderMap): boolean {
+    const { down, body, redirectable } = this;
+    this.redirectable = false;
+    if (!policy.codes.has(status)) {
+      if (!body.paused) body.forget();
+      return false;
+    }
+    const { method } = down;
+    const sent = down.requestHeaders;
+    const followed =
+      redirectable && body.ended && sent !== null && followRedirect(policy, down, sent, status, headers, this.router);
+    this.stats.count(followed ? UPSTREAM_INTERNAL_REDIRECT_SUCCEEDED_TOTAL : UPSTREAM_INTERNAL_REDIRECT_FAILED_TOTAL);
+    if (!followed) return false;
+    attempt.abandon();
+    this.noteHost(attempt);
+    const kept = body.take();
+    this.finish();
+    down.details = 'internal_redirect';
+    down.status = status;
+    down.responseHeaders = headers;
+    down.restart(down.method === method ? kept : null);
+    return true;
   }
 
   /** The upstream has agreed: what waited for that may go. */
@@ -528,6 +560,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.stats.count(RETRY_OR_SHADOW_ABANDONED);
     this.retry?.end(this.cluster, this.priority);
     this.retry = null;
+    this.redirectable = false;
   }
 
   private announceTimeouts(headers: HeaderMap, elapsedMs: number): void {

@@ -13,6 +13,7 @@ import type {
 import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
+import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileHeaderMatch, type RuntimeValue } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry } from './retry.ts';
@@ -71,6 +72,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     filtersByTarget: filtersByTarget(forward),
     mutateLocalResponse: responseMutations([model.headers], scope),
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
+    internalRedirect: forward?.internalRedirect == null ? null : compileInternalRedirect(forward.internalRedirect),
     mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeValue),
     ...compileStats(model, scope),
   };

@@ -12,6 +12,7 @@ import type {
 import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
+import type { InternalRedirect } from './internal-redirect.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { RouteStats } from './route-stats.ts';
 import type { MirrorPolicy } from './shadow.ts';
@@ -65,6 +66,8 @@ export interface CompiledRoute {
   readonly filtersByTarget: boolean;
   /** `retry` compiled; `null` = none. */
   readonly retryPolicy: RetryPolicy | null;
+  /** Redirects of upstreams that are followed; `null` = none is. */
+  readonly internalRedirect: InternalRedirect | null;
   /** Where copies of its requests go; `null` = nowhere. */
   readonly mirrors: readonly MirrorPolicy[] | null;
   /** By virtual cluster name; `null` = the virtual host has none. */

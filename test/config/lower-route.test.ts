@@ -281,6 +281,7 @@ t.test('forwarding', async (t) => {
     priority: 'default',
     retry: null,
     mirrors: [],
+    internalRedirect: null,
     upgrades: [],
     metadataMatch: null,
     includeVirtualHostRateLimits: false,

@@ -17,6 +17,7 @@ import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
 import { internalListeners } from './scenarios/internal.ts';
+import { internalRedirects } from './scenarios/internal-redirects.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
 import { metadataFilters } from './scenarios/metadata-filters.ts';
@@ -83,4 +84,5 @@ export const GROUPS: readonly Group[] = [
   patience,
   mirrors,
   outlier,
+  internalRedirects,
 ];

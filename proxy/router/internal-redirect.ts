@@ -1,0 +1,188 @@
+// Redirects that the proxy follows itself: the answer of an upstream becomes the head of another request, which is
+// routed like a new one (Envoy: docs intro/arch_overview/http/http_connection_management, "Internal redirects").
+
+import type { HeaderMap } from '../codec/headers.ts';
+import type { InternalRedirectModel, RedirectPredicateModel } from '../config/model-redirect.ts';
+import {
+  ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_BAD_LOCATION,
+  ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_NO_ROUTE,
+  ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_PREDICATE,
+  ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_TOO_MANY_REDIRECTS,
+  ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_UNSAFE_SCHEME,
+} from '../observe/catalogue-http.ts';
+import type { Downstream } from './downstream.ts';
+
+const SEE_OTHER = 303;
+
+/** How often, and from where to where, a client's request was redirected; goes with it from stream to stream. */
+export class RedirectState {
+  count: number;
+  /** Route name → names of the routes that redirects from it have led to. */
+  readonly visited: Map<string, Set<string>>;
+
+  constructor() {
+    this.count = 0;
+    this.visited = new Map();
+  }
+}
+
+/** A redirect that is being judged. */
+interface Step {
+  readonly state: RedirectState;
+  readonly fromRoute: string;
+  readonly toRoute: string;
+  readonly fromHttp: boolean;
+  readonly toHttp: boolean;
+}
+
+type Predicate = (step: Step) => boolean;
+
+/** A compiled policy. */
+export interface InternalRedirect {
+  readonly codes: ReadonlySet<number>;
+  readonly maxRedirects: number;
+  readonly allowCrossScheme: boolean;
+  /** All must hold. */
+  readonly predicates: readonly Predicate[];
+  readonly headersToCopy: readonly string[];
+}
+
+export function compileInternalRedirect(model: InternalRedirectModel): InternalRedirect {
+  return {
+    codes: new Set(model.codes),
+    maxRedirects: model.maxRedirects,
+    allowCrossScheme: model.allowCrossScheme,
+    predicates: model.predicates.map(compilePredicate),
+    headersToCopy: model.headersToCopy,
+  };
+}
+
+function compilePredicate(model: RedirectPredicateModel): Predicate {
+  switch (model.kind) {
+    case 'previous_routes':
+      return isNewRoute;
+    case 'safe_cross_scheme':
+      return ({ fromHttp, toHttp }) => !fromHttp || toHttp;
+    case 'allow_listed_routes': {
+      const names = new Set(model.names);
+      return ({ toRoute }) => names.has(toRoute);
+    }
+  }
+}
+
+function isNewRoute({ state, fromRoute, toRoute }: Step): boolean {
+  const seen = state.visited.get(fromRoute);
+  if (seen === undefined) {
+    state.visited.set(fromRoute, new Set([toRoute]));
+    return true;
+  }
+  if (seen.has(toRoute)) return false;
+  seen.add(toRoute);
+  return true;
+}
+
+/** What a `location` must be, as Envoy's parser has it: scheme, perhaps user, host and port, path and query, fragment. */
+const ABSOLUTE_URL =
+  /^([a-z]+):\/\/(?:[\w\-.!~*'()%;:&=+$,]*@)?((?:\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?)((?:[/?][^\0-\x20#\x7f]*)?)(?:#[^\0-\x20\x7f]*)?$/i;
+const PORT_MAX = 65_535;
+
+/**
+ * Makes the request that a redirect asks for out of the one that was redirected; when it may not be, the request is as
+ * it was.
+ * @param answer head of the redirect
+ * @param router counts in the router's catalogue
+ */
+export function followRedirect(
+  policy: InternalRedirect,
+  down: Downstream,
+  headers: HeaderMap,
+  status: number,
+  answer: HeaderMap,
+  router: { count(index: number): void },
+): boolean {
+  const location = answer.get('location');
+  if (location === null) return false;
+  const url = ABSOLUTE_URL.exec(location);
+  if (url === null || Number(url[3] ?? 0) > PORT_MAX) {
+    router.count(ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_BAD_LOCATION);
+    return false;
+  }
+  const [, scheme = '', host = '', , path = ''] = url;
+  const fromHttp = down.scheme === 'http';
+  const toHttp = scheme.toLowerCase() === 'http';
+  if (!policy.allowCrossScheme && fromHttp !== toHttp) {
+    router.count(ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_UNSAFE_SCHEME);
+    return false;
+  }
+  down.redirects ??= new RedirectState();
+  const state = down.redirects;
+  if (state.count >= policy.maxRedirects) {
+    router.count(ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_TOO_MANY_REDIRECTS);
+    return false;
+  }
+  const before = new Saved(down, headers);
+  for (const name of policy.headersToCopy) copyHeader(name, answer, headers);
+  down.scheme = scheme.toLowerCase();
+  down.authority = host;
+  down.path = path === '' ? '/' : path;
+  const toRoute = down.matchAgain();
+  if (toRoute === null) {
+    router.count(ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_NO_ROUTE);
+    before.restore(down, headers);
+    return false;
+  }
+  const step: Step = { state, fromRoute: before.routeName, toRoute, fromHttp, toHttp };
+  if (!policy.predicates.every((holds) => holds(step))) {
+    router.count(ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_PREDICATE);
+    before.restore(down, headers);
+    return false;
+  }
+  if (status === SEE_OTHER && down.method !== 'GET' && down.method !== 'HEAD') {
+    down.method = 'GET';
+    headers.remove('content-length');
+  }
+  state.count++;
+  headers.set('x-envoy-original-url', before.url);
+  return true;
+}
+
+/** The request as it was redirected. */
+class Saved {
+  readonly routeName: string;
+  private readonly scheme: string;
+  private readonly authority: string;
+  private readonly path: string;
+  private readonly names: string[];
+  private readonly values: string[];
+  private readonly rawNames: string[] | null;
+
+  constructor(down: Downstream, headers: HeaderMap) {
+    this.routeName = down.routeName;
+    this.scheme = down.scheme;
+    this.authority = down.authority;
+    this.path = down.path;
+    this.names = headers.names.slice();
+    this.values = headers.values.slice();
+    this.rawNames = headers.rawNames === null ? null : headers.rawNames.slice();
+  }
+
+  get url(): string {
+    return `${this.scheme}://${this.authority}${this.path}`;
+  }
+
+  restore(down: Downstream, headers: HeaderMap): void {
+    down.scheme = this.scheme;
+    down.authority = this.authority;
+    down.path = this.path;
+    headers.names = this.names;
+    headers.values = this.values;
+    headers.rawNames = this.rawNames;
+  }
+}
+
+/** Every value of the answer takes the place of what the request has; none takes it away. */
+function copyHeader(name: string, from: HeaderMap, to: HeaderMap): void {
+  to.remove(name);
+  for (let at = from.names.indexOf(name); at >= 0; at = from.names.indexOf(name, at + 1))
+    to.add(name, from.values[at] as string);
+}
