@@ -61,9 +61,13 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   'envoy.config.bootstrap.v3.ClusterManager': fields(
     honoured(REST, 'upstream_bind_config'),
     harmless('every cluster is made at start', BOOTSTRAP, 'enable_deferred_cluster_creation'),
-    warned('outlier ejections are not logged', 'outlier_detection'),
+    honoured(TEST, 'outlier_detection'),
     warned('load is not reported', 'load_stats_config'),
     harmless('it is for zone-aware routing, which is left out', BOOTSTRAP, 'local_cluster_name'),
+  ),
+  'envoy.config.bootstrap.v3.ClusterManager.OutlierDetection': fields(
+    honoured(TEST, 'event_log_path'),
+    warned('ejections are logged to a file only', 'event_service'),
   ),
   'envoy.config.bootstrap.v3.Admin': fields(
     honoured(TEST, 'access_log_path address ignore_global_conn_limit'),

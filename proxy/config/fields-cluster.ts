@@ -42,11 +42,8 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('load is not reported', 'lrs_server lrs_report_endpoint_metrics'),
     warned('connections are made when they are needed', 'preconnect_policy'),
     warned('waiting requests are served in order', 'queuing_policies'),
-    harmless(
-      'there are no active health checks',
-      CLUSTER,
-      'close_connections_on_host_health_failure ignore_health_on_host_removal',
-    ),
+    warned('raw connections to a host that is ejected live on', 'close_connections_on_host_health_failure'),
+    harmless('there are no active health checks', CLUSTER, 'ignore_health_on_host_removal'),
     warned('these stats are not kept', 'track_timeout_budgets'),
     rejected('clients share the connections to a host; remove it', 'connection_pool_per_downstream_connection'),
   ),
@@ -74,7 +71,7 @@ export const CLUSTER_FIELDS: FieldTable = {
   ),
   'envoy.config.cluster.v3.Cluster.CommonLbConfig': fields(
     honoured(TEST, 'healthy_panic_threshold'),
-    harmless('it merges updates of discovered hosts', CLUSTER, 'update_merge_window'),
+    honoured(OUTLIER, 'update_merge_window'),
     harmless('there are no active health checks', CLUSTER, 'ignore_new_hosts_until_first_hc'),
     harmless('it holds for ring hash and Maglev only', CLUSTER, 'consistent_hashing_lb_config'),
     harmless('hosts are not pinned', CLUSTER, 'override_host_status'),
@@ -148,12 +145,23 @@ export const CLUSTER_FIELDS: FieldTable = {
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': fields(
     honoured(TEST, 'common_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config'),
     honoured(TLS, 'upstream_http_protocol_options'),
-    rejected('errors are statuses of 500 and above; remove it', 'outlier_detection'),
+    honoured(OUTLIER, 'outlier_detection'),
     rejected('upstream filters are not supported; use http_filters of the listener', 'http_filters'),
     rejected('header validation extensions are not supported; remove it', 'header_validation_config'),
     honoured('lower-mirror', 'request_mirror_policies'),
     rejected('set it in the route', 'hash_policy retry_policy'),
   ),
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.OutlierDetection': fields(honoured(OUTLIER, 'error_matcher')),
+  'envoy.config.common.matcher.v3.MatchPredicate': fields(
+    honoured(OUTLIER, 'or_match and_match not_match any_match http_response_headers_match'),
+    harmless(
+      'only heads of answers are looked at, as in Envoy: it never matches',
+      'http_protocol_options.proto',
+      'http_request_headers_match http_request_trailers_match http_response_trailers_match http_request_generic_body_match http_response_generic_body_match',
+    ),
+  ),
+  'envoy.config.common.matcher.v3.MatchPredicate.MatchSet': fields(honoured(OUTLIER, 'rules')),
+  'envoy.config.common.matcher.v3.HttpHeadersMatch': fields(honoured(OUTLIER, 'headers')),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig': fields(
     honoured(TEST, 'http_protocol_options http2_protocol_options'),
     rejected('HTTP/3 is not supported; use HTTP/2', 'http3_protocol_options'),

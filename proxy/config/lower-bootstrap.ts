@@ -44,6 +44,7 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   if (resources !== null) ctx.secrets = collectSecrets(list(resources, 'secrets'), 'static_resources.secrets');
   const clusters = resources === null ? [] : lowerClusters(list(resources, 'clusters'), ctx);
   ctx.clusterNames = new Set(clusters.map((cluster) => cluster.name));
+  const events = manager === null ? null : sub(manager, 'outlierDetection');
   const localClusterName = manager === null ? '' : str(manager, 'localClusterName');
   if (localClusterName !== '' && !ctx.clusterNames.has(localClusterName)) {
     throw new ConfigError(`local cluster '${localClusterName}' must be defined`, 'cluster_manager.local_cluster_name');
@@ -65,6 +66,7 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
     clusters,
     logFormat: lowerLogFormat(sub(message, 'applicationLogConfig')),
     localClusterName,
+    outlierLogPath: events === null ? '' : str(events, 'eventLogPath'),
     internalBufferBytes: internalBufferBytes ?? INTERNAL_BUFFER_KB * 1024,
   };
 }

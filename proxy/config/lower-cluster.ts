@@ -10,7 +10,7 @@ import { wholeMs } from './lower-duration.ts';
 import { lowerLocalities } from './lower-endpoints.ts';
 import { lowerOutlier } from './lower-outlier.ts';
 import { lowerTransportMatches, lowerUpstreamTransport } from './lower-transport.ts';
-import { HTTP_OPTIONS_KEY, lowerUpstreamHttp } from './lower-upstream-http.ts';
+import { HTTP_OPTIONS_KEY, lowerErrorMatcher, lowerUpstreamHttp } from './lower-upstream-http.ts';
 import { bool, list, type Msg, messageMap, num, str, sub } from './message.ts';
 import type { BreakerModel, ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
 import type { OutlierModel } from './model-outlier.ts';
@@ -20,6 +20,7 @@ import { typeNameOf } from './registry.ts';
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DEFAULT_PANIC_PERCENT = 50;
+const UPDATE_MERGE_MS = 1000;
 const UINT32_MAX = 0xffff_ffff;
 
 /** @throws ConfigError with the field's path below `path` */
@@ -46,7 +47,11 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', DEFAULT_BUFFER_LIMIT_BYTES),
     breakers: lowerBreakers(message),
     breakerBase: 0,
-    outlier: watchedBy(message, discovery, ctx, `${path}.outlier_detection`),
+    updateMergeWindowMs:
+      common === null
+        ? UPDATE_MERGE_MS
+        : wholeMs(common, 'updateMergeWindow', UPDATE_MERGE_MS, `${path}.common_lb_config`),
+    outlier: watchedBy(message, discovery, ctx, path),
     ...protocol,
     bind: lowerBind(sub(message, 'upstreamBindConfig'), ctx.defaultBind, `Cluster ${name}`, path),
     tcpKeepalive: lowerTcpKeepalive(connection === null ? null : sub(connection, 'tcpKeepalive')),
@@ -76,10 +81,12 @@ function checkAlpn(
   if (!matches.every((match) => asks(match.transport))) throw new ConfigError(`${sentence} matcher`, path);
 }
 
-function watchedBy(cluster: Msg, discovery: DiscoveryModel, ctx: LowerContext, path: string): OutlierModel | null {
+function watchedBy(cluster: Msg, discovery: DiscoveryModel, ctx: LowerContext, parent: string): OutlierModel | null {
   const message = sub(cluster, 'outlierDetection');
+  const path = `${parent}.outlier_detection`;
+  const errors = lowerErrorMatcher(cluster, parent);
   if (message === null) return null;
-  const model = lowerOutlier(message, ctx.runtime, path);
+  const model = lowerOutlier(message, errors, ctx.runtime, path);
   if (discovery.kind !== 'original_dst') return model;
   ctx.unsupported(path, 'clients choose the hosts of an ORIGINAL_DST cluster, ejected or not: they are not watched');
   return null;

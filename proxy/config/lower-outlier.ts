@@ -1,17 +1,23 @@
 // `config.cluster.v3.OutlierDetection` → `OutlierModel`. Each number has a runtime key that wins over its field.
 
 import { ConfigError } from '../util/error.ts';
-import { wholeMs } from './lower-duration.ts';
-import { bool, type Msg, num } from './message.ts';
+import { snakeCase, wholeMs } from './lower-duration.ts';
+import { lowerHeaderMatch } from './lower-header-match.ts';
+import { bool, list, type Msg, num, oneof } from './message.ts';
 import type { Model } from './model.ts';
-import type { OutlierModel } from './model-outlier.ts';
+import type { ErrorMatchModel, OutlierModel } from './model-outlier.ts';
 
 const INTERVAL_MS = 10_000;
 const BASE_EJECTION_MS = 30_000;
 const MAX_EJECTION_MS = 300_000;
 
 /** @throws ConfigError with the field's path below `path` */
-export function lowerOutlier(message: Msg, runtime: Model['runtime'], path: string): OutlierModel {
+export function lowerOutlier(
+  message: Msg,
+  errors: ErrorMatchModel | null,
+  runtime: Model['runtime'],
+  path: string,
+): OutlierModel {
   const value = (key: string, configured: number): number => {
     const found = runtime[`outlier_detection.${key}`];
     const number = typeof found === 'string' ? Number(found) : found;
@@ -43,6 +49,7 @@ export function lowerOutlier(message: Msg, runtime: Model['runtime'], path: stri
     failurePercentageThreshold: count('failure_percentage_threshold', 'failurePercentageThreshold', 85),
     failurePercentageMinimumHosts: count('failure_percentage_minimum_hosts', 'failurePercentageMinimumHosts', 5),
     failurePercentageRequestVolume: count('failure_percentage_request_volume', 'failurePercentageRequestVolume', 50),
+    errors,
     enforcing: lowerEnforcing(count),
   };
 }
@@ -67,4 +74,28 @@ function lowerEnforcing(count: (key: string, field: string, fallback: number) =>
       0,
     ),
   };
+}
+
+/** `error_matcher`. Envoy shows it heads of answers and nothing else: what asks for more never matches. */
+export function lowerErrorMatch(message: Msg, path: string): ErrorMatchModel {
+  const rule = oneof(message, 'rule');
+  const where = `${path}.${snakeCase(rule?.case ?? '')}`;
+  const rules = (): ErrorMatchModel[] =>
+    list(rule?.value as Msg, 'rules').map((each, i) => lowerErrorMatch(each, `${where}.rules[${i}]`));
+  switch (rule?.case) {
+    case 'orMatch':
+      return { kind: 'any_of', rules: rules() };
+    case 'andMatch':
+      return { kind: 'all_of', rules: rules() };
+    case 'notMatch':
+      return { kind: 'not', rule: lowerErrorMatch(rule.value as Msg, where) };
+    case 'anyMatch':
+      return { kind: 'any' };
+    case 'httpResponseHeadersMatch': {
+      const headers = list(rule.value as Msg, 'headers');
+      return { kind: 'headers', headers: headers.map((each, i) => lowerHeaderMatch(each, `${where}.headers[${i}]`)) };
+    }
+    default:
+      return { kind: 'never' };
+  }
 }

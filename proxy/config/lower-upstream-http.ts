@@ -7,9 +7,11 @@ import { wholeMs } from './lower-duration.ts';
 import { lowerHeaderCase } from './lower-http1.ts';
 import { lowerHttp2 } from './lower-http2.ts';
 import { lowerMirrors } from './lower-mirror.ts';
+import { lowerErrorMatch } from './lower-outlier.ts';
 import { lowerUpstreamHttpTls } from './lower-transport.ts';
 import { bool, type Msg, messageMap, num, oneof, sub } from './message.ts';
 import type { ClusterModel, Http1ClientModel } from './model-cluster.ts';
+import type { ErrorMatchModel } from './model-outlier.ts';
 
 export const HTTP_OPTIONS_KEY = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
@@ -41,6 +43,16 @@ export function lowerUpstreamHttp(cluster: Msg, path: string): UpstreamHttpModel
     if (key === HTTP_OPTIONS_KEY) return typedOptions(unpackAny(any, where).message, where);
   }
   return olderOptions(cluster, path);
+}
+
+/** Which answers outlier detection takes for errors; `null` = the usual ones. */
+export function lowerErrorMatcher(cluster: Msg, path: string): ErrorMatchModel | null {
+  const any = messageMap(cluster, 'typedExtensionProtocolOptions')[HTTP_OPTIONS_KEY];
+  if (any === undefined) return null;
+  const where = `${path}.typed_extension_protocol_options["${HTTP_OPTIONS_KEY}"]`;
+  const outlier = sub(unpackAny(any, where).message, 'outlierDetection');
+  const matcher = outlier === null ? null : sub(outlier, 'errorMatcher');
+  return matcher === null ? null : lowerErrorMatch(matcher, `${where}.outlier_detection.error_matcher`);
 }
 
 /** The choice of a protocol, its options, and where they stand. */

@@ -19,6 +19,8 @@ export interface ClusterModel {
   readonly connectTimeoutMs: number;
   readonly perConnectionBufferLimitBytes: number;
   readonly breakers: { readonly default: BreakerModel; readonly high: BreakerModel };
+  /** Changes of hosts' health within so much time after another one are taken note of together; 0 = each at once. */
+  readonly updateMergeWindowMs: number;
   /** `null` = hosts are not watched. */
   readonly outlier: OutlierModel | null;
   /** Index of this cluster's cells in the shared breaker table; set by the control thread when a model is published. */

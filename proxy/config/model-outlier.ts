@@ -1,5 +1,7 @@
 // The model of outlier detection (Envoy: config.cluster.v3.OutlierDetection), runtime keys of static layers applied.
 
+import type { HeaderMatchModel } from './model-http.ts';
+
 export interface OutlierModel {
   /** Cell of the cluster's first host in the shared table, −1 = hosts get theirs when they are found. */
   readonly firstCell: number;
@@ -27,9 +29,21 @@ export interface OutlierModel {
   readonly failurePercentageThreshold: number;
   readonly failurePercentageMinimumHosts: number;
   readonly failurePercentageRequestVolume: number;
+  /** Which answers are errors; `null` = those with a status of 500 and above. */
+  readonly errors: ErrorMatchModel | null;
   /** Percent of detections that are acted upon. */
   readonly enforcing: { readonly [type in EjectionType]: number };
 }
+
+/** `config.common.matcher.v3.MatchPredicate` over the head of an answer. */
+export type ErrorMatchModel =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'all_of' | 'any_of'; readonly rules: readonly ErrorMatchModel[] }
+  | { readonly kind: 'not'; readonly rule: ErrorMatchModel }
+  /** All of them must match. */
+  | { readonly kind: 'headers'; readonly headers: readonly HeaderMatchModel[] }
+  /** Asks for something that is not looked at. */
+  | { readonly kind: 'never' };
 
 /** Why a host is an outlier. */
 export type EjectionType =

@@ -272,6 +272,8 @@ export interface Model {
     | null;
   /** Cluster-manager defaults: local cluster's name, empty when none. */
   readonly localClusterName: string;
+  /** Where ejections and returns of hosts are logged; empty = nowhere. */
+  readonly outlierLogPath: string;
   /** Of one direction of a connection to an internal listener. */
   readonly internalBufferBytes: number;
 }

@@ -20,6 +20,7 @@ import { type AccessLogger, type AccessLogType, createAccessLogger } from '../ob
 import { AccessLogFiles } from '../observe/access-log-file.ts';
 import { isLogLevel, logger, reopenLog, setLogLevel } from '../observe/log.ts';
 import type { StatsStore } from '../observe/stats.ts';
+import { compileErrorMatch } from '../router/error-match.ts';
 import { compileStringMatch } from '../router/match.ts';
 import { SharedBreakers } from '../upstream/breakers.ts';
 import { createClusterManager } from '../upstream/cluster-manager.ts';
@@ -44,7 +45,7 @@ export interface Composition {
   /** Logs of a listener; `null` when it has none. */
   accessLog(models: readonly AccessLogModel[]): AccessLogger | null;
   updateHosts(cluster: string, localities: readonly LocalityModel[], cells: readonly number[] | null): void;
-  refreshHealth(cluster: string): void;
+  noteHealth(cluster: string, ejected: readonly number[], rebuild: boolean): void;
   replaceTls(context: UpstreamTlsModel): void;
   /** Whether nothing of the start is left to be done. */
   isComplete(): boolean;
@@ -90,6 +91,7 @@ export function compose(
             cells: new OutlierCells(outliers, init.workers),
             worker: init.index,
             report: (cell, sign) => post({ type: 'outlier', cell, sign }),
+            compileErrors: compileErrorMatch,
           },
   });
   const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
@@ -138,7 +140,7 @@ export function compose(
     accessLog: (models) => accessLogger(models, 'NotSet'),
     isComplete: () => clusters.isComplete,
     updateHosts: (cluster, localities, cells) => clusters.updateHosts(cluster, localities, cells),
-    refreshHealth: (cluster) => clusters.refreshHealth(cluster),
+    noteHealth: (cluster, ejected, rebuild) => clusters.noteHealth(cluster, ejected, rebuild),
     replaceTls: (context) => clusters.replaceTls(context),
     reopenLogs: () => {
       files.reopen();

@@ -10,6 +10,7 @@ export function checkLogPaths(model: Model): void {
   const add = (logs: readonly AccessLogModel[]): void => {
     for (const { sink } of logs) if (sink.kind === 'file') paths.add(sink.path);
   };
+  if (model.outlierLogPath !== '') paths.add(model.outlierLogPath);
   if (model.admin !== null) add(model.admin.accessLogs);
   for (const listener of model.listeners) {
     add(listener.accessLogs);

@@ -73,7 +73,14 @@ export type ToWorker =
       readonly cells: readonly number[] | null;
     }
   /** Outlier detection has changed flags of the cluster's hosts. */
-  | { readonly type: 'host_health'; readonly cluster: string }
+  | {
+      readonly type: 'host_health';
+      readonly cluster: string;
+      /** Cells of hosts that have just been ejected. */
+      readonly ejected: readonly number[];
+      /** Balancers are told now, and of what was changed before. */
+      readonly rebuild: boolean;
+    }
   /** Close what is idle and say goodbye on what is busy, gradually over `overMs` (0 = at once). */
   | { readonly type: 'drain'; readonly overMs: number; readonly elapsedMs: number; readonly inboundOnly: boolean }
   | { readonly type: 'stop_accepting'; readonly inboundOnly: boolean }

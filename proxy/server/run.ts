@@ -20,6 +20,7 @@ import { type ReplyOf, runConfigTask } from './config-task.ts';
 import { logOptions } from './log-options.ts';
 import { giveMemoryBackWhenIdle } from './memory.ts';
 import type { TlsFiles, ToWorker } from './messages.ts';
+import type { OutlierLog } from './outlier-log.ts';
 import { ServerStats } from './server-stats.ts';
 import type { ServerView } from './server-view.ts';
 import type { TlsWatch } from './tls-watch.ts';
@@ -52,6 +53,7 @@ export class ProxyServer implements ServerView {
   private admin: Admin | null;
   private dns: DnsClusters | null;
   outliers: OutlierDetectors | null;
+  private outlierLog: OutlierLog | null;
   private live: boolean;
   private initialising: boolean;
   private healthFailed: boolean;
@@ -82,6 +84,7 @@ export class ProxyServer implements ServerView {
     this.admin = null;
     this.dns = null;
     this.outliers = null;
+    this.outlierLog = null;
     this.live = false;
     this.initialising = false;
     this.healthFailed = false;
@@ -185,6 +188,7 @@ export class ProxyServer implements ServerView {
   reopenLogs(): void {
     reopenLog();
     this.admin?.reopenLogs();
+    this.outlierLog?.reopen();
     this.pool.post({ type: 'reopen_logs' });
   }
 
@@ -259,12 +263,16 @@ export class ProxyServer implements ServerView {
     const { outliers: cells } = this.pool;
     if (cells === null) return;
     const { OutlierDetectors } = await import('../upstream/outlier-detectors.ts');
+    if (model.outlierLogPath !== '') {
+      const { OutlierLog } = await import('./outlier-log.ts');
+      this.outlierLog = new OutlierLog(model.outlierLogPath, this.options, stats.local);
+    }
     this.outliers = new OutlierDetectors(model.clusters, {
       runtime: SYSTEM_RUNTIME,
       stats: stats.local,
       cells,
-      publish: (cluster) => this.pool.post({ type: 'host_health', cluster }),
-      log: () => {},
+      publish: (cluster, ejected, rebuild) => this.pool.post({ type: 'host_health', cluster, ejected, rebuild }),
+      log: (event) => this.outlierLog?.write(event),
       warn: (message) => logger('upstream').warning(message),
     });
   }
@@ -388,6 +396,7 @@ export class ProxyServer implements ServerView {
     if (this.drainTimer !== null) clearTimeout(this.drainTimer);
     this.dns?.close();
     this.outliers?.close();
+    await this.outlierLog?.close();
     this.tlsWatch?.close();
     await this.pool.terminate();
     await this.admin?.close();

@@ -83,7 +83,7 @@ export class ProxyWorker {
         this.parts.updateHosts(message.cluster, message.localities, message.cells);
         break;
       case 'host_health':
-        this.parts.refreshHealth(message.cluster);
+        this.parts.noteHealth(message.cluster, message.ejected, message.rebuild);
         break;
       case 'drain':
         this.parts.drain.start(message.overMs, message.elapsedMs, message.inboundOnly);

@@ -121,8 +121,8 @@ export class UpstreamClusterManager implements ClusterManager {
   }
 
   /** Outlier detection has changed its mind about hosts; a cluster that is still to be made will find them so. */
-  refreshHealth(name: string): void {
-    this.refs.get(name)?.existing?.refreshHealth();
+  noteHealth(name: string, ejected: readonly number[], rebuild: boolean): void {
+    this.refs.get(name)?.existing?.noteHealth(ejected, rebuild);
   }
 
   /** New secrets of one of the clusters' TLS contexts. */

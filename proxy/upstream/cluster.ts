@@ -29,7 +29,7 @@ import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type Sha
 import { formatAddress, Host, hostKeyIn } from './host.ts';
 import { HttpPools } from './http-pools.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
-import { HostMonitor, type OutlierEnv } from './outlier-monitor.ts';
+import { HostMonitor, type IsError, type OutlierEnv } from './outlier-monitor.ts';
 import { clientKey, clientOf, compileRequestNames } from './request-names.ts';
 import { SourcedHosts } from './sourced-hosts.ts';
 import { connectTcp } from './tcp.ts';
@@ -76,6 +76,8 @@ export class UpstreamCluster implements Cluster {
   private priorities: readonly (readonly Host[])[];
   private balancer: Balancer;
   private draining: boolean;
+  /** Answers that outlier detection takes for errors; `null` = the usual ones. */
+  private isError: IsError | null;
   readonly transports: ClusterTransports;
   /** `auto_sni` and `auto_san_validation`; `null` = requests have no say. */
   private readonly namesByRequest: ((context: PickContext) => DialNames) | null;
@@ -96,6 +98,7 @@ export class UpstreamCluster implements Cluster {
     this.priorities = [];
     this.balancer = model.discovery.kind === 'original_dst' ? this.originalDst(model.discovery) : { pick: () => null };
     this.draining = false;
+    this.isError = null;
     this.sourced = null;
   }
 
@@ -173,14 +176,17 @@ export class UpstreamCluster implements Cluster {
     this.countMembers(changes);
   }
 
-  /** Outlier detection has changed its mind about hosts. Those that were ejected keep no connections for later. */
-  refreshHealth(): void {
+  /**
+   * Outlier detection has changed its mind about hosts.
+   * @param ejected cells of hosts that keep no connections for later
+   * @param rebuild whether balancers are told now
+   */
+  noteHealth(ejected: readonly number[], rebuild: boolean): void {
     for (const host of this.hosts.values()) {
-      const before = host.health;
-      host.refreshHealth();
-      if (host.health === 'unhealthy' && before !== 'unhealthy') this.dropPools(host);
+      if (host.monitor?.isOneOf(ejected) === true) this.dropPools(host);
+      if (rebuild) host.refreshHealth();
     }
-    this.balancer = buildBalancer(this.priorities, this.model, this.env.runtime, this.stats);
+    if (rebuild) this.balancer = buildBalancer(this.priorities, this.model, this.env.runtime, this.stats);
     this.countMembers(0);
   }
 
@@ -269,7 +275,8 @@ export class UpstreamCluster implements Cluster {
     if (outlier === null || outliers === null) return;
     const cell = cells?.[index] ?? (outlier.firstCell < 0 ? -1 : outlier.firstCell + index);
     if (cell < 0) return;
-    host.monitor = new HostMonitor(outliers, outlier, cell);
+    if (this.isError === null && outlier.errors !== null) this.isError = outliers.compileErrors(outlier.errors);
+    host.monitor = new HostMonitor(outliers, outlier, this.isError, cell);
     host.refreshHealth();
   }
 
@@ -289,8 +296,9 @@ export class UpstreamCluster implements Cluster {
     let degraded = 0;
     let maxWeight = 0;
     for (const host of hosts.values()) {
-      if (host.health === 'healthy') healthy++;
-      else if (host.health === 'degraded') degraded++;
+      const { currentHealth } = host;
+      if (currentHealth === 'healthy') healthy++;
+      else if (currentHealth === 'degraded') degraded++;
       maxWeight = Math.max(maxWeight, host.weight);
     }
     if (changes > 0) (stats[MEMBERSHIP_CHANGE] as number) += changes;

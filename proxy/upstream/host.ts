@@ -28,6 +28,7 @@ export class Host implements UpstreamHostInfo {
   /** The newest configuration of this address. */
   endpoint: EndpointModel;
   weight: number;
+  /** As balancers were last told. */
   health: HostHealth;
   /** Requests under way from this worker; what LEAST_REQUEST compares. */
   activeRequests: number;
@@ -74,11 +75,16 @@ export class Host implements UpstreamHostInfo {
 
   /** Takes note of what outlier detection has decided. */
   refreshHealth(): void {
+    this.health = this.currentHealth;
+  }
+
+  /** What `health` will be when it is next refreshed. */
+  get currentHealth(): HostHealth {
     const configured = healthOf(this.endpoint);
     const { monitor } = this;
-    if (monitor === null || configured === 'unhealthy') this.health = configured;
-    else if (monitor.ejected) this.health = 'unhealthy';
-    else this.health = monitor.degraded ? 'degraded' : configured;
+    if (monitor === null || configured === 'unhealthy') return configured;
+    if (monitor.ejected) return 'unhealthy';
+    return monitor.degraded ? 'degraded' : configured;
   }
 
   /** A final response head, or the lack of one, as `/clusters` counts it: 5xx and failures are errors. */

@@ -66,8 +66,8 @@ export interface DetectorEnv {
   /** A cell for a host that has just been found; `NOBODY` = there is none left. */
   takeCell(): number;
   giveCell(cell: number): void;
-  /** Flags of the cluster's hosts have changed. */
-  publish(clusterName: string): void;
+  /** Flags of the cluster's hosts have changed. @param ejected cells of those that have just been ejected */
+  publish(clusterName: string, ejected: readonly number[]): void;
   log(event: OutlierEvent): void;
 }
 
@@ -133,6 +133,8 @@ export class OutlierDetector {
   private hosts: Map<string, WatchedHost>;
   private active: number;
   private changed: boolean;
+  /** Since the last publication. */
+  private ejected: number[];
   private cancelTimer: () => void;
 
   constructor(cluster: ClusterModel, model: OutlierModel, env: DetectorEnv) {
@@ -145,6 +147,7 @@ export class OutlierDetector {
     this.hosts = new Map();
     this.active = 0;
     this.changed = false;
+    this.ejected = [];
     this.origins = [
       {
         total: TOTAL,
@@ -282,22 +285,24 @@ export class OutlierDetector {
     }
     this.judgeRates(0);
     if (this.model.splitsLocalOrigin) this.judgeRates(1);
-    for (const host of this.hosts.values()) {
-      const flags = this.env.cells.flags(host.cell);
-      if ((flags & EJECTED) === 0 && host.backOff > 0) host.backOff--;
-      if ((flags & DEGRADED) === 0 && host.degradedBackOff > 0) host.degradedBackOff--;
-    }
     this.publish();
   }
 
   private returnIfTime(host: WatchedHost, now: number): void {
     const { cells } = this.env;
     const flags = cells.flags(host.cell);
-    if ((flags & DEGRADED) !== 0 && this.lasted(host.degradedBackOff, host.degradedMs, 0, now)) {
+    if ((flags & DEGRADED) === 0) host.degradedBackOff = Math.max(0, host.degradedBackOff - 1);
+    else if (this.lasted(host.degradedBackOff, host.degradedMs, 0, now)) {
       cells.setFlag(host.cell, DEGRADED, false);
       this.changed = true;
     }
-    if ((flags & EJECTED) === 0 || !this.lasted(host.backOff, host.ejectedMs, host.jitterMs, now)) return;
+    // A host that was in service for a whole interval has made up for one of its ejections.
+    if ((flags & EJECTED) === 0) host.backOff = Math.max(0, host.backOff - 1);
+    else if (this.lasted(host.backOff, host.ejectedMs, host.jitterMs, now)) this.takeBack(host, now);
+  }
+
+  private takeBack(host: WatchedHost, now: number): void {
+    const { cells } = this.env;
     this.setActive(this.active - 1);
     cells.setFlag(host.cell, EJECTED, false);
     cells.clearRuns(host.cell);
@@ -371,7 +376,8 @@ export class OutlierDetector {
     for (const host of hosts) {
       if (100 - host.rates[origin].percent < this.model.failurePercentageThreshold) continue;
       this.count(`ejections_detected_${percentageType}`);
-      this.eject(host, percentageType);
+      // Envoy ejects a host again that its success rate has just ejected, and counts it as ejected for ever.
+      if ((this.env.cells.flags(host.cell) & EJECTED) === 0) this.eject(host, percentageType);
     }
   }
 
@@ -403,6 +409,7 @@ export class OutlierDetector {
     host.jitterMs = Math.floor(env.runtime.random() * (model.maxEjectionTimeJitterMs + 1));
     if (host.backOff * model.baseEjectionTimeMs < model.maxEjectionTimeMs + model.baseEjectionTimeMs) host.backOff++;
     this.changed = true;
+    this.ejected.push(host.cell);
   }
 
   private degrade(host: WatchedHost): void {
@@ -453,7 +460,9 @@ export class OutlierDetector {
 
   private publish(): void {
     if (!this.changed) return;
+    const { ejected } = this;
     this.changed = false;
-    this.env.publish(this.clusterName);
+    this.ejected = [];
+    this.env.publish(this.clusterName, ejected);
   }
 }

@@ -3,7 +3,7 @@
 // thread, which decides (`outlier-detector.ts`).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { OutlierModel } from '../config/model-outlier.ts';
+import type { ErrorMatchModel, OutlierModel } from '../config/model-outlier.ts';
 import { httpStatusOfGrpc } from './grpc-status.ts';
 import {
   DEGRADED,
@@ -29,16 +29,22 @@ export type OutlierSign =
 /** Tells the main thread. */
 export type ReportOutlier = (cell: number, sign: OutlierSign) => void;
 
+/** Tells an error from other answers by its head. */
+export type IsError = (status: number, headers: HeaderMap) => boolean;
+
 /** The part of outlier detection that a worker's clusters need; `null` = no cluster watches its hosts. */
 export interface OutlierEnv {
   readonly cells: OutlierCells;
   readonly worker: number;
   readonly report: ReportOutlier;
+  readonly compileErrors: (model: ErrorMatchModel) => IsError;
 }
 
 /** Statuses that a failure to reach a host counts as, unless such failures are judged apart. */
 const CONNECTED = 200;
 const UNREACHABLE = 503;
+/** What an answer counts as that is only by its matcher an error. */
+const FAILED_STATUS = 500;
 
 /** See the head of this file. */
 export class HostMonitor {
@@ -46,18 +52,26 @@ export class HostMonitor {
   private readonly model: OutlierModel;
   private readonly shared: Int32Array;
   private readonly counts: Int32Array;
+  private readonly isError: IsError | null;
   private cell: number;
   private at: number;
   private own: number;
 
-  constructor(env: OutlierEnv, model: OutlierModel, cell: number) {
+  /** @param isError `null` = statuses of 500 and above are errors */
+  constructor(env: OutlierEnv, model: OutlierModel, isError: IsError | null, cell: number) {
     this.env = env;
     this.model = model;
+    this.isError = isError;
     this.shared = env.cells.shared;
     this.counts = env.cells.counts;
     this.cell = cell;
     this.at = env.cells.sharedAt(cell);
     this.own = env.cells.countsAt(cell, env.worker);
+  }
+
+  /** Whether it watches the host with one of these cells. */
+  isOneOf(cells: readonly number[]): boolean {
+    return cells.includes(this.cell);
   }
 
   get ejected(): boolean {
@@ -77,10 +91,20 @@ export class HostMonitor {
 
   /** The head of a host's answer. @param isGrpc a status in the head is the one that counts */
   onAnswer(status: number, headers: HeaderMap, isGrpc: boolean): void {
+    const { isError } = this;
     const code = isGrpc ? headers.get('grpc-status') : null;
-    this.onStatus(code === null ? status : httpStatusOfGrpc(code));
+    if (code !== null) this.onStatus(httpStatusOfGrpc(code));
+    else if (isError === null) this.onStatus(status);
+    else if (!isError(status, headers)) this.onSuccess();
+    else this.onStatus(status >= 500 && !this.model.splitsLocalOrigin ? status : FAILED_STATUS);
     if (this.model.detectDegradedHosts && headers.get('x-envoy-degraded') !== null && !this.degraded)
       this.tell('degraded');
+  }
+
+  /** The answer is none of those that are errors. */
+  private onSuccess(): void {
+    this.onStatus(CONNECTED);
+    if (this.model.splitsLocalOrigin) this.localOriginSuccess();
   }
 
   /** The host has answered, or something happened that counts as if it had. */

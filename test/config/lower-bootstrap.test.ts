@@ -37,6 +37,7 @@ t.test('an empty bootstrap has defaults', async (t) => {
     clusters: [],
     logFormat: null,
     localClusterName: '',
+    outlierLogPath: '',
     internalBufferBytes: 1_048_576,
   });
 });
@@ -143,7 +144,7 @@ t.test('other fields', async (t) => {
       resource_monitors: [{ name: 'envoy.resource_monitors.global_downstream_max_connections', typed_config: limit }],
     },
     application_log_config: { log_format: { text_format: '%v' } },
-    cluster_manager: { local_cluster_name: 'c' },
+    cluster_manager: { local_cluster_name: 'c', outlier_detection: { event_log_path: '/dev/null' } },
     bootstrap_extensions: [
       {
         name: 'internal',
@@ -158,6 +159,7 @@ t.test('other fields', async (t) => {
   t.equal(model.maxDownstreamConnections, 1000);
   t.same(model.logFormat, { kind: 'text', format: '%v' });
   t.equal(model.localClusterName, 'c');
+  t.equal(model.outlierLogPath, '/dev/null');
   t.equal(model.internalBufferBytes, 65_536);
   const json = load({ application_log_config: { log_format: { json_format: { m: '%j' } } } });
   t.same(json.logFormat, { kind: 'json', format: { m: '%j' } });

@@ -57,6 +57,7 @@ const DEFAULTS: ClusterModel = {
     },
   },
   breakerBase: 0,
+  updateMergeWindowMs: 1000,
   outlier: null,
   maxRequestsPerConnection: 0,
   idleTimeoutMs: 3_600_000,

@@ -4,7 +4,7 @@ import t from 'tap';
 import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
 import { LowerContext } from '../../proxy/config/lower-common.ts';
 import type { OutlierModel } from '../../proxy/config/model-outlier.ts';
-import { decode, refusal } from '../fixtures/lower.ts';
+import { decode, refusal, TYPE } from '../fixtures/lower.ts';
 
 function lower(outlier: object, extra: object = {}, ctx = new LowerContext()): OutlierModel | null {
   const json = { name: 'c', outlier_detection: outlier, ...extra };
@@ -31,6 +31,7 @@ const DEFAULTS: OutlierModel = {
   failurePercentageThreshold: 85,
   failurePercentageMinimumHosts: 5,
   failurePercentageRequestVolume: 50,
+  errors: null,
   enforcing: {
     consecutive_5xx: 100,
     consecutive_gateway_failure: 0,
@@ -93,6 +94,7 @@ t.test('every field', async (t) => {
       failurePercentageThreshold: 16,
       failurePercentageMinimumHosts: 19,
       failurePercentageRequestVolume: 20,
+      errors: null,
       enforcing: {
         consecutive_5xx: 5,
         consecutive_gateway_failure: 11,
@@ -133,4 +135,26 @@ t.test('hosts that clients choose are not watched, which is said', async (t) => 
   const ctx = new LowerContext();
   t.equal(lower({}, { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' }, ctx), null);
   t.same(ctx.unsupportedFields, ['clusters[0].outlier_detection']);
+});
+
+t.test('matchers of errors', async (t) => {
+  const matching = (error_matcher: object) => ({
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': `${TYPE}envoy.extensions.upstreams.http.v3.HttpProtocolOptions`,
+        explicit_http_config: { http_protocol_options: {} },
+        outlier_detection: { error_matcher },
+      },
+    },
+  });
+  const errors = (matcher: object) => lower({}, matching(matcher))?.errors;
+  t.same(errors({ any_match: true }), { kind: 'any' });
+  const header = { name: ':status', string_match: { prefix: '4' } };
+  t.match(errors({ not_match: { http_response_headers_match: { headers: [header] } } }), {
+    kind: 'not',
+    rule: { kind: 'headers', headers: [{ name: ':status' }] },
+  });
+  const rules = [{ any_match: true }, { http_request_headers_match: { headers: [header] } }];
+  t.same(errors({ or_match: { rules } }), { kind: 'any_of', rules: [{ kind: 'any' }, { kind: 'never' }] });
+  t.same(errors({ and_match: { rules } }), { kind: 'all_of', rules: [{ kind: 'any' }, { kind: 'never' }] });
 });

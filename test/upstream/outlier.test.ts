@@ -5,6 +5,9 @@ import { HeaderMap } from '../../proxy/codec/headers.ts';
 import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
 import type { OutlierModel } from '../../proxy/config/model-outlier.ts';
 import { OUTLIER_CATALOGUE } from '../../proxy/observe/catalogue-outlier.ts';
+import { CLUSTER_MANAGER } from '../../proxy/observe/catalogue-server.ts';
+import { compileErrorMatch } from '../../proxy/router/error-match.ts';
+import { eventJson } from '../../proxy/server/outlier-log.ts';
 import { httpStatusOfGrpc } from '../../proxy/upstream/grpc-status.ts';
 import { assignOutlierCells, NOBODY, OutlierCells } from '../../proxy/upstream/outlier-cells.ts';
 import type { OutlierEvent } from '../../proxy/upstream/outlier-detector.ts';
@@ -32,6 +35,7 @@ const MODEL: OutlierModel = {
   failurePercentageThreshold: 85,
   failurePercentageMinimumHosts: 5,
   failurePercentageRequestVolume: 50,
+  errors: null,
   enforcing: {
     consecutive_5xx: 100,
     consecutive_gateway_failure: 0,
@@ -78,18 +82,19 @@ class Clock implements Runtime {
 class Bench {
   readonly clock = new Clock();
   readonly stats = new FakeStats();
-  readonly published: string[] = [];
+  readonly published: [string, readonly number[], boolean][] = [];
   readonly events: OutlierEvent[] = [];
   readonly cells: OutlierCells;
   readonly detectors: OutlierDetectors;
   readonly monitors: HostMonitor[][];
   readonly signs: OutlierSign[] = [];
 
-  constructor(hosts: number, changes: Partial<OutlierModel> = {}) {
+  constructor(hosts: number, changes: Partial<OutlierModel> = {}, updateMergeWindowMs = 0) {
     const ports = Array.from({ length: hosts }, (_, i) => i + 1);
     const configured = clusterModel([], {
       localities: [locality(ports.map((port) => endpoint(port)))],
       outlier: { ...MODEL, ...changes },
+      updateMergeWindowMs,
     });
     const [cluster] = assignOutlierCells([configured]) as [ClusterModel];
     this.cells = new OutlierCells(OutlierCells.allocate(WORKERS, hosts), WORKERS);
@@ -97,7 +102,7 @@ class Bench {
       runtime: this.clock,
       stats: this.stats,
       cells: this.cells,
-      publish: (name) => this.published.push(name),
+      publish: (...what) => this.published.push(what),
       log: (event) => this.events.push(event),
       warn: () => {},
     });
@@ -108,7 +113,9 @@ class Bench {
           this.signs.push(sign);
           this.detectors.onSign(cell, sign);
         };
-        return new HostMonitor({ cells: this.cells, worker, report }, model, model.firstCell + i);
+        const env = { cells: this.cells, worker, report, compileErrors: compileErrorMatch };
+        const isError = model.errors === null ? null : compileErrorMatch(model.errors);
+        return new HostMonitor(env, model, isError, model.firstCell + i);
       }),
     );
   }
@@ -144,7 +151,7 @@ t.test('failures in a row eject, whichever workers see them', async (t) => {
   t.same(bench.ejected, [], 'a success in between begins anew');
   bench.answer(0, 500);
   t.same(bench.ejected, [0]);
-  t.same(bench.published, ['c']);
+  t.same(bench.published, [['c', [1], true]]);
   t.same(bench.counts, {
     active: 1,
     consecutive_5xx: 1,
@@ -231,15 +238,18 @@ t.test('an ejection lasts longer each time, and less after quiet intervals', asy
     return bench.clock.now - start;
   };
   bench.clock.pass(500);
-  // Ejected half an interval after a sweep. The sweep that takes a host back also takes one off its count.
-  t.equal(lasts(), 2_500);
-  t.equal(lasts(), 2_000, 'at the time of a sweep');
+  t.equal(lasts(), 2_500, 'to the sweep after the base time');
+  t.equal(lasts(), 4_000, 'twice the base time');
+  t.equal(lasts(), 5_000, 'the longest time');
+  bench.clock.pass(2_500);
   bench.answer(0, 500, 500, 500);
   bench.clock.pass(100);
   t.same(
     bench.events.map(({ action, ejections }) => `${action} ${ejections}`),
-    ['EJECT 1', 'UNEJECT 1', 'EJECT 2', 'UNEJECT 2', 'EJECT 3'],
+    ['EJECT 1', 'UNEJECT 1', 'EJECT 2', 'UNEJECT 2', 'EJECT 3', 'UNEJECT 3', 'EJECT 4'],
   );
+  while (bench.ejected.length > 0) bench.clock.pass(500);
+  t.equal(bench.events.at(-1)?.msSinceLastAction, 4_500, 'two quiet intervals have taken off two of three');
 });
 
 t.test('jitter is added, and runs begin anew', async (t) => {
@@ -357,7 +367,8 @@ t.test('hosts that are found later, go and come', async (t) => {
   const [first, second] = detectors.setHosts('c', [locality([endpoint(1), endpoint(2), endpoint(1)])]) as number[];
   t.ok(first !== second && first !== NOBODY);
   const report = (cell: number, sign: OutlierSign): void => detectors.onSign(cell, sign);
-  const monitor = new HostMonitor({ cells, worker: 0, report }, MODEL, first as number);
+  const env = { cells, worker: 0, report, compileErrors: compileErrorMatch };
+  const monitor = new HostMonitor(env, MODEL, null, first as number);
   for (let i = 0; i < 3; i++) monitor.onStatus(500);
   t.ok(monitor.ejected);
   t.same(detectors.setHosts('c', [locality([endpoint(2), endpoint(1)])]), [second, first], 'each keeps its own');
@@ -374,4 +385,115 @@ t.test('hosts that are found later, go and come', async (t) => {
   for (let port = 3; !seen.includes(first as number); port++)
     seen = detectors.setHosts('c', [locality([endpoint(port)])]) as number[];
   t.equal(cells.flags(first as number), 0);
+});
+
+t.test('answers that a matcher takes for errors', async (t) => {
+  const status = (value: string) =>
+    ({
+      name: ':status',
+      match: { kind: 'string', string: { kind: 'prefix', value, ignoreCase: false } },
+      invert: false,
+      treatMissingAsEmpty: false,
+    }) as const;
+  const present = { ...status(''), name: 'x-bad', match: { kind: 'present', present: true } } as const;
+  const headers = { kind: 'headers', headers: [status('4'), present] } as const;
+  const bad = new HeaderMap();
+  bad.set('x-bad', '');
+  const good = new HeaderMap();
+  const none = { kind: 'never' } as const;
+  const any = { kind: 'any' } as const;
+  const is = compileErrorMatch(headers);
+  t.same([is(404, bad), is(500, bad), is(404, good)], [true, false, false]);
+  t.same(
+    [
+      any,
+      none,
+      { kind: 'not', rule: none } as const,
+      { kind: 'all_of', rules: [any, none] } as const,
+      { kind: 'any_of', rules: [any, none] } as const,
+    ].map((model) => compileErrorMatch(model)(200, good)),
+    [true, false, true, false, true],
+  );
+  const bench = new Bench(1, { errors: headers });
+  for (let i = 0; i < 3; i++) bench.monitor(0).onAnswer(503, bad, false);
+  t.same(bench.ejected, [], 'errors are what the matcher says');
+  for (let i = 0; i < 3; i++) bench.monitor(0).onAnswer(404, bad, false);
+  t.same(bench.ejected, [0]);
+});
+
+t.test('a host is not ejected twice by one sweep', async (t) => {
+  const bench = new Bench(2, {
+    consecutive5xx: 0,
+    successRateMinimumHosts: 2,
+    successRateRequestVolume: 2,
+    successRateStdevFactor: 500,
+    failurePercentageMinimumHosts: 2,
+    failurePercentageRequestVolume: 2,
+    enforcing: { ...MODEL.enforcing, failure_percentage: 100 },
+  });
+  bench.answer(0, 500, 500);
+  bench.answer(1, 200, 200);
+  bench.clock.pass(1_000);
+  t.match(bench.counts, { active: 1, detected_success_rate: 1, detected_failure_percentage: 1, enforced_total: 1 });
+});
+
+t.test('balancers are told at once, then not again for a while', async (t) => {
+  const bench = new Bench(2, { consecutive5xx: 1, baseEjectionTimeMs: 500, intervalMs: 600 }, 1_000);
+  bench.answer(0, 500);
+  bench.answer(1, 500);
+  t.same(bench.published, [
+    ['c', [1], true],
+    ['c', [2], false],
+  ]);
+  bench.clock.pass(999);
+  t.same(bench.ejected, [], 'both are back');
+  bench.clock.pass(1);
+  t.same(bench.published.slice(2), [
+    ['c', [], false],
+    ['c', [], true],
+  ]);
+  bench.clock.pass(1_001);
+  bench.answer(0, 500);
+  t.same(bench.published.at(-1), ['c', [1], true]);
+  const stats = bench.stats.block(CLUSTER_MANAGER, 'cluster_manager.');
+  t.same(
+    CLUSTER_MANAGER.names.flatMap((name, i) => (stats[i] === 0 ? [] : [`${name} ${stats[i]}`])),
+    ['cluster_updated 2', 'cluster_updated_via_merge 1', 'update_out_of_merge_window 2'],
+  );
+  // What cannot wait takes along what does.
+  bench.answer(1, 500);
+  bench.detectors.setHosts('c', [locality([endpoint(1), endpoint(2)])]);
+  t.equal(stats[CLUSTER_MANAGER.names.indexOf('update_merge_cancelled')], 1);
+});
+
+t.test('the event log speaks as Envoy does', async (t) => {
+  const now = new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 6));
+  const event: OutlierEvent = {
+    action: 'EJECT',
+    type: 'success_rate',
+    clusterName: 'c',
+    address: '127.0.0.1:1',
+    ejections: 2,
+    enforced: true,
+    msSinceLastAction: 2_999,
+    hostSuccessRate: 33.4,
+    clusterSuccessRate: 50.9,
+    threshold: 40.1,
+  };
+  t.equal(
+    eventJson(event, now),
+    '{"type":"SUCCESS_RATE","timestamp":"2026-01-02T03:04:05.006Z","secs_since_last_action":"2","cluster_name":"c","upstream_url":"127.0.0.1:1","action":"EJECT","num_ejections":2,"enforced":true,"eject_success_rate_event":{"host_success_rate":33,"cluster_average_success_rate":50,"cluster_success_rate_ejection_threshold":40}}',
+  );
+  t.match(
+    eventJson({ ...event, type: 'local_origin_failure_percentage' }, now),
+    /"eject_failure_percentage_event":\{"host_success_rate":33\}\}$/,
+  );
+  t.match(
+    eventJson({ ...event, type: 'consecutive_5xx', msSinceLastAction: -1 }, now),
+    /Z","cluster_name.*"eject_consecutive_event":\{\}\}$/,
+  );
+  t.match(
+    eventJson({ ...event, action: 'UNEJECT', type: null, enforced: false }, now),
+    /^\{"type":"CONSECUTIVE_5XX".*"enforced":false\}$/,
+  );
 });

@@ -147,6 +147,41 @@ const clusters = (ports: Ports): object[] => {
       { ...LONG, consecutive_5xx: 2 },
       httpOptions({}, { max_requests_per_connection: 9 }),
     ),
+    prioritised('merged', [[a], [b]], {
+      interval: '0.2s',
+      base_ejection_time: '0.3s',
+      max_ejection_percent: 100,
+      consecutive_5xx: 1,
+    }),
+    ...[
+      ['match', { http_response_headers_match: { headers: [{ name: ':status', string_match: { prefix: '4' } }] } }],
+      ['any', { any_match: true }],
+      [
+        'none',
+        {
+          and_match: {
+            rules: [
+              { any_match: true },
+              {
+                or_match: {
+                  rules: [
+                    { http_request_headers_match: { headers: [{ name: 'host' }] } },
+                    { not_match: { any_match: true } },
+                  ],
+                },
+              },
+            ],
+          },
+        },
+      ],
+    ].map(([name, error_matcher]) =>
+      prioritised(
+        `error-${name}`,
+        [[a], [b]],
+        { ...LONG, consecutive_5xx: 2 },
+        httpOptions({}, {}, { outlier_detection: { error_matcher } }),
+      ),
+    ),
     prioritised('raw', [[dead], [b]], { ...LONG, consecutive_5xx: 2 }),
     prioritised('raw-split', [[dead], [b]], {
       ...LONG,
@@ -174,6 +209,7 @@ export const outlier: Group = {
             to('/retried', 'retried', { retry_policy: { retry_on: '5xx', num_retries: 1 } }),
             ...[
               ['five', 'run', 'gateway', 'reset', 'refused', 'split-answers', 'split', 'unenforced', 'few', 'one'],
+              ['merged', 'error-match', 'error-any', 'error-none'],
               ['panic', 'none', 'back', 'rate', 'percentage', 'local-percentage', 'degraded', 'drained'],
             ].flatMap((names) => names.map((name) => to(`/${name}`, name))),
           ]),
@@ -182,6 +218,7 @@ export const outlier: Group = {
         tcp(ports, log, 'raw-split', { stat_prefix: 'raw-split', cluster: 'raw-split', max_connect_attempts: 1 }),
       ],
       clusters(ports),
+      { cluster_manager: { outlier_detection: { event_log_path: '/dev/null' } } },
     ),
   scenarios: [
     ask('two errors in a row', '/five', 3, [STATUS(500), STATUS(501)]),
@@ -201,6 +238,13 @@ export const outlier: Group = {
     ask('back after a while', '/back', 3, [STATUS(500), STATUS(200)], {
       client: [...requests('/back', 2), { waitMs: 900 }, get('/back')],
     }),
+    ask('back, but balancers are told later', '/merged', 4, [STATUS(500), STATUS(200)], {
+      client: [...requests('/merged', 2), { waitMs: 600 }, get('/merged'), { waitMs: 1500 }, get('/merged')],
+    }),
+    ask('errors by a matcher', '/error-match', 4, [404, 503, 404, 499].map(STATUS)),
+    ask('errors by a matcher in a row', '/error-match', 3, [400, 404].map(STATUS)),
+    ask('everything is an error', '/error-any', 3, [STATUS(200)]),
+    ask('nothing is an error', '/error-none', 3, [STATUS(500)]),
     ask('success rate', '/rate', 5, [500, 200, 500, 500].map(STATUS), {
       client: [...quickRequests('/rate', 4), { waitMs: 1500 }, get('/rate')],
     }),
