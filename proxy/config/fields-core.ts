@@ -20,6 +20,7 @@ export const CORE_FIELDS: FieldTable = {
     ),
   ),
   'envoy.config.core.v3.Pipe': fields(honoured('lower-listener', 'path mode')),
+  'xds.core.v3.CidrRange': fields(honoured('lower-value-match', 'address_prefix prefix_len')),
   'envoy.config.core.v3.CidrRange': fields(honoured('lower-listener', 'address_prefix prefix_len')),
   'envoy.config.core.v3.TcpKeepalive': fields(
     honoured('lower-listener', 'keepalive_probes keepalive_time keepalive_interval'),
@@ -136,8 +137,12 @@ export const CORE_FIELDS: FieldTable = {
   'envoy.type.matcher.v3.MetadataMatcher.PathSegment': fields(honoured('lower-access-log', 'key')),
   'envoy.type.matcher.v3.ValueMatcher': fields(
     honoured('lower-access-log', 'null_match double_match string_match bool_match present_match'),
-    rejected('list and or matches are not supported; use one value per filter', 'list_match or_match'),
+    honoured('lower-value-match', 'list_match or_match'),
   ),
   'envoy.type.matcher.v3.ValueMatcher.NullMatch': fields(),
+  'envoy.type.matcher.v3.ListMatcher': fields(honoured('lower-value-match', 'one_of')),
+  'envoy.type.matcher.v3.OrMatcher': fields(honoured('lower-value-match', 'value_matchers')),
+  'envoy.type.matcher.v3.FilterStateMatcher': fields(honoured('lower-value-match', 'key string_match address_match')),
+  'envoy.type.matcher.v3.AddressMatcher': fields(honoured('lower-value-match', 'ranges invert_match')),
   'envoy.type.matcher.v3.DoubleMatcher': fields(honoured('lower-access-log', 'range exact')),
 };

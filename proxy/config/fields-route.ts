@@ -70,8 +70,7 @@ export const ROUTE_FIELDS: FieldTable = {
       'prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers query_parameters cookies grpc tls_context',
     ),
     honoured(PATHS, 'path_match_policy'),
-    rejected('no supported filter writes dynamic metadata; match on headers', 'dynamic_metadata'),
-    rejected('no supported filter writes filter state; match on headers', 'filter_state'),
+    honoured('lower-value-match', 'dynamic_metadata filter_state'),
   ),
   'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig': fields(honoured(PATHS, 'path_template')),
   'envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig': fields(
@@ -79,10 +78,7 @@ export const ROUTE_FIELDS: FieldTable = {
   ),
   'envoy.config.route.v3.RouteMatch.ConnectMatcher': fields(),
   'envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions': fields(),
-  'envoy.config.route.v3.RouteMatch.TlsContextMatchOptions': fields(
-    honoured(TEST, 'presented'),
-    rejected('no certificate is validated on clear text; use presented', 'validated'),
-  ),
+  'envoy.config.route.v3.RouteMatch.TlsContextMatchOptions': fields(honoured(TEST, 'presented validated')),
   'envoy.config.route.v3.HeaderMatcher': fields(
     honoured(
       TEST,

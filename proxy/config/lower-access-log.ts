@@ -4,11 +4,12 @@
 import { compileFormat, DEFAULT_TEXT_FORMAT } from '../observe/format.ts';
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
-import { type LowerContext, lowerFraction, lowerStringMatch, readDataSource } from './lower-common.ts';
+import { type LowerContext, lowerFraction, readDataSource } from './lower-common.ts';
 import { lowerHeaderMatch } from './lower-header-match.ts';
+import { lowerValueMatch } from './lower-value-match.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, strings, sub } from './message.ts';
 import type { JsonObject } from './model.ts';
-import type { AccessLogModel, FormatModel, JsonValueMatch, LogFilterModel } from './model-access-log.ts';
+import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access-log.ts';
 import type { BodyFormatModel } from './model-http.ts';
 
 const DEFAULT_FORMAT: FormatModel = { kind: 'text', format: DEFAULT_TEXT_FORMAT, omitEmptyValues: false };
@@ -233,31 +234,8 @@ function lowerMetadataFilter(message: Msg, path: string): LogFilterModel {
       matcher === null
         ? []
         : list(matcher, 'path').map((segment) => oneofCase<string>(segment, 'segment', 'key') ?? ''),
-    value: value === null ? { kind: 'present' } : lowerValueMatch(value, `${path}.matcher.value`),
+    value: value === null ? { kind: 'present', present: true } : lowerValueMatch(value, `${path}.matcher.value`),
     invert: matcher !== null && bool(matcher, 'invert'),
     matchIfKeyNotFound: bool(message, 'matchIfKeyNotFound', true),
   };
-}
-
-/** `type.matcher.v3.ValueMatcher`. */
-function lowerValueMatch(message: Msg, path: string): JsonValueMatch {
-  const pattern = oneof(message, 'matchPattern');
-  switch (pattern?.case) {
-    case 'nullMatch':
-      return { kind: 'null' };
-    case 'boolMatch':
-      return { kind: 'bool', value: pattern.value as boolean };
-    case 'presentMatch':
-      return { kind: 'present' };
-    case 'stringMatch':
-      return { kind: 'string', match: lowerStringMatch(pattern.value as Msg, `${path}.string_match`) };
-    case 'doubleMatch': {
-      const double = oneof(pattern.value as Msg, 'matchPattern');
-      if (double?.case === 'exact') return { kind: 'exact_number', value: double.value as number };
-      if (double === null) throw new ConfigError('one of range and exact is required', `${path}.double_match`);
-      return { kind: 'range', start: num(double.value as Msg, 'start'), end: num(double.value as Msg, 'end') };
-    }
-    default:
-      throw new ConfigError('only null, number, string, bool and present matches are supported', path);
-  }
 }

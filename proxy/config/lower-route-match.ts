@@ -4,6 +4,7 @@ import { ConfigError } from '../util/error.ts';
 import { lowerRegex, lowerRuntimeFraction, wireString } from './lower-common.ts';
 import { lowerCookieMatch, lowerHeaderMatch, lowerQueryMatch } from './lower-header-match.ts';
 import { lowerPathMatchPolicy } from './lower-path-policy.ts';
+import { lowerFilterStateMatch, lowerMetadataMatch } from './lower-value-match.ts';
 import { bool, has, list, type Msg, oneof, sub } from './message.ts';
 import type { RouteMatchModel } from './model-http.ts';
 
@@ -22,6 +23,12 @@ export function lowerRouteMatch(message: Msg, path: string): RouteMatchModel {
     runtimeFraction: fraction === null ? null : lowerRuntimeFraction(fraction),
     tlsContext:
       tls === null ? null : { presented: optionalBool(tls, 'presented'), validated: optionalBool(tls, 'validated') },
+    dynamicMetadata: list(message, 'dynamicMetadata').map((metadata, index) =>
+      lowerMetadataMatch(metadata, `${path}.dynamic_metadata[${index}]`),
+    ),
+    filterState: list(message, 'filterState').map((state, index) =>
+      lowerFilterStateMatch(state, `${path}.filter_state[${index}]`),
+    ),
   };
 }
 

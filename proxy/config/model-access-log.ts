@@ -2,6 +2,7 @@
 
 import type { FractionModel, JsonObject } from './model.ts';
 import type { HeaderMatchModel } from './model-http.ts';
+import type { ValueMatchModel } from './model-match.ts';
 
 /** A format as written; compiled (and its syntax refused) by `observe/format.ts`, which `lower` calls once to get the verdict. */
 export type FormatModel =
@@ -49,15 +50,7 @@ export type LogFilterModel =
       readonly kind: 'metadata';
       readonly namespace: string;
       readonly path: readonly string[];
-      readonly value: JsonValueMatch;
+      readonly value: ValueMatchModel;
       readonly invert: boolean;
       readonly matchIfKeyNotFound: boolean;
     };
-
-export type JsonValueMatch =
-  | { readonly kind: 'present' }
-  | { readonly kind: 'null' }
-  | { readonly kind: 'bool'; readonly value: boolean }
-  | { readonly kind: 'string'; readonly match: import('./model.ts').StringMatchModel }
-  | { readonly kind: 'range'; readonly start: number; readonly end: number }
-  | { readonly kind: 'exact_number'; readonly value: number };

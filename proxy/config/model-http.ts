@@ -5,6 +5,7 @@ import type { CidrModel, FractionModel, JsonObject, MetadataModel, StringMatchMo
 import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access-log.ts';
 import type { HttpFilterModel, RouteFiltersModel } from './model-http-filter.ts';
 import type { Http2Model } from './model-http2.ts';
+import type { FilterStateMatchModel, MetadataMatchModel } from './model-match.ts';
 import type { MirrorModel } from './model-mirror.ts';
 import type { InternalRedirectModel } from './model-redirect.ts';
 
@@ -205,6 +206,8 @@ export interface RouteMatchModel {
   readonly grpcOnly: boolean;
   readonly runtimeFraction: FractionModel | null;
   readonly tlsContext: { readonly presented: boolean | null; readonly validated: boolean | null } | null;
+  readonly dynamicMetadata: readonly MetadataMatchModel[];
+  readonly filterState: readonly FilterStateMatchModel[];
 }
 
 export interface HeaderMatchModel {

@@ -28,6 +28,8 @@ export class TlsConnection {
   /** As sent, leaf first; the leaf alone on resumed sessions. */
   readonly peerChain: readonly Certificate[];
   readonly local: Certificate | null;
+  /** The peer's certificate was judged in this connection's own handshake, and well; as in Envoy never of a resumed one. */
+  peerValidated: boolean;
   /** Whose roots may have issued the peer's certificate; `null` = nobody's. */
   verifier: PeerRoots | null;
 
@@ -53,6 +55,7 @@ export class TlsConnection {
     const leaf: X509Certificate | undefined = socket.getPeerX509Certificate();
     this.peerChain = leaf !== undefined ? chainOf(leaf) : this.resumed ? remembered : NO_CERTIFICATES;
     this.local = local;
+    this.peerValidated = false;
     this.verifier = null;
   }
 

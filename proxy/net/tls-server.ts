@@ -359,7 +359,10 @@ export class Handshake {
       NO_WANTED_NAMES,
       env.dateMs(),
     );
-    if (verdict === null) return null;
+    if (verdict === null) {
+      connection.peerValidated = !connection.resumed;
+      return null;
+    }
     const failure = verifyFailure(verifyCounter(verdict), verdict.text, verdict.names);
     if (!verifier.model.acceptUntrusted) return failure;
     this.tls.counts.failed(failure);

@@ -1,13 +1,14 @@
 // Access-log filters compiled to predicates (Envoy: config.accesslog.v3.AccessLogFilter).
 
-import type { FractionModel, JsonObject, JsonValue } from '../config/model.ts';
-import type { JsonValueMatch, LogFilterModel } from '../config/model-access-log.ts';
+import type { FractionModel } from '../config/model.ts';
+import type { LogFilterModel } from '../config/model-access-log.ts';
+import type { ValueMatchModel } from '../config/model-match.ts';
 import { ConfigError } from '../util/error.ts';
 import { flagNames, flagOf } from './flags.ts';
 import { grpcStatus } from './format-headers.ts';
-import { latin1Image } from './json-text.ts';
 import { compileHeaderTest, compileStringTest } from './log-match.ts';
 import type { StreamInfo } from './stream-info.ts';
+import { compileValueTest, valueAt } from './value-match.ts';
 
 /** Whether a record is wanted. */
 export type LogFilter = (info: StreamInfo) => boolean;
@@ -129,36 +130,12 @@ function responseFlag(names: readonly string[]): LogFilter {
 function metadata(
   namespace: string,
   path: readonly string[],
-  match: JsonValueMatch,
+  match: ValueMatchModel,
   matchIfKeyNotFound: boolean,
 ): LogFilter {
-  const test = valueTest(match);
+  const test = compileValueTest(match, compileStringTest);
   return (info) => {
-    let value: JsonValue | undefined = info.dynamicMetadata?.[namespace];
-    for (const key of path) {
-      if (value === null || typeof value !== 'object' || Array.isArray(value)) value = undefined;
-      else value = Object.hasOwn(value, key) ? (value as JsonObject)[key] : undefined;
-      if (value === undefined) break;
-    }
+    const value = valueAt(info.dynamicMetadata?.[namespace], path);
     return value === undefined ? matchIfKeyNotFound : test(value);
   };
-}
-
-function valueTest(match: JsonValueMatch): (value: JsonValue) => boolean {
-  switch (match.kind) {
-    case 'present':
-      return () => true;
-    case 'null':
-      return (value) => value === null;
-    case 'bool':
-      return (value) => value === match.value;
-    case 'exact_number':
-      return (value) => value === match.value;
-    case 'range':
-      return (value) => typeof value === 'number' && value >= match.start && value < match.end;
-    case 'string': {
-      const test = compileStringTest(match.match);
-      return (value) => typeof value === 'string' && test(latin1Image(value));
-    }
-  }
 }

@@ -14,6 +14,7 @@ import {
 } from './format-operator.ts';
 import { jsonOfTree, jsonString, textOf } from './json-text.ts';
 import type { StreamInfo } from './stream-info.ts';
+import { valueAt } from './value-match.ts';
 
 type Source = (info: StreamInfo) => JsonObject | null | undefined;
 
@@ -28,22 +29,10 @@ const SOURCES: ReadonlyMap<string, Source> = new Map<string, Source>([
   ['VIRTUAL_HOST', (info) => info.virtualHostMetadata],
 ]);
 
-/** Walks a tree; `undefined` = no such key. */
-function walk(root: JsonObject | null | undefined, keys: readonly string[]): JsonValue | undefined {
-  if (root === null || root === undefined) return undefined;
-  let value: JsonValue | undefined = root;
-  for (const key of keys) {
-    if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
-    value = Object.hasOwn(value, key) ? (value as JsonObject)[key] : undefined;
-    if (value === undefined) return undefined;
-  }
-  return value;
-}
-
 /** @param path as it stands in a format, a latin1 image */
 function metadataOperator(source: Source, path: readonly string[], max: number): Operator {
   const keys = path.map(textOf);
-  return treeOperator((info) => walk(source(info), keys), max);
+  return treeOperator((info) => valueAt(source(info), keys), max);
 }
 
 function ofSource(source: Source): OperatorFactory {

@@ -120,6 +120,8 @@ export interface TlsInfo {
   /** Negotiated application protocol; empty. */
   readonly alpn: string;
   readonly peer: CertificateInfo | null;
+  /** The peer's certificate was judged in this handshake, and well. */
+  readonly peerValidated: boolean;
   readonly local: CertificateInfo | null;
   /** Who issued the peer's certificate, sent or trusted. */
   readonly issuer: CertificateInfo | null;

@@ -3,7 +3,11 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { FractionModel, StringMatchModel } from '../config/model.ts';
 import type { HeaderMatchModel, QueryMatchModel, RouteMatchModel } from '../config/model-http.ts';
+import type { FilterStateMatchModel, MetadataMatchModel } from '../config/model-match.ts';
+import { readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import { compileValueTest, valueAt } from '../observe/value-match.ts';
+import { compileRanges } from '../util/ip.ts';
 import { compileFullMatch, type TextMatch } from './regex.ts';
 
 /** A condition on a request; `random` is 32 bits drawn for the request. */
@@ -154,6 +158,37 @@ function isGrpc(headers: HeaderMap): boolean {
   return type !== null && (type === 'application/grpc' || type.startsWith('application/grpc+'));
 }
 
+function compileTlsMatch({ presented, validated }: NonNullable<RouteMatchModel['tlsContext']>): Condition {
+  return ({ connection: { tls } }) =>
+    (presented === null || presented === (tls !== null && tls.peer !== null)) &&
+    (validated === null || validated === (tls?.peerValidated ?? false));
+}
+
+/** Compiles `MetadataMatcher` on the dynamic metadata of the request. */
+export function compileMetadataMatch(model: MetadataMatchModel): (info: StreamInfo) => boolean {
+  const { namespace, path, invert } = model;
+  const holds = compileValueTest(model.value, compileStringMatch);
+  return (info) => holds(valueAt(info.dynamicMetadata?.[namespace], path)) !== invert;
+}
+
+/** Compiles `FilterStateMatcher`: an object that is missing or not of the right kind matches nothing. */
+export function compileFilterStateMatch({ key, match }: FilterStateMatchModel): (info: StreamInfo) => boolean {
+  if (match.kind === 'string') {
+    const holds = compileStringMatch(match.string);
+    return (info) => {
+      const state = readFilterState(info, key);
+      const text = state === null || typeof state === 'string' ? state : state.plain();
+      return text !== null && holds(text);
+    };
+  }
+  const holds = compileRanges(match.ranges);
+  return (info) => {
+    const state = readFilterState(info, key);
+    const ip = state === null || typeof state === 'string' ? undefined : state.ip;
+    return ip !== undefined && holds(ip) !== match.invert;
+  };
+}
+
 /** Everything of a route's match but its path; `null` = nothing more to check. */
 export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue): Condition | null {
   const list: Condition[] = [];
@@ -168,11 +203,9 @@ export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue)
   }
   if (match.grpcOnly) list.push((_info, headers) => isGrpc(headers));
   const { tlsContext, runtimeFraction } = match;
-  if (tlsContext !== null)
-    list.push(({ connection }) => {
-      const presented = connection.tls !== null && connection.tls.peer !== null;
-      return tlsContext.presented === null || tlsContext.presented === presented;
-    });
+  for (const metadata of match.dynamicMetadata) list.push(compileMetadataMatch(metadata));
+  for (const state of match.filterState) list.push(compileFilterStateMatch(state));
+  if (tlsContext !== null) list.push(compileTlsMatch(tlsContext));
   if (runtimeFraction !== null) {
     const isIn = compileFraction(runtimeFraction, runtime);
     list.push((_info, _headers, random) => isIn(random));

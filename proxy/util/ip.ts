@@ -116,6 +116,21 @@ export function isLoopback(ip: string): boolean {
   return ip === '127.0.0.1' || ip === '::1';
 }
 
+/** Whether an address lies in one of some ranges; a text that is no address lies in none. */
+export function compileRanges(
+  ranges: readonly { readonly address: string; readonly prefixLength: number }[],
+): (ip: string) => boolean {
+  const map = new CidrMap<true>();
+  for (const { address, prefixLength } of ranges) {
+    const bytes = parseIp(address);
+    if (bytes !== null) map.at(bytes, prefixLength, () => true);
+  }
+  return (ip) => {
+    const bytes = parseIp(ip);
+    return bytes !== null && map.find(bytes) !== null;
+  };
+}
+
 /** Values under address ranges; a lookup finds the value of the longest range that holds the address. */
 export class CidrMap<T> {
   /** Per family (4, 16 bytes): prefix lengths in use, longest first, each with its masked-address table. */

@@ -162,7 +162,7 @@ t.test('filters', async (t) => {
     ],
     [metadata({ null_match: {} }), found({ kind: 'null' })],
     [metadata({ bool_match: true }), found({ kind: 'bool', value: true })],
-    [metadata({ present_match: true }), found({ kind: 'present' })],
+    [metadata({ present_match: true }), found({ kind: 'present', present: true })],
     [
       metadata({ string_match: { prefix: 'p' } }),
       found({ kind: 'string', match: { kind: 'prefix', value: 'p', ignoreCase: false } }),

@@ -15,6 +15,7 @@ const MODEL_FILES = [
   'model-access-log.ts',
   'model-cluster.ts',
   'model-listener-filter.ts',
+  'model-match.ts',
 ];
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.';
@@ -63,7 +64,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   includeIsTimeoutRetryHeader: [`${ROUTE}VirtualHost.include_is_timeout_retry_header`],
   decoratorOperation: [`${ROUTE}Decorator.operation`],
   decoratorPropagate: [`${ROUTE}Decorator.propagate`],
-  validated: [`${ROUTE}RouteMatch.TlsContextMatchOptions.validated`],
   runtimeKeyPrefix: [`${ROUTE}WeightedCluster.runtime_key_prefix`],
   flushTimeoutMs: [`${ROUTE}RouteAction.flush_timeout`],
   metadataMatch: [`${ROUTE}RouteAction.metadata_match`],

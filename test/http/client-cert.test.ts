@@ -37,6 +37,7 @@ function connection(peer: CertificateInfo | null, localUris: readonly string[] =
     peer,
     local: certificate({ uriSans: localUris }),
     issuer: null,
+    peerValidated: true,
     peerChain: peer === null ? [] : [peer, certificate({ pem: '-MIDDLE-' })],
   };
 }

@@ -139,15 +139,15 @@ const CASES: readonly (readonly [name: string, filter: LogFilterModel, wanted: b
   ['metadata range', metadata(['n'], { kind: 'range', start: 0, end: 5 }), false],
   ['metadata bool', metadata(['b'], { kind: 'bool', value: false }), false],
   ['metadata null', metadata(['z'], { kind: 'null' }), true],
-  ['metadata present', metadata(['s'], { kind: 'present' }), true],
+  ['metadata present', metadata(['s'], { kind: 'present', present: true }), true],
   [
     'metadata deep, UTF-8',
     metadata(['o', 'deep'], { kind: 'string', match: { kind: 'exact', value: 'Ã©', ignoreCase: false } }),
     true,
   ],
-  ['metadata key missing', metadata(['nope'], { kind: 'present' }), false],
-  ['metadata key missing, wanted', metadata(['nope'], { kind: 'present' }, true), true],
-  ['metadata through a string', metadata(['s', 'x'], { kind: 'present' }), false],
+  ['metadata key missing', metadata(['nope'], { kind: 'present', present: true }), false],
+  ['metadata key missing, wanted', metadata(['nope'], { kind: 'present', present: true }, true), true],
+  ['metadata through a string', metadata(['s', 'x'], { kind: 'present', present: true }), false],
   // 0x63 = 99
   ['runtime share, above', fraction(99), false],
   ['runtime share, all', fraction(100), true],
@@ -170,7 +170,7 @@ t.test('a stream that differs', (t) => {
   info.flags = FLAG_UF;
   t.equal(compileLogFilter({ kind: 'response_flag', flags: ['NR'] })(info), false);
   info.dynamicMetadata = null;
-  t.equal(compileLogFilter(metadata(['s'], { kind: 'present' }, true))(info), true);
+  t.equal(compileLogFilter(metadata(['s'], { kind: 'present', present: true }, true))(info), true);
   t.end();
 });
 

@@ -203,6 +203,7 @@ t.test('TLS', (t) => {
     local: null,
     alpn: '',
     issuer: certificate('ca'),
+    peerValidated: true,
     peerChain: [certificate('leaf'), certificate('ca')],
   });
   const cases: readonly (readonly [string, string])[] = [

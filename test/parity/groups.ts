@@ -34,6 +34,7 @@ import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
 import { smuggling } from './scenarios/smuggling.ts';
+import { streamMatches } from './scenarios/stream-matches.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
 import { tls } from './scenarios/tls.ts';
@@ -68,6 +69,7 @@ export const GROUPS: readonly Group[] = [
   routeFilters,
   pathTemplates,
   cors,
+  streamMatches,
   fineClusters,
   fineListeners,
   someStats,
