@@ -1,0 +1,150 @@
+// Hedging: a try that has met its time limit goes on beside the next one, and the first good answer wins.
+
+import { answer, bootstrap, cluster, get, http, request, router, routes, STATS, to } from '../config.ts';
+import type { Action, Group, Scenario, UpstreamScript } from '../types.ts';
+
+/** Tries have 0.1 s; a further one follows at once. */
+const hedged = (extra: object = {}, action: object = {}): object => ({
+  timeout: '5s',
+  retry_policy: {
+    retry_on: '5xx',
+    per_try_timeout: '0.1s',
+    retry_back_off: { base_interval: '0.001s' },
+    ...extra,
+  },
+  hedge_policy: { hedge_on_per_try_timeout: true, initial_requests: 3, additional_request_chance: { numerator: 50 } },
+  ...action,
+});
+
+/** Answers of the upstream in the order of requests, each after a time. */
+const after = (...list: readonly (readonly [waitMs: number, ...actions: Action[]])[]): UpstreamScript => ({
+  replies: list.map(([waitMs, ...actions]) => [{ waitMs }, ...actions]),
+});
+const ok = (text: string): string => answer('200 OK', [], text);
+const bad = (text: string): string => answer('503 Bad', [], text);
+const RESET: Action = { close: 'reset' };
+const at = (name: string, path: string, a: UpstreamScript, ...headers: string[]): Scenario => ({
+  name,
+  client: [get(path, ...headers)],
+  upstreams: { a },
+});
+const quiet = (scenario: Scenario): Scenario => ({ ...scenario, listener: 'quiet' });
+
+const INTERNAL = 'x-forwarded-for: 10.0.0.1';
+const LIST = [
+  to('/two', 'a', hedged()),
+  to('/three', 'a', hedged({ num_retries: 2 })),
+  to('/none-left', 'a', hedged({ num_retries: 0 })),
+  to('/later', 'a', hedged({ retry_back_off: { base_interval: '86400s' } })),
+  to('/connect', 'a', hedged({ retry_on: 'connect-failure' })),
+  to('/full', 'full', hedged()),
+  to('/idle', 'a', hedged({ per_try_timeout: '3s', per_try_idle_timeout: '0.1s' })),
+  to('/over', 'a', hedged({}, { timeout: '0.25s' })),
+  to('/long', 'a', hedged({ retry_back_off: { base_interval: '86400s' } }, { timeout: '0.25s' })),
+  to('/plain', 'a', {
+    ...hedged(),
+    hedge_policy: undefined,
+  }),
+  to('/no-policy', 'a', { timeout: '5s' }),
+];
+
+export const hedging: Group = {
+  name: 'hedging',
+  listeners: ['main', 'host', 'quiet'],
+  upstreams: ['a'],
+  bootstrap: (ports, log) =>
+    bootstrap(
+      ports,
+      [
+        http(
+          ports,
+          log,
+          'main',
+          routes(LIST, {
+            include_request_attempt_count: true,
+            include_attempt_count_in_response: true,
+            include_is_timeout_retry_header: true,
+          }),
+        ),
+        http(
+          ports,
+          log,
+          'host',
+          routes([to('/', 'a', { ...hedged(), hedge_policy: undefined })], {
+            hedge_policy: { hedge_on_per_try_timeout: true },
+          }),
+        ),
+        http(ports, log, 'quiet', routes(LIST), { http_filters: [router({ suppress_envoy_headers: true })] }),
+      ],
+      [
+        cluster('a', [ports['a']]),
+        cluster('full', [ports['a']], { circuit_breakers: { thresholds: [{ max_retries: 0 }] } }),
+      ],
+    ),
+  stats: STATS,
+  scenarios: [
+    at('the second is quicker', '/two', after([600, ok('first')], [0, ok('second')])),
+    at('the first is quicker after all', '/two', after([200, ok('first')], [600, ok('second')])),
+    at('the first waits for its successor', '/later', after([200, ok('first')], [0, ok('second')])),
+    at('a bad answer waits for a better one', '/two', after([180, bad('first')], [200, ok('second')])),
+    at('two bad answers', '/two', after([180, bad('first')], [200, bad('second')])),
+    at('a bad second answer before a good first one', '/two', after([300, ok('first')], [50, bad('second')])),
+    quiet(at('a bad answer while the next one waits', '/long', { replies: [[{ waitMs: 160 }, bad('first')]] })),
+    at('the first is reset', '/two', after([180, RESET], [200, ok('second')])),
+    at('the second is reset', '/two', after([300, ok('first')], [50, RESET])),
+    at('both are reset', '/two', after([180, RESET], [200, RESET])),
+    at('the second is reset, the third answers', '/three', after([600, ok('first')], [20, RESET], [0, ok('third')])),
+    at('three at once', '/three', after([400, ok('first')], [600, ok('second')], [50, ok('third')])),
+    at('the oldest of three', '/three', after([260, ok('first')], [600, ok('second')], [600, ok('third')])),
+    at('no retry is left', '/none-left', after([200, ok('first')])),
+    at('no retry is left and the answer is bad', '/none-left', after([200, bad('first')])),
+    at('the breaker is open', '/full', after([200, ok('first')])),
+    at('conditions do not matter', '/connect', after([600, ok('first')], [0, ok('second')])),
+    at('a bad answer that is not retried', '/connect', after([160, bad('first')], [600, ok('second')])),
+    at('by the idle time of a try', '/idle', after([600, ok('first')], [0, ok('second')])),
+    {
+      name: 'a body is sent twice',
+      client: [request('POST', '/two', ['content-length: 5'], 'hello')],
+      upstreams: { a: after([600, ok('first')], [0, ok('second')]) },
+    },
+    quiet(at('the time of all is up', '/over', after([600, ok('first')], [600, ok('second')]))),
+    quiet(at('the time of all is up while the next one waits', '/long', { replies: [[{ waitMs: 600 }, ok('first')]] })),
+    { ...at('by the virtual host', '/', after([600, ok('first')], [0, ok('second')])), listener: 'host' },
+    at(
+      'off by header',
+      '/two',
+      after([600, ok('first')], [0, ok('second')]),
+      INTERNAL,
+      'x-envoy-hedge-on-per-try-timeout: false',
+    ),
+    at(
+      'on by header',
+      '/plain',
+      after([200, ok('first')], [600, ok('second')]),
+      INTERNAL,
+      'x-envoy-hedge-on-per-try-timeout: true',
+    ),
+    at(
+      'neither by header',
+      '/plain',
+      after([200, ok('first')], [0, ok('second')]),
+      INTERNAL,
+      'x-envoy-hedge-on-per-try-timeout: yes',
+    ),
+    at(
+      'a stranger does not say',
+      '/plain',
+      after([200, ok('first')], [0, ok('second')]),
+      'x-forwarded-for: 8.8.8.8',
+      'x-envoy-hedge-on-per-try-timeout: true',
+    ),
+    at(
+      'without a policy nothing follows',
+      '/no-policy',
+      after([200, ok('first')], [0, ok('second')]),
+      INTERNAL,
+      'x-envoy-upstream-rq-per-try-timeout-ms: 100',
+      'x-envoy-hedge-on-per-try-timeout: true',
+    ),
+  ],
+};
