@@ -75,6 +75,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig', USED],
   ['envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig', USED],
   ['envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig', USED],
+  ['envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate', USED],
+  ['envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig', USED],
   // Transport sockets
   ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', USED],
   ['envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport', USED],

@@ -1,6 +1,7 @@
 // Answers for routes (Envoy: config.route.v3).
 
 import { type FieldTable, fields, harmless, honoured, rejected, warned } from './fields-answer.ts';
+import { RETRY_FIELDS } from './fields-retry.ts';
 
 const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-route';
@@ -40,7 +41,7 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured('lower-cors', 'cors'),
     rejected('use retry_policy', 'retry_policy_typed_config'),
     rejected(SPECIFIERS, 'route_specifiers'),
-    warned('requests are not hedged yet', 'hedge_policy'),
+    honoured('lower-retry', 'hedge_policy'),
   ),
   'envoy.config.route.v3.VirtualCluster': fields(honoured(TEST, 'headers name')),
   'envoy.config.route.v3.Route': fields(
@@ -105,7 +106,7 @@ export const ROUTE_FIELDS: FieldTable = {
     ),
     rejected('use retry_policy', 'retry_policy_typed_config'),
     honoured('lower-cors', 'cors'),
-    warned('requests are not hedged yet', 'hedge_policy'),
+    honoured('lower-retry', 'hedge_policy'),
     warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
   ),
   'envoy.config.route.v3.InternalRedirectPolicy': fields(
@@ -147,19 +148,7 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured(TEST, 'name cluster_header weight host_rewrite_literal typed_per_filter_config'),
     harmless(SUBSETS, ROUTES, 'metadata_match'),
   ),
-  'envoy.config.route.v3.RetryPolicy': fields(
-    honoured(
-      TEST,
-      'retry_on num_retries per_try_timeout retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off retriable_headers retriable_request_headers per_try_idle_timeout',
-    ),
-    rejected('retry priorities are not supported yet; remove it', 'retry_priority'),
-    rejected('retry options are not supported; remove it', 'retry_options_predicates'),
-    rejected('retries stay in the cluster; remove it', 'refresh_cluster_on_retry'),
-    warned('retry_back_off holds for rate limited answers too', 'rate_limited_retry_back_off'),
-  ),
-  'envoy.config.route.v3.RetryPolicy.RetryHostPredicate': fields(honoured(TEST, 'name typed_config')),
-  'envoy.config.route.v3.RetryPolicy.RetryBackOff': fields(honoured(TEST, 'base_interval max_interval')),
-  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': fields(),
+  ...RETRY_FIELDS,
   'envoy.config.route.v3.RedirectAction': fields(
     honoured(
       TEST,

@@ -2,17 +2,16 @@
 
 import { ConfigError } from '../util/error.ts';
 import { didYouMean } from '../util/nearest.ts';
-import { unpackAny } from './any.ts';
 import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
-import { lowerHeaderMatch } from './lower-header-match.ts';
 import { checkFormat, lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerMirrors } from './lower-mirror.ts';
 import { lowerPathRewritePolicy } from './lower-path-policy.ts';
 import { lowerInternalRedirect } from './lower-redirect.ts';
+import { lowerHedge, lowerRetryPolicy } from './lower-retry.ts';
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRegexRewrite } from './lower-route-reply.ts';
-import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
+import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
 import type { JsonObject } from './model.ts';
 import type {
   ConnectModel,
@@ -30,37 +29,12 @@ const PRIORITIES = ['default', 'high'] as const;
 
 /** Envoy's route timeout when none is given, ms. */
 const ROUTE_TIMEOUT_MS_DEFAULT = 15_000;
-/** Envoy's first back-off between retries, ms; the largest is ten times the first. */
-const RETRY_BACK_OFF_MS_DEFAULT = 25;
-const RETRY_BACK_OFF_MAX_FACTOR = 10;
-
-const PREVIOUS_HOSTS = 'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate';
-
-/** Everything that `retry_on` may name; Envoy skips what it does not know. */
-const RETRY_CONDITIONS: ReadonlySet<string> = new Set([
-  '5xx',
-  'gateway-error',
-  'connect-failure',
-  'envoy-ratelimited',
-  'retriable-4xx',
-  'refused-stream',
-  'retriable-status-codes',
-  'retriable-headers',
-  'reset',
-  'reset-before-request',
-  'http3-post-connect-failure',
-  'cancelled',
-  'deadline-exceeded',
-  'resource-exhausted',
-  'internal',
-  'unavailable',
-]);
-
 /** What a route inherits from the places around it. */
 export interface RouteScope {
   readonly ctx: LowerContext;
   readonly retry: RetryPolicyModel | null;
   readonly mirrors: readonly MirrorModel[];
+  readonly hedgeOnPerTryTimeout: boolean;
   /** The virtual host's limit; 0 = the connection's. */
   readonly requestBodyBufferLimitBytes: number;
   readonly directResponseBytesMax: number;
@@ -75,6 +49,7 @@ export function lowerRouteAction(
   path: string,
 ): RouteActionModel {
   const retry = sub(message, 'retryPolicy');
+  const hedge = sub(message, 'hedgePolicy');
   const maxStream = sub(message, 'maxStreamDuration');
   const metadataMatch = sub(message, 'metadataMatch');
   const regexRewrite = sub(message, 'regexRewrite');
@@ -114,6 +89,7 @@ export function lowerRouteAction(
     retry: retry === null ? scope.retry : lowerRetryPolicy(retry, `${path}.retry_policy`),
     mirrors: lowerMirrors(message, scope.clusterNames, scope.mirrors, path),
     internalRedirect: lowerInternalRedirect(message, path),
+    hedgeOnPerTryTimeout: hedge === null ? scope.hedgeOnPerTryTimeout : lowerHedge(hedge),
     upgrades: lowerUpgrades(list(message, 'upgradeConfigs'), path),
     metadataMatch: lbMetadata(metadataMatch),
     includeVirtualHostRateLimits: bool(message, 'includeVhRateLimits'),
@@ -259,64 +235,4 @@ function lowerConnect(config: Msg): ConnectModel {
   const proxy = sub(config, 'proxyProtocolConfig');
   const proxyHeader = proxy === null ? 0 : num(proxy, 'version') === PROXY_V2 ? 2 : 1;
   return { proxyHeader, allowPost: bool(config, 'allowPost') };
-}
-
-// === Retries ===
-
-/** `config.route.v3.RetryPolicy`. */
-export function lowerRetryPolicy(message: Msg, path: string): RetryPolicyModel {
-  const backOff = lowerBackOff(sub(message, 'retryBackOff'), `${path}.retry_back_off`);
-  return {
-    retryOn: lowerRetryOn(str(message, 'retryOn')),
-    numRetries: num(message, 'numRetries', 1),
-    perTryTimeoutMs: wholeMs(message, 'perTryTimeout', 0, path),
-    perTryIdleTimeoutMs: wholeMs(message, 'perTryIdleTimeout', 0, path),
-    retriableStatusCodes: numbers(message, 'retriableStatusCodes'),
-    retriableHeaders: list(message, 'retriableHeaders').map((header, index) =>
-      lowerHeaderMatch(header, `${path}.retriable_headers[${index}]`),
-    ),
-    retriableRequestHeaders: list(message, 'retriableRequestHeaders').map((header, index) =>
-      lowerHeaderMatch(header, `${path}.retriable_request_headers[${index}]`),
-    ),
-    backOffBaseMs: backOff.baseMs,
-    backOffMaxMs: backOff.maxMs,
-    hostSelectionRetryMaxAttempts: Math.max(1, num(message, 'hostSelectionRetryMaxAttempts')),
-    previousHosts: list(message, 'retryHostPredicate').some((predicate, index) =>
-      isPreviousHosts(predicate, `${path}.retry_host_predicate[${index}]`),
-    ),
-  };
-}
-
-/** The conditions of a comma-separated list, in its order, each once. */
-export function lowerRetryOn(text: string): readonly string[] {
-  const known = text
-    .split(',')
-    .map((token) => token.trim())
-    .filter((token) => RETRY_CONDITIONS.has(token));
-  return [...new Set(known)];
-}
-
-function lowerBackOff(message: Msg | null, path: string): { readonly baseMs: number; readonly maxMs: number } {
-  if (message === null) {
-    return {
-      baseMs: RETRY_BACK_OFF_MS_DEFAULT,
-      maxMs: RETRY_BACK_OFF_MS_DEFAULT * RETRY_BACK_OFF_MAX_FACTOR,
-    };
-  }
-  const baseMs = Math.max(1, wholeMs(message, 'baseInterval', RETRY_BACK_OFF_MS_DEFAULT, path));
-  const maxMs = Math.max(1, wholeMs(message, 'maxInterval', baseMs * RETRY_BACK_OFF_MAX_FACTOR, path));
-  if (maxMs < baseMs) {
-    throw new ConfigError('retry_policy.max_interval must greater than or equal to the base_interval', path);
-  }
-  return { baseMs, maxMs };
-}
-
-function isPreviousHosts(message: Msg, path: string): boolean {
-  const any = oneofCase(message, 'configType', 'typedConfig');
-  const typeName = any === null ? '' : unpackAny(any, `${path}.typed_config`).message.$typeName;
-  if (typeName === PREVIOUS_HOSTS) return true;
-  throw new ConfigError(
-    `Didn't find a registered implementation for '${str(message, 'name')}' with type URL: '${typeName}'`,
-    path,
-  );
 }

@@ -6,7 +6,8 @@ import { withLegacyCors } from './lower-cors.ts';
 import { lowerHeaderMatch } from './lower-header-match.ts';
 import { lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerMirrors } from './lower-mirror.ts';
-import { lowerRetryPolicy, lowerRouteAction, type RouteScope } from './lower-route-action.ts';
+import { lowerHedge, lowerRetryPolicy } from './lower-retry.ts';
+import { lowerRouteAction, type RouteScope } from './lower-route-action.ts';
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRouteMatch } from './lower-route-match.ts';
 import { lowerDirectResponse, lowerRedirect } from './lower-route-reply.ts';
@@ -31,6 +32,7 @@ export function lowerRouteConfig(message: Msg, ctx: LowerContext, path: string):
     ctx,
     retry: null,
     mirrors: lowerMirrors(message, clusterNames, [], path),
+    hedgeOnPerTryTimeout: false,
     requestBodyBufferLimitBytes: 0,
     directResponseBytesMax: maxDirectResponseBodySizeBytes,
     clusterNames,
@@ -78,10 +80,12 @@ function checkDomains(hosts: readonly VirtualHostModel[], routeName: string, pat
 /** `config.route.v3.VirtualHost`. */
 export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string): VirtualHostModel {
   const retry = sub(message, 'retryPolicy');
+  const hedge = sub(message, 'hedgePolicy');
   const scope: RouteScope = {
     ...outer,
     retry: retry === null ? null : lowerRetryPolicy(retry, `${path}.retry_policy`),
     mirrors: lowerMirrors(message, outer.clusterNames, outer.mirrors, path),
+    hedgeOnPerTryTimeout: hedge !== null && lowerHedge(hedge),
     requestBodyBufferLimitBytes: bufferLimit(message, 0),
   };
   const routes: RouteModel[] = [];

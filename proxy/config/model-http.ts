@@ -284,6 +284,8 @@ export interface RouteActionModel {
   readonly mirrors: readonly MirrorModel[];
   /** Redirects of upstreams that are followed; `null` = none is. */
   readonly internalRedirect: InternalRedirectModel | null;
+  /** At its time limit a try goes on, beside the next one. */
+  readonly hedgeOnPerTryTimeout: boolean;
   readonly upgrades: readonly UpgradeModel[];
   readonly metadataMatch: JsonObject | null;
   readonly includeVirtualHostRateLimits: boolean;
@@ -319,9 +321,28 @@ export interface RetryPolicyModel {
   readonly retriableRequestHeaders: readonly HeaderMatchModel[];
   readonly backOffBaseMs: number;
   readonly backOffMaxMs: number;
+  /** Where an answer says when to come again, in order; the first one that can be read counts. */
+  readonly resetHeaders: readonly ResetHeaderModel[];
+  /** A longer wait is not heeded. */
+  readonly resetMaxMs: number;
   readonly hostSelectionRetryMaxAttempts: number;
-  readonly previousHosts: boolean;
+  readonly hostPredicates: readonly HostPredicateModel[];
+  /** `update_frequency`: after so many attempts the priorities they went to are left out; 0 = never. */
+  readonly previousPriorities: number;
 }
+
+export interface ResetHeaderModel {
+  /** Lower case. */
+  readonly name: string;
+  readonly format: 'seconds' | 'unix_timestamp';
+}
+
+/** Which hosts a retry avoids. */
+export type HostPredicateModel =
+  | { readonly kind: 'previous_hosts' }
+  | { readonly kind: 'omit_canary_hosts' }
+  /** Hosts whose `envoy.lb` metadata has all of these; none = no host. */
+  | { readonly kind: 'omit_metadata'; readonly labels: JsonObject };
 
 export interface RedirectModel {
   readonly kind: 'redirect';

@@ -51,6 +51,10 @@ export class Attempt implements UpstreamStreamHandler {
   responseStarted: boolean;
   /** An interim response has come. */
   informed: boolean;
+  /** Another attempt has been asked for in its place, while it goes on. */
+  hedged: boolean;
+  /** It has met its time limit and may go on. */
+  private late: boolean;
   private pending: PendingStream | null;
   private over: boolean;
 
@@ -62,6 +66,8 @@ export class Attempt implements UpstreamStreamHandler {
     this.headSent = false;
     this.responseStarted = false;
     this.informed = false;
+    this.hedged = false;
+    this.late = false;
     this.pending = null;
     this.over = false;
   }
@@ -94,7 +100,14 @@ export class Attempt implements UpstreamStreamHandler {
   timeOut(status: number, ofTry: boolean): void {
     this.abandon();
     countHostTimeout(this.host, this.responseStarted);
-    if (ofTry || !this.responseStarted) monitorOf(this.host)?.onTimeout(status);
+    if ((ofTry || !this.responseStarted) && !this.late) monitorOf(this.host)?.onTimeout(status);
+  }
+
+  /** The attempt has taken too long, and goes on. @param status what the client would get */
+  runLate(status: number): void {
+    if (this.late) return;
+    this.late = true;
+    monitorOf(this.host)?.onTimeout(status);
   }
 
   onReady(stream: UpstreamStream): void {

@@ -31,6 +31,12 @@ export function failureText(reason: PoolFailure | ResetReason): FailureText {
   return TEXTS[reason];
 }
 
+/** What the client reads. @param retried there was an attempt before the one that failed */
+export function failureBody(reason: string, retried: boolean): string {
+  const again = retried ? 'retried and the latest ' : '';
+  return `upstream connect error or disconnect/reset before headers. ${again}reset reason: ${reason}`;
+}
+
 /** `upstream_reset_before_response_started{connection_termination}` and its relatives; blanks become `_`. */
 export function resetDetails(responseStarted: boolean, reason: string, transportFailure: string): string {
   const moment = responseStarted ? 'after' : 'before';

@@ -5,7 +5,6 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import {
-  RETRY_OR_SHADOW_ABANDONED,
   UPSTREAM_INTERNAL_REDIRECT_FAILED_TOTAL,
   UPSTREAM_INTERNAL_REDIRECT_SUCCEEDED_TOTAL,
   UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT,
@@ -13,7 +12,7 @@ import {
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
 import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
-import { FLAG_UH, FLAG_UO, FLAG_URX, FLAG_UT } from '../observe/flags.ts';
+import { FLAG_UH, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type {
   Cluster,
@@ -26,13 +25,14 @@ import type {
 } from '../upstream/upstream.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Downstream } from './downstream.ts';
-import { answerFailure, failureText, resetDetails } from './failure.ts';
+import { answerFailure, failureBody, failureText, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
 import { followRedirect, type InternalRedirect } from './internal-redirect.ts';
 import { addBytes, noteConnection } from './record.ts';
+import { RequestAttempts } from './request-attempts.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestStats } from './request-stats.ts';
-import { avoidTried, isIdempotent } from './retry.ts';
+import { mayReplay } from './retry.ts';
 import { RetryState } from './retry-state.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget } from './route.ts';
@@ -40,33 +40,21 @@ import type { Router } from './router.ts';
 import type { MirrorPolicy, Shadows } from './shadow.ts';
 import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
 
-const UPSTREAM_CONNECT_ERROR = 'upstream connect error or disconnect/reset before headers. ';
 const TIMEOUT_BODY = 'upstream request timeout';
 
 /** See the head of this file. */
-export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts {
-  readonly down: Downstream;
-  readonly priority: 'default' | 'high';
-  avoidHost: ((host: UpstreamHostInfo) => boolean) | null;
-  avoidHostMaxAttempts: number;
+export class RouterRequest extends RequestAttempts implements AttemptOwner, PickContext, RequestTimeouts {
   freshConnection: boolean;
   globalMs: number;
   perTryMs: number;
+  hedging: boolean;
   alternativeResponse: boolean;
   expectedGiven: boolean;
 
-  private readonly router: Router;
   private readonly route: CompiledRoute;
   private readonly target: CompiledTarget;
-  private readonly cluster: Cluster;
-  private readonly stats: RequestStats;
-  private attempt: Attempt | null;
-  private retry: RetryState | null;
-  private retryTaken: boolean;
   /** The request was sent again after a stale connection had swallowed it. */
   private replayed: boolean;
-  /** The attempt before ended at its time limit. */
-  private afterTimeout: boolean;
   private beganMs: number;
   private perTryIdleMs: number;
   private readonly body: RequestBody;
@@ -88,26 +76,17 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     cluster: Cluster,
     stats: RequestStats,
   ) {
-    this.router = router;
-    this.down = down;
+    super(router, down, route, cluster, stats);
     this.route = route;
     this.target = target;
-    this.cluster = cluster;
-    this.stats = stats;
-    this.priority = route.priority;
-    this.avoidHost = null;
-    this.avoidHostMaxAttempts = 0;
     this.freshConnection = false;
     this.replayed = false;
     this.globalMs = route.timeoutMs;
     this.perTryMs = 0;
+    this.hedging = route.hedgeOnPerTryTimeout;
     this.alternativeResponse = false;
     this.expectedGiven = false;
     this.perTryIdleMs = 0;
-    this.attempt = null;
-    this.retry = null;
-    this.retryTaken = false;
-    this.afterTimeout = false;
     this.beganMs = 0;
     this.body = new RequestBody(down);
     this.shadows = null;
@@ -125,10 +104,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
 
   get isGrpc(): boolean {
     return this.down.isGrpc;
-  }
-
-  private get timeoutStatus(): number {
-    return this.alternativeResponse ? 204 : 504;
   }
 
   /** Prepares the request's head once and starts the first attempt. */
@@ -152,10 +127,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this, this.router.model.respectExpectedRqTimeout);
     if (policy !== null || down.hasEnvoyHeaders) {
       this.retry = RetryState.create(policy, headers, down.hasEnvoyHeaders);
-      if (this.retry?.policy.avoidPreviousHosts === true) {
-        this.avoidHostMaxAttempts = this.retry.policy.hostAttemptsMax;
-        this.avoidHost = avoidTried(down);
-      }
     }
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
@@ -173,7 +144,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.over) return;
     const forReplay = (this.retry !== null || this.redirectable) && !this.down.responseStarted;
     const stream = this.attempt?.stream ?? null;
-    if (!this.body.keep(stream, chunk, forReplay)) this.giveUpRetries();
+    if (!this.body.keep(stream, chunk, forReplay)) {
+      this.giveUpRetries();
+      this.redirectable = false;
+    }
     this.body.pass(stream, chunk, endStream);
     if (this.shadows !== null) this.shadows.onData(chunk, endStream);
     if (endStream) this.onRequestEnd();
@@ -191,7 +165,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.over) return;
     this.finish();
     // What is sent to be rid of the stream is nobody's traffic.
-    if (this.attempt !== null) this.noteHost(this.attempt);
+    if (this.attempt !== null) this.noteAttempt(this.attempt);
     this.attempt?.abandon();
   }
 
@@ -205,34 +179,30 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** The route's time-out. */
   onRouteTimeout(): void {
     if (this.over) return;
-    this.stats.count(UPSTREAM_RQ_TIMEOUT);
-    const { attempt } = this;
-    const status = this.timeoutStatus;
-    if (attempt !== null) {
-      attempt.timeOut(status, false);
-      this.noteHost(attempt);
-    }
-    this.fail(FLAG_UT, status, this.alternativeResponse ? '' : TIMEOUT_BODY, 'response_timeout');
+    if (this.attempt !== null) this.timeOut(this.attempt);
+    if (this.rivals !== null) for (const rival of this.rivals.splice(0)) this.timeOut(rival);
+    this.failByTime('response_timeout');
   }
 
   /** The limit of one attempt. */
   onPerTryTimeout(): void {
     if (this.over || this.attempt === null || this.attempt.responseStarted) return;
-    this.stats.count(UPSTREAM_RQ_PER_TRY_TIMEOUT);
-    this.giveUpAttempt(this.attempt, 'upstream_per_try_timeout');
+    if (this.hedging) this.hedge(this.attempt, this.timeoutStatus);
+    else this.giveUpAttempt(UPSTREAM_RQ_PER_TRY_TIMEOUT, this.attempt, 'upstream_per_try_timeout');
   }
 
   /** Nothing has moved on the attempt for too long. */
   onPerTryIdle(): void {
     if (this.over || this.attempt === null) return;
-    this.stats.count(UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT);
-    this.giveUpAttempt(this.attempt, 'upstream_per_try_idle_timeout');
+    if (this.hedging) this.hedge(this.attempt, this.timeoutStatus);
+    else this.giveUpAttempt(UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT, this.attempt, 'upstream_per_try_idle_timeout');
   }
 
   /** The back-off is over. */
   onRetryTimer(): void {
     const headers = this.down.requestHeaders;
     if (this.over || headers === null) return;
+    this.beginRetry();
     this.announceTimeouts(headers, this.router.runtime.nowMs() - this.beganMs);
     this.startAttempt(headers);
   }
@@ -281,9 +251,10 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   }
 
   onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, replay: Replay): void {
-    this.noteHost(attempt);
+    this.noteAttempt(attempt);
     const headers = this.down.requestHeaders;
-    if (replay !== 'no' && headers !== null && this.isReplaySafe(attempt, replay)) this.replay(headers);
+    const once = !this.replayed && !attempt.hedged && !attempt.responseStarted;
+    if (once && headers !== null && mayReplay(replay, this.body, this.down.method)) this.replay(headers);
     else this.onFailure(attempt, reason, transportFailure);
   }
 
@@ -302,12 +273,15 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
         return;
       }
     }
-    down.perTryTimer.cancel();
-    if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
-    if (retry !== null) {
-      this.afterTimeout = false;
-      if (this.tryAgain(retry.wantsResponse(status, headers), status)) return;
+    if (attempt === this.attempt) {
+      down.perTryTimer.cancel();
+      if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     }
+    if (retry !== null) {
+      if (this.isPassedOver(attempt, retry, status, headers)) return;
+      this.endRetries();
+    }
+    if (this.rivals !== null) this.win(attempt, this.rivals);
     if (route.internalRedirect !== null && this.follow(route.internalRedirect, attempt, status, headers)) return;
     if (retry !== null && !this.body.paused) this.body.forget();
     down.upstreamRxStartMs = now;
@@ -339,7 +313,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.stats.count(followed ? UPSTREAM_INTERNAL_REDIRECT_SUCCEEDED_TOTAL : UPSTREAM_INTERNAL_REDIRECT_FAILED_TOTAL);
     if (!followed) return false;
     attempt.abandon();
-    this.noteHost(attempt);
+    this.noteAttempt(attempt);
     const kept = body.take();
     this.finish();
     down.details = 'internal_redirect';
@@ -352,7 +326,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** The upstream has agreed: what waited for that may go. */
   private openTunnel(attempt: Attempt): void {
     this.body.paused = false;
-    this.retry = null;
     if (attempt.stream !== null && !this.body.headOnly) this.body.sendTo(attempt.stream, true);
     this.body.release();
   }
@@ -378,7 +351,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   /** HTTP/1: the upstream answered an upgrade with neither a switch nor an error; its head is passed on, its body not. */
   private refuseUpgrade(attempt: Attempt, status: number, headers: HeaderMap): void {
     attempt.abandon();
-    this.noteHost(attempt);
+    this.noteAttempt(attempt);
     this.finish();
     headers.remove('content-length');
     this.down.localReply(status, '', 'websocket_handshake_unsuccessful', (reply) => reply.setAll(headers));
@@ -436,57 +409,53 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     if (this.perTryMs > 0 && !this.over) this.down.perTryTimer.arm(this.perTryMs);
   }
 
-  private giveUpAttempt(attempt: Attempt, details: string): void {
+  /** Takes an attempt for lost that has met its own limit. @param counter index of the `cluster` catalogue */
+  private giveUpAttempt(counter: number, attempt: Attempt, details: string): void {
+    this.stats.count(counter);
     attempt.timeOut(this.timeoutStatus, true);
-    this.noteHost(attempt);
+    this.noteAttempt(attempt);
     this.afterTimeout = true;
-    if (this.tryAgain(!attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true)) return;
-    this.fail(FLAG_UT, 504, TIMEOUT_BODY, details);
+    const wants = !attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true;
+    if (this.tryAgain(wants, 0) === 'retry') return;
+    if (!this.down.responseStarted) this.charge(this.timeoutStatus);
+    this.failByTime(details);
+  }
+
+  /** The time of all attempts is up. */
+  private timeOut(attempt: Attempt): void {
+    this.stats.count(UPSTREAM_RQ_TIMEOUT);
+    attempt.timeOut(this.timeoutStatus, false);
+    this.noteAttempt(attempt);
+    if (!this.down.responseStarted) this.charge(this.timeoutStatus);
+  }
+
+  private get timeoutStatus(): number {
+    return this.alternativeResponse ? 204 : 504;
+  }
+
+  private failByTime(details: string): void {
+    this.fail(FLAG_UT, this.timeoutStatus, this.alternativeResponse ? '' : TIMEOUT_BODY, details);
   }
 
   private onFailure(attempt: Attempt, reason: PoolFailure | ResetReason, transportFailure: string): void {
     const { down, retry } = this;
-    this.afterTimeout = false;
-    down.perTryTimer.cancel();
-    if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
+    if (attempt === this.attempt) {
+      down.perTryTimer.cancel();
+      if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
+    }
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
     // An interim response is a begin, too.
     const begun = down.responseStarted || attempt.informed;
-    const wants = retry !== null && !begun && retry.wantsReset(reason, attempt.headSent);
-    if (this.tryAgain(wants)) return;
+    if (!attempt.hedged) {
+      this.afterTimeout = false;
+      const wants = retry !== null && !begun && retry.wantsReset(reason, attempt.headSent);
+      if (this.tryAgain(wants, 0) === 'retry') return;
+    }
     const text = failureText(reason);
     if (!begun) this.charge(text.status);
-    const again = this.retryTaken ? 'retried and the latest ' : '';
-    this.fail(
-      text.flag,
-      text.status,
-      `${UPSTREAM_CONNECT_ERROR}${again}reset reason: ${text.reason}`,
-      resetDetails(begun, text.reason, transportFailure),
-      reason === 'overflow',
-    );
-  }
-
-  /**
-   * Decides on another attempt and schedules it.
-   * @param wants the policy's conditions hold
-   * @returns true when another attempt is on its way
-   */
-  private tryAgain(wants: boolean, status = 0): boolean {
-    const { retry, down } = this;
-    if (retry === null || down.responseStarted) return false;
-    const verdict = retry.decide(wants, this.cluster, this.priority, this.stats);
-    if (verdict === 'limit') down.flags |= FLAG_URX;
-    else if (verdict === 'overflow') down.flags |= FLAG_UO;
-    if (verdict !== 'retry') return false;
-    this.retryTaken = true;
-    if (status !== 0) {
-      this.stats.chargeRetry(status);
-      if (this.attempt !== null) this.noteHost(this.attempt);
-    }
-    this.attempt?.abandon();
-    this.attempt = null;
-    down.retryTimer.arm(Math.max(1, retry.nextBackOffMs(this.router.runtime.random())));
-    return true;
+    if (this.leave(attempt)) return;
+    const details = resetDetails(begun, text.reason, transportFailure);
+    this.fail(text.flag, text.status, failureBody(text.reason, this.retryTaken), details, reason === 'overflow');
   }
 
   /** Answers with an error, or breaks off what was begun. */
@@ -499,7 +468,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
       down.abortResponse(details);
       return;
     }
-    if (flag === FLAG_UT) this.charge(status);
     answerFailure(down, status, body, details, overloaded, route.includeAttemptCountInResponse);
   }
 
@@ -508,7 +476,7 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     const { down, attempt } = this;
     this.finish();
     down.upstreamRxEndMs = now;
-    if (attempt !== null) this.noteHost(attempt);
+    if (attempt !== null) this.noteAttempt(attempt);
     if (down.requestRxEndMs >= 0) {
       const ms = Math.floor(now - down.requestRxEndMs);
       this.stats.recordTime(ms, this.internal);
@@ -520,7 +488,8 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
   private finish(): void {
     const { down } = this;
     this.over = true;
-    this.retry?.end(this.cluster, this.priority);
+    this.endRetries();
+    this.dropRivals();
     down.routeTimer.cancel();
     down.perTryTimer.cancel();
     down.retryTimer.cancel();
@@ -528,11 +497,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.body.forget();
     this.body.release();
     if (this.shadows !== null) this.shadows.release();
-  }
-
-  private noteHost(attempt: Attempt): void {
-    if (attempt.host !== null) this.down.upstreamHost = attempt.host;
-    if (attempt.stream !== null) addBytes(this.down, attempt.stream, 1);
   }
 
   /**
@@ -547,20 +511,6 @@ export class RouterRequest implements AttemptOwner, PickContext, RequestTimeouts
     this.freshConnection = true;
     this.startAttempt(headers);
     this.freshConnection = false;
-  }
-
-  /** Nobody has acted on the request, or it may be acted on twice (RFC 9110 §9.2.2), and all of it is here. */
-  private isReplaySafe(attempt: Attempt, replay: Replay): boolean {
-    if (this.replayed || attempt.responseStarted || !this.body.ended) return false;
-    return this.body.replayable && (replay === 'any' || isIdempotent(this.down.method));
-  }
-
-  /** More body than may be kept: this try is the last. */
-  private giveUpRetries(): void {
-    this.stats.count(RETRY_OR_SHADOW_ABANDONED);
-    this.retry?.end(this.cluster, this.priority);
-    this.retry = null;
-    this.redirectable = false;
   }
 
   private announceTimeouts(headers: HeaderMap, elapsedMs: number): void {

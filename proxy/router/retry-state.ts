@@ -5,11 +5,12 @@ import type { HeaderMap } from '../codec/headers.ts';
 import {
   UPSTREAM_RQ_RETRY,
   UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL,
+  UPSTREAM_RQ_RETRY_BACKOFF_RATELIMITED,
   UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,
   UPSTREAM_RQ_RETRY_OVERFLOW,
   UPSTREAM_RQ_RETRY_SUCCESS,
 } from '../observe/catalogue-cluster.ts';
-import type { Cluster, PoolFailure, ResetReason } from '../upstream/upstream.ts';
+import type { Cluster, PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { RequestStats } from './request-stats.ts';
 import {
   GRPC_ALL,
@@ -46,9 +47,16 @@ export class RetryState {
   private readonly extraCodes: ReadonlySet<number> | null;
   private readonly extraHeaders: readonly string[];
   private remaining: number;
-  private tries: number;
+  /** The longest wait before the next try, ms. */
+  private ceilingMs: number;
+  /** What the last answer asks for, ms; −1 = nothing. */
+  private resetMs: number;
+  /** Where attempts went; `null` where nobody wants to know. */
+  private tried: UpstreamHostInfo[] | null;
   /** A place of the cluster's retry breaker is taken. */
   private held: boolean;
+  /** There was a retry, and the wish for one has not ended since. */
+  private retried: boolean;
 
   private constructor(
     policy: RetryPolicy,
@@ -62,8 +70,11 @@ export class RetryState {
     this.remaining = retries;
     this.extraCodes = codes;
     this.extraHeaders = extraHeaders;
-    this.tries = 0;
+    this.ceilingMs = policy.backOffBaseMs;
+    this.resetMs = -1;
+    this.tried = null;
     this.held = false;
+    this.retried = false;
   }
 
   /**
@@ -90,6 +101,13 @@ export class RetryState {
 
   /** A complete response head came: is it an answer to try again? */
   wantsResponse(status: number, headers: HeaderMap): boolean {
+    if (!this.isRetriable(status, headers)) return false;
+    if (this.policy.resetMs !== null) this.resetMs = this.policy.resetMs(headers);
+    return true;
+  }
+
+  /** The conditions hold for an answer, whatever comes of it. */
+  isRetriable(status: number, headers: HeaderMap): boolean {
     const { bits } = this;
     if (headers.has('x-envoy-ratelimited')) return (bits & ON_RATELIMITED) !== 0;
     if (status >= 500 && (bits & ON_5XX) !== 0) return true;
@@ -120,8 +138,7 @@ export class RetryState {
     const { bits } = this;
     if (reason === 'overflow' || reason === 'no_healthy_host') return false;
     if ((bits & (ON_5XX | ON_GATEWAY_ERROR | ON_RESET)) !== 0) return true;
-    if ((bits & ON_CONNECT_FAILURE) !== 0 && (reason === 'connect_failure' || reason === 'connect_timeout'))
-      return true;
+    if ((bits & ON_CONNECT_FAILURE) !== 0 && isConnectFailure(reason)) return true;
     if ((bits & ON_REFUSED_STREAM) !== 0 && reason === 'remote_refused_stream') return true;
     return (bits & ON_RESET_BEFORE_REQUEST) !== 0 && !headSent;
   }
@@ -131,8 +148,10 @@ export class RetryState {
    * @param wants the conditions hold
    */
   decide(wants: boolean, cluster: Cluster, priority: 'default' | 'high', stats: RequestStats): RetryVerdict {
-    // The attempt was a retry, and with it there was an end to them.
-    if (!wants && this.held) stats.count(UPSTREAM_RQ_RETRY_SUCCESS);
+    if (!wants && this.retried) {
+      this.retried = false;
+      stats.count(UPSTREAM_RQ_RETRY_SUCCESS);
+    }
     this.end(cluster, priority);
     if (!wants) return 'no';
     if (this.remaining === 0) {
@@ -145,9 +164,15 @@ export class RetryState {
       return 'overflow';
     }
     this.held = true;
-    stats.count(UPSTREAM_RQ_RETRY);
-    stats.count(UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
     return 'retry';
+  }
+
+  /** The time of the next attempt has come. */
+  begin(stats: RequestStats): void {
+    this.retried = true;
+    stats.count(UPSTREAM_RQ_RETRY);
+    stats.count(this.resetMs > 0 ? UPSTREAM_RQ_RETRY_BACKOFF_RATELIMITED : UPSTREAM_RQ_RETRY_BACKOFF_EXPONENTIAL);
+    this.resetMs = -1;
   }
 
   /** No further attempt: the place is given back. */
@@ -157,12 +182,33 @@ export class RetryState {
     cluster.endRetry(priority);
   }
 
-  /** Fully jittered: attempt N waits in [0, (2^N − 1) · base), at most the maximum. @param random in [0, 1) */
+  /**
+   * How long to wait. Fully jittered: in [0, base) before the first retry, twice as long before each further one, up to
+   * the maximum. What an answer has asked for is waited for, and up to a half more. @param random in [0, 1)
+   */
   nextBackOffMs(random: number): number {
-    this.tries++;
-    const ceiling = Math.min((2 ** this.tries - 1) * this.policy.backOffBaseMs, this.policy.backOffMaxMs);
-    return Math.floor(random * ceiling);
+    const { ceilingMs, resetMs } = this;
+    if (resetMs > 0) return resetMs + Math.floor(random * Math.floor(resetMs / 2));
+    const { backOffMaxMs } = this.policy;
+    this.ceilingMs = ceilingMs < Math.floor(backOffMaxMs / 2) ? ceilingMs * 2 : backOffMaxMs;
+    return Math.floor(random * ceilingMs);
   }
+
+  /** An attempt has gone to a host. */
+  noteHost(host: UpstreamHostInfo | null): void {
+    if (host === null || this.policy.avoids === null) return;
+    this.tried ??= [];
+    if (!this.tried.includes(host)) this.tried.push(host);
+  }
+
+  /** The next attempt had better not go to this host. */
+  avoids(host: UpstreamHostInfo): boolean {
+    return this.policy.avoids?.(host, this.tried ?? []) === true;
+  }
+}
+
+function isConnectFailure(reason: PoolFailure | ResetReason): boolean {
+  return reason === 'connect_failure' || reason === 'local_connect_failure' || reason === 'connect_timeout';
 }
 
 function take(headers: HeaderMap, name: string): string[] {

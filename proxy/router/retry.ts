@@ -1,10 +1,12 @@
 // What a route says about trying again, compiled once (Envoy: docs configuration/http/http_filters/router_filter,
 // "x-envoy-retry-on"). What one request makes of it is `retry-state.ts`.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { HeaderMap } from '../codec/headers.ts';
-import type { RetryPolicyModel } from '../config/model-http.ts';
-import type { StreamInfo } from '../observe/stream-info.ts';
-import type { UpstreamHostInfo } from '../upstream/upstream.ts';
+import type { JsonValue } from '../config/model.ts';
+import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../config/model-http.ts';
+import type { Replay, UpstreamHostInfo } from '../upstream/upstream.ts';
+import type { RequestBody } from './request-body.ts';
 
 export const ON_5XX = 1 << 0;
 export const ON_GATEWAY_ERROR = 1 << 1;
@@ -61,9 +63,17 @@ export interface RetryPolicy {
   readonly retriableRequest: HeaderCheck | null;
   readonly backOffBaseMs: number;
   readonly backOffMaxMs: number;
+  /** When to come again, by headers of an answer; `null` = nobody asks. */
+  readonly resetMs: ((headers: HeaderMap) => number) | null;
+  /** Whether a retry avoids a host; `null` = it takes what comes. */
+  readonly avoids: AvoidHost | null;
   readonly hostAttemptsMax: number;
-  readonly avoidPreviousHosts: boolean;
+  /** As in `RetryPolicyModel`. */
+  readonly previousPriorities: number;
 }
+
+/** @param tried where attempts of this request went */
+export type AvoidHost = (host: UpstreamHostInfo, tried: readonly UpstreamHostInfo[]) => boolean;
 
 /** Names of `x-envoy-retry-on` and `x-envoy-retry-grpc-on` as bits; unknown ones are ignored, as Envoy does. */
 export function retryBits(tokens: readonly string[]): number {
@@ -90,8 +100,10 @@ export function compileRetry(
     retriableRequest: model.retriableRequestHeaders.length === 0 ? null : matchers(model.retriableRequestHeaders),
     backOffBaseMs: model.backOffBaseMs,
     backOffMaxMs: model.backOffMaxMs,
+    resetMs: model.resetHeaders.length === 0 ? null : compileReset(model.resetHeaders, model.resetMaxMs),
+    avoids: model.hostPredicates.length === 0 ? null : compileAvoid(model.hostPredicates),
     hostAttemptsMax: model.hostSelectionRetryMaxAttempts,
-    avoidPreviousHosts: model.previousHosts,
+    previousPriorities: model.previousPriorities,
   };
 }
 
@@ -106,23 +118,55 @@ export const HEADERS_ONLY_POLICY: RetryPolicy = {
   retriableRequest: null,
   backOffBaseMs: 25,
   backOffMaxMs: 250,
+  resetMs: null,
+  avoids: null,
   hostAttemptsMax: 1,
-  avoidPreviousHosts: false,
+  previousPriorities: 0,
 };
 
-/** `previous_hosts`: a predicate that turns down every host that the request has met. */
-export function avoidTried(info: StreamInfo): (host: UpstreamHostInfo) => boolean {
-  const tried: UpstreamHostInfo[] = [];
-  return (host) => {
-    const last = info.upstreamHost;
-    if (last !== null && tried.indexOf(last) < 0) tried.push(last);
-    return tried.indexOf(host) >= 0;
+/** Milliseconds until an upstream wants to be asked again; −1 = it does not say, or says more than `maxMs`. */
+function compileReset(list: readonly ResetHeaderModel[], maxMs: number): (headers: HeaderMap) => number {
+  return (headers) => {
+    for (const { name, format } of list) {
+      const value = headers.get(name);
+      if (value === null || !/^\d{1,15}$/.test(value)) continue;
+      const seconds = format === 'seconds' ? Number(value) : Number(value) - Math.floor(Date.now() / 1000);
+      if (seconds >= 0 && seconds * 1000 <= maxMs) return seconds * 1000;
+    }
+    return -1;
   };
+}
+
+function compileAvoid(list: readonly HostPredicateModel[]): AvoidHost {
+  const checks = list.map(compilePredicate);
+  return (host, tried) => checks.some((avoids) => avoids(host, tried));
+}
+
+function compilePredicate(predicate: HostPredicateModel): AvoidHost {
+  switch (predicate.kind) {
+    case 'previous_hosts':
+      return (host, tried) => tried.includes(host);
+    case 'omit_canary_hosts':
+      return (host) => host.metadata['envoy.lb']?.['canary'] === true;
+    case 'omit_metadata': {
+      const labels = Object.entries(predicate.labels);
+      return (host) => labels.length > 0 && labels.every(([key, value]) => hasLabel(host, key, value));
+    }
+  }
+}
+
+/** A list of values stands for any of them. */
+function hasLabel(host: UpstreamHostInfo, key: string, wanted: JsonValue): boolean {
+  const value = host.metadata['envoy.lb']?.[key];
+  if (Array.isArray(value)) return value.some((each) => isDeepStrictEqual(each, wanted));
+  return value !== undefined && isDeepStrictEqual(value, wanted);
 }
 
 /** Methods that a server may see twice without harm (RFC 9110 §9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
+/** Nobody has acted on a request, or it may be acted on twice, and all of it is here. */
+export function mayReplay(replay: Replay, body: RequestBody, method: string): boolean {
+  if (replay === 'no' || !body.ended || !body.replayable) return false;
+  return replay === 'any' || IDEMPOTENT.has(method);
 }

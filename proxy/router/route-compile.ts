@@ -71,6 +71,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     filters: filtersOf([model.filters], scope),
     filtersByTarget: filtersByTarget(forward),
     mutateLocalResponse: responseMutations([model.headers], scope),
+    hedgeOnPerTryTimeout: forward?.hedgeOnPerTryTimeout === true,
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
     internalRedirect: forward?.internalRedirect == null ? null : compileInternalRedirect(forward.internalRedirect),
     mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeValue),

@@ -70,6 +70,8 @@ export interface CompiledRoute {
   readonly internalRedirect: InternalRedirect | null;
   /** Where copies of its requests go; `null` = nowhere. */
   readonly mirrors: readonly MirrorPolicy[] | null;
+  /** As in `RouteActionModel`. */
+  readonly hedgeOnPerTryTimeout: boolean;
   /** By virtual cluster name; `null` = the virtual host has none. */
   readonly virtualClusterStats: ReadonlyMap<string, readonly RouteStats[]> | null;
   /** Of the route alone (`stat_prefix`); `null` = none. */

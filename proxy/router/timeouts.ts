@@ -8,6 +8,8 @@ import { writeGrpcTimeout } from './grpc-timeout.ts';
 export interface RequestTimeouts {
   globalMs: number;
   perTryMs: number;
+  /** An attempt that meets its limit goes on, beside the next one. */
+  hedging: boolean;
   /** A time-out answers 204 instead of 504. */
   alternativeResponse: boolean;
   /** A proxy before this one has set the time limit, and what it told the upstream stands. */
@@ -33,6 +35,11 @@ export function takeTimeoutHeaders(headers: HeaderMap, into: RequestTimeouts, re
   if (perTry >= 0) into.perTryMs = perTry;
   into.alternativeResponse = headers.remove('x-envoy-upstream-rq-timeout-alt-response');
   headers.remove('x-envoy-upstream-alt-stat-name');
+  const hedging = headers.get('x-envoy-hedge-on-per-try-timeout');
+  if (hedging === null) return;
+  headers.remove('x-envoy-hedge-on-per-try-timeout');
+  if (hedging === 'true') into.hedging = true;
+  else if (hedging === 'false') into.hedging = false;
 }
 
 /**
@@ -55,7 +62,8 @@ export function announceTimeouts(
 }
 
 /** How long an attempt may take that starts now, milliseconds; 0 = without a limit. */
-function expectedTimeoutMs({ globalMs, perTryMs }: RequestTimeouts, elapsedMs: number): number {
+function expectedTimeoutMs({ globalMs, perTryMs: ownMs, hedging }: RequestTimeouts, elapsedMs: number): number {
+  const perTryMs = hedging ? 0 : ownMs;
   if (globalMs === 0) return perTryMs;
   const left = Math.max(1, Math.floor(globalMs - elapsedMs));
   return perTryMs === 0 ? left : Math.min(perTryMs, left);

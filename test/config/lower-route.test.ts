@@ -280,6 +280,7 @@ t.test('forwarding', async (t) => {
     flushTimeoutMs: -1,
     priority: 'default',
     retry: null,
+    hedgeOnPerTryTimeout: false,
     mirrors: [],
     internalRedirect: null,
     upgrades: [],
@@ -362,58 +363,6 @@ t.test('forwarding', async (t) => {
       ],
     },
   });
-});
-
-t.test('retries', async (t) => {
-  const DEFAULTS = {
-    retryOn: ['5xx'],
-    numRetries: 1,
-    perTryTimeoutMs: 0,
-    perTryIdleTimeoutMs: 0,
-    retriableStatusCodes: [],
-    retriableHeaders: [],
-    retriableRequestHeaders: [],
-    backOffBaseMs: 25,
-    backOffMaxMs: 250,
-    hostSelectionRetryMaxAttempts: 1,
-    previousHosts: false,
-  };
-  const retry = (retry_policy: object) => (action({ cluster: 'c', retry_policy }) as { retry: object }).retry;
-  t.same(retry({ retry_on: '5xx' }), DEFAULTS);
-  const previous = {
-    name: 'p',
-    typed_config: { '@type': `${TYPE}envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate` },
-  };
-  t.match(
-    retry({
-      retry_on: ' gateway-error,bogus, unavailable,gateway-error',
-      num_retries: 0,
-      per_try_timeout: '1s',
-      per_try_idle_timeout: '2s',
-      retriable_status_codes: [409],
-      retriable_headers: [{ name: 'A' }],
-      retriable_request_headers: [{ name: 'B' }],
-      retry_back_off: { base_interval: '0.1s', max_interval: '0.3s' },
-      host_selection_retry_max_attempts: '5',
-      retry_host_predicate: [previous],
-    }),
-    {
-      retryOn: ['gateway-error', 'unavailable'],
-      numRetries: 0,
-      perTryTimeoutMs: 1_000,
-      perTryIdleTimeoutMs: 2_000,
-      retriableStatusCodes: [409],
-      retriableHeaders: [{ name: 'a' }],
-      retriableRequestHeaders: [{ name: 'b' }],
-      backOffBaseMs: 100,
-      backOffMaxMs: 300,
-      hostSelectionRetryMaxAttempts: 5,
-      previousHosts: true,
-    },
-  );
-  t.match(retry({ retry_back_off: { base_interval: '0.1s' } }), { backOffBaseMs: 100, backOffMaxMs: 1_000 });
-  const inherited = action({ cluster: 'c' }, { retry_policy: { retry_on: '5xx' } });
-  t.match(inherited, { retry: DEFAULTS }, 'the virtual host’s policy holds for routes without one');
 });
 
 t.test('redirects and direct responses', async (t) => {

@@ -14,6 +14,7 @@ import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts
 import { fineRoutes } from './scenarios/fine-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
+import { hedging } from './scenarios/hedging.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
 import { internalListeners } from './scenarios/internal.ts';
@@ -30,6 +31,7 @@ import { patience } from './scenarios/patience.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
+import { retriesMore } from './scenarios/retries-more.ts';
 import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
@@ -52,6 +54,8 @@ export const GROUPS: readonly Group[] = [
   smuggling,
   timeouts,
   retries,
+  retriesMore,
+  hedging,
   failures,
   replies,
   logs,

@@ -1,0 +1,169 @@
+// The attempts of one request: which are under way, and when another one follows.
+//
+// Most requests have one. A retry takes the place of the attempt before it. A hedged one runs beside it: an attempt that
+// has met its time limit goes on, another follows, and the first good answer wins.
+
+import type { HeaderMap } from '../codec/headers.ts';
+import { RETRY_OR_SHADOW_ABANDONED } from '../observe/catalogue-cluster.ts';
+import { FLAG_UO, FLAG_URX } from '../observe/flags.ts';
+import type { Cluster, UpstreamHostInfo } from '../upstream/upstream.ts';
+import type { Attempt } from './attempt.ts';
+import type { Downstream } from './downstream.ts';
+import { addBytes } from './record.ts';
+import type { RequestStats } from './request-stats.ts';
+import type { RetryState, RetryVerdict } from './retry-state.ts';
+import type { CompiledRoute } from './route.ts';
+import type { Router } from './router.ts';
+
+/** The part of a `RouterRequest` that knows neither bodies nor answers. */
+export class RequestAttempts {
+  readonly down: Downstream;
+  readonly priority: 'default' | 'high';
+  avoidHostMaxAttempts: number;
+  protected readonly router: Router;
+  protected readonly cluster: Cluster;
+  protected readonly stats: RequestStats;
+  /** The newest; `null` while the next one waits for its time. */
+  protected attempt: Attempt | null;
+  /** Older ones under way, as many as there are retries; `null` = none has ever been hedged. */
+  protected rivals: Attempt[] | null;
+  /** `null` = there is no further attempt. */
+  protected retry: RetryState | null;
+  protected retryTaken: boolean;
+  /** The attempt before met its time limit. */
+  protected afterTimeout: boolean;
+
+  constructor(router: Router, down: Downstream, route: CompiledRoute, cluster: Cluster, stats: RequestStats) {
+    this.down = down;
+    this.priority = route.priority;
+    this.avoidHostMaxAttempts = 0;
+    this.router = router;
+    this.cluster = cluster;
+    this.stats = stats;
+    this.attempt = null;
+    this.rivals = null;
+    this.retry = null;
+    this.retryTaken = false;
+    this.afterTimeout = false;
+  }
+
+  /** Asked from the first retry on. */
+  avoidHost(host: UpstreamHostInfo): boolean {
+    return this.retry?.avoids(host) === true;
+  }
+
+  /** The time of the attempt has come that was decided on. */
+  protected beginRetry(): void {
+    const { retry } = this;
+    if (retry === null) return;
+    retry.begin(this.stats);
+    retry.noteHost(this.down.upstreamHost);
+    if (retry.policy.avoids !== null) this.avoidHostMaxAttempts = retry.policy.hostAttemptsMax;
+  }
+
+  /**
+   * Decides on another attempt in place of the newest one, and schedules it.
+   * @param wants the policy's conditions hold
+   * @param status of the answer that is not good enough; 0 = there was none
+   */
+  protected tryAgain(wants: boolean, status: number): RetryVerdict {
+    const verdict = this.decide(wants);
+    if (verdict !== 'retry') return verdict;
+    if (status !== 0) {
+      this.stats.chargeRetry(status);
+      if (this.attempt !== null) this.noteAttempt(this.attempt);
+    }
+    this.attempt?.abandon();
+    this.attempt = null;
+    return verdict;
+  }
+
+  /** The newest attempt has met its limit and may still answer: another one is sent after it. */
+  protected hedge(attempt: Attempt, status: number): void {
+    attempt.runLate(status);
+    this.afterTimeout = true;
+    if (this.decide(true) !== 'retry') return;
+    attempt.hedged = true;
+    this.rivals ??= [];
+    this.rivals.push(attempt);
+    this.attempt = null;
+  }
+
+  /** Another attempt will do, or may do, better than this one, whose head has come. */
+  protected isPassedOver(attempt: Attempt, retry: RetryState, status: number, headers: HeaderMap): boolean {
+    let verdict: RetryVerdict;
+    if (attempt.hedged) verdict = retry.isRetriable(status, headers) ? 'limit' : 'no';
+    else {
+      this.afterTimeout = false;
+      verdict = this.tryAgain(retry.wantsResponse(status, headers), status);
+    }
+    if (verdict === 'retry') return true;
+    if (verdict === 'no' || !this.leave(attempt)) return false;
+    attempt.abandon();
+    this.noteAttempt(attempt);
+    return true;
+  }
+
+  /** An attempt leaves the race without an answer that is good enough. @returns false: it was the last one */
+  protected leave(attempt: Attempt): boolean {
+    const { rivals } = this;
+    if (rivals === null) return false;
+    if (attempt !== this.attempt) rivals.splice(rivals.indexOf(attempt), 1);
+    else if (rivals.length > 0) this.attempt = rivals.pop() ?? null;
+    else return false;
+    return true;
+  }
+
+  /** The answer of this attempt is the one: the others are not waited for. */
+  protected win(attempt: Attempt, rivals: Attempt[]): void {
+    const { attempt: newest, down } = this;
+    if (newest !== attempt) {
+      rivals.splice(rivals.indexOf(attempt), 1);
+      if (newest !== null) rivals.push(newest);
+      this.attempt = attempt;
+      down.perTryTimer.cancel();
+      down.retryTimer.cancel();
+      down.upstreamHost = attempt.host;
+    }
+    this.dropRivals();
+  }
+
+  protected dropRivals(): void {
+    if (this.rivals === null) return;
+    for (const rival of this.rivals.splice(0)) {
+      rival.abandon();
+      this.noteAttempt(rival);
+    }
+  }
+
+  /** No further attempt: the place in the breaker is given back. */
+  protected endRetries(): void {
+    this.retry?.end(this.cluster, this.priority);
+    this.retry = null;
+  }
+
+  /** More body than may be kept: this try is the last. */
+  protected giveUpRetries(): void {
+    this.stats.count(RETRY_OR_SHADOW_ABANDONED);
+    this.endRetries();
+  }
+
+  /** What an attempt leaves in the record. */
+  protected noteAttempt(attempt: Attempt): void {
+    if (attempt.host !== null) this.down.upstreamHost = attempt.host;
+    if (attempt.stream !== null) addBytes(this.down, attempt.stream, 1);
+  }
+
+  private decide(wants: boolean): RetryVerdict {
+    const { retry, down } = this;
+    if (retry === null || down.responseStarted) return 'no';
+    const verdict = retry.decide(wants, this.cluster, this.priority, this.stats);
+    if (verdict === 'limit') down.flags |= FLAG_URX;
+    else if (verdict === 'overflow') down.flags |= FLAG_UO;
+    else if (verdict === 'retry') {
+      this.retryTaken = true;
+      down.retryTimer.arm(Math.max(1, retry.nextBackOffMs(this.router.runtime.random())));
+    }
+    return verdict;
+  }
+}
