@@ -4,7 +4,27 @@ import { type FieldTable, fields, harmless, honoured } from './fields-answer.ts'
 
 const METADATA_TEST = 'lower-metadata-filters';
 
+const MUTATION_TEST = 'lower-header-mutation';
+
 export const HTTP_FILTER_FIELDS: FieldTable = {
+  'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation': fields(
+    honoured(MUTATION_TEST, 'mutations most_specific_header_mutations_wins'),
+  ),
+  'envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute': fields(
+    honoured(MUTATION_TEST, 'mutations'),
+  ),
+  'envoy.extensions.filters.http.header_mutation.v3.Mutations': fields(
+    honoured(
+      MUTATION_TEST,
+      'request_mutations query_parameter_mutations response_mutations response_trailers_mutations request_trailers_mutations formatters',
+    ),
+  ),
+  'envoy.config.core.v3.KeyValueMutation': fields(honoured(MUTATION_TEST, 'append remove')),
+  'envoy.config.core.v3.KeyValueAppend': fields(
+    honoured(MUTATION_TEST, 'record action'),
+    harmless('Envoy 1.40 takes records only', 'header_mutation.proto', 'entry'),
+  ),
+  'envoy.config.core.v3.KeyValuePair': fields(honoured(MUTATION_TEST, 'key value')),
   'envoy.extensions.filters.http.header_to_metadata.v3.Config': fields(
     honoured(METADATA_TEST, 'request_rules response_rules stat_prefix'),
   ),

@@ -13,6 +13,7 @@ import {
 import { lowerAccessLogs } from './lower-access-log.ts';
 import type { LowerContext } from './lower-common.ts';
 import { lowerGrpcBridge, lowerGrpcStats } from './lower-grpc-filters.ts';
+import { lowerHeaderMutation } from './lower-header-mutation.ts';
 import { lowerHeaderToMetadata, lowerSetFilterState, lowerSetMetadata } from './lower-metadata-filters.ts';
 import { bool, list, type Msg, oneofCase, str, strings } from './message.ts';
 import type { HttpFilterConfigModel, HttpFilterModel, RouterModel } from './model-http-filter.ts';
@@ -28,6 +29,7 @@ const FILTERS: ReadonlyMap<string, (config: Msg, ctx: LowerContext, path: string
   ['envoy.extensions.filters.http.cors.v3.Cors', (): HttpFilterConfigModel => ({ kind: 'cors' })],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', (): HttpFilterConfigModel => ({ kind: 'grpc_web' })],
   ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', lowerGrpcBridge],
+  ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', lowerHeaderMutation],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', lowerHeaderToMetadata],
   ['envoy.extensions.filters.http.set_metadata.v3.Config', lowerSetMetadata],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', lowerSetFilterState],

@@ -2,7 +2,9 @@
 
 import type { FractionModel, StringMatchModel } from './model.ts';
 import type { AccessLogModel } from './model-access-log.ts';
+import type { HeaderAddModel } from './model-http.ts';
 import type { HeaderToMetadataModel, SetFilterStateModel, SetMetadataModel } from './model-metadata-filter.ts';
+import type { HeaderMutationModel } from './model-mirror.ts';
 
 /** One entry of `http_filters`. */
 export interface HttpFilterModel {
@@ -17,6 +19,7 @@ export type HttpFilterConfigModel =
   | RouterModel
   | GrpcStatsModel
   | GrpcBridgeModel
+  | HeaderMutationFilterModel
   | HeaderToMetadataModel
   | SetMetadataModel
   | SetFilterStateModel
@@ -40,6 +43,27 @@ export interface GrpcBridgeModel {
   readonly upgradeProtobuf: boolean;
   readonly ignoreQueryParameters: boolean;
 }
+
+export interface HeaderMutationFilterModel {
+  readonly kind: 'header_mutation';
+  readonly mutations: MutationsModel;
+  /** The most specific level's mutations come last, not first. */
+  readonly mostSpecificWins: boolean;
+}
+
+/** `header_mutation.v3.Mutations`. */
+export interface MutationsModel {
+  readonly request: readonly HeaderMutationModel[];
+  readonly response: readonly HeaderMutationModel[];
+  readonly requestTrailers: readonly HeaderMutationModel[];
+  readonly responseTrailers: readonly HeaderMutationModel[];
+  readonly query: readonly QueryMutationModel[];
+}
+
+/** `core.v3.KeyValueMutation` of a query parameter; latin1 images. */
+export type QueryMutationModel =
+  | { readonly kind: 'append'; readonly key: string; readonly value: string; readonly action: HeaderAddModel['action'] }
+  | { readonly kind: 'remove'; readonly key: string };
 
 export interface RouterModel {
   readonly kind: 'router';
@@ -74,7 +98,8 @@ export type RouteFilterConfigModel =
   | CorsPolicyModel
   | { readonly kind: 'fault' }
   | HeaderToMetadataModel
-  | SetFilterStateModel;
+  | SetFilterStateModel
+  | { readonly kind: 'header_mutation'; readonly mutations: MutationsModel };
 
 /** `cors.v3.CorsPolicy`. What one level leaves open, the next less specific one may say. */
 export interface CorsPolicyModel {

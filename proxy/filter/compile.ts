@@ -13,6 +13,7 @@ import type { FilterEnv, HttpFilter } from './filter.ts';
 import { compileGrpcBridge } from './grpc-http1-bridge.ts';
 import { compileGrpcStats } from './grpc-stats.ts';
 import { compileGrpcWeb } from './grpc-web.ts';
+import { compileHeaderMutation } from './header-mutation.ts';
 import { compileHeaderToMetadata } from './header-to-metadata.ts';
 import { compileSetFilterState } from './set-filter-state.ts';
 import { compileSetMetadata } from './set-metadata.ts';
@@ -117,6 +118,8 @@ function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['
       return always(compileGrpcWeb(env.stats));
     case 'grpc_http1_bridge':
       return always(compileGrpcBridge(model));
+    case 'header_mutation':
+      return (configs) => compileHeaderMutation(model, configs);
     case 'header_to_metadata':
       return (configs) => compileHeaderToMetadata(mostSpecific(configs, model.kind) ?? model, env.stats);
     case 'set_metadata':

@@ -243,6 +243,8 @@ export class StreamInfo {
   accessLogType: string;
   /** Comma-joined flags of `%CUSTOM_FLAGS%`; empty. */
   customFlags: string;
+  /** A header of the request that a format gave a value which no message can carry (`:path` too); empty. */
+  unsafeHeader: string;
   /** Body of the local reply while it is rendered; empty. */
   localReplyBody: string;
 
@@ -319,6 +321,7 @@ export class StreamInfo {
     this.spanId = '';
     this.accessLogType = 'NotSet';
     this.customFlags = '';
+    this.unsafeHeader = '';
     this.localReplyBody = '';
   }
 }

@@ -1,6 +1,6 @@
 // How an attempt's end is told: Envoy's words, response flag and status for each kind of failure.
 
-import { FLAG_LR, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR } from '../observe/flags.ts';
+import { FLAG_DPE, FLAG_LR, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR } from '../observe/flags.ts';
 import type { PoolFailure, ResetReason } from '../upstream/upstream.ts';
 import type { Downstream } from './downstream.ts';
 
@@ -69,4 +69,12 @@ export function answerFailure(
         }
       : null,
   );
+}
+
+/** Answers a request with a header that no upstream may be sent, before one is asked. */
+export function refuseUnsafe(down: Downstream): void {
+  const why = `invalid header value for: ${down.unsafeHeader}`;
+  down.flags |= FLAG_DPE;
+  const details = `filter_removed_required_request_headers{${why.replaceAll(' ', '_')}}`;
+  down.localReply(503, why, details, null);
 }

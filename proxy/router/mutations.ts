@@ -9,8 +9,12 @@ import { headerName } from '../codec/known-headers.ts';
 import type { HeaderAddModel } from '../config/model-http.ts';
 import type { HeaderMutationModel } from '../config/model-mirror.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileStringMatch } from './match.ts';
 import type { Mutate } from './route.ts';
+
+/** What no header value may hold. */
+export const UNSAFE: RegExp = /[\0\r\n]/;
 
 /** One level's lists; `lower` has refused pseudo-headers and `host`. @returns `null` when there is nothing to do */
 export function compileMutations(
@@ -59,8 +63,11 @@ export function sequence(levels: readonly (Mutate | null)[]): Mutate | null {
 /** One header to add. */
 class Addition {
   readonly name: string;
-  readonly render: Formatter;
   readonly overwrites: boolean;
+  private readonly render: Formatter;
+  /** The value depends on the request. */
+  private readonly dynamic: boolean;
+  private readonly ofRequest: boolean;
   private readonly action: HeaderAddModel['action'];
   private readonly keepEmpty: boolean;
   /** Envoy keeps one entry of this name and joins values. */
@@ -70,10 +77,23 @@ class Addition {
     const known = headerName(model.name);
     this.name = model.name;
     this.render = compileText(model.value, true);
+    this.dynamic = model.value.includes('%');
+    this.ofRequest = direction === 'request';
     this.action = model.action;
     this.overwrites = model.action === 'overwrite_if_exists_or_add' || model.action === 'overwrite_if_exists';
     this.keepEmpty = model.keepEmptyValue;
     this.inline = known !== null && (direction === 'request' ? known.requestInline : known.responseInline) >= 0;
+  }
+
+  /**
+   * The value; `null` when it would end its line or the message. Such a request is refused later, as in Envoy; an answer
+   * goes without the header, which Envoy would send.
+   */
+  valueFor(info: StreamInfo): string | null {
+    const value = this.render(info);
+    if (!this.dynamic || !UNSAFE.test(value)) return value;
+    if (this.ofRequest) info.unsafeHeader = this.name;
+    return null;
   }
 
   /** Whether the value is to be written, judged before anything of the level is. */
@@ -98,10 +118,9 @@ class Addition {
 }
 
 function compileOne(addition: Addition): Mutate {
-  const { render } = addition;
   return (headers, info) => {
-    const value = render(info);
-    if (addition.applies(headers, value)) addition.write(headers, value);
+    const value = addition.valueFor(info);
+    if (value !== null && addition.applies(headers, value)) addition.write(headers, value);
   };
 }
 
@@ -112,8 +131,8 @@ function compileMany(additions: readonly Addition[]): Mutate {
     const values: (string | null)[] = [];
     for (let i = 0; i < count; i++) {
       const addition = additions[i] as Addition;
-      const value = addition.render(info);
-      values.push(addition.applies(headers, value) ? value : null);
+      const value = addition.valueFor(info);
+      values.push(value !== null && addition.applies(headers, value) ? value : null);
     }
     writeWhere(additions, values, headers, true);
     writeWhere(additions, values, headers, false);

@@ -25,7 +25,7 @@ import type {
 } from '../upstream/upstream.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Downstream } from './downstream.ts';
-import { answerFailure, failureBody, failureText, resetDetails } from './failure.ts';
+import { answerFailure, failureBody, failureText, refuseUnsafe, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
 import { followRedirect, type InternalRedirect } from './internal-redirect.ts';
 import { addBytes, noteConnection } from './record.ts';
@@ -131,6 +131,10 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
+    if (down.unsafeHeader !== '') {
+      refuseUnsafe(down);
+      return;
+    }
     const { cluster, router } = this;
     const mirrors = cluster.model.mirrors.length === 0 ? route.mirrors : router.mirroring.ofCluster(cluster);
     if (mirrors === null) this.startAttempt(headers);

@@ -23,6 +23,7 @@ import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
 import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
+import { mutationFilter } from './scenarios/mutation-filter.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
 import { outlier } from './scenarios/outlier.ts';
@@ -83,6 +84,7 @@ export const GROUPS: readonly Group[] = [
   grpcFilters,
   grpcStreams,
   metadataFilters,
+  mutationFilter,
   networkFilters,
   tunnel,
   connectRequests,
