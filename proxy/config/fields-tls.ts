@@ -9,15 +9,13 @@ const SECRET = 'tls.v3 secret.proto';
 const NO_PROVIDER = 'certificate providers are not supported; use tls_certificates and validation_context, or secrets';
 const NO_SDS = 'secrets cannot be asked for over the network yet; use static secrets or a file';
 const OLD_VERSION = { how: 'warn', text: 'TLS 1.2 is the lowest that is spoken' } as const;
-const STAPLE_AS_IT_IS = { how: 'warn', text: 'a staple is served as it is, also when it has expired' } as const;
 const OLD_HIGHEST = { how: 'reject', text: 'TLS below 1.2 is not supported; use TLSv1_2' } as const;
 
 export const TLS_FIELDS: FieldTable = {
   [`${TLS}DownstreamTlsContext`]: fields(
-    honouredExcept(TEST, 'ocsp_staple_policy', { STRICT_STAPLING: STAPLE_AS_IT_IS, MUST_STAPLE: STAPLE_AS_IT_IS }),
     honoured(
       TEST,
-      'common_tls_context require_client_certificate session_ticket_keys session_ticket_keys_sds_secret_config disable_stateless_session_resumption disable_stateful_session_resumption session_timeout full_scan_certs_on_sni_mismatch prefer_client_ciphers',
+      'common_tls_context ocsp_staple_policy require_client_certificate session_ticket_keys session_ticket_keys_sds_secret_config disable_stateless_session_resumption disable_stateful_session_resumption session_timeout full_scan_certs_on_sni_mismatch prefer_client_ciphers',
     ),
     harmless(
       'clients without a server name are served whatever it says (seen on 1.40, TLS 1.2 and 1.3)',

@@ -37,7 +37,8 @@ export function readDataField(message: Msg, field: string, ctx: LowerContext, pa
   return source === null ? null : readData(source, ctx, path);
 }
 
-function readSource(message: Msg, ctx: LowerContext, path: string): DataModel {
+/** Also when it is empty. @throws ConfigError when it cannot be read */
+export function readSource(message: Msg, ctx: LowerContext, path: string): DataModel {
   const source = oneof(message, 'specifier');
   switch (source?.case) {
     case 'filename': {

@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { nodeCrypto } from '../util/builtin.ts';
 import { ConfigError } from '../util/error.ts';
 import type { LowerContext } from './lower-common.ts';
-import { readDataField, readOptionalData, watchedDirectory } from './lower-data.ts';
+import { readDataField, readOptionalData, readSource, watchedDirectory } from './lower-data.ts';
 import { wholeMs } from './lower-duration.ts';
 import { type FoundSecret, findSecret } from './lower-secrets.ts';
 import { lowerTlsParams } from './lower-tls-params.ts';
@@ -183,7 +183,10 @@ function lowerStaple(certificate: Msg, ctx: LowerContext, path: string): DataMod
   const source = sub(certificate, 'ocspStaple');
   if (source !== null && oneof(source, 'specifier')?.case === 'inlineString')
     throw new ConfigError('OCSP staple cannot be provided via inline_string', path);
-  return readDataField(certificate, 'ocspStaple', ctx, path);
+  if (source === null) return null;
+  const staple = readSource(source, ctx, path);
+  // An empty file is none, as in Envoy.
+  return staple.base64 === '' ? null : staple;
 }
 
 function lowerTicketKeys(keys: ReturnType<typeof oneof>, ctx: LowerContext, path: string): DataModel[] {

@@ -21,6 +21,10 @@ export interface TlsCertificateModel {
   readonly password: DataModel | null;
   readonly pkcs12: DataModel | null;
   readonly ocspStaple: DataModel | null;
+  /** When the staple ends, milliseconds since the epoch; −1 = it does not say, or there is none. */
+  readonly stapleEndsMs: number;
+  /** The leaf says that clients must refuse it without a staple. */
+  readonly mustStaple: boolean;
   /** Of the leaf, for selection by SNI and key type. Lower case; `*.` wildcards kept. */
   readonly dnsNames: readonly string[];
   readonly keyType: 'rsa' | 'ec' | 'ed25519';

@@ -7,9 +7,10 @@ import type { SecureContext } from 'node:tls';
 import { nodeCrypto, nodeTls } from '../util/builtin.ts';
 import { ConfigError } from '../util/error.ts';
 import type { DataModel, TlsCertificateModel } from './model-tls.ts';
+import { checkOcspResponse, wantsStaple } from './ocsp-response.ts';
 
 /** What a `TlsCertificate` is made of, read but not checked. */
-export type CertificateSources = Omit<TlsCertificateModel, 'dnsNames' | 'keyType'>;
+export type CertificateSources = Omit<TlsCertificateModel, 'dnsNames' | 'keyType' | 'stapleEndsMs' | 'mustStaple'>;
 
 const RSA_BITS_MIN = 2048;
 const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
@@ -28,7 +29,15 @@ export function checkCertificate(
   const dnsNames = dnsNamesOf(leaf);
   if (role === 'server' && dnsNames === null)
     throw new ConfigError('Invalid TLS context has neither subject CN nor SAN names', path);
-  return { ...sources, dnsNames: dnsNames ?? [], keyType };
+  const { ocspStaple } = sources;
+  const mustStaple = wantsStaple(leaf);
+  if (role === 'server' && mustStaple && ocspStaple === null)
+    throw new ConfigError('OCSP response is required for must-staple certificate', `${path}.ocsp_staple`);
+  const stapleEndsMs =
+    ocspStaple === null || role === 'client'
+      ? -1
+      : checkOcspResponse(Buffer.from(ocspStaple.base64, 'base64'), leaf, `${path}.ocsp_staple`);
+  return { ...sources, dnsNames: dnsNames ?? [], keyType, stapleEndsMs, mustStaple };
 }
 
 function checkPair(sources: CertificateSources, path: string): X509Certificate {

@@ -7,8 +7,8 @@
 
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { nodeCrypto } from '../util/builtin.ts';
+import { type DerElement, DerError, derElement, derElements, derTime, oidText } from '../util/der.ts';
 import { formatIpv4, formatIpv6 } from '../util/ip.ts';
-import { type DerElement, DerError, derElement, derElements, derTime, oidText } from './der.ts';
 
 /** Certificates kept per thread; the oldest goes first. */
 const CERTIFICATES_MAX = 4_096;

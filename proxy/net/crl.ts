@@ -2,8 +2,8 @@
 
 import type { KeyObject } from 'node:crypto';
 import { nodeCrypto } from '../util/builtin.ts';
+import { DER_SEQUENCE, type DerElement, DerError, derElement, derElements, derTime, oidText } from '../util/der.ts';
 import type { Certificate } from './certificate.ts';
-import { DER_SEQUENCE, type DerElement, DerError, derElement, derElements, derTime, oidText } from './der.ts';
 import { pemBlocks } from './pem.ts';
 
 /** Whether a list answers for a certificate, and what it says. */

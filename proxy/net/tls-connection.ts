@@ -2,8 +2,8 @@
 
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { derElement, derElements } from '../util/der.ts';
 import { type Certificate, certificateOf, chainOf } from './certificate.ts';
-import { derElement, derElements } from './der.ts';
 
 export const NO_CERTIFICATES: readonly Certificate[] = [];
 

@@ -24,6 +24,7 @@ const SSL_LIBRARY = 0x1000_0000;
 /** BoringSSL's reason numbers; alerts are 1000 and their number. */
 const REASONS: ReadonlyMap<string, number> = new Map([
   ['BAD_DECRYPT', 101],
+  ['CONNECTION_REJECTED', 133],
   ['CERTIFICATE_VERIFY_FAILED', 125],
   ['CLIENTHELLO_PARSE_FAILED', 119],
   ['DATA_LENGTH_TOO_LONG', 135],

@@ -12,8 +12,9 @@ import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model-tl
 import { nodeCrypto, nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import { bundleOf } from './pem.ts';
+import { type StapleAction, Staples } from './staples.ts';
 import { localCertificate, NO_CERTIFICATES, serverGroup, TlsConnection } from './tls-connection.ts';
-import { failureOf, type TlsFailure, verifyFailure } from './tls-failure.ts';
+import { failureOf, sslText, type TlsFailure, verifyFailure } from './tls-failure.ts';
 import { bytesOf, groupsOf, secureContext, sessionContextOf } from './tls-options.ts';
 import { type CompileMatch, NO_WANTED_NAMES, PeerVerifier, verifyCounter } from './verify.ts';
 
@@ -63,12 +64,22 @@ const NO_TIMEOUT_MS = 2_147_483_647;
 const TLS_1_3 = 0x0304;
 const EXT_STATUS_REQUEST = 5;
 
+/** A fatal alert, in a record of the version in which everybody understands it. */
+const HANDSHAKE_FAILURE = Buffer.from([21, 3, 1, 0, 2, 2, 40]);
+
 /** A view of a hello would keep the whole of it. */
 const NOTHING = Buffer.alloc(0);
 
 /** The private link from a TLS socket to the socket below it. */
 interface TlsSocketInside {
   readonly _parent: Socket | undefined;
+}
+
+/** What is shown to a client. */
+interface Choice {
+  readonly ecdsa: boolean;
+  /** For who asks for one. */
+  readonly staple: StapleAction;
 }
 
 /** Handshakes under way, by the socket below. */
@@ -78,8 +89,8 @@ const underWay = new WeakMap<Socket, Handshake>();
 export interface TlsServerCounts {
   secured(connection: TlsConnection): void;
   failed(failure: TlsFailure): void;
-  /** A client asked for a staple, and whether there was one. */
-  stapleAsked(answered: boolean): void;
+  /** A client asked for a staple. @param action what it gets */
+  stapleAsked(action: StapleAction): void;
 }
 
 /** See the head of this file. */
@@ -91,7 +102,7 @@ export class DownstreamTls {
   readonly groups: readonly string[];
   /** The only certificate; `null` when the handshake chooses among several. */
   readonly soleCertificate: Certificate | null;
-  readonly staples: boolean;
+  readonly staples: Staples;
   private readonly sessionContext: string;
   private readonly ticketKeys: Buffer;
   private readonly names: ServerNames;
@@ -109,7 +120,7 @@ export class DownstreamTls {
         ? null
         : new PeerVerifier(validation, 'client', env.compileMatch, validation.systemRoots ? env.systemRoots() : '');
     this.groups = groupsOf(model);
-    this.staples = model.certificates.some(({ ocspStaple }) => ocspStaple !== null);
+    this.staples = new Staples(model);
     this.sessionContext = sessionContextOf(model, [String(model.requireClientCertificate)]);
     const [configured] = model.sessionTicketKeys;
     // Node's keys are 48 bytes, Envoy's 80, and there is one: it is derived from the first, which encrypts.
@@ -148,14 +159,40 @@ export class DownstreamTls {
     return this.soleCertificate ?? localCertificate(socket);
   }
 
+  /** What a client that asks for a staple gets, if it does; `null` = it does not. */
+  stapleFor(hello: HelloFacts): StapleAction | null {
+    return hello.extensions.includes(EXT_STATUS_REQUEST) ? this.choose(hello, this.speaks13(hello)).staple : null;
+  }
+
+  private speaks13(hello: HelloFacts | null): boolean {
+    return hello?.supportedVersions.includes(TLS_1_3) === true && this.model.maxVersion === 'TLSv1.3';
+  }
+
+  /** Which kind of certificate is shown: ECDSA to who can verify it, unless that lacks its staple and another one does not. */
+  private choose(hello: HelloFacts, is13: boolean): Choice {
+    const { names, staples, env } = this;
+    const asks = hello.extensions.includes(EXT_STATUS_REQUEST);
+    const capable = takesEcdsa(hello, is13);
+    const candidates = hello.serverName === '' ? names.unnamed : names.find(hello.serverName);
+    const [first] = ofKeyType(candidates, capable);
+    if (!asks || first === undefined) return { ecdsa: capable, staple: 'omit' };
+    const nowMs = env.dateMs();
+    const staple = staples.action(first, nowMs);
+    if (staple !== 'fail') return { ecdsa: capable, staple };
+    const other = capable && candidates.find((one) => one.keyType !== 'ec' && staples.action(one, nowMs) !== 'fail');
+    // Without another one it is the first of all, whether the client can verify it or not.
+    const shown = other || (this.model.certificates[0] as TlsCertificateModel);
+    return { ecdsa: shown.keyType === 'ec', staple: staples.action(shown, nowMs) };
+  }
+
   /** Hands the socket to OpenSSL. */
   enter(raw: Socket, hello: HelloFacts | null): void {
     const { model } = this;
     const speaksAlpn =
       model.alpn.length > 0 && (hello === null || hello.alpn.some((name) => model.alpn.includes(name)));
     // Among TLS 1.3 suites BoringSSL follows the client, among others its own order.
-    const is13 = hello?.supportedVersions.includes(TLS_1_3) === true && model.maxVersion === 'TLSv1.3';
-    const ecdsa = this.names.several && hello !== null && takesEcdsa(hello, is13);
+    const is13 = this.speaks13(hello);
+    const ecdsa = hello !== null && this.names.several && this.choose(hello, is13).ecdsa;
     this.server(!is13 && !model.preferClientCiphers, speaksAlpn, ecdsa).emit('connection', raw);
   }
 
@@ -197,7 +234,7 @@ export class DownstreamTls {
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) =>
       handshakeOf(socket)?.onError(error, socket),
     );
-    if (this.staples) this.answerStaples(server);
+    if (!this.staples.none) this.answerStaples(server);
     const { keyLog } = model;
     if (keyLog !== null) server.on('keylog', (line: Buffer) => this.env.keyLog(keyLog.path, line));
     return server;
@@ -230,13 +267,8 @@ export class DownstreamTls {
   }
 
   private answerStaples(server: Server): void {
-    const staples = new Map<string, Buffer>();
-    for (const { chain, ocspStaple } of this.model.certificates) {
-      const [leaf] = bundleOf(bytesOf(chain).toString('latin1'));
-      if (leaf !== undefined && ocspStaple !== null) staples.set(leaf.fingerprint256, bytesOf(ocspStaple));
-    }
     server.on('OCSPRequest', (der: Buffer, _issuer: Buffer, done: (error: null, staple: Buffer | null) => void) => {
-      done(null, staples.get(nodeCrypto().createHash('sha256').update(der).digest('hex')) ?? null);
+      done(null, this.staples.find(der, this.env.dateMs()));
     });
   }
 }
@@ -318,7 +350,14 @@ export class Handshake {
     // nobody; but what is not half-open (a TLS socket takes that from the one below) closes then.
     this.raw.off('close', this.onRawClose);
     this.raw.allowHalfOpen = false;
-    if (hello?.extensions.includes(EXT_STATUS_REQUEST) === true) this.tls.counts.stapleAsked(this.tls.staples);
+    const staple = hello === null ? null : this.tls.stapleFor(hello);
+    if (staple !== null) this.tls.counts.stapleAsked(staple);
+    if (staple === 'fail') {
+      this.raw.end(HANDSHAKE_FAILURE);
+      this.raw.on('close', this.onRawClose);
+      this.refuse({ text: sslText('CONNECTION_REJECTED'), counter: 'connection_error', names: '' });
+      return;
+    }
     this.tls.enter(this.raw, hello);
   }
 

@@ -28,6 +28,12 @@ const FAILURES: Readonly<Record<FailureCounter, number>> = {
   fail_verify_cert_hash: stat.SSL_FAIL_VERIFY_CERT_HASH,
 };
 
+const STAPLES = {
+  staple: stat.SSL_OCSP_STAPLE_RESPONSES,
+  omit: stat.SSL_OCSP_STAPLE_OMITTED,
+  fail: stat.SSL_OCSP_STAPLE_FAILED,
+} as const;
+
 /** See the head of this file. */
 export class TlsStats {
   private readonly slots: Float64Array;
@@ -59,9 +65,9 @@ export class TlsStats {
     if (failure.counter !== null) this.add(FAILURES[failure.counter]);
   }
 
-  stapleAsked(answered: boolean): void {
+  stapleAsked(action: keyof typeof STAPLES): void {
     this.add(stat.SSL_OCSP_STAPLE_REQUESTS);
-    this.add(answered ? stat.SSL_OCSP_STAPLE_RESPONSES : stat.SSL_OCSP_STAPLE_OMITTED);
+    this.add(STAPLES[action]);
   }
 
   /**

@@ -7,6 +7,7 @@ import { LowerContext } from '../../proxy/config/lower-common.ts';
 import type { Model } from '../../proxy/config/model.ts';
 import type { DownstreamTlsModel, TlsValidationModel, UpstreamTlsModel } from '../../proxy/config/model-tls.ts';
 import { decode, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
+import { ocspStaple } from '../fixtures/ocsp.ts';
 import { makeCa } from '../fixtures/pki.ts';
 import {
   DOWNSTREAM_TLS,
@@ -111,12 +112,13 @@ t.test('a context without anything is refused', async (t) => {
 });
 
 t.test('downstream, every field', async (t) => {
+  const staple = ocspStaple(makeCa(), '0a02', { nextUpdate: new Date(1e12) });
   const key = 'k'.repeat(80);
   const model = downstream(
     {
       tls_certificates: [
         pair('server', { password: { inline_string: 'not needed' }, watched_directory: { path: '/certs' } }),
-        pair('server-rsa', { ocsp_staple: { inline_bytes: 'MAA=' } }),
+        pair('server-rsa', { ocsp_staple: { inline_bytes: staple.toString('base64') } }),
       ],
       tls_params: {
         tls_minimum_protocol_version: 'TLSv1_3',
@@ -162,7 +164,7 @@ t.test('downstream, every field', async (t) => {
   });
   t.match(model.certificates, [
     { keyType: 'ec', watchedDirectory: '/certs', ocspStaple: null },
-    { keyType: 'rsa', watchedDirectory: '', ocspStaple: { base64: 'MAA=' } },
+    { keyType: 'rsa', watchedDirectory: '', ocspStaple: { base64: staple.toString('base64') }, stapleEndsMs: 1e12 },
   ]);
   t.notOk(downstream(SERVER, { disable_stateless_session_resumption: true }).sessionTickets);
 });
@@ -449,6 +451,7 @@ t.test('bad certificates and keys', async (t) => {
   const ca = makeCa();
   const small = ca.issue({ keyType: 'rsa1024', dns: ['a'] });
   const nameless = ca.issue();
+  const stapled = ca.issue({ dns: ['a'], raw: [['1.3.6.1.5.5.7.1.24', Buffer.from('3003020105', 'hex')]] });
   const encrypted = { certificate_chain: file('server.pem'), private_key: file('server-encrypted.key') };
   const withKey = (private_key: object) => ({ certificate_chain: file('server.pem'), private_key });
   const withChain = (certificate_chain: object) => ({ certificate_chain, private_key: file('server.key') });
@@ -523,6 +526,22 @@ t.test('bad certificates and keys', async (t) => {
     [
       { certificate_chain: { inline_string: nameless.chain }, private_key: { inline_string: nameless.key } },
       ': Invalid TLS context has neither subject CN nor SAN names',
+    ],
+    [
+      { ...EC, ocsp_staple: { inline_bytes: 'MAA=' } },
+      '.ocsp_staple: OCSP ResponseStatus is not a well-formed ASN.1 ENUMERATED',
+    ],
+    [
+      { ...EC, ocsp_staple: { inline_bytes: ocspStaple(makeCa(), '77').toString('base64') } },
+      '.ocsp_staple: OCSP response does not match its TLS certificate',
+    ],
+    [
+      { ...EC, ocsp_staple: { inline_bytes: ocspStaple(makeCa(), '77', { responseStatus: 2 }).toString('base64') } },
+      '.ocsp_staple: OCSP response was unsuccessful',
+    ],
+    [
+      { certificate_chain: { inline_string: stapled.chain }, private_key: { inline_string: stapled.key } },
+      '.ocsp_staple: OCSP response is required for must-staple certificate',
     ],
     [{ ...EC, ocsp_staple: { inline_string: 'x' } }, '.ocsp_staple: OCSP staple cannot be provided via inline_string'],
   ] as const) {

@@ -48,7 +48,13 @@ t.test(
   },
   async (t) => {
     const model = downstreamModel({
-      certificates: [{ ...certificateModel(issued), ocspStaple: data(ocspStaple(ca, issued.serial)) }],
+      certificates: [
+        {
+          ...certificateModel(issued),
+          ocspStaple: data(ocspStaple(ca, issued.serial)),
+          stapleEndsMs: Date.now() + 60_000,
+        },
+      ],
     });
     // A successor has the keys of the worker that it replaces, and nothing else.
     const ticketKeys = randomBytes(48);

@@ -4,9 +4,9 @@
 import { X509Certificate } from 'node:crypto';
 import t from 'tap';
 import { Certificate, fingerprintOf } from '../../proxy/net/certificate.ts';
-import { oidText } from '../../proxy/net/der.ts';
 import { DownstreamTls } from '../../proxy/net/tls-server.ts';
 import { checkPath } from '../../proxy/net/verify-path.ts';
+import { oidText } from '../../proxy/util/der.ts';
 import { type Issued, makeCa } from '../fixtures/pki.ts';
 import {
   certificateModel,

@@ -298,11 +298,11 @@ t.test('a staple, and a key log', async (t) => {
   const lines: string[] = [];
   const staple = randomBytes(40);
   const model = downstreamModel({
-    certificates: [{ ...certificateModel(plain), ocspStaple: data(staple) }],
+    certificates: [{ ...certificateModel(plain), ocspStaple: data(staple), stapleEndsMs: Number.POSITIVE_INFINITY }],
     keyLog: { path: 'keys.log' },
   });
-  const asked: boolean[] = [];
-  const counts = { ...NO_COUNTS, stapleAsked: (answered: boolean) => asked.push(answered) };
+  const asked: string[] = [];
+  const counts = { ...NO_COUNTS, stapleAsked: (action: string) => asked.push(action) };
   const env = tlsEnv({ keyLog: (path, line) => lines.push(`${path} ${line}`) });
   const end = await serveTls(new DownstreamTls(model, env, counts));
   t.teardown(end.close);
@@ -310,6 +310,6 @@ t.test('a staple, and a key log', async (t) => {
   const [response] = (await once(socket, 'OCSPResponse')) as [Buffer];
   t.same(response, staple);
   socket.destroy();
-  t.same(asked, [true]);
+  t.same(asked, ['staple']);
   t.match(lines.join(), /keys\.log (CLIENT|SERVER)_HANDSHAKE_TRAFFIC_SECRET /);
 });

@@ -127,9 +127,13 @@ export async function playClient(
   const secured = scenario.tls === undefined ? null : startTls(raw, scenario.tls);
   const client = new ScriptedClient(secured ?? raw, waiter, scenario);
   let tls: ObservedTls | null = null;
+  let staple = 'none';
   if (secured !== null) {
+    secured.once('OCSPResponse', (response: Buffer | null) => {
+      if (response !== null && response.length > 0) staple = 'stapled';
+    });
     secured.once('secureConnect', () => {
-      tls = observeTls(secured);
+      tls = { ...observeTls(secured), ...(scenario.tls?.status === true ? { staple } : {}) };
       waiter.changed();
     });
     await waiter.until(() => tls !== null || client.ended, STEP_TIMEOUT_MS);
@@ -150,7 +154,7 @@ export async function playClient(
 
 /** Takes whatever certificate comes: the proxy is the one under test. */
 function startTls(socket: Socket, tls: ClientTls): TLSSocket {
-  const { certificate, serverName, alpn, version, ciphers, groups } = tls;
+  const { certificate, serverName, alpn, version, ciphers, groups, status } = tls;
   return connectTls({
     socket,
     rejectUnauthorized: false,
@@ -160,6 +164,7 @@ function startTls(socket: Socket, tls: ClientTls): TLSSocket {
     ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(groups === undefined ? {} : { ecdhCurve: groups }),
+    ...(status === true ? { requestOCSP: true } : {}),
   });
 }
 

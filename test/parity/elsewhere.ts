@@ -22,9 +22,6 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
   'where Envoy finds no roots of the system it asks for no certificate; see lower-tls.test': [
     'envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.system_root_certs',
   ],
-  'an OCSP response names a time at which it ends; see lower-tls.test': [
-    'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.ocsp_staple',
-  ],
   'the kernel asks for a capability; see lower-listener.test and lower-listener-filters.test': [
     'envoy.config.listener.v3.Listener.transparent',
     'envoy.extensions.filters.listener.original_src.v3.OriginalSrc.bind_port',

@@ -37,6 +37,7 @@ import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
 import { smuggling } from './scenarios/smuggling.ts';
+import { staples } from './scenarios/staples.ts';
 import { streamMatches } from './scenarios/stream-matches.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
@@ -70,6 +71,7 @@ export const GROUPS: readonly Group[] = [
   tls,
   tlsUpstream,
   autoProtocol,
+  staples,
   fineRoutes,
   routeFilters,
   pathTemplates,

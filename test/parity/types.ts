@@ -83,6 +83,8 @@ export interface ClientTls {
   /** Suites of TLS 1.2, groups: OpenSSL's names joined with `:`. */
   readonly ciphers?: string;
   readonly groups?: string;
+  /** Asks for a staple. */
+  readonly status?: boolean;
 }
 
 export interface Scenario {
@@ -143,6 +145,8 @@ export interface ObservedTls {
   readonly alpn: string;
   /** Serial number of the server's certificate, hex. */
   readonly serial: string;
+  /** Of who asked for one: `stapled`, `none`. */
+  readonly staple?: string;
 }
 
 export interface Observation {
