@@ -5,7 +5,7 @@
 //         byte by byte costs little.
 // Rule 2: as strict as the library behind Envoy up to the point where Envoy stops it; what that refuses is no TLS.
 
-import { latin1 } from './http1-scan.ts';
+import { latin1 } from '../util/latin1.ts';
 
 /** What a hello that can be read says. */
 export interface ClientHello {

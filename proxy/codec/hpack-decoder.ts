@@ -1,6 +1,7 @@
 // HPACK decoder (RFC 7541): header blocks in, fields out. Rule 1: an entry of a table costs no string. Rule 2: what the
 // sink has no more room for is not built either; the table is kept right all the same.
 
+import { latin1 } from '../util/latin1.ts';
 import { decoded, decodeHuffman } from './hpack-huffman.ts';
 import { fieldName, INVALID_NAME, STATIC_ENTRIES, STATIC_NAMES, STATIC_VALUES } from './hpack-names.ts';
 import type { HeaderName } from './known-headers.ts';
@@ -28,10 +29,6 @@ const STRING_BYTES_MAX = 65_536;
 const TRUNCATED = -1;
 /** The block breaks HPACK's rules, or has a string longer than we bear: a connection error. */
 export const BLOCK_INVALID = -2;
-
-interface Latin1Buffer extends Buffer {
-  latin1Slice(start: number, end: number): string;
-}
 
 /** The value has a byte that no field may have: a control character other than the tab, as in Envoy. */
 export const VALUE_BAD = 1;
@@ -236,7 +233,7 @@ export class HpackDecoder {
     let marks = 0;
     for (let i = from; i < to; i++) marks |= BYTE_MARKS[bytes[i] as number] as number;
     this.lastMarks = marks;
-    return from === to ? '' : (bytes as Latin1Buffer).latin1Slice(from, to);
+    return from === to ? '' : latin1(bytes, from, to);
   }
 
   private no(reason: number): null {

@@ -3,7 +3,7 @@
 // No I/O and no state. What can be no HTTP is known by its first token; the rest of a request line is judged when it is
 // there, by the rules of Envoy's parser, which takes any method.
 
-import { latin1 } from './http1-scan.ts';
+import { latin1 } from '../util/latin1.ts';
 import { isOriginForm, parseAbsoluteForm } from './http1-target.ts';
 
 export type SniffedHttp = 'http/1.0' | 'http/1.1' | 'h2c';

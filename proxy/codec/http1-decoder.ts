@@ -2,6 +2,8 @@
 //
 // Rule 1: bytes that were shown to a sink are never written to again (a socket may still be sending them).
 // Rule 2: an error is final. Rule 3: a sink call may hold, release or ask for the next message; the loop sees it.
+
+import { latin1 } from '../util/latin1.ts';
 import type { HeaderMap } from './headers.ts';
 import type { H1Error, H1Options } from './http1.ts';
 import {
@@ -13,7 +15,7 @@ import {
   INVALID_CHARACTERS,
 } from './http1-error.ts';
 import { facts, readFields, SECTION_TRAILERS } from './http1-fields.ts';
-import { findHeadEnd, hasBareCr, hasControl, latin1, scanHead } from './http1-scan.ts';
+import { findHeadEnd, hasBareCr, hasControl, scanHead } from './http1-scan.ts';
 
 const CR = 13;
 const LF = 10;

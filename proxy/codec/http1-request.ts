@@ -1,4 +1,6 @@
 // Decodes HTTP/1 requests (RFC 9112), as strict as Envoy's codec or stricter; differences are in `test/corpus/`.
+
+import { latin1 } from '../util/latin1.ts';
 import type { HeaderMap } from './headers.ts';
 import {
   type H1Error,
@@ -29,7 +31,7 @@ import {
   UNEXPECTED_END,
 } from './http1-error.ts';
 import { type FieldFacts, facts, readFields, SECTION_REQUEST } from './http1-fields.ts';
-import { hasBareCr, latin1, lines } from './http1-scan.ts';
+import { hasBareCr, lines } from './http1-scan.ts';
 import { isAuthority, isConnectTarget, isOriginForm, parseAbsoluteForm } from './http1-target.ts';
 import { isToken } from './known-headers.ts';
 

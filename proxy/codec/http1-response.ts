@@ -1,4 +1,6 @@
 // Decodes HTTP/1 responses (RFC 9112). It must be told of each request before the answer's bytes (`expect`).
+
+import { latin1 } from '../util/latin1.ts';
 import type { HeaderMap } from './headers.ts';
 import {
   type H1Error,
@@ -24,7 +26,7 @@ import {
   UNSOLICITED,
 } from './http1-error.ts';
 import { facts, readFields, SECTION_RESPONSE } from './http1-fields.ts';
-import { hasBareCr, latin1, lines } from './http1-scan.ts';
+import { hasBareCr, lines } from './http1-scan.ts';
 
 const LETTER_H = 72;
 

@@ -85,9 +85,3 @@ function grow(): Int32Array<ArrayBuffer> {
   lines = larger;
   return larger;
 }
-
-/** The bytes as a latin1 string: one character per byte. */
-export function latin1(bytes: Buffer, start: number, end: number): string {
-  // `latin1Slice` skips the argument checks of `toString`; it is public but untyped.
-  return (bytes as Buffer & { latin1Slice(start: number, end: number): string }).latin1Slice(start, end);
-}

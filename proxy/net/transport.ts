@@ -8,6 +8,7 @@
 // read or many connections have something to send: what waits is bounded.
 
 import type { Socket } from 'node:net';
+import { latin1 } from '../util/latin1.ts';
 import { lend } from './lent-buffer.ts';
 import { adoptForShared, isShared, keepBytes, onEarly, readSlot, takeEarly } from './read-buffer.ts';
 import { SocketWriter } from './socket-writer.ts';
@@ -27,6 +28,8 @@ export interface TransportHandler {
 
 /** Bodies up to this size are copied behind their head so that both leave in one system call. */
 const COALESCE_BYTES_MAX = 16_384;
+/** Bodies up to this size join their head as text: at 100 bytes that takes a third of the time of a new buffer. */
+const TEXT_BYTES_MAX = 1_024;
 
 /** Has gathered output that must be written soon. */
 export interface Flusher {
@@ -275,6 +278,7 @@ export class Transport {
   }
 
   private writeJoined(head: string, chunk: Uint8Array, suffix: string): boolean {
+    if (chunk.length <= TEXT_BYTES_MAX) return this.writer.write(head + latin1(chunk, 0, chunk.length) + suffix, null);
     const length = head.length + chunk.length + suffix.length;
     const lent = lend(length);
     const joined = lent === null ? Buffer.allocUnsafe(length) : lent.first(length);
