@@ -9,6 +9,7 @@
 
 import type { Socket } from 'node:net';
 import { latin1 } from '../util/latin1.ts';
+import { beginTurn, endTurn } from '../util/runtime.ts';
 import { lend } from './lent-buffer.ts';
 import { adoptForShared, isShared, keepBytes, onEarly, readSlot, takeEarly } from './read-buffer.ts';
 import { SocketWriter } from './socket-writer.ts';
@@ -51,12 +52,17 @@ let roundEndIsDue = false;
 
 /** Opens a turn; each needs its `leaveTurn`. Only needed where no socket event is under way. */
 export function enterTurn(): void {
-  turnDepth++;
+  if (turnDepth++ === 0) beginTurn();
 }
 
 /** Ends a turn; the outermost one sends what was held. */
 export function leaveTurn(): void {
   if (--turnDepth > 0) return;
+  flushTurn();
+  endTurn();
+}
+
+function flushTurn(): void {
   if (roundBytes >= ROUND_BYTES_MAX || flushers.length > FLUSHERS_MAX) flushGathered();
   if (dirty.length === 0) return;
   for (let i = 0; i < dirty.length; i++) (dirty[i] as Transport).flush();
@@ -73,7 +79,7 @@ export function flushAtRoundEnd(flusher: Flusher): void {
 
 function endRound(): void {
   roundEndIsDue = false;
-  turnDepth++;
+  enterTurn();
   flushGathered();
   leaveTurn();
 }
@@ -141,7 +147,7 @@ export class Transport {
     }
     this.bytesRead += chunk.length;
     roundBytes += chunk.length;
-    turnDepth++;
+    enterTurn();
     this.handler.onData(chunk);
     leaveTurn();
   }
@@ -153,7 +159,7 @@ export class Transport {
   }
 
   private onDrain(): void {
-    turnDepth++;
+    enterTurn();
     this.handler.onDrain();
     leaveTurn();
   }
@@ -163,7 +169,7 @@ export class Transport {
       this.endIsEarly = true;
       return;
     }
-    turnDepth++;
+    enterTurn();
     // Answers to what came before it.
     if (turnDepth === 1) flushGathered();
     this.handler.onEnd();
@@ -197,7 +203,7 @@ export class Transport {
     if (this.closed) return;
     this.closed = true;
     this.writer.drop();
-    turnDepth++;
+    enterTurn();
     this.handler.onClose(error);
     leaveTurn();
   }

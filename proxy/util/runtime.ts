@@ -10,9 +10,41 @@ export interface Runtime {
   after(ms: number, fn: () => void): () => void;
 }
 
+/**
+ * How often one reading of the clock is used within a turn. A request reads it a dozen times, and each real reading
+ * costs 0.1 µs; the stamps of a turn are wrong by the work of two or three requests at most.
+ */
+const SHARED_READINGS_MAX = 32;
+const { performance } = globalThis;
+let inTurn = false;
+let readingMs = 0;
+let readingsLeft = 0;
+
+/** From now on until `endTurn` the system clock is read now and then only. */
+export function beginTurn(): void {
+  inTurn = true;
+  readingsLeft = 0;
+}
+
+/** Each reading is real again. */
+export function endTurn(): void {
+  inTurn = false;
+  readingsLeft = 0;
+}
+
+function systemNowMs(): number {
+  if (readingsLeft > 0) {
+    readingsLeft--;
+    return readingMs;
+  }
+  readingMs = performance.now();
+  if (inTurn) readingsLeft = SHARED_READINGS_MAX - 1;
+  return readingMs;
+}
+
 /** The real clock and `Math.random`. */
 export const SYSTEM_RUNTIME: Runtime = {
-  nowMs: () => performance.now(),
+  nowMs: systemNowMs,
   random: Math.random,
   after(ms, fn) {
     const timer = setTimeout(fn, ms);
