@@ -23,6 +23,8 @@ export interface ClientHello {
   readonly pointFormats: readonly number[];
   readonly signatureAlgorithms: readonly number[];
   readonly supportedVersions: readonly number[];
+  /** First bytes of the first ticket offered, latin1; empty. */
+  readonly ticketName: string;
   /** The first protocol offered, also where the rest of the list is malformed; empty. */
   readonly firstAlpn: string;
   /** `legacy_version` names no TLS from 1.0 to 1.3: Envoy ends such connections. */
@@ -67,7 +69,11 @@ const EXT_GROUPS = 10;
 const EXT_POINT_FORMATS = 11;
 const EXT_SIGNATURE_ALGORITHMS = 13;
 const EXT_ALPN = 16;
+const EXT_SESSION_TICKET = 35;
+const EXT_PRE_SHARED_KEY = 41;
 const EXT_SUPPORTED_VERSIONS = 43;
+/** The beginning of a ticket, which names its key (RFC 5077 §4). */
+const TICKET_NAME_BYTES = 16;
 
 /** Clear-text HTTP has names of its own among the errors. */
 const HTTP_STARTS: readonly (readonly [string, HelloError])[] = [
@@ -180,6 +186,7 @@ interface Draft {
   pointFormats: readonly number[];
   signatureAlgorithms: readonly number[];
   supportedVersions: readonly number[];
+  ticketName: string;
 }
 
 const NO_NUMBERS: readonly number[] = [];
@@ -208,6 +215,7 @@ function readMessage(body: Buffer): HelloError | ClientHello {
     pointFormats: NO_NUMBERS,
     signatureAlgorithms: NO_NUMBERS,
     supportedVersions: NO_NUMBERS,
+    ticketName: '',
   };
   if (at < body.length) {
     if (body.length < at + 2 || body.readUInt16BE(at) !== body.length - at - 2) return 'CLIENTHELLO_PARSE_FAILED';
@@ -256,12 +264,23 @@ function readExtension(type: number, data: Buffer, draft: Draft): HelloError | n
     case EXT_SUPPORTED_VERSIONS:
       draft.supportedVersions = list16(data, 1);
       return null;
+    case EXT_SESSION_TICKET:
+      draft.ticketName = ticketName(data, 0);
+      return null;
+    case EXT_PRE_SHARED_KEY:
+      // Behind the lengths of the list and of its first entry.
+      draft.ticketName = ticketName(data, 4);
+      return null;
     case EXT_POINT_FORMATS:
       if (data.length > 0 && data[0] === data.length - 1) draft.pointFormats = [...data.subarray(1)];
       return null;
     default:
       return null;
   }
+}
+
+function ticketName(data: Buffer, from: number): string {
+  return data.length < from + TICKET_NAME_BYTES ? '' : latin1(data, from, from + TICKET_NAME_BYTES);
 }
 
 /** The one host name of the list, lower case; `null` when the extension is malformed. */

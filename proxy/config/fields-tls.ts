@@ -61,11 +61,10 @@ export const TLS_FIELDS: FieldTable = {
   [`${TLS}CertificateValidationContext`]: fields(
     honoured(
       TEST,
-      'trusted_ca system_root_certs watched_directory verify_certificate_spki verify_certificate_hash match_typed_subject_alt_names match_subject_alt_names crl allow_expired_certificate trust_chain_verification custom_validator_config only_verify_leaf_cert_crl max_verify_depth',
+      'trusted_ca system_root_certs watched_directory verify_certificate_spki verify_certificate_hash match_typed_subject_alt_names match_subject_alt_names crl allow_expired_certificate trust_chain_verification custom_validator_config only_verify_leaf_cert_crl max_verify_depth suppress_client_ca_list',
     ),
     rejected(NO_PROVIDER, 'ca_certificate_provider_instance'),
     harmless('Envoy 1.40 does not read it', COMMON, 'require_signed_certificate_timestamp'),
-    warned('clients are told the names of the roots', 'suppress_client_ca_list'),
   ),
   [`${TLS}CertificateValidationContext.SystemRootCerts`]: fields(),
   [`${TLS}SubjectAltNameMatcher`]: fields(honoured(TEST, 'san_type matcher oid')),

@@ -40,6 +40,7 @@ export function lowerValidation(message: Msg, name: string, ctx: LowerContext, p
     maxVerifyDepth: num(message, 'maxVerifyDepth', -1),
     acceptUntrusted: num(message, 'trustChainVerification') === ACCEPT_UNTRUSTED,
     allowExpired: bool(message, 'allowExpiredCertificate'),
+    suppressCaList: bool(message, 'suppressClientCaList'),
     watchedDirectory: watchedDirectory(message, ctx),
   };
   checkValidation(model, path);

@@ -62,6 +62,8 @@ export interface TlsValidationModel {
   readonly maxVerifyDepth: number;
   readonly acceptUntrusted: boolean;
   readonly allowExpired: boolean;
+  /** Clients are not told which roots are trusted. */
+  readonly suppressCaList: boolean;
   readonly watchedDirectory: string;
 }
 

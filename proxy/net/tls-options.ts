@@ -54,7 +54,7 @@ export function secureContext(model: TlsCommonModel, choice: ContextChoice): Sec
     maxVersion: model.maxVersion,
     ciphers: `${TLS13_SUITES}:${model.ciphers === '' ? DEFAULT_CIPHERS : model.ciphers}`,
     // Never left out: Node would trust its own roots, and its users' environment.
-    ca: verifier === null || verifier.trusted === '' ? [] : verifier.trusted,
+    ca: verifier === null || verifier.trustedByLibrary === '' ? [] : verifier.trustedByLibrary,
     honorCipherOrder: choice.ownCipherOrder,
     secureOptions:
       (choice.renegotiation ? 0 : nodeCrypto().constants.SSL_OP_NO_RENEGOTIATION) |

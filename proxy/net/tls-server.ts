@@ -9,9 +9,11 @@
 import type { Socket } from 'node:net';
 import type { SecureContext, Server, TLSSocket } from 'node:tls';
 import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model-tls.ts';
-import { nodeCrypto, nodeTls } from '../util/builtin.ts';
+import { nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import { bundleOf } from './pem.ts';
+import { ofKeyType, ServerNames, takesEcdsa } from './server-names.ts';
+import { SessionStore, TicketKeys } from './server-sessions.ts';
 import { type StapleAction, Staples } from './staples.ts';
 import { localCertificate, NO_CERTIFICATES, serverGroup, TlsConnection } from './tls-connection.ts';
 import { failureOf, sslText, type TlsFailure, verifyFailure } from './tls-failure.ts';
@@ -27,6 +29,8 @@ export interface HelloFacts {
   readonly extensions: readonly number[];
   readonly cipherSuites: readonly number[];
   readonly signatureAlgorithms: readonly number[];
+  /** First bytes of the ticket that is offered, latin1; empty. */
+  readonly ticketName: string;
 }
 
 /** A number: so many bytes in all are needed. A string: BoringSSL's reason why this is no TLS. */
@@ -63,6 +67,9 @@ const HELLO_BYTES_MAX = 16_384 + 4 + 5 * 16;
 const NO_TIMEOUT_MS = 2_147_483_647;
 const TLS_1_3 = 0x0304;
 const EXT_STATUS_REQUEST = 5;
+const EXT_SESSION_TICKET = 35;
+/** Kinds of servers of one context. */
+const SERVER_KINDS = 16;
 
 /** A fatal alert, in a record of the version in which everybody understands it. */
 const HANDSHAKE_FAILURE = Buffer.from([21, 3, 1, 0, 2, 2, 40]);
@@ -73,6 +80,18 @@ const NOTHING = Buffer.alloc(0);
 /** The private link from a TLS socket to the socket below it. */
 interface TlsSocketInside {
   readonly _parent: Socket | undefined;
+}
+
+/** What differs between the servers of one context. */
+interface ServerKind {
+  /** Number of the key of tickets. */
+  readonly ticketKey: number;
+  /** Keeps sessions of clients without tickets. */
+  readonly stateful: boolean;
+  /** Our order of suites. */
+  readonly ownOrder: boolean;
+  readonly alpn: boolean;
+  readonly ecdsa: boolean;
 }
 
 /** What is shown to a client. */
@@ -104,9 +123,10 @@ export class DownstreamTls {
   readonly soleCertificate: Certificate | null;
   readonly staples: Staples;
   private readonly sessionContext: string;
-  private readonly ticketKeys: Buffer;
+  private readonly ticketKeys: TicketKeys;
+  private readonly sessions: SessionStore;
   private readonly names: ServerNames;
-  /** By `own order`, `with protocols` and `ECDSA`: made when first needed. */
+  /** By ticket key, and within one by `keeps sessions`, `own order`, `with protocols` and `ECDSA`: made when first needed. */
   private readonly servers: (Server | null)[];
   private readonly contexts: Map<string, SecureContext>;
 
@@ -122,25 +142,21 @@ export class DownstreamTls {
     this.groups = groupsOf(model);
     this.staples = new Staples(model);
     this.sessionContext = sessionContextOf(model, [String(model.requireClientCertificate)]);
-    const [configured] = model.sessionTicketKeys;
-    // Node's keys are 48 bytes, Envoy's 80, and there is one: it is derived from the first, which encrypts.
-    this.ticketKeys =
-      configured === undefined
-        ? env.ticketKeys
-        : nodeCrypto().createHash('sha384').update(bytesOf(configured)).digest();
+    this.ticketKeys = new TicketKeys(model, env.ticketKeys);
+    this.sessions = new SessionStore();
     this.names = new ServerNames(model.certificates, model.fullScanCertsOnSniMismatch);
     const [only, ...others] = model.certificates;
     this.soleCertificate =
       only === undefined || others.length > 0 || only.pkcs12 !== null
         ? null
         : (bundleOf(bytesOf(only.chain).toString('latin1'))[0] ?? null);
-    this.servers = new Array<Server | null>(8).fill(null);
+    this.servers = new Array<Server | null>(SERVER_KINDS * this.ticketKeys.count).fill(null);
     this.contexts = new Map();
   }
 
   /** Compiles what the first connection would need, so that mistakes show at once. @throws Error of OpenSSL */
   prepare(): void {
-    this.server(true, this.model.alpn.length > 0, false);
+    this.server({ ticketKey: 0, stateful: false, ownOrder: true, alpn: this.model.alpn.length > 0, ecdsa: false });
   }
 
   /**
@@ -193,23 +209,30 @@ export class DownstreamTls {
     // Among TLS 1.3 suites BoringSSL follows the client, among others its own order.
     const is13 = this.speaks13(hello);
     const ecdsa = hello !== null && this.names.several && this.choose(hello, is13).ecdsa;
-    this.server(!is13 && !model.preferClientCiphers, speaksAlpn, ecdsa).emit('connection', raw);
+    const ticketKey = hello === null ? 0 : this.ticketKeys.indexFor(hello.ticketName);
+    // Sessions are kept for those who could not come back otherwise: telling Node to keep them is dear.
+    const ticketless = !model.sessionTickets || hello?.extensions.includes(EXT_SESSION_TICKET) !== true;
+    const stateful = hello !== null && ticketless && !is13 && model.statefulResumption && this.mayResume;
+    const ownOrder = !is13 && !model.preferClientCiphers;
+    this.server({ ticketKey, stateful, ownOrder, alpn: speaksAlpn, ecdsa }).emit('connection', raw);
   }
 
-  private server(ownOrder: boolean, alpn: boolean, ecdsa: boolean): Server {
-    const at = (ownOrder ? 4 : 0) + (alpn ? 2 : 0) + (ecdsa ? 1 : 0);
+  private server(kind: ServerKind): Server {
+    const { ticketKey, stateful, ownOrder, alpn, ecdsa } = kind;
+    const at = ticketKey * SERVER_KINDS + (stateful ? 8 : 0) + (ownOrder ? 4 : 0) + (alpn ? 2 : 0) + (ecdsa ? 1 : 0);
     let server = this.servers[at] ?? null;
     if (server === null) {
-      server = this.createServer(ownOrder, alpn, ecdsa);
+      server = this.createServer(kind);
       this.servers[at] = server;
     }
     return server;
   }
 
-  private createServer(ownOrder: boolean, alpn: boolean, ecdsa: boolean): Server {
+  private createServer(kind: ServerKind): Server {
     const { model, verifier } = this;
+    const { alpn, ecdsa } = kind;
     const contextOf = (certificates: readonly TlsCertificateModel[]): SecureContext =>
-      this.context(ofKeyType(certificates, ecdsa), ownOrder);
+      this.context(ofKeyType(certificates, ecdsa), kind);
     const asks = verifier !== null || model.requireClientCertificate;
     const server = nodeTls().createServer({
       allowHalfOpen: true,
@@ -234,15 +257,16 @@ export class DownstreamTls {
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) =>
       handshakeOf(socket)?.onError(error, socket),
     );
+    if (kind.stateful) this.sessions.serve(server);
     if (!this.staples.none) this.answerStaples(server);
     const { keyLog } = model;
     if (keyLog !== null) server.on('keylog', (line: Buffer) => this.env.keyLog(keyLog.path, line));
     return server;
   }
 
-  private context(certificates: readonly TlsCertificateModel[], ownOrder: boolean): SecureContext {
+  private context(certificates: readonly TlsCertificateModel[], { ownOrder, ticketKey }: ServerKind): SecureContext {
     const { model } = this;
-    const key = `${ownOrder} ${certificates.map((one) => model.certificates.indexOf(one)).join(',')}`;
+    const key = `${ownOrder} ${ticketKey} ${certificates.map((one) => model.certificates.indexOf(one)).join(',')}`;
     let context = this.contexts.get(key);
     if (context === undefined) {
       context = secureContext(model, {
@@ -252,7 +276,7 @@ export class DownstreamTls {
         ownCipherOrder: ownOrder,
         tickets: model.sessionTickets && this.mayResume,
         renegotiation: false,
-        ticketKeys: this.ticketKeys,
+        ticketKeys: this.ticketKeys.at(ticketKey),
         sessionTimeoutSeconds: model.sessionTimeoutSeconds,
         sessionContext: this.sessionContext,
       });
@@ -436,62 +460,4 @@ export class Handshake {
     this.raw.off('readable', this.onReadable);
     this.raw.off('end', this.onRawEnd);
   }
-}
-
-// === Certificates by key type and server name ===
-
-/** Suites of TLS 1.2 with ECDSA: GCM, ChaCha20, CBC (IANA). */
-const ECDSA_SUITES: ReadonlySet<number> = new Set([0xc02b, 0xc02c, 0xcca9, 0xc009, 0xc00a, 0xc023]);
-/** P-256, P-384 and P-521 with their digests. */
-const ECDSA_SCHEMES: ReadonlySet<number> = new Set([0x0403, 0x0503, 0x0603]);
-
-/** Whether a client can verify ECDSA: then Envoy shows it such a certificate, whatever the client prefers. */
-function takesEcdsa(hello: HelloFacts, is13: boolean): boolean {
-  return is13
-    ? hello.signatureAlgorithms.some((scheme) => ECDSA_SCHEMES.has(scheme))
-    : hello.cipherSuites.some((suite) => ECDSA_SUITES.has(suite));
-}
-
-/** The certificates of a name that are of the wanted kind; all of them when none is. */
-function ofKeyType(certificates: readonly TlsCertificateModel[], ecdsa: boolean): readonly TlsCertificateModel[] {
-  const fitting = certificates.filter(({ keyType }) => (keyType === 'ec') === ecdsa);
-  return fitting.length > 0 ? fitting : certificates;
-}
-
-/** Which certificates stand for a name: one of each key type at most, in order of configuration (Envoy's rules). */
-class ServerNames {
-  /** More than one choice is possible. */
-  readonly several: boolean;
-  /** Without a server name: any certificate will do. */
-  readonly unnamed: readonly TlsCertificateModel[];
-  private readonly unknown: readonly TlsCertificateModel[];
-  private readonly exact: ReadonlyMap<string, readonly TlsCertificateModel[]>;
-  private readonly wildcard: ReadonlyMap<string, readonly TlsCertificateModel[]>;
-
-  constructor(certificates: readonly TlsCertificateModel[], fullScan: boolean) {
-    const exact = new Map<string, TlsCertificateModel[]>();
-    const wildcard = new Map<string, TlsCertificateModel[]>();
-    for (const certificate of certificates)
-      for (const name of certificate.dnsNames) {
-        const [table, key] = name.startsWith('*.') ? [wildcard, name.slice(1)] : [exact, name];
-        const known = table.get(key);
-        if (known === undefined) table.set(key, [certificate]);
-        else known.push(certificate);
-      }
-    this.several = certificates.length > 1;
-    this.unnamed = firstOfEachType(certificates);
-    this.unknown = fullScan ? this.unnamed : certificates.slice(0, 1);
-    this.exact = new Map([...exact].map(([name, list]) => [name, firstOfEachType(list)]));
-    this.wildcard = new Map([...wildcard].map(([name, list]) => [name, firstOfEachType(list)]));
-  }
-
-  find(serverName: string): readonly TlsCertificateModel[] {
-    const name = serverName.toLowerCase();
-    const dot = name.indexOf('.');
-    return this.exact.get(name) ?? (dot < 0 ? undefined : this.wildcard.get(name.slice(dot))) ?? this.unknown;
-  }
-}
-
-function firstOfEachType(certificates: readonly TlsCertificateModel[]): readonly TlsCertificateModel[] {
-  return certificates.filter((one, i) => certificates.findIndex(({ keyType }) => keyType === one.keyType) === i);
 }

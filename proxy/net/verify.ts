@@ -62,8 +62,10 @@ type NamesMatch = (leaf: Certificate) => boolean;
 /** One validation context of one version, for one role of the peer. */
 export class PeerVerifier {
   readonly model: TlsValidationModel;
-  /** PEM of everything trusted, for OpenSSL's own check and for the hints in a server's request. */
+  /** PEM of everything trusted. */
   readonly trusted: string;
+  /** The same for OpenSSL's own check and the hints in a server's request; empty = it is told nothing. */
+  readonly trustedByLibrary: string;
   /** OpenSSL checks the lists too. */
   readonly crlForLibrary: string;
   /** A chain is accepted when OpenSSL accepts it: nothing is configured that it cannot do. */
@@ -102,9 +104,13 @@ export class PeerVerifier {
         ? null
         : new Map(model.trustDomains.map(({ name, bundle }) => [name, { ...common, roots: bundleOf(text(bundle)) }]));
     this.trusted = trusted + (model.trustDomains ?? []).map(({ bundle }) => text(bundle)).join('');
+    // What the library trusts it names to clients.
+    const hidesRoots = peer === 'client' && model.suppressCaList;
+    this.trustedByLibrary = hidesRoots ? '' : this.trusted;
     this.libraryDecides =
       this.checksChain &&
       this.domains === null &&
+      !hidesRoots &&
       !model.allowExpired &&
       model.maxVerifyDepth < 0 &&
       (crlText === '' || !model.onlyVerifyLeafCrl);

@@ -262,6 +262,7 @@ t.test('validation', async (t) => {
       only_verify_leaf_cert_crl: true,
       max_verify_depth: 0,
       trust_chain_verification: 'ACCEPT_UNTRUSTED',
+      suppress_client_ca_list: true,
       allow_expired_certificate: true,
     }),
     {
@@ -283,6 +284,7 @@ t.test('validation', async (t) => {
       maxVerifyDepth: 0,
       acceptUntrusted: true,
       allowExpired: true,
+      suppressCaList: true,
       watchedDirectory: '/roots',
     } satisfies TlsValidationModel,
   );

@@ -22,7 +22,7 @@ export type CertificateName = keyof typeof CERTIFICATES;
 // === The proxy serves ===
 
 /** Listeners before an echo: `names` has several certificates and protocols, `mutual` asks for one of the client. */
-export const SERVED = ['names', 'mutual', 'staple', 'tickets'] as const;
+export const SERVED = ['names', 'mutual', 'hiding', 'staple', 'tickets', 'fresh'] as const;
 
 export interface ClientCase {
   readonly name: string;
@@ -130,7 +130,39 @@ export const CLIENT_CASES: readonly ClientCase[] = [
     expect: [/verify error:num=\d+/],
     never: [CAME_BACK],
   },
+  {
+    name: 'a session without a ticket is kept',
+    to: 'tickets',
+    args: '-tls1_2 -no_ticket -sess_out TMP:kept',
+    expect: [/^New, TLSv1\.2/m, CAME_BACK],
+  },
+  {
+    name: 'and found',
+    to: 'tickets',
+    args: '-tls1_2 -no_ticket -sess_in TMP:kept',
+    expect: [/^Reused, TLSv1\.2/m, CAME_BACK],
+  },
+  {
+    name: 'nothing is kept',
+    to: 'fresh',
+    args: '-tls1_2',
+    expect: [/^New, TLSv1\.2/m, CAME_BACK],
+    never: [/session ticket/],
+  },
   ...(['-tls1_2', '-tls1_3'] as const).flatMap((version): ClientCase[] => [
+    {
+      name: `roots that are not named ${version}`,
+      to: 'hiding',
+      args: `${version} -cert CERT:client -key KEY:client`,
+      expect: [/No client certificate CA names sent/, CAME_BACK],
+    },
+    {
+      name: `nor trusted without reason ${version}`,
+      to: 'hiding',
+      args: `${version} -cert CERT:foreign -key KEY:foreign`,
+      expect: [/CONNECTED/],
+      never: [CAME_BACK],
+    },
     {
       name: `mutual ${version}`,
       to: 'mutual',

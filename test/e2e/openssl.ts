@@ -72,6 +72,17 @@ const CONTEXTS: Readonly<Record<(typeof SERVED)[number], readonly [common: objec
     { tls_certificates: [pair('ec')], validation_context: { trusted_ca: { filename: at('ca.pem') } } },
     { require_client_certificate: true },
   ],
+  hiding: [
+    {
+      tls_certificates: [pair('ec')],
+      validation_context: { trusted_ca: { filename: at('ca.pem') }, suppress_client_ca_list: true },
+    },
+    { require_client_certificate: true },
+  ],
+  fresh: [
+    { tls_certificates: [pair('ec')] },
+    { disable_stateless_session_resumption: true, disable_stateful_session_resumption: true },
+  ],
   staple: [{ tls_certificates: [pair('ec', { ocsp_staple: { filename: at('staple.der') } })] }],
   tickets: [{ tls_certificates: [pair('ec')] }],
 };

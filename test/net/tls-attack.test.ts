@@ -176,6 +176,7 @@ for (const version of VERSIONS) {
         { allowExpired: true, crl: data(ca.revoke([good.serial])) },
         ['an expired certificate'],
       ],
+      ['told no roots', { suppressCaList: true }, []],
       ['no intermediates', { maxVerifyDepth: 0 }, []],
       ['lists of leaves only', { onlyVerifyLeafCrl: true, crl: data(ca.revoke([good.serial])) }, []],
     ];

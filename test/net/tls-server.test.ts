@@ -1,10 +1,11 @@
 // What a chain's TLS does beside judging clients: certificates by name, protocols, hellos in pieces, clients that go.
 
-import { randomBytes } from 'node:crypto';
+import { constants, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import t from 'tap';
+import type { DataModel } from '../../proxy/config/model-tls.ts';
 import { readSlot } from '../../proxy/net/read-buffer.ts';
 import { DownstreamTls } from '../../proxy/net/tls-server.ts';
 import { Transport } from '../../proxy/net/transport.ts';
@@ -292,6 +293,56 @@ t.test('tickets', async (t) => {
     end.use(new DownstreamTls({ ...model, sessionTickets: false }, tlsEnv(), NO_COUNTS));
     t.notOk((await tryClient(end.port, { ...bounds, session })).resumed, `${version}: none are taken when off`);
   }
+});
+
+t.test('several keys of tickets: the first encrypts, all decrypt', async (t) => {
+  const [older, newer] = [data(randomBytes(80)), data(randomBytes(80))];
+  const keyed = (...sessionTicketKeys: DataModel[]): DownstreamTls =>
+    new DownstreamTls(
+      downstreamModel({ certificates: [certificateModel(plain)], sessionTicketKeys }),
+      tlsEnv(),
+      NO_COUNTS,
+    );
+  const end = await serveTls(keyed(older));
+  t.teardown(end.close);
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const bounds = { minVersion: version, maxVersion: version };
+    const resumes = async (session: Buffer | null): Promise<boolean> => {
+      if (session === null) throw new Error('no session');
+      return (await tryClient(end.port, { ...bounds, session })).resumed;
+    };
+    end.use(keyed(older));
+    const { session: old } = await tryClient(end.port, bounds);
+    end.use(keyed(newer, older));
+    t.ok(await resumes(old), `${version}: a ticket of the second key`);
+    const { session: fresh } = await tryClient(end.port, bounds);
+    t.ok(await resumes(fresh), `${version}: a ticket of the first`);
+    end.use(keyed(newer));
+    t.notOk(await resumes(old), `${version}: the second key is gone`);
+    t.ok(await resumes(fresh), `${version}: new tickets came with the first`);
+    end.use(keyed(older));
+    t.notOk(await resumes(fresh), `${version}: and not with the second`);
+  }
+});
+
+t.test('sessions of clients without tickets', async (t) => {
+  const model = downstreamModel({ certificates: [certificateModel(plain)] });
+  const end = await serveTls(new DownstreamTls(model, tlsEnv(), NO_COUNTS));
+  t.teardown(end.close);
+  const ticketless = { maxVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET } as const;
+  const again = async (options: object): Promise<boolean> => {
+    const { session } = await tryClient(end.port, options);
+    if (session === null) throw new Error('no session');
+    return (await tryClient(end.port, { ...options, session })).resumed;
+  };
+  t.ok(await again(ticketless), 'are kept');
+  end.use(new DownstreamTls({ ...model, statefulResumption: false }, tlsEnv(), NO_COUNTS));
+  t.notOk(await again(ticketless), 'unless that is off');
+  t.ok(await again({ maxVersion: 'TLSv1.2' }), 'which tickets do not care about');
+  end.use(new DownstreamTls({ ...model, sessionTickets: false }, tlsEnv(), NO_COUNTS));
+  t.ok(await again({ maxVersion: 'TLSv1.2' }), 'without tickets of the server they stand in');
+  end.use(new DownstreamTls({ ...model, sessionTickets: false, statefulResumption: false }, tlsEnv(), NO_COUNTS));
+  t.notOk(await again({ maxVersion: 'TLSv1.2' }), 'with neither there is no coming back');
 });
 
 t.test('a staple, and a key log', async (t) => {

@@ -42,6 +42,7 @@ import { streamMatches } from './scenarios/stream-matches.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
 import { tls } from './scenarios/tls.ts';
+import { tlsMore } from './scenarios/tls-more.ts';
 import { tlsUpstream } from './scenarios/tls-upstream.ts';
 import { tunnel } from './scenarios/tunnel.ts';
 import { upstreamHttp2 } from './scenarios/upstream-http2.ts';
@@ -72,6 +73,7 @@ export const GROUPS: readonly Group[] = [
   tlsUpstream,
   autoProtocol,
   staples,
+  tlsMore,
   fineRoutes,
   routeFilters,
   pathTemplates,
