@@ -69,11 +69,14 @@ export class RequestAttempts {
   protected tryAgain(wants: boolean, status: number): RetryVerdict {
     const verdict = this.decide(wants);
     if (verdict !== 'retry') return verdict;
-    if (status !== 0) {
+    const { attempt } = this;
+    if (status !== 0 && attempt !== null) {
       this.stats.chargeRetry(status);
-      if (this.attempt !== null) this.noteAttempt(this.attempt);
+      this.noteAttempt(attempt);
+      // An answer may be whole before its request is.
+      if (!this.down.requestComplete) attempt.stream?.reset();
     }
-    this.attempt?.abandon();
+    attempt?.abandon();
     this.attempt = null;
     return verdict;
   }

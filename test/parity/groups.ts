@@ -32,6 +32,7 @@ import { patience } from './scenarios/patience.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
+import { retriesHttp2 } from './scenarios/retries-http2.ts';
 import { retriesMore } from './scenarios/retries-more.ts';
 import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
@@ -58,6 +59,7 @@ export const GROUPS: readonly Group[] = [
   timeouts,
   retries,
   retriesMore,
+  retriesHttp2,
   hedging,
   failures,
   replies,
