@@ -21,7 +21,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats cleanup_interval original_dst_lb_config',
+      'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats track_timeout_budgets cleanup_interval original_dst_lb_config',
     ),
     honoured(OUTLIER, 'outlier_detection'),
     honoured(REST, 'filters'),
@@ -44,7 +44,6 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('waiting requests are served in order', 'queuing_policies'),
     warned('raw connections to a host that is ejected live on', 'close_connections_on_host_health_failure'),
     harmless('there are no active health checks', CLUSTER, 'ignore_health_on_host_removal'),
-    warned('these stats are not kept', 'track_timeout_budgets'),
     rejected('clients share the connections to a host; remove it', 'connection_pool_per_downstream_connection'),
   ),
   'envoy.config.cluster.v3.Cluster.TransportSocketMatch': fields(honoured(TLS, 'name match transport_socket')),
@@ -111,7 +110,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('the addresses of a host are tried in order', 'happy_eyeballs_config'),
   ),
   'envoy.config.cluster.v3.TrackClusterStats': fields(
-    warned('these stats are not kept', 'timeout_budgets request_response_sizes'),
+    honoured(TEST, 'timeout_budgets request_response_sizes'),
     warned('stats per endpoint are on /clusters only', 'per_endpoint_stats'),
   ),
   'envoy.config.cluster.v3.LoadBalancingPolicy': fields(honoured(TEST, 'policies')),

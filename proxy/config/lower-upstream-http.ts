@@ -21,6 +21,7 @@ export type UpstreamHttpModel = Pick<
   | 'maxRequestsPerConnection'
   | 'idleTimeoutMs'
   | 'maxConnectionDurationMs'
+  | 'upstreamStreamDurationMs'
   | 'maxResponseHeadersBytes'
   | 'maxResponseHeadersCount'
   | 'protocol'
@@ -119,6 +120,7 @@ function build(choice: Choice, common: Msg | null, cluster: Msg | null, path: st
     maxRequestsPerConnection: common === null ? olderLimit : num(common, 'maxRequestsPerConnection', olderLimit),
     idleTimeoutMs: common === null ? HOUR_MS : wholeMs(common, 'idleTimeout', HOUR_MS, where),
     maxConnectionDurationMs: common === null ? 0 : wholeMs(common, 'maxConnectionDuration', 0, where),
+    upstreamStreamDurationMs: common === null ? 0 : wholeMs(common, 'maxStreamDuration', 0, where),
     maxResponseHeadersBytes:
       (common === null ? DEFAULT_HEADERS_KIB : num(common, 'maxResponseHeadersKb', DEFAULT_HEADERS_KIB)) * 1024,
     maxResponseHeadersCount:

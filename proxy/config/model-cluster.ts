@@ -29,6 +29,8 @@ export interface ClusterModel {
   /** Upstream HTTP connection without streams; default one hour, 0 = never. */
   readonly idleTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
+  /** Of one attempt; 0 = no limit. */
+  readonly upstreamStreamDurationMs: number;
   readonly maxResponseHeadersBytes: number;
   readonly maxResponseHeadersCount: number;
   /** `downstream`: the version of the request's own connection; `auto`: what ALPN says, HTTP/1.1 when it says nothing. */

@@ -117,6 +117,9 @@ export class HttpStream extends StreamInfo implements Downstream {
   get perTryIdleTimer(): Deadline {
     return this.timers.perTryIdle;
   }
+  get attemptTimer(): Deadline {
+    return this.timers.attempt;
+  }
   get retryTimer(): Deadline {
     return this.timers.retry;
   }

@@ -18,6 +18,7 @@ export class StreamTimers {
   private routeTimer: Deadline | null;
   private perTryTimer: Deadline | null;
   private perTryIdleTimer: Deadline | null;
+  private attemptTimer: Deadline | null;
   private retryTimer: Deadline | null;
   private logTimer: Deadline | null;
 
@@ -32,6 +33,7 @@ export class StreamTimers {
     this.routeTimer = null;
     this.perTryTimer = null;
     this.perTryIdleTimer = null;
+    this.attemptTimer = null;
     this.retryTimer = null;
     this.logTimer = null;
   }
@@ -65,6 +67,10 @@ export class StreamTimers {
     this.perTryIdleTimer ??= this.deadline((stream) => stream.request?.onPerTryIdle());
     return this.perTryIdleTimer;
   }
+  get attempt(): Deadline {
+    this.attemptTimer ??= this.deadline((stream) => stream.request?.onAttemptDuration());
+    return this.attemptTimer;
+  }
   get retry(): Deadline {
     this.retryTimer ??= this.deadline((stream) => stream.request?.onRetryTimer());
     return this.retryTimer;
@@ -86,6 +92,7 @@ export class StreamTimers {
     this.routeTimer?.cancel();
     this.perTryTimer?.cancel();
     this.perTryIdleTimer?.cancel();
+    this.attemptTimer?.cancel();
     this.retryTimer?.cancel();
     this.logTimer?.cancel();
   }

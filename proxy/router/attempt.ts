@@ -49,6 +49,12 @@ export class Attempt implements UpstreamStreamHandler {
   /** The request head was handed to a connection. */
   headSent: boolean;
   responseStarted: boolean;
+  /** When it was begun, for clusters with histograms; monotonic ms. */
+  startMs: number;
+  /** As it came, for clusters with histograms; −1 = none came. */
+  responseHeadBytes: number;
+  responseHeadFields: number;
+  responseBodyBytes: number;
   /** An interim response has come. */
   informed: boolean;
   /** Another attempt has been asked for in its place, while it goes on. */
@@ -65,6 +71,10 @@ export class Attempt implements UpstreamStreamHandler {
     this.host = null;
     this.headSent = false;
     this.responseStarted = false;
+    this.startMs = 0;
+    this.responseHeadBytes = -1;
+    this.responseHeadFields = 0;
+    this.responseBodyBytes = 0;
     this.informed = false;
     this.hedged = false;
     this.late = false;
@@ -146,6 +156,7 @@ export class Attempt implements UpstreamStreamHandler {
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.over) return;
     this.over = endStream;
+    this.responseBodyBytes += chunk.length;
     this.owner.onAttemptData(this, chunk, endStream);
   }
 

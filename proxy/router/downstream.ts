@@ -32,6 +32,8 @@ export interface Downstream extends StreamInfo {
   readonly routeTimer: Deadline;
   readonly perTryTimer: Deadline;
   readonly perTryIdleTimer: Deadline;
+  /** `max_stream_duration` of the upstream. */
+  readonly attemptTimer: Deadline;
   readonly retryTimer: Deadline;
   /** Bytes of request body the router may keep before it must stop the sender. */
   readonly bufferLimitBytes: number;

@@ -20,6 +20,8 @@ export class RequestAttempts {
   readonly down: Downstream;
   readonly priority: 'default' | 'high';
   avoidHostMaxAttempts: number;
+  /** The limit of one attempt, ms; 0 = none. */
+  perTryMs: number;
   protected readonly router: Router;
   protected readonly cluster: Cluster;
   protected readonly stats: RequestStats;
@@ -37,6 +39,7 @@ export class RequestAttempts {
     this.down = down;
     this.priority = route.priority;
     this.avoidHostMaxAttempts = 0;
+    this.perTryMs = 0;
     this.router = router;
     this.cluster = cluster;
     this.stats = stats;
@@ -152,9 +155,13 @@ export class RequestAttempts {
   }
 
   /** What an attempt leaves in the record. */
-  protected noteAttempt(attempt: Attempt): void {
-    if (attempt.host !== null) this.down.upstreamHost = attempt.host;
-    if (attempt.stream !== null) addBytes(this.down, attempt.stream, 1);
+  protected noteAttempt(attempt: Attempt, byLimitOfAll = false): void {
+    const { down, stats } = this;
+    if (attempt.host !== null) down.upstreamHost = attempt.host;
+    if (attempt.stream !== null) addBytes(down, attempt.stream, 1);
+    if (stats.histograms === null) return;
+    const ms = this.router.runtime.nowMs() - attempt.startMs;
+    stats.histograms.onAttemptEnd(attempt, down, ms, this.perTryMs, byLimitOfAll);
   }
 
   private decide(wants: boolean): RetryVerdict {

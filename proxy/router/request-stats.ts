@@ -1,5 +1,6 @@
 // What requests of one cluster are counted in: the cluster's stats, and those of a virtual cluster or a route.
 
+import type { ClusterHistograms } from './cluster-histograms.ts';
 import type { CodeStats } from './code-stats.ts';
 import type { RouteStats } from './route-stats.ts';
 
@@ -10,11 +11,19 @@ export class RequestStats {
   private readonly block: Float64Array;
   /** `null` = the cluster alone. */
   private readonly scopes: readonly RouteStats[] | null;
+  /** What the cluster keeps on request; `null` = nothing. */
+  readonly histograms: ClusterHistograms | null;
 
-  constructor(codes: CodeStats, block: Float64Array, scopes: readonly RouteStats[] | null) {
+  constructor(
+    codes: CodeStats,
+    block: Float64Array,
+    scopes: readonly RouteStats[] | null,
+    histograms: ClusterHistograms | null,
+  ) {
     this.codes = codes;
     this.block = block;
     this.scopes = scopes;
+    this.histograms = histograms;
   }
 
   /** @param index of the `cluster` catalogue */

@@ -7,12 +7,13 @@ import type { HeaderMap } from '../codec/headers.ts';
 import {
   UPSTREAM_INTERNAL_REDIRECT_FAILED_TOTAL,
   UPSTREAM_INTERNAL_REDIRECT_SUCCEEDED_TOTAL,
+  UPSTREAM_RQ_MAX_DURATION_REACHED,
   UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT,
   UPSTREAM_RQ_PER_TRY_TIMEOUT,
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
 import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
-import { FLAG_UH, FLAG_UT } from '../observe/flags.ts';
+import { FLAG_UH, FLAG_UMSDR, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type {
   Cluster,
@@ -40,13 +41,14 @@ import type { Router } from './router.ts';
 import type { MirrorPolicy, Shadows } from './shadow.ts';
 import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
 
+/** `:status` and its value. */
+const STATUS_FIELD_BYTES = 10;
 const TIMEOUT_BODY = 'upstream request timeout';
 
 /** See the head of this file. */
 export class RouterRequest extends RequestAttempts implements AttemptOwner, PickContext, RequestTimeouts {
   freshConnection: boolean;
   globalMs: number;
-  perTryMs: number;
   hedging: boolean;
   alternativeResponse: boolean;
   expectedGiven: boolean;
@@ -57,6 +59,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   private replayed: boolean;
   private beganMs: number;
   private perTryIdleMs: number;
+  /** How long an attempt may last; 0 = without a limit. */
+  private readonly streamMs: number;
   private readonly body: RequestBody;
   /** Copies under way; `null` = none. */
   private shadows: Shadows | null;
@@ -82,11 +86,11 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.freshConnection = false;
     this.replayed = false;
     this.globalMs = route.timeoutMs;
-    this.perTryMs = 0;
     this.hedging = route.hedgeOnPerTryTimeout;
     this.alternativeResponse = false;
     this.expectedGiven = false;
     this.perTryIdleMs = 0;
+    this.streamMs = cluster.model.upstreamStreamDurationMs;
     this.beganMs = 0;
     this.body = new RequestBody(down);
     this.shadows = null;
@@ -202,6 +206,20 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     else this.giveUpAttempt(UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT, this.attempt, 'upstream_per_try_idle_timeout');
   }
 
+  /** The attempt has lasted as long as its cluster lets it. */
+  onAttemptDuration(): void {
+    const { attempt, down } = this;
+    if (this.over || attempt === null) return;
+    this.stats.count(UPSTREAM_RQ_MAX_DURATION_REACHED);
+    attempt.abandon();
+    this.noteAttempt(attempt);
+    this.afterTimeout = false;
+    const wants = !attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true;
+    if (this.tryAgain(wants, 0) === 'retry') return;
+    const status = down.requestComplete ? 504 : 408;
+    this.fail(FLAG_UMSDR, status, 'upstream max stream duration reached', 'upstream_max_stream_duration_reached');
+  }
+
   /** The back-off is over. */
   onRetryTimer(): void {
     const headers = this.down.requestHeaders;
@@ -229,6 +247,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       rewriteToHost(this.route, down, headers, stream.host.hostname, !this.router.model.suppressEnvoyHeaders);
     attempt.headSent = true;
     this.stats.countAttempt();
+    if (this.streamMs > 0) down.attemptTimer.arm(this.streamMs);
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
     // A head may be answered at once, from inside.
     const { body } = this;
@@ -246,6 +265,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     host: UpstreamHostInfo | null,
   ): void {
     if (host !== null) this.down.upstreamHost = host;
+    if (this.stats.histograms !== null) this.noteAttempt(attempt);
     if (reason === 'no_healthy_host') {
       this.charge(503);
       this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
@@ -276,6 +296,10 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
         this.refuseUpgrade(attempt, status, headers);
         return;
       }
+    }
+    if (this.stats.histograms !== null) {
+      attempt.responseHeadBytes = headers.byteSize() + STATUS_FIELD_BYTES;
+      attempt.responseHeadFields = headers.size + 1;
     }
     if (attempt === this.attempt) {
       down.perTryTimer.cancel();
@@ -382,6 +406,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     const attempt = new Attempt(this, this.cluster);
     this.attempt = attempt;
+    if (this.stats.histograms !== null) attempt.startMs = this.router.runtime.nowMs();
     attempt.start(this, route.connect);
     if (attempt.host !== null) down.upstreamHost = attempt.host;
   }
@@ -429,7 +454,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   private timeOut(attempt: Attempt): void {
     this.stats.count(UPSTREAM_RQ_TIMEOUT);
     attempt.timeOut(this.timeoutStatus, false);
-    this.noteAttempt(attempt);
+    this.noteAttempt(attempt, !attempt.responseStarted);
     if (!this.down.responseStarted) this.charge(this.timeoutStatus);
   }
 
@@ -438,6 +463,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   }
 
   private failByTime(details: string): void {
+    this.stats.histograms?.onRequestEnd(this.router.runtime.nowMs() - this.down.requestRxEndMs, this.globalMs);
     this.fail(FLAG_UT, this.timeoutStatus, this.alternativeResponse ? '' : TIMEOUT_BODY, details);
   }
 
@@ -445,7 +471,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const { down, retry } = this;
     if (attempt === this.attempt) {
       down.perTryTimer.cancel();
-      if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
+      this.cancelAttemptTimers();
     }
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
     // An interim response is a begin, too.
@@ -475,6 +501,11 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     answerFailure(down, status, body, details, overloaded, route.includeAttemptCountInResponse);
   }
 
+  private cancelAttemptTimers(): void {
+    if (this.perTryIdleMs > 0) this.down.perTryIdleTimer.cancel();
+    if (this.streamMs > 0) this.down.attemptTimer.cancel();
+  }
+
   /** The upstream response is whole. */
   private complete(now: number): void {
     const { down, attempt } = this;
@@ -484,6 +515,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (down.requestRxEndMs >= 0) {
       const ms = Math.floor(now - down.requestRxEndMs);
       this.stats.recordTime(ms, this.internal);
+      this.stats.histograms?.onRequestEnd(ms, this.globalMs);
     }
     // A response that ends before its request: the rest of the request has nobody to go to.
     if ((!this.body.ended || this.body.paused) && attempt?.stream != null) attempt.stream.reset();
@@ -497,7 +529,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     down.routeTimer.cancel();
     down.perTryTimer.cancel();
     down.retryTimer.cancel();
-    if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
+    this.cancelAttemptTimers();
     this.body.forget();
     this.body.release();
     if (this.shadows !== null) this.shadows.release();

@@ -14,6 +14,7 @@ import { FLAG_IH, FLAG_NC, FLAG_NR } from '../observe/flags.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { Cluster } from '../upstream/upstream.ts';
 import type { Runtime } from '../util/runtime.ts';
+import { ClusterHistograms } from './cluster-histograms.ts';
 import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { RouterRequest } from './request.ts';
@@ -140,13 +141,14 @@ export class Router {
     if (counts === undefined) {
       const prefix = `cluster.${cluster.model.statName}.`;
       const codes = new CodeStats(this.store, prefix, cluster.stats, this.model.dynamicStats);
-      counts = { codes, plain: new RequestStats(codes, cluster.stats, null), scoped: new WeakMap() };
+      const histograms = ClusterHistograms.of(cluster.model, this.store, prefix);
+      counts = { codes, plain: new RequestStats(codes, cluster.stats, null, histograms), scoped: new WeakMap() };
       this.counted.set(cluster, counts);
     }
     if (scopes === null) return counts.plain;
     let stats = counts.scoped.get(scopes);
     if (stats === undefined) {
-      stats = new RequestStats(counts.codes, cluster.stats, scopes);
+      stats = new RequestStats(counts.codes, cluster.stats, scopes, counts.plain.histograms);
       counts.scoped.set(scopes, stats);
     }
     return stats;

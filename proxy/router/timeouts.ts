@@ -55,10 +55,11 @@ export function announceTimeouts(
   grpc: boolean,
   silent: boolean,
 ): void {
-  if (grpc && limits.globalMs > 0) writeGrpcTimeout(headers, Math.max(1, Math.floor(limits.globalMs - elapsedMs)));
-  if (silent) return;
+  if (silent && !grpc) return;
   const ms = expectedTimeoutMs(limits, elapsedMs);
-  if (ms > 0) headers.set('x-envoy-expected-rq-timeout-ms', ms === 15_000 ? '15000' : `${ms}`);
+  if (ms === 0) return;
+  if (grpc) writeGrpcTimeout(headers, ms);
+  if (!silent) headers.set('x-envoy-expected-rq-timeout-ms', ms === 15_000 ? '15000' : `${ms}`);
 }
 
 /** How long an attempt may take that starts now, milliseconds; 0 = without a limit. */

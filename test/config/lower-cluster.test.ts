@@ -62,6 +62,7 @@ const DEFAULTS: ClusterModel = {
   maxRequestsPerConnection: 0,
   idleTimeoutMs: 3_600_000,
   maxConnectionDurationMs: 0,
+  upstreamStreamDurationMs: 0,
   maxResponseHeadersBytes: 81_920,
   maxResponseHeadersCount: 100,
   protocol: 'http1',
@@ -325,6 +326,7 @@ t.test('HTTP options, typed and older', async (t) => {
   const common = {
     idle_timeout: '0s',
     max_connection_duration: '60s',
+    max_stream_duration: '7s',
     max_headers_count: 50,
     max_response_headers_kb: 10,
     max_requests_per_connection: 7,
@@ -339,6 +341,7 @@ t.test('HTTP options, typed and older', async (t) => {
     ...DEFAULTS,
     idleTimeoutMs: 0,
     maxConnectionDurationMs: 60_000,
+    upstreamStreamDurationMs: 7_000,
     maxResponseHeadersCount: 50,
     maxResponseHeadersBytes: 10_240,
     maxRequestsPerConnection: 7,

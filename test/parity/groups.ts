@@ -42,6 +42,7 @@ import { staples } from './scenarios/staples.ts';
 import { streamMatches } from './scenarios/stream-matches.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
 import { timeouts } from './scenarios/timeouts.ts';
+import { timeoutsMore } from './scenarios/timeouts-more.ts';
 import { tls } from './scenarios/tls.ts';
 import { tlsMore } from './scenarios/tls-more.ts';
 import { tlsUpstream } from './scenarios/tls-upstream.ts';
@@ -57,6 +58,7 @@ export const GROUPS: readonly Group[] = [
   http2,
   smuggling,
   timeouts,
+  timeoutsMore,
   retries,
   retriesMore,
   retriesHttp2,
