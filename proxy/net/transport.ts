@@ -43,7 +43,9 @@ export const ROUND_BYTES_MAX = 16_384;
 export const FLUSHERS_MAX = 16;
 
 let turnDepth = 0;
-const dirty: Transport[] = [];
+/** The first `dirtyCount` have a held head. The array never shrinks: V8 would give its memory back and take it anew each turn. */
+const dirty: (Transport | null)[] = [];
+let dirtyCount = 0;
 const flushers: Flusher[] = [];
 /** Bytes read since gathered output left last. */
 let roundBytes = 0;
@@ -64,9 +66,11 @@ export function leaveTurn(): void {
 
 function flushTurn(): void {
   if (roundBytes >= ROUND_BYTES_MAX || flushers.length > FLUSHERS_MAX) flushGathered();
-  if (dirty.length === 0) return;
-  for (let i = 0; i < dirty.length; i++) (dirty[i] as Transport).flush();
-  dirty.length = 0;
+  for (let i = 0; i < dirtyCount; i++) {
+    (dirty[i] as Transport).flush();
+    dirty[i] = null;
+  }
+  dirtyCount = 0;
 }
 
 /** Has `flusher` called once before the event loop waits again. It may be registered again from within that call. */
@@ -215,7 +219,7 @@ export class Transport {
     if (this.heldHead === '') {
       this.heldHead = latin1;
       if (turnDepth === 0) this.flush();
-      else dirty.push(this);
+      else dirty[dirtyCount++] = this;
     } else this.heldHead += latin1;
   }
 
