@@ -77,7 +77,6 @@ export function lowerUpstreamTls(message: Msg, ctx: LowerContext, path: string):
     autoSniSanValidation,
     allowRenegotiation: bool(message, 'allowRenegotiation'),
     maxSessionKeys: num(message, 'maxSessionKeys', 1),
-    enforceRsaKeyUsage: bool(message, 'enforceRsaKeyUsage', true),
   });
 }
 
@@ -88,7 +87,7 @@ function withDigest<T extends TlsCommonModel>(model: T): T {
 
 function lowerCommon(message: Msg | null, role: Role, ctx: LowerContext, path: string): TlsCommonModel {
   const params = message === null ? null : sub(message, 'tlsParams');
-  const base = { id: path, secretNames: null, digest: '' };
+  const base = { id: path, digest: '' };
   if (message === null) {
     return {
       ...base,

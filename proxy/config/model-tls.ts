@@ -83,8 +83,6 @@ export interface TlsCommonModel {
   readonly alpn: readonly string[];
   readonly certificates: readonly TlsCertificateModel[];
   readonly validation: TlsValidationModel | null;
-  /** Names of secrets that come over SDS; `null` = everything is here. Until they are there, connections are refused. */
-  readonly secretNames: { readonly certificates: readonly string[]; readonly validation: string } | null;
   /** `key_log`: `null` = off. */
   readonly keyLog: { readonly path: string } | null;
   /** Digest of everything above but secrets' contents: part of session cache keys. */
@@ -114,7 +112,6 @@ export interface UpstreamTlsModel extends TlsCommonModel {
   readonly allowRenegotiation: boolean;
   /** Sessions kept for resumption; 0 = none. Envoy's default is 1. */
   readonly maxSessionKeys: number;
-  readonly enforceRsaKeyUsage: boolean;
 }
 
 /** A transport socket of a filter chain. */

@@ -15,7 +15,6 @@ import {
 } from '../net/listen.ts';
 import { closeUnread, deliverEarly, hasEarly } from '../net/read-buffer.ts';
 import { systemCalls } from '../net/sockopt.ts';
-import { certificateEnds } from '../net/tls-options.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { FLAG_NR } from '../observe/flags.ts';
@@ -234,14 +233,13 @@ export class Listener {
 
   private secure(tls: DownstreamTlsModel, filter: NetworkFilter, chain: FilterChainModel, prefix: string): TlsFilter {
     const { env } = this;
-    const counts = new TlsStats(env.stats, prefix, 'server');
-    if (env.workerIndex === 0) for (const [name, ends] of certificateEnds(tls)) counts.certificateEnds(name, ends);
     return new TlsFilter(tls, filter, {
       tls: env.tls,
       runtime: env.runtime,
-      counts,
+      counts: new TlsStats(env.stats, prefix, 'server'),
       listenerStats: this.slots,
       listenerName: this.model.name,
+      statesEnds: env.workerIndex === 0,
       connectTimeoutMs: chain.transportSocketConnectTimeoutMs,
     });
   }

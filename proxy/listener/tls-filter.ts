@@ -6,6 +6,7 @@ import type { DownstreamTlsModel } from '../config/model-tls.ts';
 import { unshiftEarly } from '../net/read-buffer.ts';
 import type { TlsConnection } from '../net/tls-connection.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';
+import { stateCertificateEnds } from '../net/tls-options.ts';
 import { DownstreamTls, type Handshake, type TlsAcceptHandler, type TlsEnv } from '../net/tls-server.ts';
 import { LISTENER_DOWNSTREAM_CX_TRANSPORT_SOCKET_CONNECT_TIMEOUT } from '../observe/catalogue-listener.ts';
 import { logger } from '../observe/log.ts';
@@ -26,6 +27,8 @@ export interface TlsFilterEnv {
   /** Block of the listener. */
   readonly listenerStats: Float64Array;
   readonly listenerName: string;
+  /** This worker states when certificates end, for all. */
+  readonly statesEnds: boolean;
   /** 0 = the handshake may take for ever. */
   readonly connectTimeoutMs: number;
 }
@@ -44,6 +47,7 @@ export class TlsFilter implements NetworkFilter {
     this.env = env;
     this.inner = inner;
     this.tls = new DownstreamTls(model, env.tls, env.counts);
+    if (env.statesEnds) stateCertificateEnds(model, env.counts);
     this.handshakes = new Set();
     this.warnedMs = Number.NEGATIVE_INFINITY;
   }
@@ -54,6 +58,7 @@ export class TlsFilter implements NetworkFilter {
     const next = new DownstreamTls(model, this.env.tls, this.env.counts);
     next.prepare();
     this.tls = next;
+    if (this.env.statesEnds) stateCertificateEnds(model, this.env.counts);
   }
 
   get activeConnections(): number {

@@ -113,6 +113,14 @@ export function certificateEnds(model: TlsCommonModel): ReadonlyMap<string, numb
   return ends;
 }
 
+/** States when the certificates of a context end; again when they were replaced. */
+export function stateCertificateEnds(
+  model: TlsCommonModel,
+  counts: { certificateEnds(name: string, ends: number): void },
+): void {
+  for (const [name, ends] of certificateEnds(model)) counts.certificateEnds(name, ends);
+}
+
 /** The bytes of a data source. */
 export function bytesOf(data: { readonly base64: string }): Buffer {
   return Buffer.from(data.base64, 'base64');

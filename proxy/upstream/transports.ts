@@ -8,7 +8,7 @@ import type { DialLayer, DialTarget } from '../net/dial.ts';
 import { ProxyProtocolLayer } from '../net/proxy-client.ts';
 import { UpstreamTls } from '../net/tls-client.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';
-import { certificateEnds } from '../net/tls-options.ts';
+import { stateCertificateEnds } from '../net/tls-options.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
 import { logger } from '../observe/log.ts';
 import type { StatsStore } from '../observe/stats.ts';
@@ -40,7 +40,7 @@ export class ClusterTransports {
   private readonly fallback: DialLayer | null;
   private readonly matches: readonly { readonly model: TransportMatchModel; readonly layer: DialLayer | null }[];
   /** By the ids of their contexts. */
-  private readonly contexts: Map<string, UpstreamTls>;
+  private readonly contexts: Map<string, { readonly layer: UpstreamTls; readonly counts: TlsStats }>;
   /** Some host is told whose connection it gets. */
   readonly namesClient: boolean;
   private warnedMs: number;
@@ -73,7 +73,10 @@ export class ClusterTransports {
 
   /** New secrets of a context; of another cluster's: nothing happens. */
   replaceTls(context: UpstreamTlsModel): void {
-    this.contexts.get(context.id)?.replace(context);
+    const known = this.contexts.get(context.id);
+    if (known === undefined) return;
+    known.layer.replace(context);
+    if (this.env.isFirstWorker) stateCertificateEnds(context, known.counts);
   }
 
   /** Every worker has the same hosts. */
@@ -92,11 +95,10 @@ export class ClusterTransports {
       case 'tls': {
         const { env, prefix } = this;
         const counts = new TlsStats(env.stats, prefix, 'client');
-        if (env.isFirstWorker)
-          for (const [name, ends] of certificateEnds(model.tls)) counts.certificateEnds(name, ends);
+        if (env.isFirstWorker) stateCertificateEnds(model.tls, counts);
         const onRefused = (target: DialTarget, why: TlsFailure): void => this.warn(target, why);
         const layer = new UpstreamTls(model.tls, { tls: env.tls, counts, onRefused });
-        this.contexts.set(model.tls.id, layer);
+        this.contexts.set(model.tls.id, { layer, counts });
         return layer;
       }
       // What it passes on is the target's: see `DialTarget.metadata`.

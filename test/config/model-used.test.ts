@@ -16,6 +16,8 @@ const MODEL_FILES = [
   'model-cluster.ts',
   'model-listener-filter.ts',
   'model-match.ts',
+  'model-tls.ts',
+  'model-http2.ts',
 ];
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.';
@@ -78,6 +80,10 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
     'envoy.config.cluster.v3.TrackClusterStats.timeout_budgets',
   ],
   trackRequestResponseSizes: ['envoy.config.cluster.v3.TrackClusterStats.request_response_sizes'],
+  // The watch takes directories from the list of all files.
+  watchedDirectory: [],
+  maxHeaderFieldBytes: ['envoy.config.core.v3.Http2ProtocolOptions.max_header_field_size_kb'],
+  disallowObsText: ['envoy.config.core.v3.Http2ProtocolOptions.disallow_obs_text'],
   transportMatches: [],
   httpTls: [],
   autoSni: [],

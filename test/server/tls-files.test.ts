@@ -19,8 +19,14 @@ t.setTimeout(120_000);
 
 const ca = makeCa();
 const serial = (n: number): string => `0${n}`;
-const server = (n: number, authority: Authority = ca): Issued =>
-  authority.issue({ serial: serial(n), dns: ['a.example'], uri: ['spiffe://td/sa/server'], ip: ['127.0.0.1'] });
+const server = (n: number, authority: Authority = ca, notAfter?: Date): Issued =>
+  authority.issue({
+    ...(notAfter === undefined ? {} : { notAfter }),
+    serial: serial(n),
+    dns: ['a.example'],
+    uri: ['spiffe://td/sa/server'],
+    ip: ['127.0.0.1'],
+  });
 
 function writePair(dir: string, { chain, key }: Issued): void {
   writeFileSync(`${dir}/tls.crt`, chain);
@@ -78,10 +84,14 @@ t.test('a certificate of a listener', async (t) => {
   t.teardown(() => proxy.stop());
   const port = await proxy.portOf('web');
   t.equal(await shown(port), serial(1));
+  const ends = async (): Promise<number> =>
+    Number(/expiration_unix_time_seconds: (\d+)/.exec(await proxy.admin('/stats?filter=unnamed_cert'))?.[1]);
+  const firstEnds = await ends();
   const old = await open(port);
 
-  writePair(dir, server(2));
+  writePair(dir, server(2, ca, new Date((firstEnds + 1_000) * 1_000)));
   t.ok(await until(async () => (await shown(port)) === serial(2)), 'written in place');
+  t.ok(await until(async () => (await ends()) === firstEnds + 1_000), 'its end is stated');
   t.equal(await proxy.stat(UPDATED), 1);
 
   // A key without its certificate: the old pair stays, and one line says why.
