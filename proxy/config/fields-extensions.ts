@@ -43,6 +43,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', USED],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', USED],
   ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', USED],
+  ['envoy.extensions.filters.http.buffer.v3.Buffer', USED],
+  ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', USED],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', USED],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute', USED],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', USED],

@@ -6,7 +6,11 @@ const METADATA_TEST = 'lower-metadata-filters';
 
 const MUTATION_TEST = 'lower-header-mutation';
 
+const BUFFER_TEST = 'lower-metadata-filters';
+
 export const HTTP_FILTER_FIELDS: FieldTable = {
+  'envoy.extensions.filters.http.buffer.v3.Buffer': fields(honoured(BUFFER_TEST, 'max_request_bytes')),
+  'envoy.extensions.filters.http.buffer.v3.BufferPerRoute': fields(honoured(BUFFER_TEST, 'disabled buffer')),
   'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation': fields(
     honoured(MUTATION_TEST, 'mutations most_specific_header_mutations_wins'),
   ),

@@ -11,6 +11,7 @@ import {
   missingImplementation,
 } from './fields-extensions.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
+import { lowerBuffer } from './lower-buffer.ts';
 import type { LowerContext } from './lower-common.ts';
 import { lowerGrpcBridge, lowerGrpcStats } from './lower-grpc-filters.ts';
 import { lowerHeaderMutation } from './lower-header-mutation.ts';
@@ -29,6 +30,7 @@ const FILTERS: ReadonlyMap<string, (config: Msg, ctx: LowerContext, path: string
   ['envoy.extensions.filters.http.cors.v3.Cors', (): HttpFilterConfigModel => ({ kind: 'cors' })],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', (): HttpFilterConfigModel => ({ kind: 'grpc_web' })],
   ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', lowerGrpcBridge],
+  ['envoy.extensions.filters.http.buffer.v3.Buffer', lowerBuffer],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', lowerHeaderMutation],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', lowerHeaderToMetadata],
   ['envoy.extensions.filters.http.set_metadata.v3.Config', lowerSetMetadata],

@@ -3,10 +3,11 @@
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { EXTENSION_ANSWERS, isLeftOut, isLeftOutAsOptional, missingImplementation } from './fields-extensions.ts';
+import { lowerRouteBuffer } from './lower-buffer.ts';
 import type { LowerContext } from './lower-common.ts';
 import { EMPTY_CORS_POLICY, lowerCorsPolicy } from './lower-cors.ts';
 import { lowerRouteHeaderMutation } from './lower-header-mutation.ts';
-import { lowerRouteHeaderToMetadata, lowerSetFilterState } from './lower-metadata-filters.ts';
+import { lowerRouteHeaderToMetadata, lowerSetFilterState, lowerSetMetadata } from './lower-metadata-filters.ts';
 import { bool, type Msg, messageMap, str, sub } from './message.ts';
 import type { RouteConfigModel } from './model-http.ts';
 import type {
@@ -26,9 +27,11 @@ type LowerRouteConfig = (config: Msg, ctx: LowerContext, path: string) => RouteF
 
 /** What filters understand per route, by the type of the configuration. */
 const ROUTE_CONFIGS: ReadonlyMap<string, LowerRouteConfig> = new Map<string, LowerRouteConfig>([
+  ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', lowerRouteBuffer],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute', lowerRouteHeaderMutation],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', lowerRouteHeaderToMetadata],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', lowerSetFilterState],
+  ['envoy.extensions.filters.http.set_metadata.v3.Config', lowerSetMetadata],
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', (config, _ctx, path) => lowerCorsPolicy(config, path)],
   // Envoy takes the manager's type here too: a policy that says nothing.
   ['envoy.extensions.filters.http.cors.v3.Cors', () => EMPTY_CORS_POLICY],

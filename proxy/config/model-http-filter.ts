@@ -19,6 +19,7 @@ export type HttpFilterConfigModel =
   | RouterModel
   | GrpcStatsModel
   | GrpcBridgeModel
+  | BufferModel
   | HeaderMutationFilterModel
   | HeaderToMetadataModel
   | SetMetadataModel
@@ -42,6 +43,12 @@ export interface GrpcBridgeModel {
   readonly kind: 'grpc_http1_bridge';
   readonly upgradeProtobuf: boolean;
   readonly ignoreQueryParameters: boolean;
+}
+
+export interface BufferModel {
+  readonly kind: 'buffer';
+  /** Longer requests are refused; −1 = requests are not kept. */
+  readonly requestBytesMax: number;
 }
 
 export interface HeaderMutationFilterModel {
@@ -99,6 +106,8 @@ export type RouteFilterConfigModel =
   | { readonly kind: 'fault' }
   | HeaderToMetadataModel
   | SetFilterStateModel
+  | SetMetadataModel
+  | BufferModel
   | { readonly kind: 'header_mutation'; readonly mutations: MutationsModel };
 
 /** `cors.v3.CorsPolicy`. What one level leaves open, the next less specific one may say. */

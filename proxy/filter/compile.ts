@@ -8,6 +8,7 @@ import {
   type RouteFilterModel,
   type RouteFiltersModel,
 } from '../config/model-http-filter.ts';
+import { compileBuffer } from './buffer.ts';
 import { compileCors } from './cors.ts';
 import type { FilterEnv, HttpFilter } from './filter.ts';
 import { compileGrpcBridge } from './grpc-http1-bridge.ts';
@@ -118,12 +119,14 @@ function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['
       return always(compileGrpcWeb(env.stats));
     case 'grpc_http1_bridge':
       return always(compileGrpcBridge(model));
+    case 'buffer':
+      return (configs) => compileBuffer(mostSpecific(configs, model.kind) ?? model);
     case 'header_mutation':
       return (configs) => compileHeaderMutation(model, configs);
     case 'header_to_metadata':
       return (configs) => compileHeaderToMetadata(mostSpecific(configs, model.kind) ?? model, env.stats);
     case 'set_metadata':
-      return always(compileSetMetadata(model, env));
+      return (configs) => compileSetMetadata(model, mostSpecific(configs, model.kind), env);
     case 'set_filter_state':
       return (configs) =>
         compileSetFilterState([model, ...configs.filter((config) => config.kind === 'set_filter_state')]);

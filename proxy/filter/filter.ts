@@ -33,6 +33,8 @@ export interface FilterStream extends StreamInfo {
   /** Bytes of body that a filter may keep, per direction. */
   readonly bufferLimitBytes: number;
   localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
+  /** Answers 413: more body has come than a filter may keep. */
+  refuseRequestBody(): void;
   /** Looks for the route anew: what it depends on has changed. The filters of the request stay. */
   refreshRoute(headers: HeaderMap): void;
   /** Answers without a body; `local_reply_config` has no word in it. */

@@ -59,7 +59,7 @@ class BridgeCall implements FilterCall {
   onRequestData(chunk: Uint8Array, endStream: boolean): Uint8Array | null {
     if (!this.upgrade) return chunk;
     if (!this.fits(this.request, chunk)) {
-      this.run.stream.localReply(413, 'Payload Too Large', 'request_payload_too_large', null);
+      this.run.stream.refuseRequestBody();
       return null;
     }
     return endStream ? frame(this.request.whole()) : null;

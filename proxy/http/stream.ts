@@ -22,6 +22,7 @@ import {
   HTTP_DOWNSTREAM_RQ_RESPONSE_BEFORE_RQ_COMPLETE,
   HTTP_DOWNSTREAM_RQ_RX_RESET,
   HTTP_DOWNSTREAM_RQ_TIMEOUT,
+  HTTP_DOWNSTREAM_RQ_TOO_LARGE,
   HTTP_DOWNSTREAM_RQ_TOTAL,
   HTTP_DOWNSTREAM_RQ_TX_RESET,
   HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE,
@@ -286,6 +287,13 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   routeTrailers(trailers: HeaderMap | null): void {
     if (this.request !== null) this.request.onTrailers(trailers);
+  }
+
+  refuseRequestBody(): void {
+    this.manager.count(HTTP_DOWNSTREAM_RQ_TOO_LARGE);
+    // Over HTTP/1 Envoy sees the end of a body after its last piece only: too late for this answer.
+    if (this.protocol !== 'HTTP/2') this.requestComplete = false;
+    this.localReply(413, 'Payload Too Large', 'request_payload_too_large', null);
   }
 
   refreshRoute(headers: HeaderMap): void {

@@ -2,6 +2,7 @@
 
 import t from 'tap';
 import { FILTER_STATE_OBJECTS } from '../../proxy/config/filter-state-objects.ts';
+import { lowerRouteBuffer } from '../../proxy/config/lower-buffer.ts';
 import { LowerContext } from '../../proxy/config/lower-common.ts';
 import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
 import { hcm, lowered, ROUTER, refusal, TYPE } from '../fixtures/lower.ts';
@@ -128,6 +129,14 @@ t.test('header_to_metadata of a route', async (t) => {
       routes({ response_rules: [{ header: 'h', on_header_present: { key: 'k' } }] }),
     ),
   );
+});
+
+t.test('buffer', async (t) => {
+  t.same(filter('buffer.v3.Buffer', { max_request_bytes: 7 }), { kind: 'buffer', requestBytesMax: 7 });
+  const type = 'envoy.extensions.filters.http.buffer.v3.BufferPerRoute';
+  const ofRoute = (config: object): number => lowered(lowerRouteBuffer, type, config).requestBytesMax;
+  t.equal(ofRoute({ disabled: true }), -1);
+  t.equal(ofRoute({ buffer: { max_request_bytes: 5 } }), 5);
 });
 
 t.test('set_metadata', async (t) => {

@@ -1,6 +1,7 @@
 // All groups of scenarios.
 
 import { autoProtocol } from './scenarios/auto-protocol.ts';
+import { bufferFilter } from './scenarios/buffer-filter.ts';
 import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
 import { clusters } from './scenarios/clusters.ts';
@@ -92,6 +93,7 @@ export const GROUPS: readonly Group[] = [
   grpcFilters,
   grpcStreams,
   metadataFilters,
+  bufferFilter,
   mutationFilter,
   networkFilters,
   tunnel,

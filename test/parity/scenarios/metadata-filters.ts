@@ -1,7 +1,7 @@
 // Filters that say something about a request for others to read: header_to_metadata, set_metadata, set_filter_state.
 
 import { answer, bootstrap, cluster, fileLog, get, http, request, router, routes, to } from '../config.ts';
-import type { Group, Scenario } from '../types.ts';
+import type { Group, Ports, Scenario } from '../types.ts';
 
 const TYPE = 'type.googleapis.com/';
 const filter = (name: string, type: string, config: object = {}): object => ({
@@ -150,49 +150,114 @@ const LISTENERS: Readonly<Record<string, { readonly filters: readonly object[]; 
   objects: { filters: [setState(...OBJECT_VALUES)], log: READ_OBJECTS },
 };
 
+// === Per route ===
+
+const HTTP_FILTERS = `${TYPE}envoy.extensions.filters.http.`;
+/** What a level says to each filter: its own namespaces and keys, and one that all levels write. */
+const level = (name: string): object => ({
+  typed_per_filter_config: {
+    'to-metadata': {
+      '@type': `${HTTP_FILTERS}header_to_metadata.v3.Config`,
+      request_rules: [
+        { header: 'x-text', on_header_present: { metadata_namespace: 'headers', key: name } },
+        { header: 'x-none', on_header_missing: { metadata_namespace: 'headers', key: 'level', value: name } },
+      ],
+    },
+    'set-metadata': {
+      '@type': `${HTTP_FILTERS}set_metadata.v3.Config`,
+      metadata: [
+        { metadata_namespace: name, value: { by: name } },
+        { metadata_namespace: 'all', value: { denied: name } },
+        { metadata_namespace: 'all', allow_overwrite: true, value: { [name]: true } },
+      ],
+    },
+    'set-state': {
+      '@type': `${HTTP_FILTERS}set_filter_state.v3.Config`,
+      on_request_headers: [
+        state('level', name, { factory_key: 'envoy.string' }),
+        state(`of-${name}`, name, { factory_key: 'envoy.string' }),
+      ],
+    },
+  },
+});
+const LEVELS = ['filter', 'configuration', 'host', 'route', 'cluster'];
+const READ_LEVELS = {
+  headers: '%DYNAMIC_METADATA(headers)%',
+  all: '%DYNAMIC_METADATA(all)%',
+  ...Object.fromEntries(LEVELS.map((name) => [name, `%DYNAMIC_METADATA(${name})%`])),
+  states: LEVELS.map((name) => `%FILTER_STATE(of-${name}:PLAIN)%`).join(' '),
+  state: '%FILTER_STATE(level:PLAIN)%',
+};
+const filtersOf = (name: string): readonly object[] => {
+  const { typed_per_filter_config: configs } = level(name) as {
+    readonly typed_per_filter_config: Readonly<Record<string, object>>;
+  };
+  return Object.entries(configs).map(([filterName, typed_config]) => ({ name: filterName, typed_config }));
+};
+
+function levels(ports: Ports, log: string): object {
+  const weighted = { weighted_clusters: { clusters: [{ name: 'a', weight: 1, ...level('cluster') }] } };
+  const list = routes(
+    [
+      to('/route', 'a', {}, level('route')),
+      { match: { prefix: '/cluster' }, route: weighted, ...level('route') },
+      to('/host', 'a'),
+    ],
+    level('host'),
+    level('configuration'),
+  );
+  return http(ports, log, 'levels', list, {
+    http_filters: [...filtersOf('filter'), router({})],
+    access_log: [fileLog(log, READ_LEVELS)],
+  });
+}
+
 const proto = (...bytes: number[]): string => Buffer.from(bytes).toString('base64');
 const main = (name: string, ...headers: string[]): Scenario => ({ name, client: [get('/p?q=1', ...headers)] });
 
 export const metadataFilters: Group = {
   name: 'metadata-filters',
-  listeners: Object.keys(LISTENERS),
+  listeners: [...Object.keys(LISTENERS), 'levels'],
   upstreams: ['a'],
   bootstrap: (ports, log) =>
     bootstrap(
       ports,
-      Object.entries(LISTENERS).map(([name, { filters, log: fields }]) =>
-        http(
-          ports,
-          log,
-          name,
-          routes([
-            {
-              match: { prefix: '/direct' },
-              direct_response: { status: 201 },
-              response_headers_to_add: [
-                { header: { key: 'x-said', value: '%DYNAMIC_METADATA(ns:struct)% %FILTER_STATE(changed:PLAIN)%' } },
-              ],
-            },
-            to(
-              '/',
-              'a',
-              {},
+      [
+        ...Object.entries(LISTENERS).map(([name, { filters, log: fields }]) =>
+          http(
+            ports,
+            log,
+            name,
+            routes([
               {
-                request_headers_to_add: [
-                  {
-                    header: {
-                      key: 'x-told',
-                      value: '%DYNAMIC_METADATA(envoy.filters.http.header_to_metadata:x-text)%',
-                    },
-                  },
-                  { header: { key: 'x-kept', value: '%FILTER_STATE(envoy.string:PLAIN)%' } },
+                match: { prefix: '/direct' },
+                direct_response: { status: 201 },
+                response_headers_to_add: [
+                  { header: { key: 'x-said', value: '%DYNAMIC_METADATA(ns:struct)% %FILTER_STATE(changed:PLAIN)%' } },
                 ],
               },
-            ),
-          ]),
-          { http_filters: [...filters, router({})], access_log: [fileLog(log, fields)] },
+              to(
+                '/',
+                'a',
+                {},
+                {
+                  request_headers_to_add: [
+                    {
+                      header: {
+                        key: 'x-told',
+                        value: '%DYNAMIC_METADATA(envoy.filters.http.header_to_metadata:x-text)%',
+                      },
+                    },
+                    { header: { key: 'x-kept', value: '%FILTER_STATE(envoy.string:PLAIN)%' } },
+                  ],
+                },
+              ),
+            ]),
+            { http_filters: [...filters, router({})], access_log: [fileLog(log, fields)] },
+          ),
         ),
-      ),
+        levels(ports, log),
+      ],
       [cluster('a', [ports['a']])],
     ),
   stats: /metadata|filter_state|http_filter_name/,
@@ -244,6 +309,9 @@ export const metadataFilters: Group = {
     { name: 'states', listener: 'states', client: [get('/s', 'x-text: t')] },
     { name: 'states of an answer of the proxy', listener: 'states', client: [get('/direct')] },
     { name: 'states: no route', listener: 'states', client: [request('POST', '*', [])] },
+    ...['/route', '/cluster', '/host', '/nowhere'].map(
+      (path): Scenario => ({ name: `levels of ${path}`, listener: 'levels', client: [get(path, 'x-text: t')] }),
+    ),
     { name: 'objects', listener: 'objects', client: [get('/o', 'x-text: \xff"t')] },
   ],
 };
