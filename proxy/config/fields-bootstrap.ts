@@ -4,6 +4,7 @@ import { type FieldTable, fields, harmless, honoured, rejected, warned } from '.
 
 const TEST = 'lower-bootstrap';
 const REST = 'lower-rest';
+const OVERLOAD = 'lower-overload';
 const BOOTSTRAP = 'bootstrap.v3 bootstrap.proto';
 const XDS_ONLY = 'it is for a management server only, and there is none';
 
@@ -106,12 +107,28 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   ),
   'envoy.config.overload.v3.OverloadManager': fields(
     honoured(TEST, 'resource_monitors'),
-    harmless('no monitor is polled', 'overload.proto', 'refresh_interval'),
-    harmless('a setting of Envoy’s own buffers', 'overload.proto', 'buffer_factory_config'),
-    warned('overload actions are not taken', 'actions'),
-    warned('load is not shed', 'loadshed_points'),
+    honoured(OVERLOAD, 'refresh_interval actions loadshed_points'),
+    harmless('no streams are reset for the memory they hold', 'overload.proto', 'buffer_factory_config'),
   ),
   'envoy.config.overload.v3.ResourceMonitor': fields(honoured(TEST, 'name typed_config')),
+  'envoy.config.overload.v3.OverloadAction': fields(
+    honoured(OVERLOAD, 'name triggers'),
+    harmless('memory is given back every ten seconds', 'overload.proto', 'typed_config'),
+  ),
+  'envoy.config.overload.v3.LoadShedPoint': fields(honoured(OVERLOAD, 'name triggers')),
+  'envoy.config.overload.v3.Trigger': fields(honoured(OVERLOAD, 'name threshold scaled')),
+  'envoy.config.overload.v3.ThresholdTrigger': fields(honoured(OVERLOAD, 'value')),
+  'envoy.config.overload.v3.ScaledTrigger': fields(honoured(OVERLOAD, 'scaling_threshold saturation_threshold')),
+  'envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig': fields(
+    honoured(OVERLOAD, 'max_heap_size_bytes max_heap_size_bytes_runtime'),
+  ),
+  'envoy.config.core.v3.RuntimeUInt64': fields(honoured(OVERLOAD, 'default_value runtime_key')),
+  'envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig': fields(
+    honoured(OVERLOAD, 'max_memory_bytes'),
+  ),
+  'envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig': fields(
+    honoured(OVERLOAD, 'filename'),
+  ),
   'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig': fields(
     honoured(TEST, 'max_active_downstream_connections'),
   ),

@@ -99,6 +99,9 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided', USED],
   // Bootstrap
   ['envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig', USED],
+  ['envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig', USED],
+  ['envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig', USED],
+  ['envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig', USED],
   ['envoy.extensions.bootstrap.internal_listener.v3.InternalListener', USED],
 ]);
 

@@ -42,9 +42,8 @@ export const HCM_FIELDS: FieldTable = {
     warned('requests are not traced yet', 'tracing'),
     warned('draining takes exactly drain_timeout', 'drain_timeout_jitter'),
     warned('these stats are not kept', 'record_route_resolution_stats'),
-    warned('x-envoy-local-overloaded is not added', 'append_local_overload'),
     warned('proxy-status is not added', 'proxy_status_config'),
-    honoured(TEST, 'set_current_client_cert_details'),
+    honoured(TEST, 'set_current_client_cert_details append_local_overload'),
   ),
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
     fields(

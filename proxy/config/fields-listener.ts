@@ -12,7 +12,7 @@ export const LISTENER_FIELDS: FieldTable = {
   'envoy.config.listener.v3.Listener': fields(
     honoured(
       TEST,
-      'name address additional_addresses stat_prefix filter_chains default_filter_chain per_connection_buffer_limit_bytes metadata socket_options traffic_direction connection_balance_config enable_reuse_port access_log tcp_backlog_size bind_to_port deprecated_v1 ignore_global_conn_limit tcp_keepalive transparent freebind use_original_dst internal_listener',
+      'name address additional_addresses stat_prefix filter_chains default_filter_chain per_connection_buffer_limit_bytes metadata socket_options traffic_direction connection_balance_config enable_reuse_port access_log tcp_backlog_size bind_to_port deprecated_v1 ignore_global_conn_limit bypass_overload_manager tcp_keepalive transparent freebind use_original_dst internal_listener',
     ),
     honoured(
       'lower-listener-filters',
@@ -24,7 +24,6 @@ export const LISTENER_FIELDS: FieldTable = {
       'max_connections_to_accept_per_socket_event',
     ),
     harmless('ports are reused by default; enable_reuse_port is the switch', LISTENER, 'reuse_port'),
-    harmless('there are no overload actions that a listener could bypass', LISTENER, 'bypass_overload_manager'),
     rejected('matcher trees are not supported; use filter_chain_match in each chain', 'filter_chain_matcher'),
     rejected('filter chain discovery is not supported; write the chains into filter_chains', 'fcds_config'),
     rejected('UDP listeners are not supported; remove it', 'udp_listener_config'),

@@ -12,6 +12,7 @@ import { type LowerContext, lowerAddress, structOrEmpty } from './lower-common.t
 import { wholeMs } from './lower-duration.ts';
 import { claimAddresses } from './lower-listen-address.ts';
 import { lowerListener } from './lower-listener.ts';
+import { lowerOverload } from './lower-overload.ts';
 import { lowerRuntime } from './lower-runtime.ts';
 import { collectSecrets } from './lower-secrets.ts';
 import { lowerStatsConfig } from './lower-stats.ts';
@@ -19,12 +20,12 @@ import { bool, list, type Msg, num, oneof, oneofCase, str, type struct, sub } fr
 import type { AdminModel, ListenerModel, Model, NodeModel } from './model.ts';
 import type { AccessLogModel } from './model-access-log.ts';
 import type { ClusterModel } from './model-cluster.ts';
+import type { OverloadModel } from './model-overload.ts';
 import { typeNameOf } from './registry.ts';
 
 const DEFAULT_STATS_FLUSH_MS = 5000;
 const DEFAULT_HEADER_PREFIX = 'x-envoy';
 const CONNECTION_LIMIT_KEY = 'overload.global_downstream_max_connections';
-const CONNECTIONS_MONITOR = 'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig';
 
 const INTERNAL_LISTENER = 'envoy.extensions.bootstrap.internal_listener.v3.InternalListener';
 /** Envoy's default. */
@@ -49,6 +50,7 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   if (localClusterName !== '' && !ctx.clusterNames.has(localClusterName)) {
     throw new ConfigError(`local cluster '${localClusterName}' must be defined`, 'cluster_manager.local_cluster_name');
   }
+  const overload = lowerOverload(sub(message, 'overloadManager'), ctx);
   const internalBufferBytes = lowerExtensions(list(message, 'bootstrapExtensions'), ctx);
   const node = lowerNode(sub(message, 'node'), ctx);
   ctx.nodeId = node.id;
@@ -59,7 +61,8 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
     statsFlushIntervalMs: lowerFlushInterval(message),
     runtime,
     runtimeLayers,
-    maxDownstreamConnections: connectionLimit(sub(message, 'overloadManager'), runtime),
+    maxDownstreamConnections: connectionLimit(overload, runtime),
+    overload,
     headerPrefix: str(message, 'headerPrefix') || DEFAULT_HEADER_PREFIX,
     listeners:
       resources === null ? [] : lowerListeners(list(resources, 'listeners'), internalBufferBytes !== null, ctx),
@@ -166,13 +169,8 @@ function lowerFlushInterval(bootstrap: Msg): number {
 }
 
 /** The overload manager's monitor, or the older runtime key. */
-function connectionLimit(overload: Msg | null, runtime: Model['runtime']): number {
-  for (const [i, monitor] of (overload === null ? [] : list(overload, 'resourceMonitors')).entries()) {
-    const any = oneofCase(monitor, 'configType', 'typedConfig');
-    if (any === null) continue;
-    const { typeUrl, message } = unpackAny(any, `overload_manager.resource_monitors[${i}].typed_config`);
-    if (typeNameOf(typeUrl) === CONNECTIONS_MONITOR) return num(message, 'maxActiveDownstreamConnections');
-  }
+function connectionLimit(overload: OverloadModel | null, runtime: Model['runtime']): number {
+  for (const monitor of overload?.monitors ?? []) if (monitor.kind === 'connections') return monitor.max;
   const limit = Number(runtime[CONNECTION_LIMIT_KEY] ?? 0);
   return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
 }

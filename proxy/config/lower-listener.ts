@@ -58,6 +58,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     useOriginalDst: bool(message, 'useOriginalDst'),
     drainModifyOnly: num(message, 'drainType') === 1,
     ignoreGlobalConnLimit: bool(message, 'ignoreGlobalConnLimit'),
+    bypassOverloadManager: bool(message, 'bypassOverloadManager'),
     listenerFilters: lowerListenerFilters(message, ctx, path),
     listenerFiltersTimeoutMs: filtersTimeoutMs,
     continueOnListenerFiltersTimeout: bool(message, 'continueOnListenerFiltersTimeout'),

@@ -10,6 +10,7 @@ import type { AccessLogModel } from './model-access-log.ts';
 import type { ClusterModel } from './model-cluster.ts';
 import type { HeaderAddModel, HttpConnectionManagerModel } from './model-http.ts';
 import type { ListenerFilterModel } from './model-listener-filter.ts';
+import type { OverloadModel } from './model-overload.ts';
 import type { DownstreamTransportModel } from './model-tls.ts';
 
 /** `envoy.config.core.v3.Address`: a TCP or UDP socket, a Unix socket path (`@name` = abstract) or an internal listener. */
@@ -93,6 +94,8 @@ export interface ListenerModel {
   readonly tcpKeepalive: TcpKeepaliveModel | null;
   readonly drainModifyOnly: boolean;
   readonly ignoreGlobalConnLimit: boolean;
+  /** The overload manager has no say. */
+  readonly bypassOverloadManager: boolean;
   /** In order; each looks at a connection before its chain is chosen. */
   readonly listenerFilters: readonly ListenerFilterModel[];
   /** For all filters together; 0 = they wait for ever. */
@@ -261,6 +264,8 @@ export interface Model {
   }[];
   /** Process-wide limit on downstream connections; 0 = none. */
   readonly maxDownstreamConnections: number;
+  /** `null` = there is no overload manager. */
+  readonly overload: OverloadModel | null;
   /** e.g. `x-envoy`. */
   readonly headerPrefix: string;
   readonly listeners: readonly ListenerModel[];

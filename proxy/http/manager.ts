@@ -14,11 +14,13 @@ import {
   HTTP,
   HTTP_DOWNSTREAM_CX_DESTROY,
   HTTP_DOWNSTREAM_CX_DESTROY_LOCAL,
+  HTTP_DOWNSTREAM_CX_OVERLOAD_DISABLE_KEEPALIVE,
   HTTP_DOWNSTREAM_CX_TOTAL,
   HTTP_DOWNSTREAM_RQ_1XX,
   HTTP_DOWNSTREAM_RQ_2XX,
   HTTP_DOWNSTREAM_RQ_ACTIVE,
   HTTP_DOWNSTREAM_RQ_COMPLETED,
+  HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE,
   HTTP_TRACING,
   HTTP1_CODEC,
   LISTENER_HTTP,
@@ -33,6 +35,7 @@ import type { CompiledRoute, RouteTable } from '../router/route.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import { Router } from '../router/router.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
+import { DISABLE_KEEPALIVE, type OverloadState, SHED_REQUESTS, STOP_REQUESTS } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ClientCertRule, compileClientCert } from './client-cert.ts';
@@ -68,6 +71,8 @@ export interface HttpListenerInfo {
   readonly statPrefix: string;
   readonly trafficDirection: 'unspecified' | 'inbound' | 'outbound';
   readonly perConnectionBufferLimitBytes: number;
+  /** `null` = there is no overload manager, or it has no say here. */
+  readonly overload: OverloadState | null;
 }
 
 /** See the head of this file. */
@@ -82,6 +87,7 @@ export class HttpManager {
   readonly resetLimits: ResetLimits;
   readonly clock: HttpDate;
   readonly router: Router;
+  readonly overload: OverloadState | null;
   private readonly chains: FilterChains;
   routes: RouteTable;
   readonly bufferLimitBytes: number;
@@ -113,6 +119,7 @@ export class HttpManager {
     this.runtime = env.runtime;
     this.wheel = env.wheel;
     this.clock = new HttpDate();
+    this.overload = listener.overload;
     this.stats = env.stats.block(HTTP, prefix);
     env.stats.block(HTTP_TRACING, `${prefix}tracing.`); // printed also when nothing is traced
     this.codecStats = env.stats.block(HTTP1_CODEC, 'http1.');
@@ -194,8 +201,26 @@ export class HttpManager {
     return (target === null ? route.filters : target.filters) as FilterChain;
   }
 
-  /** Asked once per response. */
+  /** Asked once per request; counts one that is turned away. */
+  shedsRequest(): boolean {
+    const { overload } = this;
+    if (overload === null) return false;
+    const sheds = overload.applies(SHED_REQUESTS, this.runtime);
+    if (sheds) {
+      const shed = this.env.stats.cell(SHED_COUNT, 'c');
+      shed[0] = (shed[0] as number) + 1;
+    }
+    if (!sheds && !overload.applies(STOP_REQUESTS, this.runtime)) return false;
+    this.count(HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE);
+    return true;
+  }
+
+  /** Asked once per response, as long as the connection goes on. */
   drainClose(): boolean {
+    if (this.overload?.applies(DISABLE_KEEPALIVE, this.runtime) === true) {
+      this.count(HTTP_DOWNSTREAM_CX_OVERLOAD_DISABLE_KEEPALIVE);
+      return true;
+    }
     return this.env.drainClose(this.listener.trafficDirection);
   }
 
@@ -287,6 +312,8 @@ function choosesHttp2(info: ConnectionInfo, first: Buffer): boolean {
   if (agreed !== '') return agreed === 'h2';
   return first.length >= HTTP2_MAGIC.length && HTTP2_MAGIC.equals(first.subarray(0, HTTP2_MAGIC.length));
 }
+
+const SHED_COUNT = 'overload.envoy.load_shed_points.http_connection_manager_decode_headers.shed_load_count';
 
 const PREMATURE_STREAMS = 500;
 const PREMATURE_SECONDS = 1;

@@ -160,6 +160,10 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.isGrpc = (head.known & KNOWN_CONTENT_TYPE) !== 0 && isGrpcContentType(headers.get('content-type'));
     this.hasEnvoyHeaders = (head.known & KNOWN_ENVOY) !== 0;
 
+    if (manager.overload !== null && manager.shedsRequest()) {
+      this.localReply(503, 'envoy overloaded', 'overload', model.appendLocalOverload ? SAY_OVERLOADED : null);
+      return;
+    }
     if (!head.hasAuthority) {
       this.localReply(400, '', 'missing_host_header', null);
       return;
@@ -610,6 +614,8 @@ export class HttpStream extends StreamInfo implements Downstream {
 const SLASH = 0x2f;
 /** Of a request whose head did not come. */
 const NO_HEADERS = new HeaderMap();
+
+const SAY_OVERLOADED = (reply: HeaderMap): void => reply.set('x-envoy-local-overloaded', 'true');
 
 /** Bodies of answers to requests that could not be decoded (seen on Envoy 1.40). */
 const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([

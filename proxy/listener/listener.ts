@@ -22,6 +22,7 @@ import type { Histogram, StatsStore } from '../observe/stats.ts';
 import { listenerStatPrefix } from '../observe/stats-prefix.ts';
 import { StreamInfo } from '../observe/stream-info.ts';
 import { TlsStats } from '../observe/tls-stats.ts';
+import type { OverloadState } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ChainMatcher, compileChainMatch } from './chain-match.ts';
@@ -31,6 +32,7 @@ import type { ConnectionCounts } from './connection-counts.ts';
 import { add } from './count.ts';
 import type { ListenerDirectory } from './directory.ts';
 import { GatedFilter } from './gate.ts';
+import { Gatekeeper } from './gatekeeper.ts';
 import { compileGate, type GateEnv } from './limits.ts';
 import { closingFilter, type FilterFactory, type NetworkFilter } from './network-filter.ts';
 import { isTransparent, restoreDestination } from './original-dst.ts';
@@ -53,6 +55,8 @@ export interface ListenerEnv {
   readonly createFilter: FilterFactory;
   readonly gates: GateEnv;
   readonly tls: TlsEnv;
+  /** `null` = there is no overload manager. */
+  readonly overload: OverloadState | null;
   /** The worker's listeners by address: where redirected connections go. */
   readonly directory: ListenerDirectory<Listener>;
   /** Gives a connection to another worker; false when it cannot be handed over. `null` = this worker is alone. */
@@ -98,6 +102,8 @@ export class Listener {
   /** `null` = there are no listener filters. */
   private readonly plan: SniffPlan | null;
   private readonly sniffing: Set<Sniffer> = new Set();
+  /** `null` = the overload manager has no say here. */
+  private readonly gatekeeper: Gatekeeper | null;
   private readonly slots: Float64Array;
   private readonly extensionSlots: Float64Array;
   private readonly workerSlots: Float64Array;
@@ -112,6 +118,10 @@ export class Listener {
     this.transparent = isTransparent(model);
     const prefix = listenerStatPrefix(model);
     this.slots = env.stats.block(stat.LISTENER, prefix);
+    this.gatekeeper =
+      env.overload === null || model.bypassOverloadManager
+        ? null
+        : new Gatekeeper(env.overload, env.runtime, env.stats, this.slots, (...held) => this.onAccept(...held));
     this.extensionSlots = env.stats.block(stat.LISTENER_EXTENSION, prefix);
     this.workerSlots = env.stats.block(stat.LISTENER_WORKER, `${prefix}worker_${env.workerIndex}.`);
     this.lengths = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
@@ -154,11 +164,17 @@ export class Listener {
     for (const server of this.servers.splice(0)) server.close();
   }
 
+  /** The overload manager may have decided that connections wait, or that they need not any more. */
+  checkAccepting(): void {
+    this.gatekeeper?.check(this.servers);
+  }
+
   drain(): void {
     for (const chain of this.chains) chain.filter.drain();
   }
 
   closeAll(): void {
+    this.gatekeeper?.close();
     for (const chain of this.chains) chain.filter.closeAll();
     for (const sniffer of [...this.sniffing]) {
       this.forget(sniffer);
@@ -210,6 +226,7 @@ export class Listener {
     // A later error (descriptors used up) concerns one connection, not the listener.
     server.on('error', () => {});
     this.servers.push(server);
+    this.checkAccepting();
     this.bound.push(boundAddress(server, spec.address));
   }
 
@@ -222,6 +239,7 @@ export class Listener {
       filterChainName: model.name,
       direction: this.model.trafficDirection,
       bufferLimitBytes: this.model.perConnectionBufferLimitBytes,
+      bypassesOverload: this.model.bypassOverloadManager,
     });
     const { transport } = model;
     const tls = transport.kind === 'raw' ? null : this.secure(transport.tls, filter, model, prefix);
@@ -289,6 +307,7 @@ export class Listener {
       socket.destroy();
       return;
     }
+    if (this.gatekeeper !== null && !this.gatekeeper.admits(socket, addressIndex)) return;
     if (this.model.exactBalance && env.handOver !== null) {
       const target = env.counts.leastLoaded(index, env.workerIndex);
       if (target !== env.workerIndex && env.handOver(socket, index, addressIndex, target)) return;

@@ -33,6 +33,8 @@ export interface FilterPlace {
   readonly filterChainName: string;
   readonly direction: 'unspecified' | 'inbound' | 'outbound';
   readonly bufferLimitBytes: number;
+  /** The overload manager's decisions do not concern its connections. */
+  readonly bypassesOverload: boolean;
 }
 
 /** Makes the terminal filter of a chain. */

@@ -26,6 +26,7 @@ import { SharedBreakers } from '../upstream/breakers.ts';
 import { createClusterManager } from '../upstream/cluster-manager.ts';
 import { OutlierCells } from '../upstream/outlier-cells.ts';
 import { nodeTls } from '../util/builtin.ts';
+import { OverloadState } from '../util/overload.ts';
 import { type Runtime, SYSTEM_RUNTIME } from '../util/runtime.ts';
 import { TimerWheel } from '../util/timer-wheel.ts';
 import { DrainState } from './drain.ts';
@@ -37,6 +38,7 @@ export interface Composition {
   readonly wheel: TimerWheel;
   readonly stats: StatsStore;
   readonly drain: DrainState;
+  readonly overload: OverloadState | null;
   readonly createFilter: FilterFactory;
   /** Where internal listeners are reached. */
   readonly internal: InternalNetwork;
@@ -60,10 +62,12 @@ export interface Composition {
 export function compose(
   init: WorkerInit,
   model: Model,
-  { breakers, gates, outliers, pipeLocks }: Pick<StartMessage, 'breakers' | 'gates' | 'outliers' | 'pipeLocks'>,
+  shared: Pick<StartMessage, 'breakers' | 'gates' | 'outliers' | 'overload' | 'pipeLocks'>,
   stats: StatsStore,
   post: (message: FromWorker) => void,
 ): Composition {
+  const { breakers, gates, outliers, pipeLocks } = shared;
+  const overload = shared.overload === null ? null : new OverloadState(shared.overload);
   const runtime = SYSTEM_RUNTIME;
   const wheel = new TimerWheel(runtime);
   const drain = new DrainState(runtime);
@@ -112,6 +116,7 @@ export function compose(
     wheel,
     stats,
     drain,
+    overload,
     internal,
     tls,
     gates: {
@@ -126,6 +131,7 @@ export function compose(
             statPrefix: place.listenerStatPrefix,
             trafficDirection: place.direction,
             perConnectionBufferLimitBytes: place.bufferLimitBytes,
+            overload: place.bypassesOverload ? null : overload,
           });
         case 'tcp_proxy':
           return new TcpProxy(filter.config, { stats, runtime, wheel, clusters }, tcpLogs(filter.config, accessLogger));

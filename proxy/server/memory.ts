@@ -27,8 +27,8 @@ export function giveMemoryBackWhenIdle(isIdle: () => boolean): void {
   timer.unref();
 }
 
-/** Collects this thread's heap and returns free pages. Takes some milliseconds: never while serving. */
-function giveMemoryBack(): void {
+/** Collects this thread's heap and returns free pages. Takes some milliseconds: never while serving without need. */
+export function giveMemoryBack(): void {
   if (collect === null) {
     setFlagsFromString('--expose-gc');
     collect = runInNewContext('gc') as Collect;

@@ -35,6 +35,8 @@ export interface StartMessage {
   readonly gates: SharedArrayBuffer;
   /** `OutlierCells` table; `null` = no cluster watches its hosts. */
   readonly outliers: SharedArrayBuffer | null;
+  /** `OverloadState`; `null` = there is no overload manager. */
+  readonly overload: SharedArrayBuffer | null;
   /** Two 32-bit cells: the worker, from 1, that writes to standard output and error; `null` = there is one worker. */
   readonly pipeLocks: SharedArrayBuffer | null;
 }
@@ -87,6 +89,10 @@ export type ToWorker =
   /** Answer `closed` when no connection is left, or after `graceMs` when the rest has been closed. */
   | { readonly type: 'shutdown'; readonly graceMs: number }
   | { readonly type: 'reopen_logs' }
+  /** Whether connections are accepted may have changed: the overload manager's memory says it. */
+  | { readonly type: 'accepting' }
+  /** Give unused memory back. */
+  | { readonly type: 'shrink_heap' }
   | { readonly type: 'log_levels'; readonly levels: Readonly<Record<string, string>> }
   | { readonly type: 'health'; readonly failed: boolean }
   /** Contexts with new secrets: new handshakes use them, connections live on. */

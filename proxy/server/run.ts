@@ -18,9 +18,10 @@ import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';
 import { type ReplyOf, runConfigTask } from './config-task.ts';
 import { logOptions } from './log-options.ts';
-import { giveMemoryBackWhenIdle } from './memory.ts';
+import { giveMemoryBack, giveMemoryBackWhenIdle } from './memory.ts';
 import type { TlsFiles, ToWorker } from './messages.ts';
 import type { OutlierLog } from './outlier-log.ts';
+import type { OverloadManager } from './overload-manager.ts';
 import { ServerStats } from './server-stats.ts';
 import type { ServerView } from './server-view.ts';
 import type { TlsWatch } from './tls-watch.ts';
@@ -54,6 +55,7 @@ export class ProxyServer implements ServerView {
   private dns: DnsClusters | null;
   outliers: OutlierDetectors | null;
   private outlierLog: OutlierLog | null;
+  private overload: OverloadManager | null;
   private live: boolean;
   private initialising: boolean;
   private healthFailed: boolean;
@@ -85,6 +87,7 @@ export class ProxyServer implements ServerView {
     this.dns = null;
     this.outliers = null;
     this.outlierLog = null;
+    this.overload = null;
     this.live = false;
     this.initialising = false;
     this.healthFailed = false;
@@ -217,6 +220,7 @@ export class ProxyServer implements ServerView {
     this.serverStats = new ServerStats(stats, this, loaded.unsupportedFields);
     this.serverStats.setFirstEnd(loaded.tls.firstEndSeconds);
     await this.watchHosts(model, stats);
+    await this.watchResources(model, stats);
     await Promise.all([started, this.openAdmin(model, stats, adminModules)]);
     this.initialising = true;
     await this.resolveNames(model, stats);
@@ -275,6 +279,24 @@ export class ProxyServer implements ServerView {
       log: (event) => this.outlierLog?.write(event),
       warn: (message) => logger('upstream').warning(message),
     });
+  }
+
+  private async watchResources(model: Model, stats: StatsRegistry): Promise<void> {
+    const state = this.pool.overload;
+    if (model.overload === null || state === null) return;
+    const { OverloadManager } = await import('./overload-manager.ts');
+    const overload = new OverloadManager(model.overload, {
+      runtime: SYSTEM_RUNTIME,
+      stats: stats.local,
+      state,
+      onAccepting: () => this.pool.post({ type: 'accepting' }),
+      shrinkHeap: () => {
+        this.pool.post({ type: 'shrink_heap' });
+        giveMemoryBack();
+      },
+    });
+    this.overload = overload;
+    stats.onRead(() => overload.noteConnections(this.connections));
   }
 
   /** Starts name resolution where clusters need it, and waits for those that ask to be waited for. */
@@ -396,6 +418,7 @@ export class ProxyServer implements ServerView {
     if (this.drainTimer !== null) clearTimeout(this.drainTimer);
     this.dns?.close();
     this.outliers?.close();
+    this.overload?.stop();
     await this.outlierLog?.close();
     this.tlsWatch?.close();
     await this.pool.terminate();

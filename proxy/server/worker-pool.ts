@@ -12,6 +12,7 @@ import { SharedBreakers, settleOpenGauges } from '../upstream/breakers.ts';
 import { countStaticHosts, OutlierCells } from '../upstream/outlier-cells.ts';
 import type { OutlierSign } from '../upstream/outlier-monitor.ts';
 import { ConfigError } from '../util/error.ts';
+import { OverloadState } from '../util/overload.ts';
 import type { AdoptMessage, FromWorker, ListenMessage, StartMessage, ToWorker, WorkerInit } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
@@ -42,6 +43,7 @@ interface Shared {
   readonly countsMemory: SharedArrayBuffer;
   readonly breakers: SharedBreakers;
   readonly outliers: OutlierCells | null;
+  readonly overload: OverloadState | null;
   /** Which worker writes to standard output and error; `null` = there is one worker. */
   readonly pipeLocks: Int32Array<SharedArrayBuffer> | null;
   /** Per listener and address: a bound socket of ours that every worker gets a duplicate of, or −1. */
@@ -89,6 +91,11 @@ export class WorkerPool {
     return this.shared?.outliers ?? null;
   }
 
+  /** What the workers read; `null` = there is no overload manager. Empty before `start`. */
+  get overload(): OverloadState | null {
+    return this.shared?.overload ?? null;
+  }
+
   /** Gives every worker the model; settles when all have compiled it. */
   async start(model: Model, modelJson: string): Promise<void> {
     const { workers } = this.init;
@@ -100,6 +107,7 @@ export class WorkerPool {
       counts: new ConnectionCounts(countsMemory, workers),
       breakers: new SharedBreakers(SharedBreakers.allocate(workers, model.clusters.length), workers, 0),
       outliers: outlierCells(model, workers),
+      overload: model.overload === null ? null : new OverloadState(OverloadState.allocate()),
       gates: new SharedGates(SharedGates.allocate(model, workers), workers, 0),
       pipeLocks: workers > 1 ? new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)) : null,
       sockets: model.listeners.map((listener) => (listener.bindToPort ? this.openShared(listener) : [])),
@@ -174,7 +182,7 @@ export class WorkerPool {
   private async startOne(worker: WorkerHandle): Promise<void> {
     const { shared } = this;
     if (shared === null) return;
-    const { modelJson, countsMemory, gates, breakers, outliers, pipeLocks } = shared;
+    const { modelJson, countsMemory, gates, breakers, outliers, overload, pipeLocks } = shared;
     const message: StartMessage = {
       type: 'start',
       modelJson,
@@ -182,6 +190,7 @@ export class WorkerPool {
       breakers: breakers.buffer,
       gates: gates.memory,
       outliers: outliers?.buffer ?? null,
+      overload: overload?.buffer ?? null,
       pipeLocks: pipeLocks?.buffer ?? null,
     };
     await worker.ask(message, 'started');

@@ -12,6 +12,7 @@ import { descriptorOf, systemCalls } from '../net/sockopt.ts';
 import { logger } from '../observe/log.ts';
 import { ConfigError } from '../util/error.ts';
 import type { Composition } from './compose.ts';
+import { giveMemoryBack } from './memory.ts';
 import type { FromWorker, ListenMessage, ToWorker, WorkerInit } from './messages.ts';
 
 /** How often a worker that shuts down looks whether its connections are gone, milliseconds. */
@@ -53,6 +54,7 @@ export class ProxyWorker {
       createFilter: parts.createFilter,
       gates: parts.gates,
       tls: parts.tls,
+      overload: parts.overload,
       directory: this.directory,
       handOver: canHandOver
         ? (socket: Socket, listener: number, address: number, to: number) =>
@@ -93,6 +95,12 @@ export class ProxyWorker {
         break;
       case 'shutdown':
         this.shutdown(message.graceMs);
+        break;
+      case 'accepting':
+        for (const listener of this.listeners) listener.checkAccepting();
+        break;
+      case 'shrink_heap':
+        giveMemoryBack();
         break;
       case 'reopen_logs':
         this.parts.reopenLogs();

@@ -38,6 +38,7 @@ t.test('an empty bootstrap has defaults', async (t) => {
     logFormat: null,
     localClusterName: '',
     outlierLogPath: '',
+    overload: null,
     internalBufferBytes: 1_048_576,
   });
 });

@@ -158,3 +158,12 @@ t.test('matchers of errors', async (t) => {
   t.same(errors({ or_match: { rules } }), { kind: 'any_of', rules: [{ kind: 'any' }, { kind: 'never' }] });
   t.same(errors({ and_match: { rules } }), { kind: 'all_of', rules: [{ kind: 'any' }, { kind: 'never' }] });
 });
+
+t.test('how long balancers may go without news', async (t) => {
+  const window = (common: object): number =>
+    lowerCluster(decode('envoy.config.cluster.v3.Cluster', { name: 'c', ...common }), new LowerContext(), 'c')
+      .updateMergeWindowMs;
+  t.equal(window({}), 1_000);
+  t.equal(window({ common_lb_config: {} }), 1_000);
+  t.equal(window({ common_lb_config: { update_merge_window: '0.25s' } }), 250);
+});

@@ -22,6 +22,9 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
   'where Envoy finds no roots of the system it asks for no certificate; see lower-tls.test': [
     'envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.system_root_certs',
   ],
+  'what a control group uses is not the same twice, and not every machine has one; see overload.test': [
+    'envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig.max_memory_bytes',
+  ],
   'the kernel asks for a capability; see lower-listener.test and lower-listener-filters.test': [
     'envoy.config.listener.v3.Listener.transparent',
     'envoy.extensions.filters.listener.original_src.v3.OriginalSrc.bind_port',

@@ -28,6 +28,13 @@ import { mutationFilter } from './scenarios/mutation-filter.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { options } from './scenarios/options.ts';
 import { outlier } from './scenarios/outlier.ts';
+import {
+  overloadConnections,
+  overloadKeepalive,
+  overloadRequests,
+  overloadShed,
+  overloadShedConnections,
+} from './scenarios/overload.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
@@ -102,5 +109,10 @@ export const GROUPS: readonly Group[] = [
   patience,
   mirrors,
   outlier,
+  overloadRequests,
+  overloadKeepalive,
+  overloadConnections,
+  overloadShed,
+  overloadShedConnections,
   internalRedirects,
 ];

@@ -1,0 +1,45 @@
+// The model of the overload manager (Envoy: config.overload.v3, extensions.resource_monitors).
+
+export interface OverloadModel {
+  /** Between looks at the resources. */
+  readonly refreshIntervalMs: number;
+  readonly monitors: readonly MonitorModel[];
+  readonly actions: readonly OverloadActionModel[];
+  readonly shedPoints: readonly ShedPointModel[];
+}
+
+export type MonitorModel = { readonly name: string } & (
+  | { readonly kind: 'fixed_heap'; readonly maxBytes: number }
+  /** `maxBytes` 0 = what the control group allows. */
+  | { readonly kind: 'cgroup_memory'; readonly maxBytes: number }
+  /** A file that holds the pressure, 0 to 1. */
+  | { readonly kind: 'injected'; readonly path: string }
+  /** Counted by listeners, not looked at every interval. */
+  | { readonly kind: 'connections'; readonly max: number }
+);
+
+export type OverloadActionName =
+  | 'stop_accepting_requests'
+  | 'disable_http_keepalive'
+  | 'reject_incoming_connections'
+  | 'stop_accepting_connections'
+  | 'shrink_heap';
+
+export interface OverloadActionModel {
+  readonly name: OverloadActionName;
+  readonly triggers: readonly TriggerModel[];
+}
+
+export type ShedPointName = 'tcp_listener_accept' | 'http_connection_manager_decode_headers';
+
+export interface ShedPointModel {
+  readonly name: ShedPointName;
+  readonly triggers: readonly TriggerModel[];
+}
+
+/** Pressure up to `scalingThreshold` is nothing, from `saturationThreshold` on everything, in between its share. */
+export interface TriggerModel {
+  readonly monitor: string;
+  readonly scalingThreshold: number;
+  readonly saturationThreshold: number;
+}

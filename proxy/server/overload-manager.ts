@@ -1,0 +1,197 @@
+// The overload manager: looks at resources again and again, in the main thread, and tells the workers through shared
+// memory which actions are to be taken and how often.
+
+import type {
+  MonitorModel,
+  OverloadActionName,
+  OverloadModel,
+  ShedPointName,
+  TriggerModel,
+} from '../config/model-overload.ts';
+import { OVERLOAD } from '../observe/catalogue-server.ts';
+import { logger } from '../observe/log.ts';
+import type { Histogram, StatsStore } from '../observe/stats.ts';
+import {
+  DISABLE_KEEPALIVE,
+  type OverloadState,
+  REJECT_CONNECTIONS,
+  SHED_CONNECTIONS,
+  SHED_REQUESTS,
+  STOP_CONNECTIONS,
+  STOP_REQUESTS,
+} from '../util/overload.ts';
+import type { Runtime } from '../util/runtime.ts';
+import { type Measure, measureOf } from './resource-monitors.ts';
+
+/** Between two times that memory is given back while `shrink_heap` is active, milliseconds; Envoy's default. */
+const SHRINK_MS = 10_000;
+
+/** What the manager needs of the server. */
+export interface OverloadEnv {
+  readonly runtime: Runtime;
+  readonly stats: StatsStore;
+  readonly state: OverloadState;
+  /** Workers are to look whether they accept connections. */
+  readonly onAccepting: () => void;
+  /** Gives unused memory back to the system. */
+  readonly shrinkHeap: () => void;
+}
+
+interface Monitor {
+  readonly model: MonitorModel;
+  readonly measure: Measure | null;
+  readonly pressure: Float64Array;
+  readonly failed: Float64Array;
+  /** −1 = not known yet. */
+  value: number;
+}
+
+/** An action, or a point at which load is shed. */
+interface Lever {
+  readonly triggers: readonly TriggerModel[];
+  /** −1 = the workers have nothing to do with it. */
+  readonly slot: number;
+  readonly active: Float64Array | null;
+  readonly scale: Float64Array;
+  value: number;
+}
+
+const SLOTS: { readonly [name in OverloadActionName | ShedPointName]: number } = {
+  stop_accepting_requests: STOP_REQUESTS,
+  disable_http_keepalive: DISABLE_KEEPALIVE,
+  reject_incoming_connections: REJECT_CONNECTIONS,
+  stop_accepting_connections: STOP_CONNECTIONS,
+  shrink_heap: -1,
+  tcp_listener_accept: SHED_CONNECTIONS,
+  http_connection_manager_decode_headers: SHED_REQUESTS,
+};
+
+/** See the head of this file. */
+export class OverloadManager {
+  private readonly env: OverloadEnv;
+  private readonly refreshMs: number;
+  private readonly monitors: readonly Monitor[];
+  private readonly levers: readonly Lever[];
+  private readonly shrink: Lever | null;
+  private readonly shrinkCount: Float64Array | null;
+  private readonly delay: Histogram;
+  private refreshedMs: number;
+  private shrunkMs: number;
+  private cancelTimer: () => void;
+
+  constructor(model: OverloadModel, env: OverloadEnv) {
+    const { stats } = env;
+    this.env = env;
+    this.refreshMs = model.refreshIntervalMs;
+    this.monitors = model.monitors.map((monitor) => makeMonitor(monitor, stats));
+    const actions = model.actions.map(({ name, triggers }) =>
+      makeLever(`overload.envoy.overload_actions.${name}`, SLOTS[name], triggers, true, stats),
+    );
+    const points = model.shedPoints.map(({ name, triggers }) =>
+      makeLever(`overload.envoy.load_shed_points.${name}`, SLOTS[name], triggers, false, stats),
+    );
+    this.levers = [...actions, ...points];
+    const shrinks = model.actions.findIndex(({ name }) => name === 'shrink_heap');
+    this.shrink = actions[shrinks] ?? null;
+    this.shrinkCount = this.shrink === null ? null : gauge(`${ACTION_PREFIX}shrink_heap.shrink_count`, 'c', stats);
+    this.delay = stats.histogram(`overload.${OVERLOAD.names[0]}`);
+    this.refreshedMs = -1;
+    this.shrunkMs = Number.NEGATIVE_INFINITY;
+    this.cancelTimer = () => {};
+    this.refresh();
+  }
+
+  stop(): void {
+    this.cancelTimer();
+  }
+
+  /** Connections of the process now, for the monitor that is counted elsewhere. */
+  noteConnections(connections: number): void {
+    for (const { model, pressure } of this.monitors)
+      if (model.kind === 'connections') pressure[0] = Math.floor((100 * connections) / model.max);
+  }
+
+  private refresh(): void {
+    const now = this.env.runtime.nowMs();
+    if (this.refreshedMs >= 0) this.delay.record(Math.round(now - this.refreshedMs));
+    this.refreshedMs = now;
+    for (const monitor of this.monitors) look(monitor);
+    for (const lever of this.levers) this.pull(lever);
+    this.shrinkIfTime(now);
+    this.cancelTimer = this.env.runtime.after(this.refreshMs, () => this.refresh());
+  }
+
+  private pull(lever: Lever): void {
+    let value = 0;
+    for (const trigger of lever.triggers) value = Math.max(value, this.shareOf(trigger));
+    if (value === lever.value) return;
+    lever.value = value;
+    lever.scale[0] = Math.floor(value * 100);
+    if (lever.active !== null) lever.active[0] = value >= 1 ? 1 : 0;
+    if (lever.slot < 0) return;
+    this.env.state.set(lever.slot, value);
+    if (lever.slot === STOP_CONNECTIONS) this.env.onAccepting();
+  }
+
+  private shareOf({ monitor, scalingThreshold, saturationThreshold }: TriggerModel): number {
+    const pressure = this.monitors.find(({ model }) => model.name === monitor)?.value ?? -1;
+    if (pressure >= saturationThreshold) return 1;
+    return pressure <= scalingThreshold ? 0 : (pressure - scalingThreshold) / (saturationThreshold - scalingThreshold);
+  }
+
+  private shrinkIfTime(now: number): void {
+    const { shrink, shrinkCount } = this;
+    if (shrink === null || shrinkCount === null || shrink.value < 1 || now - this.shrunkMs < SHRINK_MS) return;
+    this.shrunkMs = now;
+    shrinkCount[0] = (shrinkCount[0] as number) + 1;
+    this.env.shrinkHeap();
+  }
+}
+
+const ACTION_PREFIX = 'overload.envoy.overload_actions.';
+
+function makeMonitor(model: MonitorModel, stats: StatsStore): Monitor {
+  const prefix = `overload.${model.name}.`;
+  if (model.kind !== 'connections') gauge(`${prefix}skipped_updates`, 'c', stats);
+  return {
+    model,
+    measure: measureOf(model),
+    pressure: gauge(`${prefix}pressure`, 'g', stats),
+    failed: gauge(`${prefix}failed_updates`, 'c', stats),
+    value: -1,
+  };
+}
+
+function makeLever(
+  name: string,
+  slot: number,
+  triggers: readonly TriggerModel[],
+  isAction: boolean,
+  stats: StatsStore,
+): Lever {
+  if (!isAction) gauge(`${name}.shed_load_count`, 'c', stats);
+  return {
+    triggers,
+    slot,
+    active: isAction ? gauge(`${name}.active`, 'g', stats) : null,
+    scale: gauge(`${name}.scale_percent`, 'g', stats),
+    value: 0,
+  };
+}
+
+function gauge(name: string, kind: 'c' | 'g', stats: StatsStore): Float64Array {
+  const cell = stats.cell(name, kind);
+  cell[0] = 0;
+  return cell;
+}
+
+function look(monitor: Monitor): void {
+  if (monitor.measure === null) return;
+  try {
+    monitor.value = monitor.measure();
+    monitor.pressure[0] = Math.floor(monitor.value * 100);
+  } catch (error) {
+    monitor.failed[0] = (monitor.failed[0] as number) + 1;
+    logger('main').info(`Failed to update resource ${monitor.model.name}: ${(error as Error).message}`);
+  }
+}

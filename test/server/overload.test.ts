@@ -1,0 +1,170 @@
+// The overload manager: what a pressure does to actions, and connections that wait until it has gone.
+
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { OverloadModel } from '../../proxy/config/model-overload.ts';
+import { OverloadManager } from '../../proxy/server/overload-manager.ts';
+import { measureOf } from '../../proxy/server/resource-monitors.ts';
+import { DISABLE_KEEPALIVE, OverloadState, STOP_CONNECTIONS, STOP_REQUESTS } from '../../proxy/util/overload.ts';
+import type { Runtime } from '../../proxy/util/runtime.ts';
+import { hcmFilter } from '../fixtures/lower.ts';
+import { ADMIN, startProxy } from '../fixtures/proxy.ts';
+import { FakeStats } from '../fixtures/upstream.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'overload-'));
+const file = join(directory, 'pressure');
+const setPressure = (text: string): void => writeFileSync(file, text);
+const dice = (value: number): Runtime => ({ nowMs: () => 0, random: () => value, after: () => () => {} });
+
+const on = (scalingThreshold: number, saturationThreshold = scalingThreshold) => [
+  { monitor: 'file', scalingThreshold, saturationThreshold },
+];
+const MODEL: OverloadModel = {
+  refreshIntervalMs: 100,
+  monitors: [{ name: 'file', kind: 'injected', path: file }],
+  actions: [
+    { name: 'stop_accepting_requests', triggers: on(0.5) },
+    { name: 'disable_http_keepalive', triggers: on(0.2, 0.6) },
+    { name: 'stop_accepting_connections', triggers: on(0.8) },
+    { name: 'shrink_heap', triggers: on(0.9) },
+  ],
+  shedPoints: [],
+};
+
+t.test('actions follow the pressure', async (t) => {
+  const stats = new FakeStats();
+  const state = new OverloadState(OverloadState.allocate());
+  let now = 0;
+  let next = (): void => {};
+  let looks = 0;
+  let shrinks = 0;
+  const runtime: Runtime = {
+    nowMs: () => now,
+    random: () => 0,
+    after: (ms, fn) => {
+      next = () => {
+        now += ms;
+        fn();
+      };
+      return () => {};
+    },
+  };
+  const gauges = (action: string): (number | undefined)[] =>
+    ['active', 'scale_percent'].map((name) => stats.cell(`overload.envoy.overload_actions.${action}.${name}`)[0]);
+  const manager = new OverloadManager(MODEL, {
+    runtime,
+    stats,
+    state,
+    onAccepting: () => looks++,
+    shrinkHeap: () => shrinks++,
+  });
+  t.equal(stats.cell('overload.file.failed_updates')[0], 1, 'there is no file yet');
+  for (const nonsense of ['', 'x', '1.5', '-1']) {
+    setPressure(nonsense);
+    next();
+  }
+  t.equal(stats.cell('overload.file.failed_updates')[0], 5);
+  t.same(gauges('stop_accepting_requests'), [0, 0]);
+
+  setPressure('0.35\n');
+  next();
+  t.equal(stats.cell('overload.file.pressure')[0], 35);
+  t.same(gauges('stop_accepting_requests'), [0, 0]);
+  t.same(gauges('disable_http_keepalive'), [0, 37], 'a share of what lies between the thresholds');
+  t.notOk(state.applies(STOP_REQUESTS, dice(0)));
+  t.ok(state.applies(DISABLE_KEEPALIVE, dice(0.37)));
+  t.notOk(state.applies(DISABLE_KEEPALIVE, dice(0.38)));
+
+  setPressure('0.5');
+  next();
+  t.same(gauges('stop_accepting_requests'), [1, 100], 'reached');
+  t.ok(state.applies(STOP_REQUESTS, dice(0.99)));
+  t.equal(looks, 0);
+  setPressure('0.95');
+  next();
+  t.ok(state.isSaturated(STOP_CONNECTIONS));
+  t.same([looks, shrinks], [1, 1]);
+  for (let i = 0; i < 99; i++) next();
+  t.equal(shrinks, 1);
+  next();
+  t.equal(shrinks, 2, 'every ten seconds');
+  setPressure('0');
+  next();
+  t.same([looks, state.isSaturated(STOP_CONNECTIONS)], [2, false]);
+  t.same(gauges('disable_http_keepalive'), [0, 0]);
+  manager.stop();
+});
+
+t.test('what is measured', async (t) => {
+  const rss = measureOf({ name: 'h', kind: 'fixed_heap', maxBytes: process.memoryUsage.rss() })?.() ?? 0;
+  t.ok(rss > 0.5 && rss < 2, `the memory of this process: ${rss}`);
+  t.equal(measureOf({ name: 'c', kind: 'connections', max: 1 }), null);
+  const group = measureOf({ name: 'g', kind: 'cgroup_memory', maxBytes: 2 ** 50 });
+  try {
+    const pressure = group?.() ?? -1;
+    t.ok(pressure >= 0 && pressure < 1);
+  } catch (error) {
+    t.match((error as Error).message, 'no control group');
+  }
+});
+
+const INJECTED = 'type.googleapis.com/envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig';
+const STOP = 'envoy.overload_actions.stop_accepting_connections';
+
+function listener(name: string, extra: object): object {
+  const reply = { match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: name } } };
+  const route_config = { name: 'r', virtual_hosts: [{ name: 'v', domains: ['*'], routes: [reply] }] };
+  return {
+    name,
+    address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
+    filter_chains: [{ filters: [hcmFilter({ route_config, rds: undefined })] }],
+    ...extra,
+  };
+}
+
+function ask(port: number): { readonly socket: Socket; readonly answer: Promise<string>; text: string } {
+  const socket = connect(port, '127.0.0.1');
+  const { promise: answer, resolve } = Promise.withResolvers<string>();
+  const state = { socket, answer, text: '' };
+  socket.on('data', (chunk) => {
+    state.text += String(chunk);
+  });
+  socket.on('close', () => resolve(state.text));
+  socket.on('error', () => {});
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  return state;
+}
+
+t.test('connections wait while none are accepted, then are served', async (t) => {
+  setPressure('1');
+  const proxy = await startProxy({
+    admin: ADMIN,
+    static_resources: { listeners: [listener('main', {}), listener('other', { bypass_overload_manager: true })] },
+    overload_manager: {
+      refresh_interval: '0.02s',
+      resource_monitors: [{ name: 'file', typed_config: { '@type': INJECTED, filename: file } }],
+      actions: [{ name: STOP, triggers: [{ name: 'file', threshold: { value: 0.5 } }] }],
+    },
+  });
+  t.teardown(() => proxy.stop());
+  const main = await proxy.portOf('main');
+  const waiting = [ask(main), ask(main)];
+  // What the worker does next, it does after it has seen those two.
+  t.match(await ask(await proxy.portOf('other')).answer, /^HTTP\/1\.1 200 OK.*other$/s, 'it is left alone');
+  t.same(
+    waiting.map(({ text }) => text),
+    ['', ''],
+  );
+  setPressure('0');
+  for (const { answer } of waiting) t.match(await answer, /^HTTP\/1\.1 200 OK.*main$/s);
+  t.equal(await proxy.stat(`overload.${STOP}.active`), 0);
+  setPressure('1');
+  while ((await proxy.stat(`overload.${STOP}.active`)) === 0);
+  const late = ask(main);
+  t.match(await ask(await proxy.portOf('other')).answer, /other$/);
+  t.equal(await proxy.stop(), 0, 'what waits does not keep the process');
+  t.equal(await late.answer, '');
+});
