@@ -47,7 +47,7 @@ t.test('every response flag occurs in a recording', async (t) => {
     for (const { log } of Object.values(readGolden(group.name)?.scenarios ?? {}))
       for (const { flags } of log) for (const flag of String(flags).split(',')) recorded.add(flag);
   const flags = new Set<string>();
-  for (const text of sources(['http', 'router', 'listener']))
+  for (const text of sources(['http', 'router', 'filter', 'listener']))
     for (const [, flag = ''] of text.matchAll(/\bFLAG_([A-Z]+)\b/g)) flags.add(flag);
   compare(t, [...flags], (flag) => recorded.has(flag), FLAGS_ELSEWHERE);
 });

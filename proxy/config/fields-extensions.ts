@@ -6,13 +6,10 @@ import { ConfigError } from '../util/error.ts';
 export type ExtensionAnswer =
   /** Understood: its fields have their own answers. */
   | { readonly kind: 'used' }
-  /** Does nothing unless one of its fields is set, and those have their own answers. */
-  | { readonly kind: 'inert' }
   /** Left out with a warning: neither security nor routing depends on it. */
   | { readonly kind: 'left_out'; readonly text: string };
 
 const USED: ExtensionAnswer = { kind: 'used' };
-const INERT: ExtensionAnswer = { kind: 'inert' };
 
 function leftOut(text: string): ExtensionAnswer {
   return { kind: 'left_out', text };
@@ -39,7 +36,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.config.route.v3.FilterConfig', USED],
   ['envoy.extensions.filters.http.cors.v3.Cors', USED],
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', USED],
-  ['envoy.extensions.filters.http.fault.v3.HTTPFault', INERT],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', USED],
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', USED],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', USED],
   ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', USED],

@@ -1,12 +1,12 @@
 // Answers for the HTTP connection manager and its HTTP filters (Envoy: extensions.filters.{network,http}).
 
 import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, warned } from './fields-answer.ts';
+import { FAULT_FIELDS } from './fields-fault.ts';
 
 const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-hcm';
 const GRPC_TEST = 'lower-grpc-filters';
 const HCM = 'http_connection_manager.proto';
-const FAULT = 'fault injection is not supported yet; remove it';
 
 export const HCM_FIELDS: FieldTable = {
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': fields(
@@ -113,11 +113,5 @@ export const HCM_FIELDS: FieldTable = {
       'allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled shadow_enabled allow_private_network_access forward_not_matching_preflights',
     ),
   ),
-  'envoy.extensions.filters.http.fault.v3.HTTPFault': fields(
-    rejected(
-      FAULT,
-      'delay abort upstream_cluster headers downstream_nodes max_active_faults response_rate_limit delay_percent_runtime abort_percent_runtime delay_duration_runtime abort_http_status_runtime max_active_faults_runtime response_rate_limit_percent_runtime abort_grpc_status_runtime filter_metadata',
-    ),
-    harmless('no fault is injected, so none is counted', 'fault.proto', 'disable_downstream_cluster_stats'),
-  ),
+  ...FAULT_FIELDS,
 };

@@ -66,6 +66,8 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
     headerPrefix: str(message, 'headerPrefix') || DEFAULT_HEADER_PREFIX,
     listeners:
       resources === null ? [] : lowerListeners(list(resources, 'listeners'), internalBufferBytes !== null, ctx),
+    // What listeners have said.
+    faultScopes: [...ctx.faultScopes],
     clusters,
     logFormat: lowerLogFormat(sub(message, 'applicationLogConfig')),
     localClusterName,

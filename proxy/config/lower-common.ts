@@ -69,6 +69,8 @@ export class LowerContext {
   secrets: ReadonlyMap<string, Msg>;
   /** Files that TLS contexts were read from, and what is in directories that they name to be watched. */
   readonly tlsFiles: Set<string>;
+  /** See `Model.faultScopes`. */
+  readonly faultScopes: Set<string>;
   /** The merged runtime layers, for limits that have no field of their own. */
   runtime: { readonly [key: string]: string | number | boolean };
   readonly #checkFields: FieldCheck | null;
@@ -83,6 +85,7 @@ export class LowerContext {
     this.nodeId = '';
     this.secrets = new Map();
     this.tlsFiles = new Set();
+    this.faultScopes = new Set();
     this.runtime = {};
     this.#checkFields = init.checkFields ?? null;
   }

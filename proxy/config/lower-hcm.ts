@@ -38,6 +38,8 @@ type Part<K extends keyof HttpConnectionManagerModel> = Pick<HttpConnectionManag
 export function lowerHttpConnectionManager(message: Msg, ctx: LowerContext, path: string): HttpConnectionManagerModel {
   const routes = lowerRoutes(message, ctx, path);
   const httpFilters = lowerHttpFilters(list(message, 'httpFilters'), ctx, `${path}.http_filters`);
+  if (httpFilters.some(({ config }) => config.kind === 'fault'))
+    ctx.faultScopes.add(`http.${str(message, 'statPrefix')}.`);
   if (routes.kind === 'inline') checkTurnedOn(httpFilters, routes.config, `${path}.http_filters`);
   return {
     statPrefix: str(message, 'statPrefix'),

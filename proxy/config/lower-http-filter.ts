@@ -3,16 +3,11 @@
 
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
-import {
-  EXTENSION_ANSWERS,
-  factoryName,
-  isLeftOut,
-  isLeftOutAsOptional,
-  missingImplementation,
-} from './fields-extensions.ts';
+import { factoryName, isLeftOut, isLeftOutAsOptional, missingImplementation } from './fields-extensions.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
 import { lowerBuffer } from './lower-buffer.ts';
 import type { LowerContext } from './lower-common.ts';
+import { lowerFault } from './lower-fault.ts';
 import { lowerGrpcBridge, lowerGrpcStats } from './lower-grpc-filters.ts';
 import { lowerHeaderMutation } from './lower-header-mutation.ts';
 import { lowerHeaderToMetadata, lowerSetFilterState, lowerSetMetadata } from './lower-metadata-filters.ts';
@@ -28,6 +23,7 @@ const FILTERS: ReadonlyMap<string, (config: Msg, ctx: LowerContext, path: string
 >([
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', lowerGrpcStats],
   ['envoy.extensions.filters.http.cors.v3.Cors', (): HttpFilterConfigModel => ({ kind: 'cors' })],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', (config, _ctx, path) => lowerFault(config, path)],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', (): HttpFilterConfigModel => ({ kind: 'grpc_web' })],
   ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', lowerGrpcBridge],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', lowerBuffer],
@@ -75,8 +71,7 @@ function lowerHttpFilter(message: Msg, last: boolean, ctx: LowerContext, path: s
   if (lower !== undefined) return { name, disabled, config: lower(config, ctx, `${path}.typed_config`) };
   const idle =
     isLeftOut(typeName, ctx.options.skipTypes) ||
-    isLeftOutAsOptional(typeName, { isOptional: bool(message, 'isOptional') }) ||
-    EXTENSION_ANSWERS.get(typeName)?.kind === 'inert';
+    isLeftOutAsOptional(typeName, { isOptional: bool(message, 'isOptional') });
   if (idle || disabled) return { name, disabled, config: { kind: 'inert', typeUrl } };
   throw missingImplementation(name, typeName, path);
 }

@@ -6,6 +6,7 @@ import { EXTENSION_ANSWERS, isLeftOut, isLeftOutAsOptional, missingImplementatio
 import { lowerRouteBuffer } from './lower-buffer.ts';
 import type { LowerContext } from './lower-common.ts';
 import { EMPTY_CORS_POLICY, lowerCorsPolicy } from './lower-cors.ts';
+import { lowerFault } from './lower-fault.ts';
 import { lowerRouteHeaderMutation } from './lower-header-mutation.ts';
 import { lowerRouteHeaderToMetadata, lowerSetFilterState, lowerSetMetadata } from './lower-metadata-filters.ts';
 import { bool, type Msg, messageMap, str, sub } from './message.ts';
@@ -35,7 +36,7 @@ const ROUTE_CONFIGS: ReadonlyMap<string, LowerRouteConfig> = new Map<string, Low
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', (config, _ctx, path) => lowerCorsPolicy(config, path)],
   // Envoy takes the manager's type here too: a policy that says nothing.
   ['envoy.extensions.filters.http.cors.v3.Cors', () => EMPTY_CORS_POLICY],
-  ['envoy.extensions.filters.http.fault.v3.HTTPFault', () => ({ kind: 'fault' })],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', (config, _ctx, path) => lowerFault(config, path)],
 ]);
 
 /** `typed_per_filter_config` of any level. */

@@ -2,6 +2,7 @@
 
 import type { FractionModel, StringMatchModel } from './model.ts';
 import type { AccessLogModel } from './model-access-log.ts';
+import type { FaultModel } from './model-fault.ts';
 import type { HeaderAddModel } from './model-http.ts';
 import type { HeaderToMetadataModel, SetFilterStateModel, SetMetadataModel } from './model-metadata-filter.ts';
 import type { HeaderMutationModel } from './model-mirror.ts';
@@ -25,6 +26,7 @@ export type HttpFilterConfigModel =
   | SetMetadataModel
   | SetFilterStateModel
   | { readonly kind: 'grpc_web' | 'cors' }
+  | FaultModel
   /** A filter that by its configuration does nothing here, kept so that dumps and order stay true. */
   | { readonly kind: 'inert'; readonly typeUrl: string };
 
@@ -103,7 +105,7 @@ export interface RouteFilterModel {
 /** A filter's configuration of its own for a route; `kind` names the filter as in `HttpFilterConfigModel`. */
 export type RouteFilterConfigModel =
   | CorsPolicyModel
-  | { readonly kind: 'fault' }
+  | FaultModel
   | HeaderToMetadataModel
   | SetFilterStateModel
   | SetMetadataModel

@@ -258,6 +258,8 @@ export interface Model {
   readonly statsFlushIntervalMs: number;
   /** Static runtime layers merged, later layers winning: dotted key → value. */
   readonly runtime: { readonly [key: string]: string | number | boolean };
+  /** Prefixes of stats (`http.ingress.`) of the connection managers that may inject faults: workers count them together. */
+  readonly faultScopes: readonly string[];
   readonly runtimeLayers: readonly {
     readonly name: string;
     readonly values: { readonly [key: string]: string | number | boolean };

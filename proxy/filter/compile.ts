@@ -10,6 +10,7 @@ import {
 } from '../config/model-http-filter.ts';
 import { compileBuffer } from './buffer.ts';
 import { compileCors } from './cors.ts';
+import { compileFault } from './fault.ts';
 import type { FilterEnv, HttpFilter } from './filter.ts';
 import { compileGrpcBridge } from './grpc-http1-bridge.ts';
 import { compileGrpcStats } from './grpc-stats.ts';
@@ -47,7 +48,7 @@ export class FilterChains {
   constructor(models: readonly HttpFilterModel[], env: FilterEnv) {
     this.slots = models
       .map(({ name, disabled, config }): Slot | null => {
-        const compile = compileFilter(config, env);
+        const compile = compileFilter(name, config, env);
         return compile === null
           ? null
           : { name, disabled, legacyName: config.kind === 'cors' ? LEGACY_CORS : '', compile };
@@ -104,7 +105,7 @@ function configsOf(entries: readonly RouteFilterModel[]): readonly RouteFilterCo
 }
 
 /** @returns `null`: whatever routes say, it does nothing */
-function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['compile'] | null {
+function compileFilter(name: string, model: HttpFilterModel['config'], env: FilterEnv): Slot['compile'] | null {
   switch (model.kind) {
     case 'router':
     case 'inert':
@@ -114,6 +115,10 @@ function compileFilter(model: HttpFilterModel['config'], env: FilterEnv): Slot['
     case 'cors': {
       const compile = compileCors(env);
       return (configs) => compile(allOf(configs, 'cors'));
+    }
+    case 'fault': {
+      const compile = compileFault(env, name);
+      return (configs) => compile(mostSpecific(configs, 'fault') ?? model);
     }
     case 'grpc_web':
       return always(compileGrpcWeb(env.stats));

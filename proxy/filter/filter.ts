@@ -16,7 +16,7 @@ import type { TimerWheel } from '../util/timer-wheel.ts';
 export const CONTINUE = 0;
 /**
  * This message stops here until the filter resumes it. Body that follows is still given to the filter, which keeps or
- * drops it (returns `null`); without a body hook its sender is held instead.
+ * drops it (returns `null`); without a body hook it is kept up to the stream's limit, then its sender is held.
  */
 export const PAUSE = 1;
 /** The filter has answered the request itself. */
@@ -28,6 +28,8 @@ export interface FilterStream extends StreamInfo {
   /** Never `null` while a filter is asked. */
   readonly requestHeaders: HeaderMap | null;
   readonly route: CompiledRoute | null;
+  /** The client speaks gRPC: local replies are turned into it. */
+  readonly isGrpc: boolean;
   /** 32 random bits of the request. */
   readonly random: number;
   /** Bytes of body that a filter may keep, per direction. */
@@ -70,8 +72,20 @@ export interface FilterRunControl {
   resumeResponse(at: number, endStream: boolean): void;
   /** Sends body towards the downstream, behind the filter. */
   sendResponseData(at: number, chunk: Uint8Array, endStream: boolean): void;
+  /** Sends paused trailers towards the downstream, behind the filter. */
+  sendResponseTrailers(at: number, trailers: HeaderMap): void;
+  /** Counted: stop and go on reading response body from the upstream. */
+  holdResponse(): void;
+  releaseResponse(): void;
   /** Changes the status of a response whose head has not gone on yet. */
   setStatus(status: number): void;
+}
+
+/** A number that all workers of the process change. */
+export interface SharedCount {
+  /** Of all workers. */
+  sum(): number;
+  add(delta: 1 | -1): void;
 }
 
 /** What a filter is compiled with. */
@@ -83,6 +97,8 @@ export interface FilterEnv {
   runtimeValue(key: string): string | number | boolean | null;
   /** The connection manager's, e.g. `http.ingress.`. */
   readonly statPrefix: string;
+  /** Faults that are going on for the connection managers of this stat prefix. */
+  readonly activeFaults: SharedCount;
 }
 
 /** One filter of one connection manager, as it acts on the requests of some of its routes. */

@@ -10,6 +10,7 @@ import {
   type HttpFilter,
   PAUSE,
 } from './filter.ts';
+import { PausedBody } from './paused-body.ts';
 
 /** What a run needs of the connection manager's stream. */
 export interface FilteredStream extends FilterStream {
@@ -23,6 +24,8 @@ export interface FilteredStream extends FilterStream {
   sendTrailers(trailers: HeaderMap): void;
   holdRequest(): void;
   releaseRequest(): void;
+  /** The router may go on with the response. */
+  resumeResponse(): void;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -40,12 +43,18 @@ export class FilterRun implements FilterRunControl {
   private requestPausedAt: number;
   private requestHeaders: HeaderMap | null;
   private requestEndStream: boolean;
-  /** The sender is held because the paused call has no use for body. */
+  /** Body behind a head that is paused by a call without a use for it; `null` = nothing is kept. */
+  private pausedBody: PausedBody | null;
+  /** The sender is held because more is kept than may be. */
   private holding: boolean;
   private requestReplied: boolean;
   private responsePausedAt: number;
   private status: number;
   private responseHeaders: HeaderMap | null;
+  /** Calls that have no room for more of the response. */
+  private responseHolds: number;
+  /** The peer has no room for what calls send on their own. */
+  private peerFull: boolean;
   /** Some response has entered the filters: a second one goes around them. */
   responseBegun: boolean;
   private done: boolean;
@@ -59,11 +68,14 @@ export class FilterRun implements FilterRunControl {
     this.requestPausedAt = NOWHERE;
     this.requestHeaders = null;
     this.requestEndStream = false;
+    this.pausedBody = null;
     this.holding = false;
     this.requestReplied = false;
     this.responsePausedAt = NOWHERE;
     this.status = 0;
     this.responseHeaders = null;
+    this.responseHolds = 0;
+    this.peerFull = false;
     this.responseBegun = false;
     this.done = false;
   }
@@ -93,10 +105,7 @@ export class FilterRun implements FilterRunControl {
       if (verdict === CONTINUE) continue;
       if (verdict === PAUSE) {
         this.requestPausedAt = calls.length - 1;
-        if (call.onRequestData === undefined && !requestEndStream) {
-          this.holding = true;
-          stream.holdRequest();
-        }
+        if (call.onRequestData === undefined && !requestEndStream) this.pausedBody = new PausedBody();
       } else this.requestReplied = true;
       return;
     }
@@ -105,11 +114,32 @@ export class FilterRun implements FilterRunControl {
 
   resumeRequest(at: number): void {
     if (this.done || this.requestReplied || this.requestPausedAt !== at) return;
+    const body = this.pausedBody;
     this.requestPausedAt = NOWHERE;
+    this.pausedBody = null;
     this.passRequestHead();
-    if (!this.holding || this.requestPausedAt !== NOWHERE) return;
+    if (body !== null) this.passPausedBody(at, body);
+  }
+
+  private passPausedBody(at: number, { kept, ended, trailers }: PausedBody): void {
+    const endStream = ended && trailers === null;
+    if (kept.bytes > 0 || endStream) this.sendRequestData(at, kept.whole(), endStream);
+    if (trailers !== null) this.passRequestTrailers(at + 1, trailers);
+    if (!this.holding || this.isFull) return;
     this.holding = false;
     this.stream.releaseRequest();
+  }
+
+  private get isFull(): boolean {
+    return this.pausedBody !== null && this.pausedBody.kept.bytes > this.stream.bufferLimitBytes;
+  }
+
+  /** Body for a paused call that has no use for it. */
+  private keep(body: PausedBody, chunk: Uint8Array, endStream: boolean): void {
+    body.add(chunk, endStream);
+    if (this.holding || !this.isFull) return;
+    this.holding = true;
+    this.stream.holdRequest();
   }
 
   requestData(chunk: Uint8Array, endStream: boolean): void {
@@ -121,6 +151,10 @@ export class FilterRun implements FilterRunControl {
     let rest: Uint8Array = chunk;
     for (let i = at + 1; i < calls.length; i++) {
       if (this.done || this.requestReplied) return;
+      if (i === this.requestPausedAt && this.pausedBody !== null) {
+        this.keep(this.pausedBody, rest, endStream);
+        return;
+      }
       const call = calls[i] as FilterCall;
       if (call.onRequestData === undefined) continue;
       const passed = call.onRequestData(rest, endStream);
@@ -138,8 +172,17 @@ export class FilterRun implements FilterRunControl {
       this.sendRequestData(-1, EMPTY, true);
       return;
     }
-    for (const call of this.calls) {
+    this.passRequestTrailers(0, trailers);
+  }
+
+  private passRequestTrailers(from: number, trailers: HeaderMap): void {
+    for (let i = from; i < this.calls.length; i++) {
       if (this.done || this.requestReplied) return;
+      if (i === this.requestPausedAt && this.pausedBody !== null) {
+        this.pausedBody.trailers = trailers;
+        return;
+      }
+      const call = this.calls[i] as FilterCall;
       if (call.onRequestTrailers !== undefined && call.onRequestTrailers(trailers) !== CONTINUE) return;
     }
     if (!this.done && !this.requestReplied) this.stream.routeTrailers(trailers);
@@ -190,29 +233,53 @@ export class FilterRun implements FilterRunControl {
 
   /** @returns false: the peer reads too slowly */
   responseData(chunk: Uint8Array, endStream: boolean): boolean {
-    return this.passResponseData(this.calls.length - 1, chunk, endStream);
+    this.passResponseData(this.calls.length - 1, chunk, endStream);
+    return this.responseHolds === 0 && !this.peerFull;
+  }
+
+  /** The peer takes bytes again. @returns whether the router may go on */
+  onWritable(): boolean {
+    this.peerFull = false;
+    return this.responseHolds === 0;
+  }
+
+  holdResponse(): void {
+    this.responseHolds++;
+  }
+
+  releaseResponse(): void {
+    this.responseHolds--;
+    if (this.responseHolds === 0 && !this.peerFull && !this.done) this.stream.resumeResponse();
   }
 
   sendResponseData(at: number, chunk: Uint8Array, endStream: boolean): void {
     this.passResponseData(at - 1, chunk, endStream);
   }
 
-  private passResponseData(from: number, chunk: Uint8Array, endStream: boolean): boolean {
+  private passResponseData(from: number, chunk: Uint8Array, endStream: boolean): void {
     let rest: Uint8Array = chunk;
     for (let i = from; i >= 0; i--) {
-      if (this.done) return true;
+      if (this.done) return;
       const call = this.calls[i] as FilterCall;
       if (call.onResponseData === undefined) continue;
       const passed = call.onResponseData(rest, endStream);
-      if (passed === null) return true;
+      if (passed === null) return;
       rest = passed;
     }
-    if (this.done || (rest.length === 0 && !endStream)) return true;
-    return this.stream.sendData(rest, endStream);
+    if (this.done || (rest.length === 0 && !endStream)) return;
+    if (!this.stream.sendData(rest, endStream)) this.peerFull = true;
   }
 
   responseTrailers(trailers: HeaderMap): void {
-    for (let i = this.calls.length - 1; i >= 0; i--) {
+    this.passResponseTrailers(this.calls.length - 1, trailers);
+  }
+
+  sendResponseTrailers(at: number, trailers: HeaderMap): void {
+    this.passResponseTrailers(at - 1, trailers);
+  }
+
+  private passResponseTrailers(from: number, trailers: HeaderMap): void {
+    for (let i = from; i >= 0; i--) {
       if (this.done) return;
       const call = this.calls[i] as FilterCall;
       if (call.onResponseTrailers !== undefined && call.onResponseTrailers(trailers) !== CONTINUE) return;

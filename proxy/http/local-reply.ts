@@ -63,7 +63,7 @@ function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {
   headers.remove('content-length');
   headers.set('content-type', 'application/grpc');
   const status = GRPC_STATUS_OF_DETAILS.get(stream.details) ?? grpcStatusOf(reply.status);
-  headers.set('grpc-status', `${status}`);
+  headers.addIfAbsent('grpc-status', `${status}`);
   if (reply.body !== '' && stream.method !== 'HEAD') headers.set('grpc-message', grpcMessage(reply.body));
   return { status: 200, body: '', headers };
 }

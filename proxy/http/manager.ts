@@ -8,7 +8,7 @@ import { http2Options } from '../codec/http2-options.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
 import { type FilterChain, FilterChains } from '../filter/compile.ts';
-import type { FilterEnv } from '../filter/filter.ts';
+import type { FilterEnv, SharedCount } from '../filter/filter.ts';
 import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
@@ -58,6 +58,8 @@ export interface HttpEnv {
   accessLogger(models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null;
   /** A configured value of the runtime layers, percent of requests out of 100 for fractions; `null` = not set. */
   runtimeValue(key: string): string | number | boolean | null;
+  /** See `FilterEnv`. */
+  activeFaults(statPrefix: string): SharedCount;
   /** True while responses should tell their connections to close (listener drain, failed health check). */
   drainClose(direction: 'unspecified' | 'inbound' | 'outbound'): boolean;
   /** This host's address, for `x-forwarded-for` of loopback peers. */
@@ -145,7 +147,7 @@ export class HttpManager {
     this.clientCert = compileClientCert(model);
     this.localReply = compileLocalReply(model.localReply);
     this.upgrades = new Map(model.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled]));
-    this.chains = new FilterChains(model.httpFilters, { ...filterEnv(env), statPrefix: prefix });
+    this.chains = new FilterChains(model.httpFilters, filterEnv(env, prefix));
     const filter = model.httpFilters[model.httpFilters.length - 1];
     if (filter?.config.kind !== 'router') throw new Error('the last HTTP filter is not the router');
     this.router = new Router(filter.config, env, prefix);
@@ -279,8 +281,9 @@ export class HttpManager {
   }
 }
 
-function filterEnv({ stats, runtime, wheel, runtimeValue }: HttpEnv): Omit<FilterEnv, 'statPrefix'> {
-  return { stats, runtime, wheel, runtimeValue };
+function filterEnv(env: HttpEnv, statPrefix: string): FilterEnv {
+  const { stats, runtime, wheel, runtimeValue } = env;
+  return { stats, runtime, wheel, runtimeValue, statPrefix, activeFaults: env.activeFaults(statPrefix) };
 }
 
 /** `HTTP_DOWNSTREAM_RQ_1XX` stands right before 2XX, which `chargeStatus` relies on. */

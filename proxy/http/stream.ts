@@ -212,6 +212,10 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   /** The peer takes bytes again. */
   onWritable(): void {
+    if (this.filters === null || this.filters.onWritable()) this.resumeResponse();
+  }
+
+  resumeResponse(): void {
     if (this.request !== null) this.request.onDownstreamDrain();
   }
 

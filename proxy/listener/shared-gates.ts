@@ -2,8 +2,12 @@
 //
 // Gates are numbered in the order of the model, which is the same in every worker. A count has one cell per worker,
 // written by it alone; a bucket is one cell that all of them change by compare-and-exchange.
+//
+// Behind the gates of listeners there is one for each scope of HTTP filters that count across workers: the faults that
+// are going on, per stat prefix of the connection manager, as in Envoy.
 
 import type { Model } from '../config/model.ts';
+import type { SharedCount } from '../filter/filter.ts';
 
 /** The table as one worker sees it. */
 export class SharedGates {
@@ -29,7 +33,7 @@ export class SharedGates {
   }
 
   static allocate(model: Model, workers: number): SharedArrayBuffer {
-    const gates = model.listeners.reduce((sum, listener) => sum + listener.gates, 0);
+    const gates = model.listeners.reduce((sum, listener) => sum + listener.gates, model.faultScopes.length);
     return new SharedArrayBuffer(gates * bytesPerGate(workers));
   }
 
@@ -74,7 +78,15 @@ export class SharedGates {
     }
   }
 
-  /** Forgets a dead worker's connections. */
+  /** The faults of a scope; those of a scope without a fault filter are none. @param scopes of the model */
+  faults(scopes: readonly string[], statPrefix: string): SharedCount {
+    const scope = scopes.indexOf(statPrefix);
+    const gate = this.buckets.length - scopes.length + scope;
+    if (scope < 0) return { sum: () => 0, add: () => {} };
+    return { sum: () => this.count(gate), add: (delta) => this.add(gate, delta) };
+  }
+
+  /** Forgets what a dead worker had counted. */
   clearWorker(worker: number): void {
     for (let i = worker; i < this.counts.length; i += this.workers) Atomics.store(this.counts, i, 0);
   }

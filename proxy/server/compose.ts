@@ -100,6 +100,7 @@ export function compose(
   });
   const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
     createAccessLogger(models, files, type, model.runtime);
+  const sharedGates = new SharedGates(gates, init.workers, init.index);
   const http = {
     stats,
     runtime,
@@ -107,6 +108,7 @@ export function compose(
     clusters,
     accessLogger,
     runtimeValue: (key: string) => model.runtime[key] ?? null,
+    activeFaults: (statPrefix: string) => sharedGates.faults(model.faultScopes, statPrefix),
     drainClose: (direction: 'unspecified' | 'inbound' | 'outbound') => drain.drainClose(direction),
     localIp: localIp(init.localAddressFamily),
     node: model.node,
@@ -121,7 +123,7 @@ export function compose(
     tls,
     gates: {
       stats,
-      shared: new SharedGates(gates, init.workers, init.index),
+      shared: sharedGates,
       runtimeValue: (key) => model.runtime[key] ?? null,
     },
     createFilter: (filter, place) => {

@@ -30,6 +30,7 @@ t.test('an empty bootstrap has defaults', async (t) => {
     stats: { useAllDefaultTags: true, tags: [], matcher: { kind: 'all' }, histogramBuckets: [] },
     statsFlushIntervalMs: 5000,
     runtime: {},
+    faultScopes: [],
     runtimeLayers: [],
     maxDownstreamConnections: 0,
     headerPrefix: 'x-envoy',

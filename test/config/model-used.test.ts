@@ -12,6 +12,7 @@ const MODEL_FILES = [
   'model.ts',
   'model-http.ts',
   'model-http-filter.ts',
+  'model-fault.ts',
   'model-access-log.ts',
   'model-cluster.ts',
   'model-listener-filter.ts',

@@ -14,6 +14,7 @@ const ENV: FilterEnv = {
   wheel: new TimerWheel(SYSTEM_RUNTIME),
   runtimeValue: () => null,
   statPrefix: 'http.x.',
+  activeFaults: { sum: () => 0, add: () => {} },
 };
 
 const WEB = { kind: 'grpc_web' } as const;

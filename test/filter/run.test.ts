@@ -71,16 +71,64 @@ t.test('a filter sees what those before it have made of the request', async (t) 
   t.equal(seen, 'changed');
 });
 
-t.test('a paused head without a body hook holds the sender until it is resumed', async (t) => {
-  const stream = fakeStream();
-  const run = new FilterRun([filter({ onRequestHead: () => PAUSE }), filter({})], stream);
+t.test('body behind a paused head is kept up to the limit, then its sender is held', async (t) => {
+  const stream = fakeStream({ bufferLimitBytes: 3 });
+  const seen: string[] = [];
+  const before = filter({
+    onRequestData: (chunk) => {
+      seen.push(text(chunk));
+      return chunk;
+    },
+  });
+  const run = new FilterRun([before, filter({ onRequestHead: () => PAUSE }), filter({})], stream);
   run.requestHead(headersOf({}), false);
+  run.requestData(bytes('abc'), false);
+  t.same(stream.log, [], 'there is room');
+  run.requestData(bytes('d'), false);
   t.same(stream.log, ['hold']);
-  run.resumeRequest(1);
+  run.resumeRequest(2);
   t.same(stream.log, ['hold'], 'only the filter that paused may resume');
+  run.resumeRequest(1);
+  run.resumeRequest(1);
+  t.same(stream.log, ['hold', 'route', 'data abcd', 'release']);
+  run.requestData(bytes('e'), true);
+  t.same(stream.log.slice(4), ['data e end']);
+  t.same(seen, ['abc', 'd', 'e'], 'each piece once');
+});
+
+t.test('what was kept meets the next pause', async (t) => {
+  const stream = fakeStream();
+  const pausing = (): HttpFilter => filter({ onRequestHead: () => PAUSE });
+  const run = new FilterRun([pausing(), pausing()], stream);
+  run.requestHead(headersOf({}), false);
+  run.requestData(bytes('x'), false);
+  run.requestTrailers(headersOf({ t: '1' }));
   run.resumeRequest(0);
-  run.resumeRequest(0);
-  t.same(stream.log, ['hold', 'route', 'release']);
+  t.same(stream.log, []);
+  run.resumeRequest(1);
+  t.same(stream.log, ['route', 'data x', 'trailers']);
+  const empty = fakeStream();
+  const ended = new FilterRun([pausing()], empty);
+  ended.requestHead(headersOf({}), false);
+  ended.requestTrailers(null);
+  ended.resumeRequest(0);
+  t.same(empty.log, ['route', 'data end']);
+});
+
+t.test('the upstream waits while a filter or the peer has no room', async (t) => {
+  const stream = fakeStream();
+  const run = new FilterRun([filter({ onResponseData: () => null })], stream);
+  run.requestHead(headersOf({}), true);
+  t.equal(run.responseData(bytes('x'), false), true);
+  run.holdResponse();
+  t.equal(run.responseData(bytes('x'), false), false);
+  t.equal(run.onWritable(), false, 'the filter has none');
+  run.releaseResponse();
+  t.equal(stream.log.at(-1), 'resume');
+  stream.sendData = () => false;
+  run.sendResponseData(0, bytes('x'), false);
+  t.equal(run.responseData(bytes('x'), false), false, 'the peer has none');
+  t.equal(run.onWritable(), true);
 });
 
 t.test('a paused head with a body hook keeps the body itself', async (t) => {

@@ -16,7 +16,7 @@ const CONNECTION = { requestedServerName: '' } as ConnectionInfo;
 
 /** Memory for some gates before one terminal filter. */
 function memory(gates: number, workers: number): SharedArrayBuffer {
-  const model = { listeners: [{ gates }] } as unknown as Model;
+  const model = { listeners: [{ gates }], faultScopes: [] } as unknown as Model;
   return SharedGates.allocate(model, workers);
 }
 

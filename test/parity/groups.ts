@@ -10,6 +10,7 @@ import { cors } from './scenarios/cors.ts';
 import { detection } from './scenarios/detection.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
+import { faults } from './scenarios/fault.ts';
 import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
@@ -91,6 +92,7 @@ export const GROUPS: readonly Group[] = [
   pathTemplates,
   cors,
   streamMatches,
+  faults,
   fineClusters,
   fineListeners,
   someStats,
