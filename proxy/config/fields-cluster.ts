@@ -6,6 +6,7 @@ import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, 
 const TEST = 'lower-cluster';
 const REST = 'lower-rest';
 const TLS = 'lower-tls';
+const HASH = 'lower-hash';
 const OUTLIER = 'lower-outlier';
 const CLUSTER = 'cluster.v3 cluster.proto';
 const NO_LOCALITY = 'hosts of a priority are used regardless of their locality; remove it';
@@ -15,10 +16,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     honouredExcept(TEST, 'type', {
       EDS: { how: 'reject', text: 'endpoint discovery is not supported yet; use STATIC, STRICT_DNS or LOGICAL_DNS' },
     }),
-    honouredExcept(TEST, 'lb_policy', {
-      RING_HASH: { how: 'reject', text: 'ring hash is not supported yet; use LEAST_REQUEST, ROUND_ROBIN or RANDOM' },
-      MAGLEV: { how: 'reject', text: 'Maglev is not supported yet; use LEAST_REQUEST, ROUND_ROBIN or RANDOM' },
-    }),
+    honoured(TEST, 'lb_policy'),
     honoured(
       TEST,
       'name alt_stat_name cluster_type connect_timeout per_connection_buffer_limit_bytes load_assignment max_requests_per_connection circuit_breakers common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init upstream_bind_config least_request_lb_config common_lb_config transport_socket metadata upstream_connection_options load_balancing_policy track_cluster_stats track_timeout_budgets cleanup_interval original_dst_lb_config',
@@ -27,7 +25,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     honoured(REST, 'filters'),
     honoured(TLS, 'transport_socket_matches upstream_http_protocol_options'),
     harmless('it holds for endpoint discovery only', CLUSTER, 'eds_cluster_config'),
-    harmless('it holds for ring hash and Maglev only', CLUSTER, 'ring_hash_lb_config maglev_lb_config'),
+    honoured(HASH, 'ring_hash_lb_config maglev_lb_config'),
     rejected(
       'transport sockets are chosen by endpoint metadata; use transport_socket_matches',
       'transport_socket_matcher',
@@ -72,7 +70,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     honoured(TEST, 'healthy_panic_threshold'),
     honoured(OUTLIER, 'update_merge_window'),
     harmless('there are no active health checks', CLUSTER, 'ignore_new_hosts_until_first_hc'),
-    harmless('it holds for ring hash and Maglev only', CLUSTER, 'consistent_hashing_lb_config'),
+    honoured(HASH, 'consistent_hashing_lb_config'),
     harmless('hosts are not pinned', CLUSTER, 'override_host_status'),
     rejected(NO_LOCALITY, 'locality_weighted_lb_config'),
     warned('traffic is not kept in the own zone', 'zone_aware_lb_config'),
@@ -89,6 +87,27 @@ export const CLUSTER_FIELDS: FieldTable = {
       'successful_active_health_check_uneject_host',
     ),
     rejected('stock Envoy has no monitors of this kind; remove them', 'monitors'),
+  ),
+  'envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig': fields(
+    honoured(HASH, 'use_hostname_for_hashing hash_balance_factor'),
+  ),
+  'envoy.config.cluster.v3.Cluster.RingHashLbConfig': fields(
+    honoured(HASH, 'minimum_ring_size hash_function maximum_ring_size'),
+  ),
+  'envoy.config.cluster.v3.Cluster.MaglevLbConfig': fields(honoured(HASH, 'table_size')),
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': fields(
+    honoured(
+      HASH,
+      'hash_function minimum_ring_size maximum_ring_size use_hostname_for_hashing hash_balance_factor consistent_hashing_lb_config',
+    ),
+    rejected(NO_LOCALITY, 'locality_weighted_lb_config'),
+  ),
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': fields(
+    honoured(HASH, 'table_size consistent_hashing_lb_config'),
+    rejected(NO_LOCALITY, 'locality_weighted_lb_config'),
+  ),
+  'envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig': fields(
+    honoured(HASH, 'use_hostname_for_hashing hash_balance_factor hash_policy'),
   ),
   'envoy.config.cluster.v3.CircuitBreakers': fields(
     honoured(TEST, 'thresholds'),
@@ -148,7 +167,8 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('upstream filters are not supported; use http_filters of the listener', 'http_filters'),
     rejected('header validation extensions are not supported; remove it', 'header_validation_config'),
     honoured('lower-mirror', 'request_mirror_policies'),
-    rejected('set it in the route', 'hash_policy retry_policy'),
+    honoured(HASH, 'hash_policy'),
+    rejected('set it in the route', 'retry_policy'),
   ),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.OutlierDetection': fields(honoured(OUTLIER, 'error_matcher')),
   'envoy.config.common.matcher.v3.MatchPredicate': fields(

@@ -93,6 +93,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin', USED],
   ['envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', USED],
   ['envoy.extensions.load_balancing_policies.random.v3.Random', USED],
+  ['envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash', USED],
+  ['envoy.extensions.load_balancing_policies.maglev.v3.Maglev', USED],
   ['envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided', USED],
   // Bootstrap
   ['envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig', USED],

@@ -63,6 +63,9 @@ export const LISTENER_FIELDS: FieldTable = {
   ),
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': fields(),
 
+  'envoy.type.v3.HashPolicy': fields(honoured('lower-hash', 'source_ip filter_state')),
+  'envoy.type.v3.HashPolicy.SourceIp': fields(),
+  'envoy.type.v3.HashPolicy.FilterState': fields(honoured('lower-hash', 'key')),
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': fields(
     honoured(
       TEST,
@@ -70,7 +73,7 @@ export const LISTENER_FIELDS: FieldTable = {
     ),
     honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected access_log_options'),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
-    harmless('it feeds consistent hashing, and such clusters are refused', 'tcp_proxy.proto', 'hash_policy'),
+    honoured('lower-hash', 'hash_policy'),
     warned(
       'PROXY headers get no values of their own here; use added_tlvs of the transport socket',
       'proxy_protocol_tlvs proxy_protocol_tlv_merge_policy',

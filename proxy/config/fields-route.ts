@@ -7,6 +7,7 @@ const FILTERS_TEST = 'lower-route-filters';
 const TEST = 'lower-route';
 const MIRROR_TEST = 'lower-mirror';
 const REDIRECT_TEST = 'lower-redirect';
+const HASH_TEST = 'lower-hash';
 const PATHS = 'lower-path-policy';
 const ROUTES = 'route_components.proto';
 
@@ -97,7 +98,7 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured(PATHS, 'path_rewrite_policy path_rewrite host_rewrite'),
     harmless(SUBSETS, ROUTES, 'metadata_match'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
-    harmless('it feeds consistent hashing, and such clusters are refused', ROUTES, 'hash_policy'),
+    honoured(HASH_TEST, 'hash_policy'),
     harmless('early data needs TLS', ROUTES, 'early_data_policy'),
     honoured(REDIRECT_TEST, 'internal_redirect_policy internal_redirect_action max_internal_redirects'),
     rejected(
@@ -109,6 +110,15 @@ export const ROUTE_FIELDS: FieldTable = {
     honoured('lower-retry', 'hedge_policy'),
     warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
   ),
+  'envoy.config.route.v3.RouteAction.HashPolicy': fields(
+    honoured(HASH_TEST, 'header cookie connection_properties query_parameter filter_state terminal'),
+  ),
+  'envoy.config.route.v3.RouteAction.HashPolicy.Header': fields(honoured(HASH_TEST, 'header_name regex_rewrite')),
+  'envoy.config.route.v3.RouteAction.HashPolicy.Cookie': fields(honoured(HASH_TEST, 'name ttl path attributes')),
+  'envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute': fields(honoured(HASH_TEST, 'name value')),
+  'envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties': fields(honoured(HASH_TEST, 'source_ip')),
+  'envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter': fields(honoured(HASH_TEST, 'name')),
+  'envoy.config.route.v3.RouteAction.HashPolicy.FilterState': fields(honoured(HASH_TEST, 'key')),
   'envoy.config.route.v3.InternalRedirectPolicy': fields(
     honoured(
       REDIRECT_TEST,
@@ -141,7 +151,7 @@ export const ROUTE_FIELDS: FieldTable = {
   'envoy.config.route.v3.WeightedCluster': fields(
     honoured(TEST, 'clusters header_name runtime_key_prefix'),
     harmless('the sum of the weights is the total', ROUTES, 'total_weight'),
-    rejected('hash policies are not supported yet; use header_name', 'use_hash_policy'),
+    honoured(HASH_TEST, 'use_hash_policy'),
   ),
   'envoy.config.route.v3.WeightedCluster.ClusterWeight': fields(
     honoured(TEST, HEADER_MUTATIONS),

@@ -4,6 +4,7 @@ import { ConfigError } from '../util/error.ts';
 import { didYouMean } from '../util/nearest.ts';
 import { asciiLower, type LowerContext, lowerMetadata, wireString } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
+import { lowerHashPolicies } from './lower-hash.ts';
 import { checkFormat, lowerHeaderMutations } from './lower-header-mutations.ts';
 import { lowerMirrors } from './lower-mirror.ts';
 import { lowerPathRewritePolicy } from './lower-path-policy.ts';
@@ -88,6 +89,7 @@ export function lowerRouteAction(
     priority: PRIORITIES[num(message, 'priority')] ?? 'default',
     retry: retry === null ? scope.retry : lowerRetryPolicy(retry, `${path}.retry_policy`),
     mirrors: lowerMirrors(message, scope.clusterNames, scope.mirrors, path),
+    hashPolicy: lowerHashPolicies(list(message, 'hashPolicy'), `${path}.hash_policy`),
     internalRedirect: lowerInternalRedirect(message, path),
     hedgeOnPerTryTimeout: hedge === null ? scope.hedgeOnPerTryTimeout : lowerHedge(hedge),
     upgrades: lowerUpgrades(list(message, 'upgradeConfigs'), path),
@@ -151,8 +153,14 @@ function lowerWeighted(message: Msg, scope: RouteScope, path: string): RouteActi
     clusters,
     totalWeight,
     headerName: asciiLower(wireString(oneofCase<string>(message, 'randomValueSpecifier', 'headerName') ?? '')),
+    useHashPolicy: isTrue(oneofCase(message, 'randomValueSpecifier', 'useHashPolicy')),
     runtimeKeyPrefix: str(message, 'runtimeKeyPrefix'),
   };
+}
+
+/** Wrappers stay messages inside a one-of. */
+function isTrue(wrapper: Msg | null): boolean {
+  return wrapper !== null && bool(wrapper, 'value');
 }
 
 function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): WeightedClusterModel {

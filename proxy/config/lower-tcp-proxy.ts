@@ -4,6 +4,7 @@ import { ConfigError } from '../util/error.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
 import { type LowerContext, wireString } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
+import { lowerTcpHashPolicies } from './lower-hash.ts';
 import { checkFormat, lowerHeaderAdds } from './lower-header-mutations.ts';
 import { bool, list, type Msg, num, oneof, str, sub } from './message.ts';
 import type { TcpProxyModel, TunnelModel } from './model.ts';
@@ -17,6 +18,7 @@ export function lowerTcpProxy(message: Msg, ctx: LowerContext, path: string): Tc
     clusters: lowerClusters(message, path),
     idleTimeoutMs: wholeMs(message, 'idleTimeout', IDLE_TIMEOUT_MS, path),
     maxConnectAttempts: num(message, 'maxConnectAttempts', 1),
+    hashPolicy: lowerTcpHashPolicies(list(message, 'hashPolicy'), `${path}.hash_policy`),
     tunnel: lowerTunnel(sub(message, 'tunnelingConfig'), `${path}.tunneling_config`),
     maxDownstreamConnectionDurationMs: wholeMs(message, 'maxDownstreamConnectionDuration', 0, path),
     ...lowerLogging(message, path),

@@ -4,12 +4,13 @@
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { wholeMs } from './lower-duration.ts';
+import { lowerHashPolicies } from './lower-hash.ts';
 import { lowerHeaderCase } from './lower-http1.ts';
 import { lowerHttp2 } from './lower-http2.ts';
 import { lowerMirrors } from './lower-mirror.ts';
 import { lowerErrorMatch } from './lower-outlier.ts';
 import { lowerUpstreamHttpTls } from './lower-transport.ts';
-import { bool, type Msg, messageMap, num, oneof, sub } from './message.ts';
+import { bool, list, type Msg, messageMap, num, oneof, sub } from './message.ts';
 import type { ClusterModel, Http1ClientModel } from './model-cluster.ts';
 import type { ErrorMatchModel } from './model-outlier.ts';
 
@@ -29,9 +30,10 @@ export type UpstreamHttpModel = Pick<
   | 'http2'
   | 'httpTls'
   | 'mirrors'
+  | 'hashPolicy'
 >;
 
-type ProtocolModel = Omit<UpstreamHttpModel, 'httpTls' | 'mirrors'>;
+type ProtocolModel = Omit<UpstreamHttpModel, 'httpTls' | 'mirrors' | 'hashPolicy'>;
 
 const HOUR_MS = 3_600_000;
 /** Envoy reads larger heads from upstreams than the 60 KiB it reads from clients (seen on 1.40). */
@@ -70,6 +72,7 @@ function typedOptions(options: Msg, path: string): UpstreamHttpModel {
     httpTls: lowerUpstreamHttpTls(sub(options, 'upstreamHttpProtocolOptions')),
     // A name that is not known is no mistake here, as in Envoy.
     mirrors: lowerMirrors(options, null, [], path),
+    hashPolicy: lowerHashPolicies(list(options, 'hashPolicy'), `${path}.hash_policy`),
   };
 }
 
@@ -109,6 +112,7 @@ function olderOptions(cluster: Msg, path: string): UpstreamHttpModel {
     ...build({ protocol, ...options, path }, sub(cluster, 'commonHttpProtocolOptions'), cluster, path),
     httpTls: lowerUpstreamHttpTls(sub(cluster, 'upstreamHttpProtocolOptions')),
     mirrors: [],
+    hashPolicy: [],
   };
 }
 

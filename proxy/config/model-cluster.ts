@@ -1,6 +1,7 @@
 // The model of clusters and their endpoints (Envoy: config.cluster.v3, config.endpoint.v3, extensions.upstreams.http.v3).
 
 import type { AddressModel, MetadataModel, SocketOptionModel, TcpKeepaliveModel } from './model.ts';
+import type { HashPolicyModel } from './model-hash.ts';
 import type { HeaderCase } from './model-http.ts';
 import type { Http2Model } from './model-http2.ts';
 import type { MirrorModel } from './model-mirror.ts';
@@ -47,6 +48,8 @@ export interface ClusterModel {
   readonly httpTls: UpstreamHttpTlsModel;
   /** Copies of all its requests, instead of what their routes say; empty = as their routes say. */
   readonly mirrors: readonly MirrorModel[];
+  /** In place of what routes say; empty = as they say. */
+  readonly hashPolicy: readonly HashPolicyModel[];
   readonly ignoreHealthOnHostRemoval: boolean;
   readonly closeConnectionsOnHostHealthFailure: boolean;
   readonly connectionPoolPerDownstreamConnection: boolean;
@@ -102,7 +105,26 @@ export type LbPolicyModel =
   | { readonly kind: 'round_robin' }
   | { readonly kind: 'random' }
   | { readonly kind: 'least_request'; readonly choiceCount: number; readonly activeRequestBias: number }
-  | { readonly kind: 'cluster_provided' };
+  | { readonly kind: 'cluster_provided' }
+  | HashLbPolicyModel;
+
+/** Consistent hashing. */
+export type HashLbPolicyModel = {
+  /** Hosts are told apart by their names, not by their addresses. */
+  readonly useHostname: boolean;
+  /** A host has at most so many percent of its part of the requests under way; 0 = no bound. */
+  readonly balancePercent: number;
+  /** In place of what routes say; empty = as they say. */
+  readonly hashPolicy: readonly HashPolicyModel[];
+} & (
+  | {
+      readonly kind: 'ring_hash';
+      readonly minRingSize: number;
+      readonly maxRingSize: number;
+      readonly hashFunction: 'xx' | 'murmur2';
+    }
+  | { readonly kind: 'maglev'; readonly tableSize: number }
+);
 
 export interface LocalityModel {
   readonly region: string;

@@ -3,6 +3,7 @@
 
 import type { CidrModel, FractionModel, JsonObject, MetadataModel, StringMatchModel } from './model.ts';
 import type { AccessLogModel, FormatModel, LogFilterModel } from './model-access-log.ts';
+import type { HashPolicyModel } from './model-hash.ts';
 import type { HttpFilterModel, RouteFiltersModel } from './model-http-filter.ts';
 import type { Http2Model } from './model-http2.ts';
 import type { FilterStateMatchModel, MetadataMatchModel } from './model-match.ts';
@@ -251,6 +252,8 @@ export interface RouteActionModel {
         readonly clusters: readonly WeightedClusterModel[];
         readonly totalWeight: number;
         readonly headerName: string;
+        /** The route's hash chooses, where there is one. */
+        readonly useHashPolicy: boolean;
         readonly runtimeKeyPrefix: string;
       };
   readonly clusterNotFoundCode: 503 | 404 | 500;
@@ -282,6 +285,7 @@ export interface RouteActionModel {
   readonly retry: RetryPolicyModel | null;
   /** The route's own, or those of the places around it. */
   readonly mirrors: readonly MirrorModel[];
+  readonly hashPolicy: readonly HashPolicyModel[];
   /** Redirects of upstreams that are followed; `null` = none is. */
   readonly internalRedirect: InternalRedirectModel | null;
   /** At its time limit a try goes on, beside the next one. */

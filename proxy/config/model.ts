@@ -8,6 +8,7 @@
 
 import type { AccessLogModel } from './model-access-log.ts';
 import type { ClusterModel } from './model-cluster.ts';
+import type { HashPolicyModel } from './model-hash.ts';
 import type { HeaderAddModel, HttpConnectionManagerModel } from './model-http.ts';
 import type { ListenerFilterModel } from './model-listener-filter.ts';
 import type { OverloadModel } from './model-overload.ts';
@@ -184,6 +185,8 @@ export interface TcpProxyModel {
   /** 0 = never. Default one hour. */
   readonly idleTimeoutMs: number;
   readonly maxConnectAttempts: number;
+  /** At most one. */
+  readonly hashPolicy: readonly HashPolicyModel[];
   /** Bytes travel in an HTTP tunnel; `null` = on a connection of their own. */
   readonly tunnel: TunnelModel | null;
   readonly maxDownstreamConnectionDurationMs: number;

@@ -4,6 +4,7 @@
 // Each side is held while the other's send buffer is above its high watermark.
 
 import type { Socket } from 'node:net';
+import { HeaderMap } from '../codec/headers.ts';
 import type { TcpProxyModel } from '../config/model.ts';
 import { Transport, type TransportHandler } from '../net/transport.ts';
 import {
@@ -16,6 +17,7 @@ import * as stat from '../observe/catalogue-listener.ts';
 import { FLAG_DT, FLAG_NC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX } from '../observe/flags.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo, type UpstreamHostInfo } from '../observe/stream-info.ts';
+import { compileHashPolicies, type HashPolicy } from '../router/hash-policy.ts';
 import { noteConnection } from '../router/record.ts';
 import { monitorOf } from '../upstream/host.ts';
 import type {
@@ -29,6 +31,7 @@ import type {
   UpstreamStream,
 } from '../upstream/upstream.ts';
 import { Deadline } from '../util/deadline.ts';
+import type { U64 } from '../util/hash64.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
 import { add } from './count.ts';
@@ -60,6 +63,7 @@ const CONNECT_FAILED = 0;
 const NO_HEALTHY_UPSTREAM = 1;
 const RESOURCE_LIMIT_EXCEEDED = 2;
 const NO_ROUTE = 3;
+const NO_HEADERS = new HeaderMap();
 type InitFailure = 0 | 1 | 2 | 3;
 
 /** One TCP proxy filter of one chain in one worker. */
@@ -70,6 +74,8 @@ export class TcpProxy implements NetworkFilter {
   private readonly totalWeight: number;
   readonly stats: Float64Array;
   readonly logs: TcpLogs;
+  /** What consistent hashing goes by; `null` = nothing. */
+  readonly hashPolicy: HashPolicy | null;
   /** `null` = connections of their own. */
   readonly tunnel: TunnelPlan | null;
   private readonly sessions: Set<TcpSession>;
@@ -82,6 +88,7 @@ export class TcpProxy implements NetworkFilter {
     this.totalWeight = model.clusters.reduce((sum, { weight }) => sum + weight, 0);
     this.stats = env.stats.block(stat.TCP_PROXY, `tcp.${model.statPrefix}.`);
     this.logs = logs;
+    this.hashPolicy = compileHashPolicies(model.hashPolicy);
     this.tunnel = model.tunnel === null ? null : compileTunnel(model.tunnel);
     // Nothing counts there unless HTTP filters run in tunnels; Envoy shows them all the same.
     if (this.tunnel !== null) env.stats.block(HTTP_ROUTER, `tcp.${model.statPrefix}.tcpproxy_tunneling.`);
@@ -419,6 +426,11 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     const tunnel = new Tunnel(proxy.tunnel, this);
     this.tunnel = tunnel;
     tunnel.start(cluster);
+  }
+
+  hash(out: U64): boolean {
+    const { hashPolicy } = this.proxy;
+    return hashPolicy === null ? false : hashPolicy(this.info, NO_HEADERS, null, out);
   }
 
   private failInit(reason: InitFailure): void {

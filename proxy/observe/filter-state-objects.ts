@@ -24,6 +24,7 @@ const FACTORIES: ReadonlyMap<string, ObjectFactory> = new Map<string, ObjectFact
   ['envoy.ratelimit.hits_addend', uint32],
   ['envoy.upstream.dynamic_port', uint32],
   ['envoy.tcp_proxy.per_connection_idle_timeout_ms', uint64],
+  ['envoy.hashable_string', (text) => new HashableText(text)],
   ['envoy.network.ip', bareIp],
   ['envoy.network.transport_socket.original_dst_address', address],
   ['envoy.filters.listener.original_dst.local_ip', address],
@@ -100,6 +101,26 @@ class Untyped implements FilterStateObject {
 
   typed(): null {
     return null;
+  }
+
+  field(): null {
+    return null;
+  }
+}
+
+class HashableText implements FilterStateObject {
+  readonly hashed: string;
+
+  constructor(text: string) {
+    this.hashed = text;
+  }
+
+  plain(): string {
+    return this.hashed;
+  }
+
+  typed(): string {
+    return this.hashed;
   }
 
   field(): null {

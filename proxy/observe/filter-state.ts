@@ -11,6 +11,8 @@ export interface FilterStateObject {
   typed(): FilterStateJson;
   /** One field as text; `null` = no such field. */
   field(name: string): string | null;
+  /** What consistent hashing takes; absent = it cannot be hashed. */
+  readonly hashed?: string;
   /** The address that it is; absent = none. */
   readonly ip?: string;
 }

@@ -24,10 +24,12 @@ import type {
   UpstreamHostInfo,
   UpstreamStream,
 } from '../upstream/upstream.ts';
+import type { U64 } from '../util/hash64.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Downstream } from './downstream.ts';
 import { answerFailure, failureBody, failureText, refuseUnsafe, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
+import type { CookieSink } from './hash-policy.ts';
 import { followRedirect, type InternalRedirect } from './internal-redirect.ts';
 import { addBytes, noteConnection } from './record.ts';
 import { RequestAttempts } from './request-attempts.ts';
@@ -46,7 +48,7 @@ const STATUS_FIELD_BYTES = 10;
 const TIMEOUT_BODY = 'upstream request timeout';
 
 /** See the head of this file. */
-export class RouterRequest extends RequestAttempts implements AttemptOwner, PickContext, RequestTimeouts {
+export class RouterRequest extends RequestAttempts implements AttemptOwner, PickContext, CookieSink, RequestTimeouts {
   freshConnection: boolean;
   globalMs: number;
   hedging: boolean;
@@ -66,6 +68,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   private shadows: Shadows | null;
   /** Its route follows redirects, and all of the body is kept for one. */
   private redirectable: boolean;
+  /** `set-cookie` values for the answer; `null` = none. */
+  private newCookies: string[] | null;
   private responseHeld: boolean;
   private internal: boolean;
   /** The upstream has agreed to an upgrade: bytes flow both ways until a side closes. */
@@ -95,6 +99,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.body = new RequestBody(down);
     this.shadows = null;
     this.redirectable = route.internalRedirect !== null;
+    this.newCookies = null;
     this.responseHeld = false;
     this.internal = false;
     this.tunnel = false;
@@ -108,6 +113,18 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   get isGrpc(): boolean {
     return this.down.isGrpc;
+  }
+
+  hash(out: U64): boolean {
+    const { down, route, cluster, router } = this;
+    const policy = router.hashPolicies.of(cluster) ?? route.hashPolicy;
+    const headers = down.requestHeaders;
+    return policy !== null && headers !== null && policy(down, headers, this, out);
+  }
+
+  addSetCookie(value: string): void {
+    this.newCookies ??= [];
+    this.newCookies.push(value);
   }
 
   /** Prepares the request's head once and starts the first attempt. */
@@ -317,6 +334,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       headers.set('x-envoy-upstream-service-time', `${Math.floor(now - down.requestRxEndMs)}`);
     if (route.includeAttemptCountInResponse) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     this.charge(status);
+    if (this.newCookies !== null) for (const cookie of this.newCookies) headers.add('set-cookie', cookie);
     down.details = 'via_upstream';
     down.status = status;
     down.responseHeaders = headers;

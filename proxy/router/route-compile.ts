@@ -13,6 +13,8 @@ import type {
 import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
+import { U64 } from '../util/hash64.ts';
+import { compileHashPolicies, type HashPolicy } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileHeaderMatch, type RuntimeValue } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
@@ -73,6 +75,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     mutateLocalResponse: responseMutations([model.headers], scope),
     hedgeOnPerTryTimeout: forward?.hedgeOnPerTryTimeout === true,
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
+    hashPolicy: forward === null ? null : compileHashPolicies(forward.hashPolicy),
     internalRedirect: forward?.internalRedirect == null ? null : compileInternalRedirect(forward.internalRedirect),
     mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeValue),
     ...compileStats(model, scope),
@@ -132,7 +135,7 @@ function compileTarget(action: RouteActionModel, model: RouteModel, scope: Route
     case 'cluster_header':
       return compileHeaderTarget(cluster.header, [model.headers], '', scope, filters);
     case 'weighted':
-      return compileWeighted(cluster, model, scope);
+      return compileWeighted(cluster, action, model, scope);
   }
 }
 
@@ -176,6 +179,7 @@ type WeightedModel = Extract<RouteActionModel['cluster'], { kind: 'weighted' }>;
 
 function compileWeighted(
   weighted: WeightedModel,
+  action: RouteActionModel,
   model: RouteModel,
   scope: RouteScope,
 ): NonNullable<CompiledRoute['target']> {
@@ -199,6 +203,7 @@ function compileWeighted(
     }
     return (picks[picks.length - 1] as (typeof picks)[number]).target;
   };
+  if (weighted.useHashPolicy) return chooseByHash(compileHashPolicies(action.hashPolicy), totalWeight, choose);
   return (info, headers, random) => {
     let value = random;
     if (headerName !== '') {
@@ -206,6 +211,19 @@ function compileWeighted(
       if (given !== null && /^\d{1,15}$/.test(given)) value = Number(given);
     }
     return choose(totalWeight === 0 ? 0 : value % totalWeight)(info, headers, random);
+  };
+}
+
+/** The same request comes to the same cluster; without a hash, any will do. */
+function chooseByHash(
+  policy: HashPolicy | null,
+  totalWeight: number,
+  choose: (value: number) => NonNullable<CompiledRoute['target']>,
+): NonNullable<CompiledRoute['target']> {
+  const hash = new U64();
+  return (info, headers, random) => {
+    const hashed = policy?.(info, headers, null, hash) === true;
+    return choose(hashed ? hash.modulo(totalWeight) : random % totalWeight)(info, headers, random);
   };
 }
 

@@ -12,6 +12,7 @@ import type {
 import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
+import type { HashPolicy } from './hash-policy.ts';
 import type { InternalRedirect } from './internal-redirect.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { RouteStats } from './route-stats.ts';
@@ -66,6 +67,8 @@ export interface CompiledRoute {
   readonly filtersByTarget: boolean;
   /** `retry` compiled; `null` = none. */
   readonly retryPolicy: RetryPolicy | null;
+  /** `null` = none. */
+  readonly hashPolicy: HashPolicy | null;
   /** Redirects of upstreams that are followed; `null` = none is. */
   readonly internalRedirect: InternalRedirect | null;
   /** Where copies of its requests go; `null` = nowhere. */

@@ -17,6 +17,7 @@ import type { Runtime } from '../util/runtime.ts';
 import { ClusterHistograms } from './cluster-histograms.ts';
 import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
+import { ClusterHashPolicies } from './hash-policy.ts';
 import { RouterRequest } from './request.ts';
 import { RequestStats } from './request-stats.ts';
 import type { CompiledRoute } from './route.ts';
@@ -30,6 +31,7 @@ export class Router {
   readonly runtime: Runtime;
   readonly stats: Float64Array;
   readonly mirroring: Mirroring;
+  readonly hashPolicies: ClusterHashPolicies;
   private readonly store: StatsStore;
   private readonly counted: WeakMap<Cluster, ClusterCounts>;
   private readonly strict: StrictCheck | null;
@@ -41,6 +43,7 @@ export class Router {
     this.store = env.stats;
     this.stats = env.stats.block(HTTP_ROUTER, statPrefix);
     this.mirroring = new Mirroring(env);
+    this.hashPolicies = new ClusterHashPolicies();
     this.counted = new WeakMap();
     this.strict = compileStrictHeaders(model.strictCheckHeaders);
   }

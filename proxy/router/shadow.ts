@@ -293,6 +293,10 @@ class Shadow implements AttemptOwner, PickContext {
     this.over = false;
   }
 
+  hash(): boolean {
+    return false;
+  }
+
   start(endStream: boolean): void {
     this.headOnly = endStream;
     if (endStream) this.end();

@@ -7,6 +7,8 @@
 import type { ClusterModel } from '../config/model-cluster.ts';
 import { LB_HEALTHY_PANIC } from '../observe/catalogue-cluster.ts';
 import type { Runtime } from '../util/runtime.ts';
+import { buildHashBalancer, type HashShare } from './hash-balancer.ts';
+import type { TableGauge } from './hash-tables.ts';
 import type { Host } from './host.ts';
 import { buildPicker, type Picker } from './picker.ts';
 import type { PickContext } from './upstream.ts';
@@ -16,8 +18,11 @@ const OVERPROVISIONING_PERCENT = 140;
 
 /** Chooses a host of a cluster; replaced whole when hosts change. */
 export interface Balancer {
-  /** `null` = no host may be used. */
-  pick(context: PickContext): Host | null;
+  /**
+   * `null` = no host may be used.
+   * @param attempt how many hosts were turned down before, for this request's attempt
+   */
+  pick(context: PickContext, attempt: number): Host | null;
 }
 
 /** Hosts of one priority, sorted by health. */
@@ -37,16 +42,23 @@ interface Share {
 /**
  * @param priorities hosts by priority; holes are empty lists
  * @param stats block of the cluster catalogue, for `lb_healthy_panic`
+ * @param gauge told of the tables of consistent hashing
  */
 export function buildBalancer(
   priorities: readonly (readonly Host[])[],
   model: ClusterModel,
   runtime: Runtime,
   stats: Float64Array,
+  gauge: TableGauge | null = null,
 ): Balancer {
-  const levels = priorities.map(sortByHealth);
-  const shares = computeShares(levels, model, runtime);
-  if (shares.length === 0) return NO_HOST;
+  const { lbPolicy } = model;
+  const hostShares = computeShares(priorities.map(sortByHealth), model);
+  if (hostShares.length === 0) return NO_HOST;
+  if (lbPolicy.kind === 'ring_hash' || lbPolicy.kind === 'maglev')
+    return buildHashBalancer(hostShares, lbPolicy, { runtime, stats, gauge });
+  const shares = hostShares.map(
+    ({ percent, hosts, panic }): Share => ({ percent, picker: buildPicker(hosts, lbPolicy, runtime), panic }),
+  );
   const only = shares[0] as Share;
   if (shares.length === 1) return only.panic ? new PanicBalancer(only.picker, stats) : only.picker;
   return new PriorityBalancer(shares, runtime, stats);
@@ -105,20 +117,19 @@ function capacity(usable: number, total: number): number {
 }
 
 /** Shares that add up to 100, healthy lists of all priorities before degraded ones; empty = nothing may be used. */
-function computeShares(levels: readonly Level[], model: ClusterModel, runtime: Runtime): Share[] {
+function computeShares(levels: readonly Level[], model: ClusterModel): HashShare[] {
   const healthy = levels.map((level) => capacity(level.healthy.length, level.all.length));
   const degraded = levels.map((level) => capacity(level.degraded.length, level.all.length));
   const available = Math.min(100, sum(healthy) + sum(degraded));
   const inPanic = levels.map((level) => available < 100 && isInPanic(level, model.healthyPanicThreshold));
-  const pickerOf = (hosts: readonly Host[]) => buildPicker(hosts, model.lbPolicy, runtime);
   const hosts = sum(levels.map((level) => level.all.length));
   // Every priority in panic: the load goes by the number of hosts.
   if (hosts > 0 && levels.every((level, i) => inPanic[i] || level.all.length === 0))
     return levels
       .filter((level) => level.all.length > 0)
-      .map((level) => ({ percent: (100 * level.all.length) / hosts, picker: pickerOf(level.all), panic: true }));
+      .map((level) => ({ percent: (100 * level.all.length) / hosts, hosts: level.all, panic: true }));
   if (available === 0) return [];
-  const shares: Share[] = [];
+  const shares: HashShare[] = [];
   let left = 100;
   const add = (capacities: readonly number[], list: (level: Level) => readonly Host[]): void => {
     for (const [i, level] of levels.entries()) {
@@ -127,7 +138,7 @@ function computeShares(levels: readonly Level[], model: ClusterModel, runtime: R
       if (percent <= 0) continue;
       left -= percent;
       const panic = inPanic[i] as boolean;
-      shares.push({ percent, picker: pickerOf(panic ? level.all : list(level)), panic });
+      shares.push({ percent, hosts: panic ? level.all : list(level), panic });
     }
   };
   add(healthy, (level) => level.healthy);

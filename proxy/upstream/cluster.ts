@@ -26,6 +26,7 @@ import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer } from './balancer.ts';
 import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
+import type { TableGauge } from './hash-tables.ts';
 import { formatAddress, Host, hostKeyIn } from './host.ts';
 import { HttpPools } from './http-pools.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
@@ -168,7 +169,7 @@ export class UpstreamCluster implements Cluster {
     const changes = countChanges(this.priorities, priorities);
     this.hosts = next;
     this.priorities = priorities;
-    this.balancer = buildBalancer(priorities, this.model, this.env.runtime, this.stats);
+    this.rebuild();
     for (const host of gone) {
       host.monitor?.detach();
       this.dropPools(host);
@@ -186,7 +187,7 @@ export class UpstreamCluster implements Cluster {
       if (host.monitor?.isOneOf(ejected) === true) this.dropPools(host);
       if (rebuild) host.refreshHealth();
     }
-    if (rebuild) this.balancer = buildBalancer(this.priorities, this.model, this.env.runtime, this.stats);
+    if (rebuild) this.rebuild();
     this.countMembers(0);
   }
 
@@ -233,12 +234,22 @@ export class UpstreamCluster implements Cluster {
   }
 
   private choose(context: PickContext): Host | null {
-    let host = this.balancer.pick(context);
+    let host = this.balancer.pick(context, 0);
     if (context.avoidHost === null) return host;
     const repicks = Math.min(context.avoidHostMaxAttempts, REPICKS_MAX);
     for (let repick = 0; host !== null && repick < repicks && context.avoidHost(host); repick++)
-      host = this.balancer.pick(context);
+      host = this.balancer.pick(context, repick + 1);
     return host;
+  }
+
+  private rebuild(): void {
+    const { env, model } = this;
+    const gauge: TableGauge | null = this.isFirstWorker
+      ? (name, value) => {
+          env.stats.cell(`cluster.${model.statName}.${name}`, 'g')[0] = value;
+        }
+      : null;
+    this.balancer = buildBalancer(this.priorities, model, env.runtime, this.stats, gauge);
   }
 
   private originalDst(discovery: DiscoveryModel & { readonly kind: 'original_dst' }): Balancer {

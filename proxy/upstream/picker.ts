@@ -3,7 +3,7 @@
 // ROUND_ROBIN and LEAST_REQUEST with unequal weights use earliest-deadline-first, as Envoy does: a host's next
 // deadline is its last one plus 1/weight, so that picks interleave smoothly. O(log n) a pick; everything else is O(1).
 
-import type { LbPolicyModel } from '../config/model-cluster.ts';
+import type { HashLbPolicyModel, LbPolicyModel } from '../config/model-cluster.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { Host } from './host.ts';
 
@@ -12,8 +12,11 @@ export interface Picker {
   pick(): Host;
 }
 
+/** Policies that look at hosts alone. */
+type PlainPolicy = Exclude<LbPolicyModel, HashLbPolicyModel>;
+
 /** Builds the picker of a non-empty list. */
-export function buildPicker(hosts: readonly Host[], policy: LbPolicyModel, runtime: Runtime): Picker {
+export function buildPicker(hosts: readonly Host[], policy: PlainPolicy, runtime: Runtime): Picker {
   const first = hosts[0] as Host;
   if (hosts.length === 1) return new SinglePicker(first);
   const weighted = hosts.some((host) => host.weight !== first.weight);

@@ -4,6 +4,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { ClusterModel } from '../config/model-cluster.ts';
 import type { Transport } from '../net/transport.ts';
 import type { StreamInfo, TlsInfo, UpstreamHostInfo } from '../observe/stream-info.ts';
+import type { U64 } from '../util/hash64.ts';
 
 export type { UpstreamHostInfo } from '../observe/stream-info.ts';
 
@@ -104,6 +105,11 @@ export interface PickContext {
   /** Returns true when a host was tried already and should be skipped (retry host predicate). */
   readonly avoidHost: ((host: UpstreamHostInfo) => boolean) | null;
   readonly avoidHostMaxAttempts: number;
+  /**
+   * What consistent hashing goes by; asked only where that is in use.
+   * @returns false: there is nothing, any host will do
+   */
+  hash(out: U64): boolean;
   /** An idle connection will not do: it may be as dead as the one before it. */
   readonly freshConnection: boolean;
 }

@@ -80,6 +80,7 @@ const DEFAULTS: ClusterModel = {
   transportMatches: [],
   httpTls: { autoSni: false, autoSniHeader: '', autoSanValidation: false },
   mirrors: [],
+  hashPolicy: [],
   metadata: {},
 };
 

@@ -282,6 +282,7 @@ t.test('forwarding', async (t) => {
     retry: null,
     hedgeOnPerTryTimeout: false,
     mirrors: [],
+    hashPolicy: [],
     internalRedirect: null,
     upgrades: [],
     metadataMatch: null,

@@ -16,6 +16,7 @@ import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts
 import { fineRoutes } from './scenarios/fine-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
+import { hashing } from './scenarios/hashing.ts';
 import { hedging } from './scenarios/hedging.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
@@ -117,4 +118,5 @@ export const GROUPS: readonly Group[] = [
   overloadShed,
   overloadShedConnections,
   internalRedirects,
+  hashing,
 ];

@@ -36,7 +36,9 @@ export class Normaliser {
       line: this.text(message.line),
       headers: message.headers.map((header) => {
         const name = header.slice(0, header.indexOf(':')).toLowerCase();
-        return name === 'x-envoy-upstream-service-time' ? `${header.slice(0, name.length)}: <ms>` : this.text(header);
+        if (name === 'x-envoy-upstream-service-time') return `${header.slice(0, name.length)}: <ms>`;
+        // A cookie of the proxy's own making is a hash of both ends of the connection.
+        return this.text(name === 'set-cookie' ? header.replace(/"[0-9a-f]{10,16}"/, '"<hash>"') : header);
       }),
       body: this.text(message.body),
     };

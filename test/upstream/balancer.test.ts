@@ -191,7 +191,7 @@ for (const c of PRIORITIES) {
     const balancer = buildBalancer(levels, clusterModel([], { healthyPanicThreshold: c.panicPercent }), dice(6), stats);
     const picked = c.levels.map(() => ({ count: 0, letters: new Set<string>() }));
     for (let i = 0; i < 10_000; i++) {
-      const [priority, letter] = letters.get(balancer.pick(PICK) as Host) as readonly [number, string];
+      const [priority, letter] = letters.get(balancer.pick(PICK, 0) as Host) as readonly [number, string];
       (picked[priority] as { count: number }).count++;
       picked[priority]?.letters.add(letter);
     }
@@ -206,9 +206,9 @@ for (const c of PRIORITIES) {
 
 t.test('nobody to pick', async (t) => {
   const stats = new Float64Array(200);
-  t.equal(buildBalancer([], clusterModel([]), dice(1), stats).pick(PICK), null);
+  t.equal(buildBalancer([], clusterModel([]), dice(1), stats).pick(PICK, 0), null);
   const model = clusterModel([], { healthyPanicThreshold: 0 });
-  t.equal(buildBalancer([hosts([1], ['unhealthy'])], model, dice(1), stats).pick(PICK), null);
+  t.equal(buildBalancer([hosts([1], ['unhealthy'])], model, dice(1), stats).pick(PICK, 0), null);
 });
 
 t.test('a retry avoids hosts it has tried, a bounded number of times', async (t) => {

@@ -1,0 +1,199 @@
+// Tables of consistent hashing, built as Envoy builds them, so that the same key leads to the same host
+// (Envoy: extensions.load_balancing_policies.{ring_hash,maglev}.v3).
+
+import type { HashLbPolicyModel } from '../config/model-cluster.ts';
+import { murmurHash2, U64, xxHash64 } from '../util/hash64.ts';
+import type { Host } from './host.ts';
+
+/** Hosts by hash; built for one list and thrown away when the list changes. */
+export interface HashTable {
+  /** @param attempt how many hosts were turned down before */
+  pick(hash: U64, attempt: number): Host;
+}
+
+/** Told of the shape of a table, by the stat's name behind the cluster's prefix. */
+export type TableGauge = (name: string, value: number) => void;
+
+/** @param hosts not empty */
+export function buildHashTable(hosts: readonly Host[], policy: HashLbPolicyModel, gauge: TableGauge | null): HashTable {
+  const weights = normalWeights(hosts);
+  const keys = hosts.map((host) => hashKey(host, policy.useHostname));
+  return policy.kind === 'ring_hash'
+    ? new RingTable(hosts, keys, weights, policy, gauge)
+    : new MaglevTable(hosts, keys, weights, policy.tableSize, gauge);
+}
+
+/** Shares of the whole, which add up to 1. */
+export function normalWeights(hosts: readonly Host[]): Float64Array {
+  const sum = hosts.reduce((total, host) => total + host.weight, 0);
+  return Float64Array.from(hosts, (host) => host.weight / sum);
+}
+
+/** What stands for a host: what its metadata says, its name, or its address. */
+function hashKey(host: Host, useHostname: boolean): string {
+  const own = host.metadata['envoy.lb']?.['hash_key'];
+  if (typeof own === 'string') return Buffer.from(own, 'utf8').toString('latin1');
+  return useHostname ? host.hostname : host.address;
+}
+
+type RingPolicy = HashLbPolicyModel & { readonly kind: 'ring_hash' };
+
+/** Ketama: each host has places on a ring in proportion to its weight; a hash belongs to the next place. */
+class RingTable implements HashTable {
+  private readonly hosts: readonly Host[];
+  /** Halves of the places' hashes, in order, and whose place each is. */
+  private readonly hi: Uint32Array;
+  private readonly lo: Uint32Array;
+  private readonly owners: Uint32Array;
+
+  constructor(
+    hosts: readonly Host[],
+    keys: readonly string[],
+    weights: Float64Array,
+    policy: RingPolicy,
+    gauge: TableGauge | null,
+  ) {
+    const least = weights.reduce((a, b) => Math.min(a, b), 1);
+    // The lightest host gets a whole number of places, unless the ring would be too large.
+    const scale = Math.min(Math.ceil(least * policy.minRingSize) / least, policy.maxRingSize);
+    const size = Math.ceil(scale);
+    const places = placeHosts(keys, weights, scale, policy.hashFunction === 'murmur2' ? murmurHash2 : xxHash64);
+    const count = places.owners.length;
+    const order = new Uint32Array(count);
+    for (let i = 0; i < count; i++) order[i] = i;
+    order.sort(
+      (a, b) =>
+        (places.hi[a] as number) - (places.hi[b] as number) || (places.lo[a] as number) - (places.lo[b] as number),
+    );
+    this.hosts = hosts;
+    this.hi = Uint32Array.from(order, (at) => places.hi[at] as number);
+    this.lo = Uint32Array.from(order, (at) => places.lo[at] as number);
+    this.owners = Uint32Array.from(order, (at) => places.owners[at] as number);
+    if (gauge === null) return;
+    gauge('ring_hash_lb.size', size);
+    gauge('ring_hash_lb.min_hashes_per_host', Math.min(size, ...places.perHost));
+    gauge('ring_hash_lb.max_hashes_per_host', Math.max(0, ...places.perHost));
+  }
+
+  pick(hash: U64, attempt: number): Host {
+    const { owners } = this;
+    return this.hosts[owners[(this.find(hash) + attempt) % owners.length] as number] as Host;
+  }
+
+  /** The first place that is not before the hash; behind the last one the ring begins again. */
+  private find({ hi, lo }: U64): number {
+    let low = 0;
+    let high = this.owners.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const there = this.hi[middle] as number;
+      if (there < hi || (there === hi && (this.lo[middle] as number) < lo)) low = middle + 1;
+      else high = middle;
+    }
+    return low === this.owners.length ? 0 : low;
+  }
+}
+
+interface Places {
+  readonly hi: readonly number[];
+  readonly lo: readonly number[];
+  readonly owners: readonly number[];
+  readonly perHost: readonly number[];
+}
+
+/** Walks through the hosts; running sums carry what is not whole over to the next one. */
+function placeHosts(
+  keys: readonly string[],
+  weights: Float64Array,
+  scale: number,
+  hashOf: (text: string, out: U64) => U64,
+): Places {
+  const hi: number[] = [];
+  const lo: number[] = [];
+  const owners: number[] = [];
+  const perHost: number[] = [];
+  const hash = new U64();
+  let target = 0;
+  for (const [owner, key] of keys.entries()) {
+    target += scale * (weights[owner] as number);
+    let place = 0;
+    while (owners.length < target) {
+      hashOf(`${key}_${place++}`, hash);
+      hi.push(hash.hi);
+      lo.push(hash.lo);
+      owners.push(owner);
+    }
+    perHost.push(place);
+  }
+  return { hi, lo, owners, perHost };
+}
+
+const ONE = new U64(0, 1);
+const FREE = 0xffff_ffff;
+
+/** Maglev: hosts take places of a table in turn, each in an order of its own, the heavier more often. */
+class MaglevTable implements HashTable {
+  private readonly hosts: readonly Host[];
+  private readonly owners: Uint32Array;
+  private readonly changed: U64;
+
+  constructor(
+    hosts: readonly Host[],
+    keys: readonly string[],
+    weights: Float64Array,
+    size: number,
+    gauge: TableGauge | null,
+  ) {
+    this.hosts = hosts;
+    this.changed = new U64();
+    // Where there is no choice, one place will do.
+    const { owners, perHost } = fillTable(keys, weights, hosts.length === 1 ? 1 : size);
+    this.owners = owners;
+    if (gauge === null) return;
+    gauge('maglev_lb.min_entries_per_host', Math.min(...perHost));
+    gauge('maglev_lb.max_entries_per_host', Math.max(...perHost));
+  }
+
+  pick(hash: U64, attempt: number): Host {
+    const { changed, owners } = this;
+    changed.set(hash);
+    // After a host was turned down, most bits are others.
+    if (attempt > 0) changed.setParts(~hash.hi, hash.lo ^ -attempt);
+    return this.hosts[owners[changed.modulo(owners.length)] as number] as Host;
+  }
+}
+
+function fillTable(
+  keys: readonly string[],
+  weights: Float64Array,
+  size: number,
+): { readonly owners: Uint32Array; readonly perHost: readonly number[] } {
+  const hash = new U64();
+  const entries = keys.map((key, owner) => ({
+    owner,
+    key,
+    weight: weights[owner] as number,
+    target: 0,
+    at: xxHash64(key, hash).modulo(size),
+    step: size === 1 ? 0 : xxHash64(key, hash, ONE).modulo(size - 1) + 1,
+    count: 0,
+  }));
+  // In the order of their keys, so that the order of configuration does not matter.
+  entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  const heaviest = weights.reduce((a, b) => Math.max(a, b), 0);
+  const owners = new Uint32Array(size).fill(FREE);
+  let taken = 0;
+  for (let round = 1; taken < size; round++) {
+    for (const entry of entries) {
+      if (taken === size) break;
+      if (round * entry.weight < entry.target) continue;
+      entry.target += heaviest;
+      while (owners[entry.at] !== FREE) entry.at = (entry.at + entry.step) % size;
+      owners[entry.at] = entry.owner;
+      entry.at = (entry.at + entry.step) % size;
+      entry.count++;
+      taken++;
+    }
+  }
+  return { owners, perHost: entries.map(({ count }) => count) };
+}
