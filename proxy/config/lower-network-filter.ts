@@ -4,6 +4,7 @@
 import { ConfigError } from '../util/error.ts';
 import { type LowerContext, readDataSource } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
+import { lowerSetConnectionState } from './lower-metadata-filters.ts';
 import { bool, type Msg, num, str, sub, toMs } from './message.ts';
 import type { NetworkFilterModel, RuntimeFlagModel } from './model.ts';
 
@@ -21,6 +22,7 @@ const FILTERS: ReadonlyMap<string, { readonly terminal: boolean; readonly lower:
     `${NETWORK}sni_cluster.v3.SniCluster`,
     { terminal: false, lower: (): NetworkFilterModel => ({ kind: 'sni_cluster' }) },
   ],
+  [`${NETWORK}set_filter_state.v3.Config`, { terminal: false, lower: lowerSetConnectionState }],
   [`${NETWORK}echo.v3.Echo`, { terminal: true, lower: (): NetworkFilterModel => ({ kind: 'echo' }) }],
   [`${NETWORK}direct_response.v3.Config`, { terminal: true, lower: lowerDirectResponse }],
 ]);

@@ -58,3 +58,10 @@ export interface FilterStateValueModel {
   readonly sharing: 'none' | 'once' | 'transitive';
   readonly skipIfEmpty: boolean;
 }
+
+/** `network.set_filter_state.v3.Config`. */
+export interface SetConnectionStateModel {
+  readonly kind: 'set_filter_state';
+  readonly onNewConnection: readonly FilterStateValueModel[];
+  readonly onTlsHandshake: readonly FilterStateValueModel[];
+}

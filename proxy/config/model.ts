@@ -11,6 +11,7 @@ import type { ClusterModel } from './model-cluster.ts';
 import type { HashPolicyModel } from './model-hash.ts';
 import type { HeaderAddModel, HttpConnectionManagerModel } from './model-http.ts';
 import type { ListenerFilterModel } from './model-listener-filter.ts';
+import type { SetConnectionStateModel } from './model-metadata-filter.ts';
 import type { OverloadModel } from './model-overload.ts';
 import type { DownstreamTransportModel } from './model-tls.ts';
 
@@ -151,7 +152,8 @@ export type NetworkFilterModel =
   // Not terminal: they let a connection pass or not.
   | { readonly kind: 'connection_limit'; readonly config: ConnectionLimitModel }
   | { readonly kind: 'local_ratelimit'; readonly config: LocalRateLimitModel }
-  | { readonly kind: 'sni_cluster' };
+  | { readonly kind: 'sni_cluster' }
+  | SetConnectionStateModel;
 
 /** `RuntimeFeatureFlag`. */
 export interface RuntimeFlagModel {

@@ -1,5 +1,5 @@
 // Gates that count: `connection_limit` and `local_ratelimit` (Envoy: extensions.filters.network.*). Both hold for the
-// whole process. And `sni_cluster`, which lets everything pass and only leaves word for the TCP proxy.
+// whole process. And those that let everything pass and only leave word for others: `sni_cluster`, `set_filter_state`.
 
 import type {
   ConnectionLimitModel,
@@ -17,6 +17,7 @@ import {
 import { FLAG_URX } from '../observe/flags.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
+import { ConnectionState } from './connection-state.ts';
 import { add } from './count.ts';
 import { type ConnectionGate, PASS } from './gate.ts';
 import type { SharedGates } from './shared-gates.ts';
@@ -39,6 +40,9 @@ export function compileGate(model: NetworkFilterModel, env: GateEnv): Connection
     case 'sni_cluster':
       env.shared.number();
       return SNI_CLUSTER;
+    case 'set_filter_state':
+      env.shared.number();
+      return new ConnectionState(model);
     default:
       throw new Error(`${model.kind} is terminal and not last`);
   }

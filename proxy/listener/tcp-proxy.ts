@@ -14,6 +14,7 @@ import {
 } from '../observe/catalogue-cluster.ts';
 import { HTTP_ROUTER } from '../observe/catalogue-http.ts';
 import * as stat from '../observe/catalogue-listener.ts';
+import { type FilterStateObject, readObject } from '../observe/filter-state.ts';
 import { FLAG_DT, FLAG_NC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX } from '../observe/flags.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo, type UpstreamHostInfo } from '../observe/stream-info.ts';
@@ -98,6 +99,8 @@ export class TcpProxy implements NetworkFilter {
 
   /** The cluster of one connection: what a filter said, or drawn by weight. */
   pickCluster(connection: ConnectionInfo): ClusterRef {
+    const kept = objectOf(connection, CLUSTER_OBJECT, 'cluster');
+    if (kept !== null) return this.env.clusters.find(kept);
     if (connection.tcpCluster !== undefined && connection.tcpCluster !== '')
       return this.env.clusters.find(connection.tcpCluster);
     const [first] = this.clusters;
@@ -156,6 +159,19 @@ export class TcpProxy implements NetworkFilter {
   }
 }
 
+// Objects of the filter state that decide.
+const CLUSTER_OBJECT = 'envoy.tcp_proxy.cluster';
+const NO_TUNNEL_OBJECT = 'envoy.tcp_proxy.disable_tunneling';
+/** More than this is for ever: 24 days. */
+const IDLE_MS_MAX = 0x7fff_ffff;
+const IDLE_OBJECT = 'envoy.tcp_proxy.per_connection_idle_timeout_ms';
+
+/** Text of an object that a filter before the proxy keeps; `null` = there is none. */
+function objectOf(connection: ConnectionInfo, key: string, is: FilterStateObject['is']): string | null {
+  const state = connection.filterState ?? null;
+  return state === null ? null : readObject({ filterState: null, connection }, key, is);
+}
+
 /** One downstream connection and its upstream. The session is the handler of the downstream transport. */
 class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   readonly info: StreamInfo;
@@ -170,6 +186,7 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   private readonly maxDuration: Deadline | null;
   private readonly logTimer: Deadline | null;
   private readonly idle: WheelTimer | null;
+  private readonly idleTimeoutMs: number;
   private readonly target: ClusterRef;
   private cluster: Cluster | null;
   private pending: PendingStream | null;
@@ -187,7 +204,10 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
 
   constructor(proxy: TcpProxy, socket: Socket, connection: ConnectionInfo, onOver: (record: StreamInfo) => void) {
     const { runtime, wheel } = proxy.env;
-    const { maxDownstreamConnectionDurationMs, idleTimeoutMs } = proxy.model;
+    const { maxDownstreamConnectionDurationMs } = proxy.model;
+    const keptMs = Math.min(IDLE_MS_MAX, Number(objectOf(connection, IDLE_OBJECT, 'number') ?? 0));
+    const idleTimeoutMs = keptMs > 0 ? keptMs : proxy.model.idleTimeoutMs;
+    this.idleTimeoutMs = idleTimeoutMs;
     this.info = new StreamInfo(connection, Date.now(), runtime.nowMs());
     this.info.remoteAddress = connection.remoteAddress;
     this.info.dynamicMetadata = connection.dynamicMetadata ?? null;
@@ -344,7 +364,7 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   }
 
   private onConnected(): void {
-    this.idle?.start(this.proxy.model.idleTimeoutMs);
+    this.idle?.start(this.idleTimeoutMs);
     if (this.proxy.logs.connected !== null) this.proxy.logs.connected(this.info);
     this.downstream.release();
   }
@@ -418,7 +438,7 @@ class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
       this.failInit(CONNECT_FAILED);
       return;
     }
-    if (proxy.tunnel === null) {
+    if (proxy.tunnel === null || objectOf(this.connection, NO_TUNNEL_OBJECT, 'boolean') === 'true') {
       this.pending = cluster.startTcp(this, this);
       if (this.upstream !== null) this.pending = null;
       return;

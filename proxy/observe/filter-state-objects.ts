@@ -29,7 +29,7 @@ const FACTORIES: ReadonlyMap<string, ObjectFactory> = new Map<string, ObjectFact
   ['envoy.network.transport_socket.original_dst_address', address],
   ['envoy.filters.listener.original_dst.local_ip', address],
   ['envoy.filters.listener.original_dst.remote_ip', address],
-  ['envoy.tcp_proxy.cluster', untyped],
+  ['envoy.tcp_proxy.cluster', (text) => new Untyped(text, 'cluster')],
   ['envoy.network.upstream_server_name', untyped],
   ['envoy.network.network_namespace', untyped],
   ['envoy.network.upstream_subject_alt_names', untyped],
@@ -63,14 +63,16 @@ function address(text: string): FilterStateObject | null {
 }
 
 function untyped(text: string): FilterStateObject {
-  return new Untyped(text);
+  return new Untyped(text, 'text');
 }
 
 /** A boolean or number, which is a wrapper message in Envoy. */
 class Scalar implements FilterStateObject {
+  readonly is: 'boolean' | 'number';
   private readonly value: boolean | number | string;
 
   constructor(value: boolean | number | string) {
+    this.is = typeof value === 'boolean' ? 'boolean' : 'number';
     this.value = value;
   }
 
@@ -89,9 +91,11 @@ class Scalar implements FilterStateObject {
 
 /** Text that is no message in Envoy. */
 class Untyped implements FilterStateObject {
+  readonly is: 'cluster' | 'text';
   private readonly text: string;
 
-  constructor(text: string) {
+  constructor(text: string, is: 'cluster' | 'text') {
+    this.is = is;
     this.text = text;
   }
 
@@ -129,11 +133,13 @@ class HashableText implements FilterStateObject {
 }
 
 class Address implements FilterStateObject {
+  readonly is: 'address' | 'ip';
   readonly ip: string;
   private readonly port: number;
   private readonly hasFields: boolean;
 
   constructor(ip: string, port: number, hasFields: boolean) {
+    this.is = hasFields ? 'address' : 'ip';
     this.ip = ip;
     this.port = port;
     this.hasFields = hasFields;

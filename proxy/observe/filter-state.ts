@@ -13,8 +13,10 @@ export interface FilterStateObject {
   field(name: string): string | null;
   /** What consistent hashing takes; absent = it cannot be hashed. */
   readonly hashed?: string;
-  /** The address that it is; absent = none. */
+  /** The address that it is, without its port; absent = none. */
   readonly ip?: string;
+  /** What it holds, by Envoy's class of objects; absent = of none that others look for. */
+  readonly is?: 'address' | 'ip' | 'cluster' | 'text' | 'boolean' | 'number';
 }
 
 /** A message, or a wrapper around one scalar. */
@@ -58,6 +60,12 @@ export interface FilterStateHolder {
 /** @returns the object of the request or else of its connection; `null` = neither has one */
 export function readFilterState(holder: FilterStateHolder, key: string): FilterStateValue | null {
   return holder.filterState?.get(key) ?? holder.connection.filterState?.get(key) ?? null;
+}
+
+/** @returns the text of an object of that class; `null` = there is none, or it is of another */
+export function readObject(holder: FilterStateHolder, key: string, is: FilterStateObject['is']): string | null {
+  const value = readFilterState(holder, key);
+  return value === null || typeof value === 'string' || value.is !== is ? null : value.plain();
 }
 
 /** Keeps an object with the request, unless the connection has one of the name (Envoy: FilterStateAccessViolation). */

@@ -1,7 +1,7 @@
 // Hosts of ORIGINAL_DST clusters: whatever a connection was meant for becomes a host when it is first asked for, and is
 // forgotten when nobody asked for it for a while and no connection goes there.
 //
-// The destination is, in this order: what metadata of the request says, what a header says, where the client was going
+// The destination is, in this order: what the filter state says, what metadata of the request says, what a header says, where the client was going
 // before it was redirected. A value that is no address is counted and passed over.
 
 import type { JsonValue } from '../config/model.ts';
@@ -13,6 +13,7 @@ import {
   MEMBERSHIP_TOTAL,
   ORIGINAL_DST_HOST_INVALID,
 } from '../observe/catalogue-cluster.ts';
+import { readObject } from '../observe/filter-state.ts';
 import { logger } from '../observe/log.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { type IpPort, joinHostPort, parseIpPort } from '../util/ip.ts';
@@ -131,6 +132,8 @@ export class OriginalDstBalancer implements Balancer {
   private destinationOf(info: StreamInfo | null): IpPort | null {
     if (info === null) return null;
     const { metadataKey, headerName } = this.discovery;
+    const kept = readObject(info, DESTINATION_OBJECT, 'address');
+    if (kept !== null) return parseIpPort(kept);
     if (metadataKey !== null) {
       const { key, path } = metadataKey;
       const text =
@@ -155,6 +158,9 @@ export class OriginalDstBalancer implements Balancer {
     return found;
   }
 }
+
+/** An address under this name goes before all else. */
+const DESTINATION_OBJECT = 'envoy.network.transport_socket.original_dst_address';
 
 /** The string at a path; `null` when there is none. */
 function metadataText(value: JsonValue | undefined, path: readonly string[]): string | null {

@@ -5,6 +5,7 @@ import { FILTER_STATE_OBJECTS } from '../../proxy/config/filter-state-objects.ts
 import { lowerRouteBuffer } from '../../proxy/config/lower-buffer.ts';
 import { LowerContext } from '../../proxy/config/lower-common.ts';
 import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
+import { lowerSetConnectionState } from '../../proxy/config/lower-metadata-filters.ts';
 import { hcm, lowered, ROUTER, refusal, TYPE } from '../fixtures/lower.ts';
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
@@ -196,9 +197,22 @@ t.test('set_filter_state', async (t) => {
     refusal(() => state({ object_key: 'envoy.string', format_string: { text_format: '%NO%' } })),
     /NO/,
   );
+  const connection = lowered(lowerSetConnectionState, 'envoy.extensions.filters.network.set_filter_state.v3.Config', {
+    on_new_connection: [{ object_key: 'envoy.string', format_string: format }],
+    on_downstream_tls_handshake: [{ object_key: 'k', factory_key: 'envoy.network.ip', format_string: format }],
+  });
+  t.same(
+    connection.onNewConnection.map(({ key }) => key),
+    ['envoy.string'],
+  );
+  t.same(
+    connection.onTlsHandshake.map(({ factory }) => factory),
+    ['envoy.network.ip'],
+  );
   t.equal(FILTER_STATE_OBJECTS.size, 21, 'as many as a stock Envoy 1.40 lists at its start');
   for (const [factory_key, answer] of FILTER_STATE_OBJECTS) {
-    const lower = (): unknown => state({ object_key: 'k', factory_key, format_string: format });
+    const lower = (): unknown => state({ object_key: factory_key, format_string: format });
+    t.ok(state({ object_key: 'k', factory_key, format_string: format }), 'under another name nobody looks for it');
     if (typeof answer === 'string') t.ok(lower(), factory_key);
     else t.match(refusal(lower), `objects of '${factory_key}' are not supported: ${answer.refused}`);
   }

@@ -6,6 +6,7 @@ import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
 import { clusters } from './scenarios/clusters.ts';
 import { connectRequests } from './scenarios/connect.ts';
+import { connectionState } from './scenarios/connection-state.ts';
 import { cors } from './scenarios/cors.ts';
 import { detection } from './scenarios/detection.ts';
 import { edge } from './scenarios/edge.ts';
@@ -103,6 +104,7 @@ export const GROUPS: readonly Group[] = [
   grpcFilters,
   grpcStreams,
   metadataFilters,
+  connectionState,
   bufferFilter,
   mutationFilter,
   networkFilters,

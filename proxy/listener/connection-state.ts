@@ -1,0 +1,54 @@
+// Keeps objects made of what is known of a connection with it (Envoy: extensions.filters.network.set_filter_state).
+
+import type { FilterStateValueModel, SetConnectionStateModel } from '../config/model-metadata-filter.ts';
+import { compileObject, type MakeObject } from '../filter/set-filter-state.ts';
+import { FilterState, type FilterStateSharing } from '../observe/filter-state.ts';
+import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import { type ConnectionGate, PASS } from './gate.ts';
+
+interface Kept {
+  readonly key: string;
+  readonly sharing: FilterStateSharing;
+  readonly make: MakeObject;
+}
+
+/** Lets every connection pass. */
+export class ConnectionState implements ConnectionGate {
+  readonly closeReason = '';
+  readonly flags = 0;
+  private readonly onNewConnection: readonly Kept[];
+  private readonly onTlsHandshake: readonly Kept[];
+
+  constructor({ onNewConnection, onTlsHandshake }: SetConnectionStateModel) {
+    this.onNewConnection = onNewConnection.map(compileKept);
+    this.onTlsHandshake = onTlsHandshake.map(compileKept);
+  }
+
+  admit(connection: ConnectionInfo): number {
+    const info = new StreamInfo(connection, Date.now(), connection.startedMs);
+    info.remoteAddress = connection.remoteAddress;
+    info.dynamicMetadata = connection.dynamicMetadata ?? null;
+    // A gate is asked after the handshake: Envoy's filter is told of the connection before, and then knows no more.
+    const { tls } = connection;
+    connection.tls = null;
+    keep(connection, this.onNewConnection, info);
+    connection.tls = tls;
+    if (tls !== null) keep(connection, this.onTlsHandshake, info);
+    return PASS;
+  }
+
+  onClosed(): void {}
+}
+
+function compileKept(model: FilterStateValueModel): Kept {
+  return { key: model.key, sharing: model.sharing, make: compileObject(model) };
+}
+
+function keep(connection: ConnectionInfo, objects: readonly Kept[], info: StreamInfo): void {
+  for (const { key, sharing, make } of objects) {
+    const value = make(info);
+    if (value === null) continue;
+    connection.filterState ??= new FilterState();
+    connection.filterState.set(key, value, sharing);
+  }
+}
