@@ -24,7 +24,7 @@ export const LISTENER_FIELDS: FieldTable = {
       'max_connections_to_accept_per_socket_event',
     ),
     harmless('ports are reused by default; enable_reuse_port is the switch', LISTENER, 'reuse_port'),
-    rejected('matcher trees are not supported; use filter_chain_match in each chain', 'filter_chain_matcher'),
+    honoured('lower-matcher', 'filter_chain_matcher'),
     rejected('filter chain discovery is not supported; write the chains into filter_chains', 'fcds_config'),
     rejected('UDP listeners are not supported; remove it', 'udp_listener_config'),
     rejected('API listeners are not supported; remove it', 'api_listener'),

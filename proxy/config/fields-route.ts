@@ -38,7 +38,7 @@ export const ROUTE_FIELDS: FieldTable = {
     ),
     honoured(MIRROR_TEST, 'request_mirror_policies'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits'),
-    rejected('matcher trees are not supported; use routes', 'matcher'),
+    honoured('lower-matcher', 'matcher'),
     honoured('lower-cors', 'cors'),
     rejected('use retry_policy', 'retry_policy_typed_config'),
     rejected(SPECIFIERS, 'route_specifiers'),

@@ -8,6 +8,7 @@ import { HCM_FIELDS } from './fields-hcm.ts';
 import { HTTP_FILTER_FIELDS } from './fields-http-filter.ts';
 import { LISTENER_FIELDS } from './fields-listener.ts';
 import { LISTENER_FILTER_FIELDS } from './fields-listener-filter.ts';
+import { MATCHER_FIELDS } from './fields-matcher.ts';
 import { ROUTE_FIELDS } from './fields-route.ts';
 import { TLS_FIELDS } from './fields-tls.ts';
 
@@ -18,6 +19,7 @@ export const FIELD_FAMILIES: readonly { readonly name: string; readonly table: F
   { name: 'Listener filters', table: LISTENER_FILTER_FIELDS },
   { name: 'HTTP connection manager and HTTP filters', table: { ...HCM_FIELDS, ...HTTP_FILTER_FIELDS } },
   { name: 'Routes', table: ROUTE_FIELDS },
+  { name: 'Generic matchers', table: MATCHER_FIELDS },
   { name: 'Clusters', table: CLUSTER_FIELDS },
   { name: 'TLS', table: TLS_FIELDS },
   { name: 'Common messages', table: CORE_FIELDS },

@@ -5,6 +5,7 @@ import { unpackAny } from './any.ts';
 import { factoryName, isLeftOut, missingImplementation } from './fields-extensions.ts';
 import { lowerAccessLogs } from './lower-access-log.ts';
 import { checkChainMatches, lowerChainMatch } from './lower-chain-match.ts';
+import { checkChainNames, lowerChainMatcher } from './lower-chain-matcher.ts';
 import {
   addressText,
   type LowerContext,
@@ -40,7 +41,9 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
   if (chains.filterChains.length === 0 && chains.defaultFilterChain === null && ctx.refusals === null) {
     throw new ConfigError(`error adding listener '${addressName}': no filter chains specified`, path);
   }
-  checkChainMatches(chains.filterChains, addressName, path);
+  const matcher = sub(message, 'filterChainMatcher');
+  if (matcher === null) checkChainMatches(chains.filterChains, addressName, path);
+  else checkChainNames(chains.filterChains, addressName, path);
   const filtersTimeoutMs = wholeMs(message, 'listenerFiltersTimeout', LISTENER_FILTERS_TIMEOUT_MS, path);
   return {
     name: str(message, 'name') || addressName,
@@ -51,6 +54,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
       countGates(chains.filterChains) +
       countGates(chains.defaultFilterChain === null ? [] : [chains.defaultFilterChain]),
     ...chains,
+    chainMatcher: matcher === null ? null : lowerChainMatcher(matcher, `${path}.filter_chain_matcher`),
     ...lowerSocket(message, address),
     maxConnections: connectionLimit(str(message, 'name') || addressName, ctx),
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', CONNECTION_BUFFER_BYTES),

@@ -10,6 +10,7 @@ import { lowerHedge, lowerRetryPolicy } from './lower-retry.ts';
 import { lowerRouteAction, type RouteScope } from './lower-route-action.ts';
 import { lowerRouteFilters } from './lower-route-filters.ts';
 import { lowerRouteMatch } from './lower-route-match.ts';
+import { lowerRouteMatcher } from './lower-route-matcher.ts';
 import { lowerDirectResponse, lowerRedirect } from './lower-route-reply.ts';
 import { bool, has, list, type Msg, num, oneof, oneofCase, str, strings, sub } from './message.ts';
 import type { RouteConfigModel, RouteMatchModel, RouteModel, VirtualHostModel } from './model-http.ts';
@@ -93,11 +94,21 @@ export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string):
     const model = outer.ctx.attempt(() => lowerRoute(route, scope, `${path}.routes[${index}]`));
     if (model !== null) routes.push(model);
   }
+  const matcher = sub(message, 'matcher');
+  if (matcher !== null && list(message, 'routes').length > 0) {
+    throw new ConfigError('cannot set both matcher and routes on virtual host', path);
+  }
+  // As in Envoy the clusters of these routes are not looked for.
+  const unchecked: RouteScope = { ...scope, clusterNames: null };
   return {
     name: str(message, 'name'),
     domains: strings(message, 'domains').map((domain) => asciiLower(wireString(domain))),
     requireTls: TLS_REQUIREMENTS[num(message, 'requireTls')] ?? 'none',
     routes,
+    matcher:
+      matcher === null
+        ? null
+        : lowerRouteMatcher(matcher, (route, at) => lowerRoute(route, unchecked, at), `${path}.matcher`),
     virtualClusters: list(message, 'virtualClusters').map((cluster, index) =>
       lowerVirtualCluster(cluster, `${path}.virtual_clusters[${index}]`),
     ),

@@ -7,6 +7,7 @@ import type { HashPolicyModel } from './model-hash.ts';
 import type { HttpFilterModel, RouteFiltersModel } from './model-http-filter.ts';
 import type { Http2Model } from './model-http2.ts';
 import type { FilterStateMatchModel, MetadataMatchModel } from './model-match.ts';
+import type { MatcherModel } from './model-matcher.ts';
 import type { MirrorModel } from './model-mirror.ts';
 import type { InternalRedirectModel } from './model-redirect.ts';
 
@@ -170,6 +171,8 @@ export interface VirtualHostModel {
   readonly domains: readonly string[];
   readonly requireTls: 'none' | 'external_only' | 'all';
   readonly routes: readonly RouteModel[];
+  /** Leads to lists of routes, and then `routes` is empty; `null` = none. */
+  readonly matcher: MatcherModel<readonly RouteModel[]> | null;
   readonly virtualClusters: readonly { readonly name: string; readonly headers: readonly HeaderMatchModel[] }[];
   readonly headers: HeaderMutationsModel;
   readonly includeRequestAttemptCount: boolean;

@@ -11,6 +11,7 @@ import type { ClusterModel } from './model-cluster.ts';
 import type { HashPolicyModel } from './model-hash.ts';
 import type { HeaderAddModel, HttpConnectionManagerModel } from './model-http.ts';
 import type { ListenerFilterModel } from './model-listener-filter.ts';
+import type { MatcherModel } from './model-matcher.ts';
 import type { SetConnectionStateModel } from './model-metadata-filter.ts';
 import type { OverloadModel } from './model-overload.ts';
 import type { DownstreamTransportModel } from './model-tls.ts';
@@ -113,6 +114,8 @@ export interface ListenerModel {
   readonly gates: number;
   readonly filterChains: readonly FilterChainModel[];
   readonly defaultFilterChain: FilterChainModel | null;
+  /** Chooses by name instead of the chains' own matches; `null` = none. */
+  readonly chainMatcher: MatcherModel<string> | null;
   readonly accessLogs: readonly AccessLogModel[];
   readonly metadata: MetadataModel;
 }

@@ -197,6 +197,6 @@ function matchSource<T>(direct: ByDirectSource<T>, input: MatchInput): T | null 
 }
 
 /** `SAME_IP_OR_LOOPBACK`: Unix sockets, loopback peers, and peers with the very address they connected to. */
-function isLocal(input: MatchInput): boolean {
+export function isLocal(input: MatchInput): boolean {
   return input.remoteIp === '' || isLoopback(input.remoteIp) || input.remoteIp === input.localIp;
 }

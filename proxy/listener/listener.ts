@@ -26,6 +26,7 @@ import type { OverloadState } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ChainMatcher, compileChainMatch } from './chain-match.ts';
+import { compileChainTree } from './chain-tree.ts';
 import { compileListenerFilters } from './compile-filters.ts';
 import { AcceptedConnection } from './connection.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
@@ -130,10 +131,13 @@ export class Listener {
     const fallback = model.defaultFilterChain === null ? null : this.compileChain(model.defaultFilterChain, prefix);
     this.chains = fallback === null ? chains : [...chains, fallback];
     this.plan = this.compilePlan();
-    this.match = compileChainMatch(
-      chains.map((chain) => ({ match: chain.model.match, value: chain })),
-      fallback,
-    );
+    this.match =
+      model.chainMatcher === null
+        ? compileChainMatch(
+            chains.map((chain) => ({ match: chain.model.match, value: chain })),
+            fallback,
+          )
+        : compileChainTree(model.chainMatcher, new Map(chains.map((chain) => [chain.model.name, chain])), fallback);
   }
 
   get activeConnections(): number {

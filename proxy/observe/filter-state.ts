@@ -68,6 +68,13 @@ export function readObject(holder: FilterStateHolder, key: string, is: FilterSta
   return value === null || typeof value === 'string' || value.is !== is ? null : value.plain();
 }
 
+/** An object as text, or one field of it; `null` = it has no such form, or there is none. */
+export function filterStateText(value: FilterStateValue | null, field: string): string | null {
+  if (value === null) return null;
+  if (typeof value === 'string') return field === '' ? value : null;
+  return field === '' ? value.plain() : value.field(field);
+}
+
 /** Keeps an object with the request, unless the connection has one of the name (Envoy: FilterStateAccessViolation). */
 export function writeFilterState(
   holder: FilterStateHolder,

@@ -4,7 +4,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { FractionModel, StringMatchModel } from '../config/model.ts';
 import type { HeaderMatchModel, QueryMatchModel, RouteMatchModel } from '../config/model-http.ts';
 import type { FilterStateMatchModel, MetadataMatchModel } from '../config/model-match.ts';
-import { readFilterState } from '../observe/filter-state.ts';
+import { filterStateText, readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileValueTest, valueAt } from '../observe/value-match.ts';
 import { compileRanges } from '../util/ip.ts';
@@ -176,8 +176,7 @@ export function compileFilterStateMatch({ key, match }: FilterStateMatchModel): 
   if (match.kind === 'string') {
     const holds = compileStringMatch(match.string);
     return (info) => {
-      const state = readFilterState(info, key);
-      const text = state === null || typeof state === 'string' ? state : state.plain();
+      const text = filterStateText(readFilterState(info, key), '');
       return text !== null && holds(text);
     };
   }

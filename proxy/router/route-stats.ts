@@ -18,6 +18,7 @@ import {
   VIRTUAL_CLUSTER,
 } from '../observe/catalogue-http.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
+import { actionsOf } from './matcher.ts';
 
 /** Index in the `cluster` catalogue → index in the `vcluster` catalogue. */
 const EVENTS: ReadonlyMap<number, number> = new Map([
@@ -106,7 +107,8 @@ export class RouteStatsSet {
   open(host: VirtualHostModel): void {
     for (const { name } of host.virtualClusters) this.virtualCluster(host.name, name);
     if (host.virtualClusters.length > 0) this.virtualCluster(host.name, CATCH_ALL);
-    for (const { statPrefix } of host.routes) if (statPrefix !== '') this.route(host.name, statPrefix);
+    const routes = host.matcher === null ? host.routes : actionsOf(host.matcher).flat();
+    for (const { statPrefix } of routes) if (statPrefix !== '') this.route(host.name, statPrefix);
   }
 
   virtualCluster(virtualHost: string, name: string): RouteStats {

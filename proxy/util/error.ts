@@ -5,9 +5,12 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   /** Field path (`static_resources.listeners[0].name`) or `file:line:column`; empty when neither is known. */
   readonly where: string;
+  /** The message without the place. */
+  readonly reason: string;
   constructor(message: string, where = '') {
     super(where === '' ? message : `${where}: ${message}`);
     this.where = where;
+    this.reason = message;
   }
 }
 

@@ -9,7 +9,11 @@ const MAPPED_PREFIX = '::ffff:';
 
 /** Bytes of a literal address: 4 for IPv4 (and IPv4-mapped IPv6), 16 for IPv6; `null` when the text is none. */
 export function parseIp(text: string): Buffer | null {
-  const plain = unmapIpv4(text);
+  return parseIpAsWritten(unmapIpv4(text));
+}
+
+/** As `parseIp`, but an IPv4-mapped address is one of IPv6. */
+export function parseIpAsWritten(plain: string): Buffer | null {
   if (isIPv4(plain)) return Buffer.from(plain.split('.').map(Number));
   // The check is a regular expression that takes 8 ms to compile: not for what is a name.
   return plain.includes(':') && isIPv6(plain) ? parseIpv6(plain) : null;
@@ -152,6 +156,23 @@ export class CidrMap<T> {
       table.values.set(key, value);
     }
     return value;
+  }
+
+  /**
+   * Gives the values of all ranges that hold the address, the longest range first, until one of them is taken.
+   * @param take `first`: no longer range holds it; `null` = go on
+   */
+  search<S, R>(address: Buffer, subject: S, take: (value: T, subject: S, first: boolean) => R | null): R | null {
+    const list = address.length === 4 ? this.tables.v4 : this.tables.v6;
+    let first = true;
+    for (const table of list) {
+      const value = table.values.get(maskedKey(address, table.prefixLength));
+      if (value === undefined) continue;
+      const taken = take(value, subject, first);
+      if (taken !== null) return taken;
+      first = false;
+    }
+    return null;
   }
 
   /** One lookup per prefix length in use. */

@@ -19,6 +19,7 @@ const MODEL_FILES = [
   'model-match.ts',
   'model-tls.ts',
   'model-http2.ts',
+  'model-matcher.ts',
 ];
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.';

@@ -25,6 +25,9 @@ export const FIELDS_ELSEWHERE: Elsewhere = {
   'what a control group uses is not the same twice, and not every machine has one; see overload.test': [
     'envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig.max_memory_bytes',
   ],
+  'Envoy 1.40 ends with a fault when a connection meets it, and refuses it in routes; see lower-matcher.test': [
+    'xds.type.matcher.v3.Matcher.OnMatch.keep_matching',
+  ],
   'the kernel asks for a capability; see lower-listener.test and lower-listener-filters.test': [
     'envoy.config.listener.v3.Listener.transparent',
     'envoy.extensions.filters.listener.original_src.v3.OriginalSrc.bind_port',

@@ -4,6 +4,7 @@ import { autoProtocol } from './scenarios/auto-protocol.ts';
 import { bufferFilter } from './scenarios/buffer-filter.ts';
 import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
+import { chainTrees } from './scenarios/chain-trees.ts';
 import { clusters } from './scenarios/clusters.ts';
 import { connectRequests } from './scenarios/connect.ts';
 import { connectionState } from './scenarios/connection-state.ts';
@@ -25,6 +26,7 @@ import { internalListeners } from './scenarios/internal.ts';
 import { internalRedirects } from './scenarios/internal-redirects.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
+import { matcherTrees } from './scenarios/matcher-trees.ts';
 import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
 import { mutationFilter } from './scenarios/mutation-filter.ts';
@@ -92,6 +94,8 @@ export const GROUPS: readonly Group[] = [
   fineRoutes,
   routeFilters,
   pathTemplates,
+  matcherTrees,
+  chainTrees,
   cors,
   streamMatches,
   faults,
