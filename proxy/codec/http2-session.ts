@@ -221,6 +221,19 @@ export class Http2Session implements H2SessionShape, FrameSink {
     if (--stream.holds === 0 && !stream.over && !stream.delivering) this.body.deliver(stream);
   }
 
+  /** Open streams, by number. */
+  get openStreams(): readonly H2Stream[] {
+    return this.core.streams.values();
+  }
+
+  /** Bytes that are held here for a stream: what the peer has sent and nobody wants yet, and what it does not take. */
+  heldBytes(target: H2Stream): number {
+    const stream = target as Http2Stream;
+    let bytes = stream.pendingBytes;
+    for (const piece of stream.kept) bytes += piece.length;
+    return bytes;
+  }
+
   announceGoaway(): void {
     const { core } = this;
     if (core.error !== null) return;

@@ -107,14 +107,14 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   ),
   'envoy.config.overload.v3.OverloadManager': fields(
     honoured(TEST, 'resource_monitors'),
-    honoured(OVERLOAD, 'refresh_interval actions loadshed_points'),
-    harmless('no streams are reset for the memory they hold', 'overload.proto', 'buffer_factory_config'),
+    honoured(OVERLOAD, 'refresh_interval actions loadshed_points buffer_factory_config'),
   ),
   'envoy.config.overload.v3.ResourceMonitor': fields(honoured(TEST, 'name typed_config')),
   'envoy.config.overload.v3.OverloadAction': fields(
     honoured(OVERLOAD, 'name triggers'),
     harmless('memory is given back every ten seconds', 'overload.proto', 'typed_config'),
   ),
+  'envoy.config.overload.v3.BufferFactoryConfig': fields(honoured(OVERLOAD, 'minimum_account_to_track_power_of_two')),
   'envoy.config.overload.v3.LoadShedPoint': fields(honoured(OVERLOAD, 'name triggers')),
   'envoy.config.overload.v3.Trigger': fields(honoured(OVERLOAD, 'name threshold scaled')),
   'envoy.config.overload.v3.ThresholdTrigger': fields(honoured(OVERLOAD, 'value')),

@@ -31,13 +31,10 @@ const ACTION_NAMES: ReadonlySet<string> = new Set<OverloadActionName>([
   'reject_incoming_connections',
   'stop_accepting_connections',
   'shrink_heap',
+  'reset_high_memory_stream',
 ]);
 /** What Envoy can do besides. */
-const OTHER_ACTIONS: ReadonlySet<string> = new Set([
-  'reduce_timeouts',
-  'reset_high_memory_stream',
-  'close_idle_http_connections',
-]);
+const OTHER_ACTIONS: ReadonlySet<string> = new Set(['reduce_timeouts', 'close_idle_http_connections']);
 /** Actions that have, or may have, a configuration of their own. */
 const CONFIGURED_ACTIONS: ReadonlySet<string> = new Set(['reduce_timeouts', 'shrink_heap']);
 const SHED_POINT_NAMES: ReadonlySet<string> = new Set<ShedPointName>([
@@ -56,11 +53,15 @@ export function lowerOverload(message: Msg | null, ctx: LowerContext): OverloadM
     if (names.has(name)) throw new ConfigError(`Duplicate resource monitor ${name}`, PATH);
     names.add(name);
   }
+  const buffers = sub(message, 'bufferFactoryConfig');
+  // Envoy begins to watch at half of what the field says.
+  const power = buffers === null ? 0 : num(buffers, 'minimumAccountToTrackPowerOfTwo');
   return {
     refreshIntervalMs: wholeMs(message, 'refreshInterval', REFRESH_MS, PATH),
     monitors,
     actions: lowerActions(message, names, ctx),
     shedPoints: lowerShedPoints(message, names, ctx),
+    leastStreamBytes: power === 0 ? 0 : 2 ** (power - 1),
   };
 }
 

@@ -6,6 +6,8 @@ export interface OverloadModel {
   readonly monitors: readonly MonitorModel[];
   readonly actions: readonly OverloadActionModel[];
   readonly shedPoints: readonly ShedPointModel[];
+  /** Streams that hold less are never reset for it; 0 = none is. */
+  readonly leastStreamBytes: number;
 }
 
 export type MonitorModel = { readonly name: string } & (
@@ -23,7 +25,8 @@ export type OverloadActionName =
   | 'disable_http_keepalive'
   | 'reject_incoming_connections'
   | 'stop_accepting_connections'
-  | 'shrink_heap';
+  | 'shrink_heap'
+  | 'reset_high_memory_stream';
 
 export interface OverloadActionModel {
   readonly name: OverloadActionName;

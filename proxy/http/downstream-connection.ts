@@ -25,6 +25,7 @@ import {
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import { Deadline } from '../util/deadline.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
+import type { LoadedStream } from './loaded-streams.ts';
 import type { HttpManager } from './manager.ts';
 
 /** Reads and writes a connection once its protocol is known. */
@@ -35,6 +36,8 @@ export interface DownstreamCodec extends TransportHandler {
   /** `idle_timeout` is over and nothing is under way. */
   onIdle(): void;
   onMaxDuration(): void;
+  /** Adds the streams that hold so many bytes or more; those of HTTP/1 are not watched, as in Envoy. */
+  collectLoaded(leastBytes: number, into: LoadedStream[]): void;
   /** The socket is gone: the last thing that it is told. */
   endStreams(details: string): void;
 }
@@ -95,6 +98,10 @@ export class DownstreamConnection implements TransportHandler {
   drain(): void {
     if (this.codec === null) this.close();
     else this.codec.drain();
+  }
+
+  collectLoaded(leastBytes: number, into: LoadedStream[]): void {
+    this.codec?.collectLoaded(leastBytes, into);
   }
 
   destroy(): void {

@@ -103,6 +103,8 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     manager.count(HTTP_DOWNSTREAM_CX_HTTP1_ACTIVE);
   }
 
+  collectLoaded(): void {}
+
   get activeStreams(): number {
     return this.stream === null ? 0 : 1;
   }

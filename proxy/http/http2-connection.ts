@@ -22,6 +22,7 @@ import {
 import { type KeepaliveOwner, PingKeepalive } from '../util/ping-keepalive.ts';
 import type { DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
 import { Http2Streams } from './http2-streams.ts';
+import type { LoadedStream } from './loaded-streams.ts';
 import type { HttpManager } from './manager.ts';
 
 const OPEN = 0;
@@ -63,6 +64,14 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
 
   get activeStreams(): number {
     return this.streams.active;
+  }
+
+  collectLoaded(leastBytes: number, into: LoadedStream[]): void {
+    const { session } = this;
+    for (const h2 of session.openStreams) {
+      const bytes = session.heldBytes(h2);
+      if (bytes >= leastBytes) into.push({ bytes, giveUp: () => this.streams.giveUp(h2) });
+    }
   }
 
   // === From the connection's life ===

@@ -6,7 +6,7 @@ import { KNOWN_EXPECT, type RequestHead } from '../codec/http1.ts';
 import { H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Reset, type H2Sink, type H2Stream } from '../codec/http2.ts';
 import { HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED, HTTP_DOWNSTREAM_RQ_HTTP2_TOTAL } from '../observe/catalogue-http.ts';
 import { HTTP2_STREAMS_ACTIVE, HTTP2_TX_FLUSH_TIMEOUT } from '../observe/catalogue-http2.ts';
-import { FLAG_DPE, FLAG_DR } from '../observe/flags.ts';
+import { FLAG_DPE, FLAG_DR, FLAG_OM } from '../observe/flags.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Http2Connection } from './http2-connection.ts';
 import { Http2Exchange } from './http2-exchange.ts';
@@ -129,6 +129,16 @@ export class Http2Streams implements H2Sink {
     this.manager.addHttp2(HTTP2_STREAMS_ACTIVE, -1);
     if (this.spareTimers.length < SPARE_TIMERS_MAX) this.spareTimers.push(timers);
     this.connection.onStreamOver();
+  }
+
+  /** The overload manager wants the stream's memory. */
+  giveUp(h2: H2Stream): void {
+    const exchange = h2.user as Http2Exchange | null;
+    if (exchange === null) return;
+    exchange.stream.onReset(FLAG_OM, 'overload');
+    // The answer was whole, but waits for the peer.
+    if (!h2.over) this.connection.session.reset(h2, H2_INTERNAL_ERROR);
+    this.connection.moveCounts();
   }
 
   /** The peer does not take the rest of an answer. */

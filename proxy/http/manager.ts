@@ -44,6 +44,7 @@ import { compileInternal } from './forwarded.ts';
 import { HttpDate } from './http-date.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { Http2Connection } from './http2-connection.ts';
+import type { LoadedStream } from './loaded-streams.ts';
 import { compileLocalReply, type ReplyRewrite } from './local-reply.ts';
 import { compileForwardedIp } from './prepare-request.ts';
 import type { ResetLimits } from './reset-guard.ts';
@@ -188,6 +189,11 @@ export class HttpManager {
   /** Idle connections close now, busy ones after their present exchange. */
   drain(): void {
     for (const connection of this.connections) connection.drain();
+  }
+
+  /** Adds the streams that hold so many bytes or more. */
+  collectLoaded(leastBytes: number, into: LoadedStream[]): void {
+    for (const connection of this.connections) connection.collectLoaded(leastBytes, into);
   }
 
   /** Ends what is left, at once. */

@@ -6,8 +6,10 @@ import { readClientHello } from '../codec/client-hello.ts';
 import type { Model, TcpProxyModel } from '../config/model.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { LocalityModel } from '../config/model-cluster.ts';
+import type { HttpConnectionManagerModel } from '../config/model-http.ts';
 import type { UpstreamTlsModel } from '../config/model-tls.ts';
-import { HttpManager } from '../http/manager.ts';
+import { type LoadedStream, resetLoaded } from '../http/loaded-streams.ts';
+import { type HttpListenerInfo, HttpManager } from '../http/manager.ts';
 import { DirectFilter } from '../listener/direct.ts';
 import type { GateEnv } from '../listener/limits.ts';
 import type { FilterFactory } from '../listener/network-filter.ts';
@@ -18,6 +20,7 @@ import { InternalNetwork } from '../net/internal.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
 import { type AccessLogger, type AccessLogType, createAccessLogger } from '../observe/access-log.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
+import { OVERLOAD_RESET, OVERLOAD_RESET_COUNT } from '../observe/catalogue-server.ts';
 import { isLogLevel, logger, reopenLog, setLogLevel } from '../observe/log.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { compileErrorMatch } from '../router/error-match.ts';
@@ -51,6 +54,8 @@ export interface Composition {
   replaceTls(context: UpstreamTlsModel): void;
   /** Whether nothing of the start is left to be done. */
   isComplete(): boolean;
+  /** Ends streams that hold much memory. */
+  resetStreams(pressure: number, leastBytes: number): void;
   reopenLogs(): void;
   /** Keys are components; the empty one stands for all. */
   setLogLevels(levels: Readonly<Record<string, string>>): void;
@@ -113,6 +118,12 @@ export function compose(
     localIp: localIp(init.localAddressFamily),
     node: model.node,
   };
+  const managers: HttpManager[] = [];
+  const manage = (config: HttpConnectionManagerModel, place: HttpListenerInfo): HttpManager => {
+    const manager = new HttpManager(config, http, place);
+    managers.push(manager);
+    return manager;
+  };
   return {
     runtime,
     wheel,
@@ -129,7 +140,7 @@ export function compose(
     createFilter: (filter, place) => {
       switch (filter.kind) {
         case 'http_connection_manager':
-          return new HttpManager(filter.config, http, {
+          return manage(filter.config, {
             statPrefix: place.listenerStatPrefix,
             trafficDirection: place.direction,
             perConnectionBufferLimitBytes: place.bufferLimitBytes,
@@ -150,6 +161,12 @@ export function compose(
     updateHosts: (cluster, localities, cells) => clusters.updateHosts(cluster, localities, cells),
     noteHealth: (cluster, ejected, rebuild) => clusters.noteHealth(cluster, ejected, rebuild),
     replaceTls: (context) => clusters.replaceTls(context),
+    resetStreams: (pressure, leastBytes) => {
+      const loaded: LoadedStream[] = [];
+      for (const manager of managers) manager.collectLoaded(leastBytes, loaded);
+      const counts = stats.block(OVERLOAD_RESET, 'envoy.overload_actions.reset_high_memory_stream.');
+      (counts[OVERLOAD_RESET_COUNT] as number) += resetLoaded(loaded, pressure, leastBytes);
+    },
     reopenLogs: () => {
       files.reopen();
       reopenLog();

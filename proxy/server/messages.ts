@@ -91,6 +91,8 @@ export type ToWorker =
   | { readonly type: 'reopen_logs' }
   /** Whether connections are accepted may have changed: the overload manager's memory says it. */
   | { readonly type: 'accepting' }
+  /** End streams that hold much memory: see `resetLoaded`. */
+  | { readonly type: 'reset_streams'; readonly pressure: number; readonly leastBytes: number }
   /** Give unused memory back. */
   | { readonly type: 'shrink_heap' }
   | { readonly type: 'log_levels'; readonly levels: Readonly<Record<string, string>> }

@@ -33,6 +33,8 @@ export interface OverloadEnv {
   readonly state: OverloadState;
   /** Workers are to look whether they accept connections. */
   readonly onAccepting: () => void;
+  /** Ends streams that hold so many bytes or more: the heaviest, and the more the higher the pressure is. */
+  readonly resetStreams: (pressure: number, leastBytes: number) => void;
   /** Gives unused memory back to the system. */
   readonly shrinkHeap: () => void;
 }
@@ -62,6 +64,7 @@ const SLOTS: { readonly [name in OverloadActionName | ShedPointName]: number } =
   reject_incoming_connections: REJECT_CONNECTIONS,
   stop_accepting_connections: STOP_CONNECTIONS,
   shrink_heap: -1,
+  reset_high_memory_stream: -1,
   tcp_listener_accept: SHED_CONNECTIONS,
   http_connection_manager_decode_headers: SHED_REQUESTS,
 };
@@ -73,6 +76,8 @@ export class OverloadManager {
   private readonly monitors: readonly Monitor[];
   private readonly levers: readonly Lever[];
   private readonly shrink: Lever | null;
+  private readonly reset: Lever | null;
+  private readonly leastStreamBytes: number;
   private readonly shrinkCount: Float64Array | null;
   private readonly delay: Histogram;
   private refreshedMs: number;
@@ -91,8 +96,11 @@ export class OverloadManager {
       makeLever(`overload.envoy.load_shed_points.${name}`, SLOTS[name], triggers, false, stats),
     );
     this.levers = [...actions, ...points];
-    const shrinks = model.actions.findIndex(({ name }) => name === 'shrink_heap');
-    this.shrink = actions[shrinks] ?? null;
+    const actionOf = (wanted: OverloadActionName): Lever | null =>
+      actions[model.actions.findIndex(({ name }) => name === wanted)] ?? null;
+    this.shrink = actionOf('shrink_heap');
+    this.reset = actionOf('reset_high_memory_stream');
+    this.leastStreamBytes = model.leastStreamBytes;
     this.shrinkCount = this.shrink === null ? null : gauge(`${ACTION_PREFIX}shrink_heap.shrink_count`, 'c', stats);
     this.delay = stats.histogram(`overload.${OVERLOAD.names[0]}`);
     this.refreshedMs = -1;
@@ -128,6 +136,8 @@ export class OverloadManager {
     lever.value = value;
     lever.scale[0] = Math.floor(value * 100);
     if (lever.active !== null) lever.active[0] = value >= 1 ? 1 : 0;
+    if (lever === this.reset && value > 0 && this.leastStreamBytes > 0)
+      this.env.resetStreams(value, this.leastStreamBytes);
     if (lever.slot < 0) return;
     this.env.state.set(lever.slot, value);
     if (lever.slot === STOP_CONNECTIONS) this.env.onAccepting();

@@ -99,6 +99,9 @@ export class ProxyWorker {
       case 'accepting':
         for (const listener of this.listeners) listener.checkAccepting();
         break;
+      case 'reset_streams':
+        this.parts.resetStreams(message.pressure, message.leastBytes);
+        break;
       case 'shrink_heap':
         giveMemoryBack();
         break;

@@ -27,6 +27,7 @@ t.test('nothing, and defaults', async (t) => {
     monitors: [{ name: 'heap', kind: 'fixed_heap', maxBytes: 9 }],
     actions: [],
     shedPoints: [],
+    leastStreamBytes: 0,
   });
 });
 
@@ -40,6 +41,7 @@ t.test('every field', async (t) => {
   const model = lower(
     {
       refresh_interval: '0.25s',
+      buffer_factory_config: { minimum_account_to_track_power_of_two: 20 },
       resource_monitors: [
         HEAP,
         { name: 'runtime', typed_config: fromRuntime },
@@ -98,6 +100,7 @@ t.test('every field', async (t) => {
         triggers: [{ monitor: 'heap', scalingThreshold: 0.9, saturationThreshold: 0.9 }],
       },
     ],
+    leastStreamBytes: 524_288,
   });
 });
 
@@ -106,7 +109,7 @@ t.test('what is not done is said', async (t) => {
   const model = lower(
     {
       resource_monitors: [HEAP],
-      actions: [action('reset_high_memory_stream', at(0.5))],
+      actions: [action('close_idle_http_connections', at(0.5))],
       loadshed_points: [{ name: 'envoy.load_shed_points.hcm_ondata_creating_codec', triggers: [at(0.5)] }],
     },
     ctx,

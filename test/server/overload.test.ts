@@ -1,16 +1,20 @@
 // The overload manager: what a pressure does to actions, and connections that wait until it has gone.
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { connect as connectHttp2, constants } from 'node:http2';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { OverloadModel } from '../../proxy/config/model-overload.ts';
+import { resetLoaded } from '../../proxy/http/loaded-streams.ts';
 import { OverloadManager } from '../../proxy/server/overload-manager.ts';
 import { measureOf } from '../../proxy/server/resource-monitors.ts';
 import { DISABLE_KEEPALIVE, OverloadState, STOP_CONNECTIONS, STOP_REQUESTS } from '../../proxy/util/overload.ts';
 import type { Runtime } from '../../proxy/util/runtime.ts';
-import { hcmFilter } from '../fixtures/lower.ts';
+import { fileLog, hcmFilter } from '../fixtures/lower.ts';
 import { ADMIN, startProxy } from '../fixtures/proxy.ts';
 import { FakeStats } from '../fixtures/upstream.ts';
 
@@ -30,8 +34,10 @@ const MODEL: OverloadModel = {
     { name: 'disable_http_keepalive', triggers: on(0.2, 0.6) },
     { name: 'stop_accepting_connections', triggers: on(0.8) },
     { name: 'shrink_heap', triggers: on(0.9) },
+    { name: 'reset_high_memory_stream', triggers: on(0.2, 0.6) },
   ],
   shedPoints: [],
+  leastStreamBytes: 1024,
 };
 
 t.test('actions follow the pressure', async (t) => {
@@ -41,6 +47,7 @@ t.test('actions follow the pressure', async (t) => {
   let next = (): void => {};
   let looks = 0;
   let shrinks = 0;
+  const resets: (readonly number[])[] = [];
   const runtime: Runtime = {
     nowMs: () => now,
     random: () => 0,
@@ -60,6 +67,7 @@ t.test('actions follow the pressure', async (t) => {
     state,
     onAccepting: () => looks++,
     shrinkHeap: () => shrinks++,
+    resetStreams: (...what) => resets.push(what),
   });
   t.equal(stats.cell('overload.file.failed_updates')[0], 1, 'there is no file yet');
   for (const nonsense of ['', 'x', '1.5', '-1']) {
@@ -95,6 +103,15 @@ t.test('actions follow the pressure', async (t) => {
   next();
   t.same([looks, state.isSaturated(STOP_CONNECTIONS)], [2, false]);
   t.same(gauges('disable_http_keepalive'), [0, 0]);
+  t.same(
+    resets.map(([pressure, leastBytes]) => [Math.round((pressure ?? 0) * 1000), leastBytes]),
+    [
+      [375, 1024],
+      [750, 1024],
+      [1000, 1024],
+    ],
+    'whenever the pressure changes',
+  );
   manager.stop();
 });
 
@@ -167,4 +184,81 @@ t.test('connections wait while none are accepted, then are served', async (t) =>
   t.match(await ask(await proxy.portOf('other')).answer, /other$/);
   t.equal(await proxy.stop(), 0, 'what waits does not keep the process');
   t.equal(await late.answer, '');
+});
+
+t.test('which streams are reset', async (t) => {
+  const sizes = [1_023, 1_024, 4_000, 2 ** 20, 2 ** 30];
+  const given = (pressure: number, least = 1_024): number[] => {
+    const gone: number[] = [];
+    const streams = sizes.map((bytes) => ({ bytes, giveUp: () => gone.push(bytes) }));
+    t.equal(resetLoaded(streams, pressure, least), gone.length);
+    return gone;
+  };
+  t.same(given(1), [2 ** 20, 2 ** 30, 4_000, 1_024], 'all that is watched, by classes');
+  t.same(given(0.9), [2 ** 20, 2 ** 30, 4_000, 1_024]);
+  t.same(given(0.85), [2 ** 20, 2 ** 30, 4_000], 'but the lightest class');
+  t.same(given(0.01), [2 ** 20, 2 ** 30], 'the heaviest class only');
+  t.same(given(1, 2 ** 31), []);
+  const many = Array.from({ length: 60 }, () => ({ bytes: 5_000, giveUp: () => {} }));
+  t.equal(resetLoaded(many, 1, 1_024), 50, 'no more than fifty at once');
+});
+
+t.test('a stream whose answer nobody reads is reset', async (t) => {
+  setPressure('0');
+  const big = createHttpServer((_request, response) => response.end(Buffer.alloc(4 * 2 ** 20)));
+  await new Promise<void>((resolve) => big.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => big.closeAllConnections());
+  t.teardown(() => big.close());
+  const address = { socket_address: { address: '127.0.0.1', port_value: (big.address() as AddressInfo).port } };
+  const route = { match: { prefix: '/' }, route: { cluster: 'big' } };
+  const log = join(directory, 'log');
+  const reset = 'envoy.overload_actions.reset_high_memory_stream';
+  const text_format_source = { inline_string: '%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n' };
+  const proxy = await startProxy({
+    admin: ADMIN,
+    static_resources: {
+      listeners: [
+        {
+          name: 'main',
+          address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
+          filter_chains: [
+            {
+              filters: [
+                hcmFilter({
+                  route_config: { name: 'r', virtual_hosts: [{ name: 'v', domains: ['*'], routes: [route] }] },
+                  access_log: [fileLog(log, { log_format: { text_format_source } })],
+                }),
+              ],
+            },
+          ],
+        },
+      ],
+      clusters: [
+        {
+          name: 'big',
+          load_assignment: { cluster_name: 'big', endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
+        },
+      ],
+    },
+    overload_manager: {
+      refresh_interval: '0.02s',
+      buffer_factory_config: { minimum_account_to_track_power_of_two: 20 },
+      resource_monitors: [{ name: 'file', typed_config: { '@type': INJECTED, filename: file } }],
+      actions: [{ name: reset, triggers: [{ name: 'file', threshold: { value: 0.5 } }] }],
+    },
+  });
+  t.teardown(() => proxy.stop());
+  const client = connectHttp2(`http://127.0.0.1:${await proxy.portOf('main')}`);
+  const stream = client.request({ ':path': '/' });
+  stream.on('error', () => {});
+  const closed = new Promise((resolve) => stream.on('close', resolve));
+  await once(stream, 'response');
+  while ((await proxy.stat('cluster.big.upstream_flow_control_paused_reading_total')) === 0);
+  setPressure('1');
+  await closed;
+  t.equal(stream.rstCode, constants.NGHTTP2_INTERNAL_ERROR);
+  t.equal(await proxy.stat(`${reset}.count`), 1);
+  client.destroy();
+  await proxy.stop();
+  t.equal(readFileSync(log, 'utf8'), '200 OM overload\n');
 });

@@ -30,7 +30,7 @@ const act = (name: string, triggers: object): object => ({ name: `envoy.overload
 const shed = (name: string, triggers: object): object => ({ name: `envoy.load_shed_points.${name}`, triggers });
 
 const STATS =
-  /^(overload\.(?!refresh|heap\.pressure).*|http\.(?!admin)[^.]+\.(downstream_(rq|cx)_(overload|drain|total).*|rq_.*)|listener\..*_<main>.*overload.*|cluster\..*upstream_rq_total)$/;
+  /^(envoy\.overload_actions\..*|overload\.(?!refresh|heap\.pressure).*|http\.(?!admin)[^.]+\.(downstream_(rq|cx)_(overload|drain|total).*|rq_.*)|listener\..*_<main>.*overload.*|cluster\..*upstream_rq_total)$/;
 
 /** Envoy begins to look at resources when it serves. */
 const REFRESH = '0.05s';
@@ -66,7 +66,12 @@ const GRPC = 'content-type: application/grpc';
 export const overloadRequests: Group = group(
   'overload-requests',
   {
-    actions: [act('stop_accepting_requests', reached), act('shrink_heap', missed)],
+    actions: [
+      act('stop_accepting_requests', reached),
+      act('shrink_heap', missed),
+      act('reset_high_memory_stream', reached),
+    ],
+    buffer_factory_config: { minimum_account_to_track_power_of_two: 20 },
     resource_monitors: [
       injected,
       heap('heap', { max_heap_size_bytes: TEBIBYTE }),
