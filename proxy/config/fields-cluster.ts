@@ -109,10 +109,7 @@ export const CLUSTER_FIELDS: FieldTable = {
   'envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig': fields(
     honoured(HASH, 'use_hostname_for_hashing hash_balance_factor hash_policy'),
   ),
-  'envoy.config.cluster.v3.CircuitBreakers': fields(
-    honoured(TEST, 'thresholds'),
-    rejected('limits hold for the cluster; use thresholds', 'per_host_thresholds'),
-  ),
+  'envoy.config.cluster.v3.CircuitBreakers': fields(honoured(TEST, 'thresholds per_host_thresholds')),
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds': fields(
     honoured(
       TEST,

@@ -45,7 +45,7 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     healthyPanicThreshold: panic === null ? DEFAULT_PANIC_PERCENT : num(panic, 'value'),
     connectTimeoutMs: wholeMs(message, 'connectTimeout', DEFAULT_CONNECT_TIMEOUT_MS, path),
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', DEFAULT_BUFFER_LIMIT_BYTES),
-    breakers: lowerBreakers(message),
+    breakers: lowerBreakers(message, path),
     breakerBase: 0,
     updateMergeWindowMs:
       common === null
@@ -120,15 +120,27 @@ function checkedLocalities(cluster: Msg, discovery: DiscoveryModel, path: string
 
 const HIGH_PRIORITY = 1;
 
-function lowerBreakers(cluster: Msg): ClusterModel['breakers'] {
+function lowerBreakers(cluster: Msg, path: string): ClusterModel['breakers'] {
   const breakers = sub(cluster, 'circuitBreakers');
   const thresholds = breakers === null ? [] : list(breakers, 'thresholds');
-  const of = (high: boolean) => thresholds.find((item) => (num(item, 'priority') === HIGH_PRIORITY) === high) ?? null;
-  return { default: lowerBreaker(of(false)), high: lowerBreaker(of(true)) };
+  const perHost = breakers === null ? [] : list(breakers, 'perHostThresholds');
+  for (const [index, item] of perHost.entries())
+    if (NOT_PER_HOST.some((field) => sub(item, field) !== null))
+      throw new ConfigError(
+        'Unsupported field in per_host_thresholds',
+        `${path}.circuit_breakers.per_host_thresholds[${index}]`,
+      );
+  const of = (items: readonly Msg[], high: boolean) =>
+    items.find((item) => (num(item, 'priority') === HIGH_PRIORITY) === high) ?? null;
+  const lower = (high: boolean) => lowerBreaker(of(thresholds, high), of(perHost, high));
+  return { default: lower(false), high: lower(true) };
 }
+
+const NOT_PER_HOST = ['maxPendingRequests', 'maxRequests', 'maxRetries', 'maxConnectionPools', 'retryBudget'];
 
 const BREAKER_DEFAULTS: BreakerModel = {
   maxConnections: 1024,
+  maxConnectionsPerHost: UINT32_MAX,
   maxPendingRequests: 1024,
   maxRequests: 1024,
   maxRetries: 3,
@@ -136,12 +148,14 @@ const BREAKER_DEFAULTS: BreakerModel = {
   retryBudget: null,
 };
 
-function lowerBreaker(message: Msg | null): BreakerModel {
-  if (message === null) return BREAKER_DEFAULTS;
+function lowerBreaker(message: Msg | null, perHost: Msg | null): BreakerModel {
+  const maxConnectionsPerHost = perHost === null ? UINT32_MAX : num(perHost, 'maxConnections', UINT32_MAX);
+  if (message === null) return { ...BREAKER_DEFAULTS, maxConnectionsPerHost };
   const budget = sub(message, 'retryBudget');
   const percent = budget === null ? null : sub(budget, 'budgetPercent');
   return {
     maxConnections: num(message, 'maxConnections', BREAKER_DEFAULTS.maxConnections),
+    maxConnectionsPerHost,
     maxPendingRequests: num(message, 'maxPendingRequests', BREAKER_DEFAULTS.maxPendingRequests),
     maxRequests: num(message, 'maxRequests', BREAKER_DEFAULTS.maxRequests),
     maxRetries: num(message, 'maxRetries', BREAKER_DEFAULTS.maxRetries),

@@ -149,6 +149,8 @@ export interface EndpointModel {
 
 export interface BreakerModel {
   readonly maxConnections: number;
+  /** `per_host_thresholds`. */
+  readonly maxConnectionsPerHost: number;
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;

@@ -35,7 +35,7 @@ import type { Histogram } from '../observe/stats.ts';
 import { joinHostPort } from '../util/ip.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
-import type { PriorityBreakers } from './breakers.ts';
+import type { HostConnections, PriorityBreakers } from './breakers.ts';
 import { formatAddress, type Host } from './host.ts';
 import type { PoolFailure } from './upstream.ts';
 
@@ -44,6 +44,8 @@ export interface ConnectionContext {
   readonly model: ClusterModel;
   readonly stats: Float64Array;
   readonly breakers: PriorityBreakers;
+  /** `null` = a host may have as many connections as the cluster. */
+  readonly perHost: HostConnections | null;
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   readonly dial: Dial;
@@ -67,15 +69,37 @@ export interface ConnectionSeed {
   readonly transport: Transport;
 }
 
-/** A request has got a connection: Envoy's `upstream_rq_*` stats, the host's, and the breaker. `closeRequest` follows. */
+/** Takes a place for a connection, among the cluster's and the host's. @returns false: there is none */
+export function admitConnection({ breakers, perHost }: ConnectionContext, host: Host): boolean {
+  if (perHost !== null && !perHost.of(host).tryTake()) return false;
+  if (breakers.connections.tryTake()) return true;
+  perHost?.of(host).give();
+  return false;
+}
+
+/** Takes a place for a connection whether there is one or not. */
+export function forceConnection({ breakers, perHost }: ConnectionContext, host: Host): void {
+  perHost?.of(host).take();
+  breakers.connections.take();
+}
+
+/** A connection's place is free again. */
+export function releaseConnection({ breakers, perHost }: ConnectionContext, host: Host): void {
+  breakers.connections.give();
+  perHost?.of(host).give();
+}
+
+/**
+ * A request has got a connection: Envoy's `upstream_rq_*` stats, and the host's. Its place in the breaker has been taken
+ * before. `closeRequest` follows, which gives that back.
+ */
 export function openRequest(context: ConnectionContext, host: Host): void {
-  const { stats, breakers } = context;
+  const { stats } = context;
   (stats[UPSTREAM_RQ_TOTAL] as number)++;
   (stats[UPSTREAM_RQ_ACTIVE] as number)++;
   (host.stats[HOST_RQ_TOTAL] as number)++;
   (host.stats[HOST_RQ_ACTIVE] as number)++;
   host.activeRequests++;
-  breakers.requests.take();
 }
 
 /** The request is over. */
@@ -88,7 +112,7 @@ export function closeRequest(context: ConnectionContext, host: Host): void {
 
 let lastConnectionId = 0;
 
-/** Opens the books when a connection is begun, closes them exactly once. */
+/** Opens the books when a connection is begun, whose place has been taken before; closes them exactly once. */
 export class ConnectionAccount {
   readonly id: number;
   startMs: number;
@@ -113,7 +137,6 @@ export class ConnectionAccount {
     (stats[UPSTREAM_CX_ACTIVE] as number)++;
     (host.stats[HOST_CX_TOTAL] as number)++;
     (host.stats[HOST_CX_ACTIVE] as number)++;
-    context.breakers.connections.take();
   }
 
   /** Dials the first address. */
@@ -158,7 +181,7 @@ export class ConnectionAccount {
   closed(remote: boolean, active: boolean): void {
     if (!this.open) return;
     this.open = false;
-    const { stats, breakers, lengthMs, runtime } = this.context;
+    const { stats, lengthMs, runtime } = this.context;
     (stats[UPSTREAM_CX_DESTROY] as number)++;
     (stats[remote ? UPSTREAM_CX_DESTROY_REMOTE : UPSTREAM_CX_DESTROY_LOCAL] as number)++;
     if (active) {
@@ -169,7 +192,7 @@ export class ConnectionAccount {
     }
     (stats[UPSTREAM_CX_ACTIVE] as number)--;
     (this.host.stats[HOST_CX_ACTIVE] as number)--;
-    breakers.connections.give();
+    releaseConnection(this.context, this.host);
     lengthMs.record(Math.floor(runtime.nowMs() - this.startMs));
   }
 

@@ -2,8 +2,9 @@
 //
 // The limits hold for the whole process, as Envoy's do. Each worker owns one cell per limit in shared memory and
 // writes no other; the sum over the workers decides. With one worker the sum is the cell.
-// Workers read each other's cells without a lock: two of them may pass a limit at the same moment and overshoot it by
-// one each, as Envoy's threads do.
+// No worker waits for another: each takes a place first, adds up, and gives it back when that was too much. So a limit is
+// never passed, not even for a moment; where Envoy's threads may overshoot, two workers that reach for the last place at
+// once may both miss it.
 
 import type { BreakerModel, ClusterModel } from '../config/model-cluster.ts';
 import * as stat from '../observe/catalogue-cluster.ts';
@@ -21,6 +22,12 @@ export type Limit = 0 | 1 | 2 | 3 | 4;
 const LIMITS = 5;
 /** Clusters that every table has room for. */
 const CLUSTERS_MIN = 16_384;
+/** What a limit is that is not set, or as good as that. */
+export const UNLIMITED = 0xffff_ffff;
+/** Hosts with a limit of their own that every table has room for; the limits of further ones hold for each worker. */
+const HOSTS_MAX = 16_384;
+/** Places of the table that a host may be looked for in. */
+const HOST_PROBES_MAX = 64;
 /** Cells of one cluster: both priorities. `ClusterModel.breakerBase` is a multiple of it. */
 export const CELLS_PER_CLUSTER = LIMITS * 2;
 
@@ -42,13 +49,19 @@ export const OPEN_GAUGES: { readonly [priority in 'default' | 'high']: readonly 
   ],
 };
 
-/** The shared table as one worker sees it. Layout: per cell one run of `workers` counts, then the "open" flag. */
+/**
+ * The shared table as one worker sees it: cells of hosts, which are found by their names, then cells of clusters, each
+ * one run of `workers` counts and the "open" flag.
+ */
 export class SharedBreakers {
   readonly buffer: SharedArrayBuffer;
   readonly workers: number;
   /** Index of the worker that owns this view. */
   readonly worker: number;
   readonly cells: Int32Array;
+  readonly hostCells: Int32Array;
+  /** Whose cell it is: a digest of the name; 0 = nobody's. */
+  private readonly hostNames: Int32Array;
   /** Values from one cell to the next. */
   readonly stride: number;
 
@@ -56,8 +69,10 @@ export class SharedBreakers {
     this.buffer = buffer;
     this.workers = workers;
     this.worker = worker;
-    this.cells = new Int32Array(buffer);
     this.stride = workers + 1;
+    this.hostNames = new Int32Array(buffer, 0, HOSTS_MAX);
+    this.hostCells = new Int32Array(buffer, this.hostNames.byteLength, HOSTS_MAX * this.stride);
+    this.cells = new Int32Array(buffer, this.hostNames.byteLength + this.hostCells.byteLength);
   }
 
   /**
@@ -66,7 +81,19 @@ export class SharedBreakers {
    */
   static allocate(workers: number, clusters: number): SharedArrayBuffer {
     const capacity = Math.max(clusters * 2, CLUSTERS_MIN);
-    return new SharedArrayBuffer(capacity * CELLS_PER_CLUSTER * (workers + 1) * Int32Array.BYTES_PER_ELEMENT);
+    const cells = (HOSTS_MAX + capacity * CELLS_PER_CLUSTER) * (workers + 1);
+    return new SharedArrayBuffer((HOSTS_MAX + cells) * Int32Array.BYTES_PER_ELEMENT);
+  }
+
+  /** The cell of a host, the same for every worker that asks; −1 = there is no place for it. */
+  hostCell(name: string): number {
+    const digest = digestOf(name);
+    for (let probe = 0; probe < HOST_PROBES_MAX; probe++) {
+      const at = (((digest >>> 0) % HOSTS_MAX) + probe) % HOSTS_MAX;
+      const owner = Atomics.compareExchange(this.hostNames, at, 0, digest);
+      if (owner === 0 || owner === digest) return at;
+    }
+    return -1;
   }
 
   /** Whether the table has room for the cluster at `base`. */
@@ -89,9 +116,10 @@ export class SharedBreakers {
    * The worker's gauges are gone, so that `settleOpenGauges` must follow.
    */
   clearWorker(worker: number): void {
-    const { cells, stride, workers } = this;
-    for (let first = 0; first < cells.length; first += stride)
-      if (Atomics.exchange(cells, first + worker, 0) > 0) Atomics.store(cells, first + workers, 0);
+    const { stride, workers } = this;
+    for (const cells of [this.cells, this.hostCells])
+      for (let first = 0; first < cells.length; first += stride)
+        if (Atomics.exchange(cells, first + worker, 0) > 0) Atomics.store(cells, first + workers, 0);
   }
 }
 
@@ -139,10 +167,11 @@ export class Breaker {
   private readonly alone: boolean;
   private readonly gauges: LimitGauges;
 
-  constructor(shared: SharedBreakers, cell: number, max: number, gauges: LimitGauges) {
+  /** @param cells the array that holds the cell */
+  constructor(shared: SharedBreakers, cells: Int32Array, cell: number, max: number, gauges: LimitGauges) {
     this.max = max;
     this.shared = shared;
-    this.cells = shared.cells;
+    this.cells = cells;
     this.first = cell * shared.stride;
     this.own = this.first + shared.worker;
     this.flag = this.first + shared.workers;
@@ -158,21 +187,41 @@ export class Breaker {
     const { cells, first, shared } = this;
     if (this.alone) return cells[first] as number;
     let sum = 0;
-    for (let at = first; at < first + shared.workers; at++) sum += cells[at] as number;
+    for (let at = first; at < first + shared.workers; at++) sum += Atomics.load(cells, at);
     return sum;
   }
 
-  get canTake(): boolean {
-    return this.used < this.max;
+  /** Takes a place. @returns false: there is none */
+  tryTake(): boolean {
+    const { cells, own, max } = this;
+    let used: number;
+    if (this.alone || max >= UNLIMITED) {
+      used = (cells[own] as number) + 1;
+      if (used > max) return false;
+      cells[own] = used;
+    } else {
+      Atomics.add(cells, own, 1);
+      used = this.used;
+      if (used > max) {
+        Atomics.sub(cells, own, 1);
+        return false;
+      }
+    }
+    this.noteTaken(used);
+    return true;
   }
 
+  /** Takes a place whether there is one or not. */
   take(): void {
     const { cells, own } = this;
-    const mine = (cells[own] as number) + 1;
-    cells[own] = mine;
+    Atomics.add(cells, own, 1);
+    this.noteTaken(this.used);
+  }
+
+  private noteTaken(used: number): void {
     const { remaining, remainingAt } = this.gauges;
     if (remaining !== null) (remaining[remainingAt] as number)--;
-    if ((this.alone ? mine : this.used) >= this.max) this.setOpen(1);
+    if (used >= this.max) this.setOpen(1);
   }
 
   give(): void {
@@ -206,7 +255,7 @@ export class PriorityBreakers {
   readonly model: BreakerModel;
 
   constructor(shared: SharedBreakers, base: number, model: BreakerModel, gauges: (limit: Limit) => LimitGauges) {
-    const breaker = (limit: Limit, max: number) => new Breaker(shared, base + limit, max, gauges(limit));
+    const breaker = (limit: Limit, max: number) => new Breaker(shared, shared.cells, base + limit, max, gauges(limit));
     this.model = model;
     this.connections = breaker(LIMIT_CX, model.maxConnections);
     this.pending = breaker(LIMIT_PENDING, model.maxPendingRequests);
@@ -218,20 +267,61 @@ export class PriorityBreakers {
   /** Takes a place for a retry: among `max_retries`, or within the budget (a share of what is active and pending). */
   tryRetry(): boolean {
     const budget = this.model.retryBudget;
-    if (budget === null) {
-      if (!this.retries.canTake) return false;
-    } else {
+    if (budget !== null) {
       const active = this.requests.used + this.pending.used;
-      const max = Math.max(Math.floor((active * budget.budgetPercent) / 100), budget.minRetryConcurrency);
-      this.retries.max = max;
-      if (this.retries.used >= max) return false;
+      this.retries.max = Math.max(Math.floor((active * budget.budgetPercent) / 100), budget.minRetryConcurrency);
     }
-    this.retries.take();
-    return true;
+    return this.retries.tryTake();
   }
 }
 
 /** First cell of a priority within a cluster's run. */
 export function priorityBase(clusterBase: number, priority: 'default' | 'high'): number {
   return clusterBase + (priority === 'high' ? LIMITS : 0);
+}
+
+/** Gauges that nobody reads: hosts have none. */
+const NO_GAUGES: LimitGauges = { block: new Float64Array(1), open: 0, remaining: null, remainingAt: 0 };
+
+/** `per_host_thresholds.max_connections` of one cluster and priority: each host's connections, of both priorities. */
+export class HostConnections {
+  private readonly shared: SharedBreakers;
+  private readonly clusterName: string;
+  private readonly max: number;
+  private readonly byHost: WeakMap<NamedHost, Breaker>;
+
+  constructor(shared: SharedBreakers, clusterName: string, max: number) {
+    this.shared = shared;
+    this.clusterName = clusterName;
+    this.max = max;
+    this.byHost = new WeakMap();
+  }
+
+  of(host: NamedHost): Breaker {
+    let breaker = this.byHost.get(host);
+    if (breaker === undefined) {
+      breaker = this.open(`${this.clusterName}|${host.address}|${host.hostname}`);
+      this.byHost.set(host, breaker);
+    }
+    return breaker;
+  }
+
+  private open(name: string): Breaker {
+    const { shared, max } = this;
+    const cell = shared.hostCell(name);
+    if (cell >= 0) return new Breaker(shared, shared.hostCells, cell, max, NO_GAUGES);
+    return new Breaker(shared, new Int32Array(shared.stride), 0, max, NO_GAUGES);
+  }
+}
+
+interface NamedHost {
+  readonly address: string;
+  readonly hostname: string;
+}
+
+/** FNV-1a of the UTF-16 units, never 0. */
+function digestOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return hash | 0 || 1;
 }

@@ -25,7 +25,15 @@ import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer } from './balancer.ts';
-import { type LimitGauges, OPEN_GAUGES, PriorityBreakers, priorityBase, type SharedBreakers } from './breakers.ts';
+import {
+  HostConnections,
+  type LimitGauges,
+  OPEN_GAUGES,
+  PriorityBreakers,
+  priorityBase,
+  type SharedBreakers,
+  UNLIMITED,
+} from './breakers.ts';
 import type { TableGauge } from './hash-tables.ts';
 import { formatAddress, Host, hostKeyIn } from './host.ts';
 import { HttpPools } from './http-pools.ts';
@@ -337,6 +345,9 @@ export class UpstreamCluster implements Cluster {
       model,
       stats,
       breakers: new PriorityBreakers(env.breakers, cells, model.breakers[priority], gauges),
+      perHost: limitsHosts(model)
+        ? new HostConnections(env.breakers, model.name, model.breakers[priority].maxConnectionsPerHost)
+        : null,
       runtime: env.runtime,
       wheel: env.wheel,
       dial: env.dial,
@@ -358,6 +369,11 @@ function countChanges(before: readonly (readonly Host[])[], after: readonly (rea
     if (now.length !== old.size || now.some((host) => !old.has(host))) changes++;
   }
   return changes;
+}
+
+/** A host's limit counts the connections of both priorities. */
+function limitsHosts({ breakers }: ClusterModel): boolean {
+  return Math.min(breakers.default.maxConnectionsPerHost, breakers.high.maxConnectionsPerHost) < UNLIMITED;
 }
 
 /** What an internal listener is told of its connections from this cluster. */

@@ -57,13 +57,12 @@ export class PendingQueue {
     this.tail = null;
   }
 
-  /** The breaker has been asked before. */
+  /** The place in the breaker has been taken before. */
   add(handler: UpstreamStreamHandler): PendingStream {
-    const { stats, breakers } = this.context;
+    const { stats } = this.context;
     (stats[UPSTREAM_RQ_PENDING_TOTAL] as number)++;
     (stats[UPSTREAM_RQ_PENDING_ACTIVE] as number)++;
     (this.host.stats[HOST_RQ_PENDING_ACTIVE] as number)++;
-    breakers.pending.take();
     const pending = new Pending(this, handler);
     pending.queued = true;
     pending.previous = this.tail;

@@ -8,7 +8,7 @@ import {
   UPSTREAM_RQ_CANCELLED,
   UPSTREAM_RQ_PENDING_OVERFLOW,
 } from '../observe/catalogue-cluster.ts';
-import type { ConnectFailure, ConnectionContext } from './account.ts';
+import { admitConnection, type ConnectFailure, type ConnectionContext, forceConnection } from './account.ts';
 import type { Host } from './host.ts';
 import { type PendingOwner, PendingQueue } from './pending.ts';
 import type { PendingStream, UpstreamStreamHandler } from './upstream.ts';
@@ -77,7 +77,7 @@ export abstract class PoolBase implements PendingOwner {
       handler.onPoolFailure('overflow', '', null);
       return null;
     }
-    if (!this.context.breakers.pending.canTake) {
+    if (!this.context.breakers.pending.tryTake()) {
       this.refuse(handler, UPSTREAM_RQ_PENDING_OVERFLOW, null);
       this.releaseIfEmpty();
       return null;
@@ -87,19 +87,21 @@ export abstract class PoolBase implements PendingOwner {
     return pending;
   }
 
-  /** The breaker for requests has a place; otherwise the request is refused. */
+  /** Takes a place for a running request; where there is none the request is refused. */
   protected admit(handler: UpstreamStreamHandler): boolean {
-    if (this.context.breakers.requests.canTake) return true;
+    if (this.context.breakers.requests.tryTake()) return true;
     this.refuse(handler, UPSTREAM_RQ_ACTIVE_OVERFLOW, this.host);
     return false;
   }
 
   protected openWhereNeeded(): void {
     for (let opened = 0; opened < CONNECTS_PER_EVENT_MAX && this.pending.length > this.connectingCapacity; opened++) {
-      if (!this.context.breakers.connections.canTake) {
-        (this.context.stats[UPSTREAM_CX_OVERFLOW] as number)++;
+      const { context, host } = this;
+      if (!admitConnection(context, host)) {
+        (context.stats[UPSTREAM_CX_OVERFLOW] as number)++;
         // The limit never keeps a pool from having its first connection.
         if (this.connectionCount > 0) return;
+        forceConnection(context, host);
       }
       this.openConnection();
     }
@@ -127,11 +129,10 @@ export abstract class PoolBase implements PendingOwner {
   private register(): boolean {
     if (this.registered) return true;
     const { pools } = this.context.breakers;
-    if (!pools.canTake) {
+    if (!pools.tryTake()) {
       (this.context.stats[UPSTREAM_CX_POOL_OVERFLOW] as number)++;
       return false;
     }
-    pools.take();
     this.registered = true;
     return true;
   }

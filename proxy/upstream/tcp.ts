@@ -16,19 +16,27 @@ import {
   UPSTREAM_RQ_PENDING_TOTAL,
 } from '../observe/catalogue-cluster.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
-import { ConnectionAccount, type ConnectionContext, closeRequest, openRequest } from './account.ts';
+import {
+  admitConnection,
+  ConnectionAccount,
+  type ConnectionContext,
+  closeRequest,
+  openRequest,
+  releaseConnection,
+} from './account.ts';
 import type { Host } from './host.ts';
 import type { PendingStream, TcpHandler, TcpLease } from './upstream.ts';
 
 /** Opens a raw connection to a host, or fails at once when the connection limit is reached. */
 export function connectTcp(context: ConnectionContext, host: Host, handler: TcpHandler): PendingStream | null {
   const { breakers, stats } = context;
-  if (!breakers.connections.canTake) {
+  if (!admitConnection(context, host)) {
     (stats[UPSTREAM_CX_OVERFLOW] as number)++;
     handler.onTcpFailure('overflow', '', host);
     return null;
   }
-  if (!breakers.pending.canTake) {
+  if (!breakers.pending.tryTake()) {
+    releaseConnection(context, host);
     (stats[UPSTREAM_RQ_PENDING_OVERFLOW] as number)++;
     handler.onTcpFailure('overflow', '', host);
     return null;
@@ -52,14 +60,13 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
   private durationTimer: WheelTimer | null;
 
   constructor(context: ConnectionContext, host: Host, handler: TcpHandler) {
-    const { stats, breakers } = context;
+    const { stats } = context;
     this.context = context;
     this.host = host;
     this.handler = handler;
     (stats[UPSTREAM_RQ_PENDING_TOTAL] as number)++;
     (stats[UPSTREAM_RQ_PENDING_ACTIVE] as number)++;
     (host.stats[HOST_RQ_PENDING_ACTIVE] as number)++;
-    breakers.pending.take();
     this.account = new ConnectionAccount(context, host);
     this.state = CONNECTING;
     this.durationTimer = null;
@@ -98,7 +105,7 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
   onConnect(): void {
     if (this.state !== CONNECTING) return;
     const { context, host } = this;
-    if (!context.breakers.requests.canTake) {
+    if (!context.breakers.requests.tryTake()) {
       this.leavePending();
       (context.stats[UPSTREAM_RQ_ACTIVE_OVERFLOW] as number)++;
       this.account.closed(false, false);

@@ -6,6 +6,7 @@ import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
 import { LowerContext } from '../../proxy/config/lower-common.ts';
 import { HTTP2_DEFAULTS } from '../../proxy/config/lower-http2.ts';
 import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
+import { refusal } from '../fixtures/lower.ts';
 
 const PATH = 'static_resources.clusters[0]';
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -41,6 +42,7 @@ const DEFAULTS: ClusterModel = {
   breakers: {
     default: {
       maxConnections: 1024,
+      maxConnectionsPerHost: 4_294_967_295,
       maxPendingRequests: 1024,
       maxRequests: 1024,
       maxRetries: 3,
@@ -49,6 +51,7 @@ const DEFAULTS: ClusterModel = {
     },
     high: {
       maxConnections: 1024,
+      maxConnectionsPerHost: 4_294_967_295,
       maxPendingRequests: 1024,
       maxRequests: 1024,
       maxRetries: 3,
@@ -145,17 +148,23 @@ t.test('circuit breakers by priority', async (t) => {
         },
         { max_connection_pools: 5, retry_budget: { budget_percent: { value: 25 }, min_retry_concurrency: 10 } },
       ],
+      per_host_thresholds: [{ max_connections: 6 }],
     },
   });
   t.same(breakers, {
     default: {
       ...DEFAULTS.breakers.default,
       maxConnectionPools: 5,
+      maxConnectionsPerHost: 6,
       retryBudget: { budgetPercent: 25, minRetryConcurrency: 10 },
     },
     high: { ...DEFAULTS.breakers.high, maxConnections: 1, maxPendingRequests: 2, maxRequests: 3, maxRetries: 4 },
   });
   t.same(trackRemaining, { default: false, high: true });
+  t.match(
+    refusal(() => lower({ circuit_breakers: { per_host_thresholds: [{ max_connections: 1, max_requests: 2 }] } })),
+    /per_host_thresholds\[0\]: Unsupported field in per_host_thresholds$/,
+  );
   const budget = lower({ circuit_breakers: { thresholds: [{ retry_budget: {} }] } }).breakers.default.retryBudget;
   t.same(budget, { budgetPercent: 20, minRetryConcurrency: 3 }, 'defaults of a budget');
 });

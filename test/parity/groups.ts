@@ -1,6 +1,7 @@
 // All groups of scenarios.
 
 import { autoProtocol } from './scenarios/auto-protocol.ts';
+import { breakers } from './scenarios/breakers.ts';
 import { bufferFilter } from './scenarios/buffer-filter.ts';
 import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
@@ -81,6 +82,7 @@ export const GROUPS: readonly Group[] = [
   logs,
   options,
   clusters,
+  breakers,
   listeners,
   tcpProxy,
   detection,

@@ -5,6 +5,7 @@ import { StatsRegistry } from '../../proxy/observe/stats-registry.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';
 import {
   CELLS_PER_CLUSTER,
+  HostConnections,
   OPEN_GAUGES,
   PriorityBreakers,
   priorityBase,
@@ -16,6 +17,7 @@ import { clusterModel } from '../fixtures/upstream.ts';
 
 const LIMITS = {
   maxConnections: 3,
+  maxConnectionsPerHost: 0xffff_ffff,
   maxPendingRequests: 2,
   maxRequests: 10,
   maxRetries: 1,
@@ -45,11 +47,10 @@ t.test('a limit holds for all workers together, and its gauges add up', async (t
   const [a, b, c] = all.map(({ breakers }) => breakers.connections);
   a?.take();
   b?.take();
-  t.ok(c?.canTake);
   t.equal(sum(all, 0), 0);
-  c?.take();
-  t.notOk(a?.canTake);
-  t.notOk(b?.canTake);
+  t.ok(c?.tryTake());
+  t.notOk(a?.tryTake());
+  t.notOk(b?.tryTake());
   t.equal(sum(all, 0), 1, 'open');
   t.equal(
     all.reduce((total, { remaining }) => total + (remaining[0] as number), 0),
@@ -57,7 +58,7 @@ t.test('a limit holds for all workers together, and its gauges add up', async (t
     'remaining',
   );
   b?.give();
-  t.ok(c?.canTake);
+  t.equal(c?.used, 2);
   t.equal(sum(all, 0), 0, 'closed, whoever opened it');
   t.equal(
     all.reduce((total, { remaining }) => total + (remaining[0] as number), 0),
@@ -68,9 +69,31 @@ t.test('a limit holds for all workers together, and its gauges add up', async (t
 t.test('what a dead worker held is given back', async (t) => {
   const [a, b] = workers(2) as [ReturnType<typeof workers>[0], ReturnType<typeof workers>[0]];
   for (let i = 0; i < 3; i++) b.breakers.connections.take();
-  t.notOk(a.breakers.connections.canTake);
+  t.notOk(a.breakers.connections.tryTake());
   a.shared.clearWorker(1);
   t.equal(a.breakers.connections.used, 0);
+});
+
+t.test('a host has a limit for all workers together', async (t) => {
+  const [a, b] = workers(2) as [ReturnType<typeof workers>[0], ReturnType<typeof workers>[0]];
+  const host = { address: '10.0.0.1:80', hostname: 'h' };
+  const [ofA, ofB] = [a, b].map(({ shared }) => new HostConnections(shared, 'c', 3));
+  for (const breaker of [ofA?.of(host), ofB?.of({ ...host }), ofA?.of(host)]) t.ok(breaker?.tryTake());
+  t.notOk(ofB?.of(host).tryTake());
+  t.ok(ofB?.of({ ...host, hostname: 'other' }).tryTake(), 'another host');
+  t.ok(new HostConnections(b.shared, 'd', 1).of(host).tryTake(), 'another cluster');
+  a.shared.clearWorker(0);
+  t.equal(ofB?.of(host).used, 1, 'what a dead worker held is given back');
+});
+
+t.test('hosts beyond the table have a limit in each worker', async (t) => {
+  const [a] = workers(1) as [ReturnType<typeof workers>[0]];
+  const hosts = new HostConnections(a.shared, 'c', 1);
+  for (let i = 0; i < 20_000; i++) {
+    const breaker = hosts.of({ address: `10.0.0.1:${i}`, hostname: '' });
+    if (!breaker.tryTake() || breaker.tryTake()) t.fail(`host ${i}`);
+  }
+  t.end();
 });
 
 t.test('after a crash the gauge tells whether a breaker is open', async (t) => {
