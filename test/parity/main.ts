@@ -4,6 +4,7 @@
 import { parseArgs } from 'node:util';
 import { findPeer, HOW_TO_GET } from '../../scripts/peers.ts';
 import { compareScenario, compareStats } from './compare.ts';
+import { FUZZ_USAGE, fuzz } from './fuzz.ts';
 import { readGolden, writeGolden } from './golden.ts';
 import { GROUPS } from './groups.ts';
 import type { Binary } from './proxy-process.ts';
@@ -20,7 +21,8 @@ const USAGE = `Usage: npm run test:parity -- [options]
   --replay         compare this proxy with the golden files, without an Envoy
   --verify         compare Envoy with the golden files: do they still hold, is a scenario a matter of luck?
   --help
-`;
+
+${FUZZ_USAGE}`;
 
 interface Counts {
   passed: number;
@@ -60,6 +62,10 @@ function chosenGroups(): Group[] {
   return groups;
 }
 
+if (process.argv[2] === 'fuzz' && !process.argv.includes('--help')) {
+  const envoy = findPeer('envoy') ?? refuse(`no Envoy to compare with. To have one: ${HOW_TO_GET.envoy}`);
+  process.exit(await fuzz(process.argv.slice(3), envoy));
+}
 const values = parse();
 if (values.help) {
   console.log(USAGE);

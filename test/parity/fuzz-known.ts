@@ -1,0 +1,13 @@
+// Where this proxy differs from Envoy on purpose, or Envoy from itself: such differences of random cases are counted, not
+// reported.
+
+import type { Runnable } from './fuzz-run.ts';
+
+export interface Known {
+  /** Why, with a source. */
+  readonly why: string;
+  /** @param lines of one comparison, as `compare.ts` writes them */
+  readonly explains: (one: Runnable, request: string, lines: readonly string[]) => boolean;
+}
+
+export const KNOWN: readonly Known[] = [];
