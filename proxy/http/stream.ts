@@ -11,37 +11,28 @@ import { FilterRun } from '../filter/run.ts';
 import type { AccessLogger } from '../observe/access-log.ts';
 import {
   HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE,
-  HTTP_DOWNSTREAM_CX_UPGRADES_TOTAL,
   HTTP_DOWNSTREAM_RQ_ACTIVE,
-  HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION,
-  HTTP_DOWNSTREAM_RQ_HEADER_TIMEOUT,
-  HTTP_DOWNSTREAM_RQ_IDLE_TIMEOUT,
-  HTTP_DOWNSTREAM_RQ_MAX_DURATION_REACHED,
-  HTTP_DOWNSTREAM_RQ_NON_RELATIVE_PATH,
-  HTTP_DOWNSTREAM_RQ_REDIRECTED_WITH_NORMALIZED_PATH,
   HTTP_DOWNSTREAM_RQ_RESPONSE_BEFORE_RQ_COMPLETE,
   HTTP_DOWNSTREAM_RQ_RX_RESET,
-  HTTP_DOWNSTREAM_RQ_TIMEOUT,
   HTTP_DOWNSTREAM_RQ_TOO_LARGE,
   HTTP_DOWNSTREAM_RQ_TOTAL,
   HTTP_DOWNSTREAM_RQ_TX_RESET,
-  HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE,
 } from '../observe/catalogue-http.ts';
-import { FLAG_DC, FLAG_DPE, FLAG_SI } from '../observe/flags.ts';
+import { FLAG_DC, FLAG_DPE } from '../observe/flags.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
-import { readGrpcTimeout, streamLimit, writeGrpcTimeout } from '../router/grpc-timeout.ts';
 import type { RedirectState } from '../router/internal-redirect.ts';
 import type { KeptBody } from '../router/kept-body.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { CompiledRoute } from '../router/route.ts';
 import type { Deadline } from '../util/deadline.ts';
+import { admitHead, admitPath, admitUpgrade } from './admission.ts';
 import { buildLocalReply } from './local-reply.ts';
 import type { HttpManager } from './manager.ts';
-import { type PathVerdict, preparePath } from './prepare-path.ts';
 import { prepareRequest } from './prepare-request.ts';
 import { prepareResponse } from './prepare-response.ts';
 import type { ResponseWriter } from './response-writer.ts';
+import { limitDuration } from './time-limits.ts';
 import type { StreamTimers } from './timers.ts';
 
 /** See the head of this file. */
@@ -142,8 +133,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   onHead(head: RequestHead, endStream: boolean): void {
-    const { manager } = this;
-    const { model } = manager;
+    const { model } = this.manager;
     const headers = head.headers;
     this.requestHeaders = headers;
     this.protocol = head.version === 11 ? 'HTTP/1.1' : head.version === 20 ? 'HTTP/2' : 'HTTP/1.0';
@@ -160,19 +150,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.isGrpc = (head.known & KNOWN_CONTENT_TYPE) !== 0 && isGrpcContentType(headers.get('content-type'));
     this.hasEnvoyHeaders = (head.known & KNOWN_ENVOY) !== 0;
 
-    if (manager.overload !== null && manager.shedsRequest()) {
-      this.localReply(503, 'envoy overloaded', 'overload', model.appendLocalOverload ? SAY_OVERLOADED : null);
-      return;
-    }
-    if (!head.hasAuthority) {
-      this.localReply(400, '', 'missing_host_header', null);
-      return;
-    }
-    if (!this.checkPath()) return;
-    if (head.method === 'QUERY' && (head.known & KNOWN_CONTENT_TYPE) === 0) {
-      this.localReply(400, '', 'query_missing_content_type', null);
-      return;
-    }
+    if (!admitHead(this, head)) return;
     prepareRequest(this, head, headers);
     this.serve(headers, endStream, head.upgrade);
   }
@@ -182,7 +160,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.resolveRoute(headers);
     if (this.over || this.responseStarted) return;
     if (manager.startLog !== null) this.logStart(manager.startLog);
-    if (upgrade && !this.admitUpgrade(headers)) return;
+    if (upgrade && !admitUpgrade(this, headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
     const filters = manager.filtersOf(this.route, this, headers, this.random);
     this.filtered = true;
@@ -247,27 +225,6 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   // === From the timers ===
-
-  onIdleTimeout(): void {
-    this.manager.count(HTTP_DOWNSTREAM_RQ_IDLE_TIMEOUT);
-    this.flags |= FLAG_SI;
-    this.timeOut('stream timeout', 'stream_idle_timeout');
-  }
-
-  onRequestTimeout(): void {
-    this.manager.count(HTTP_DOWNSTREAM_RQ_TIMEOUT);
-    this.timeOut('request timeout', 'request_overall_timeout');
-  }
-
-  onHeadersTimeout(): void {
-    this.manager.count(HTTP_DOWNSTREAM_RQ_HEADER_TIMEOUT);
-    this.timeOut('request header timeout', 'request_header_timeout');
-  }
-
-  onMaxDuration(): void {
-    this.manager.count(HTTP_DOWNSTREAM_RQ_MAX_DURATION_REACHED);
-    this.timeOut('downstream duration timeout', 'max_duration_timeout');
-  }
 
   onLogTimer(): void {
     const { manager } = this;
@@ -458,30 +415,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (filters !== null) this.filters = new FilterRun(filters, this);
   }
 
-  /** Normalises path and host. @returns false when the request was answered */
-  private checkPath(): boolean {
-    const { manager } = this;
-    if (this.method === 'CONNECT') return true;
-    if (this.path.charCodeAt(0) !== SLASH) {
-      manager.count(HTTP_DOWNSTREAM_RQ_NON_RELATIVE_PATH);
-      this.localReply(404, '', 'absolute_path_rejected', null);
-      return false;
-    }
-    const verdict: PathVerdict = preparePath(this, manager.model);
-    if (verdict === 'reject') {
-      manager.count(HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION);
-      this.localReply(400, '', 'path_normalization_failed', null);
-      return false;
-    }
-    if (verdict === 'redirect') {
-      manager.count(HTTP_DOWNSTREAM_RQ_REDIRECTED_WITH_NORMALIZED_PATH);
-      const { path } = this;
-      this.localReply(307, '', 'path_normalization_failed', (reply) => reply.set('location', path));
-      return false;
-    }
-    return true;
-  }
-
   private resolveRoute(headers: HeaderMap): void {
     const { manager } = this;
     const table = manager.routes;
@@ -493,7 +426,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     const route = this.findRoute(headers);
     if (route === null) return;
     if (route.idleTimeoutMs >= 0) this.idleMs = route.idleTimeoutMs;
-    this.limitDuration(route, headers);
+    limitDuration(this, route, headers);
     if (route.virtualHost.virtualClusters.length > 0)
       this.virtualClusterName = table.virtualCluster(route, this, headers);
   }
@@ -508,43 +441,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.virtualHostMetadata = route.virtualHost.metadata;
     this.virtualHostName = route.virtualHostName;
     return route;
-  }
-
-  private limitDuration(route: CompiledRoute, headers: HeaderMap): void {
-    let ms = route.maxStreamDurationMs >= 0 ? route.maxStreamDurationMs : this.manager.model.maxStreamDurationMs;
-    if (this.isGrpc) {
-      const asked = route.grpcStreamLimits === null ? -1 : readGrpcTimeout(headers);
-      if (route.grpcStreamLimits !== null && asked >= 0) {
-        ms = streamLimit(asked, route.grpcStreamLimits);
-        this.timers.duration.arm(Math.max(1, ms));
-      }
-      if (asked >= 0 || ms > 0) writeGrpcTimeout(headers, ms);
-    }
-    if (ms > 0) this.timers.duration.arm(ms);
-  }
-
-  /** @returns false when the upgrade was refused */
-  private admitUpgrade(headers: HeaderMap): boolean {
-    if (this.route === null) return true;
-    const token = this.method === 'CONNECT' ? 'connect' : (headers.get('upgrade') ?? '').toLowerCase();
-    if (this.manager.allowsUpgrade(token, this.route)) {
-      this.upgrade = token;
-      this.manager.count(HTTP_DOWNSTREAM_CX_UPGRADES_TOTAL);
-      this.manager.count(HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE);
-      return true;
-    }
-    this.manager.count(HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE);
-    this.localReply(403, '', 'upgrade_failed', null);
-    return false;
-  }
-
-  private timeOut(body: string, details: string): void {
-    if (this.over) return;
-    if (this.responseStarted) {
-      this.abortResponse(details);
-      return;
-    }
-    this.localReply(this.requestComplete ? 504 : 408, body, details, null);
   }
 
   private logStart(log: AccessLogger): void {
@@ -579,7 +475,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.redirects = from.redirects;
     this.random = (Math.random() * 0x1_0000_0000) >>> 0;
     if (body === null) this.endRequest();
-    if (!this.checkPath()) return;
+    if (!admitPath(this)) return;
     this.serve(headers, body === null, false);
     body?.sendTo({ sendData: (chunk, endStream) => this.takeData(chunk, endStream) }, true);
   }
@@ -615,11 +511,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 }
 
-const SLASH = 0x2f;
 /** Of a request whose head did not come. */
 const NO_HEADERS = new HeaderMap();
-
-const SAY_OVERLOADED = (reply: HeaderMap): void => reply.set('x-envoy-local-overloaded', 'true');
 
 /** Bodies of answers to requests that could not be decoded (seen on Envoy 1.40). */
 const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([

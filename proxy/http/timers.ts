@@ -5,6 +5,7 @@ import { Deadline } from '../util/deadline.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
 import type { HttpStream } from './stream.ts';
+import { endByTime, HEADERS_TIMEOUT, IDLE_TIMEOUT, MAX_DURATION, REQUEST_TIMEOUT } from './time-limits.ts';
 
 /** Timers are made when first read: most requests need two of them. */
 export class StreamTimers {
@@ -40,19 +41,21 @@ export class StreamTimers {
 
   /** `stream_idle_timeout`: refreshed by every piece in either direction. */
   get idle(): WheelTimer {
-    this.idleTimer ??= this.wheel.timer(() => this.owner?.onIdleTimeout());
+    this.idleTimer ??= this.wheel.timer(() => {
+      if (this.owner !== null) endByTime(this.owner, IDLE_TIMEOUT);
+    });
     return this.idleTimer;
   }
   get request(): Deadline {
-    this.requestTimer ??= this.deadline((stream) => stream.onRequestTimeout());
+    this.requestTimer ??= this.deadline((stream) => endByTime(stream, REQUEST_TIMEOUT));
     return this.requestTimer;
   }
   get headers(): Deadline {
-    this.headersTimer ??= this.deadline((stream) => stream.onHeadersTimeout());
+    this.headersTimer ??= this.deadline((stream) => endByTime(stream, HEADERS_TIMEOUT));
     return this.headersTimer;
   }
   get duration(): Deadline {
-    this.durationTimer ??= this.deadline((stream) => stream.onMaxDuration());
+    this.durationTimer ??= this.deadline((stream) => endByTime(stream, MAX_DURATION));
     return this.durationTimer;
   }
   get route(): Deadline {
