@@ -20,6 +20,7 @@ import { fineRoutes } from './scenarios/fine-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { hashing } from './scenarios/hashing.ts';
+import { headerLevels } from './scenarios/header-levels.ts';
 import { hedging } from './scenarios/hedging.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
@@ -127,4 +128,5 @@ export const GROUPS: readonly Group[] = [
   overloadShedConnections,
   internalRedirects,
   hashing,
+  headerLevels,
 ];
