@@ -9,6 +9,7 @@ import { compileFormat, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
 import { compileMutations } from '../router/mutations.ts';
+import type { CompiledRoute, Mutate } from '../router/route.ts';
 import type { HttpStream } from './stream.ts';
 
 /** A finished answer; `body` is a latin1 image. */
@@ -34,6 +35,11 @@ export function buildLocalReply(
 ): LocalReply {
   const headers = new HeaderMap();
   const reply: LocalReply = { status, body, headers };
+  const mutate = stream.route === null ? null : mutationsOf(stream.route, stream);
+  if (mutate !== null) {
+    stream.responseHeaders = headers;
+    mutate(headers, stream);
+  }
   if (add !== null) add(headers);
   stream.status = status;
   const custom = headers.get('content-type');
@@ -56,6 +62,13 @@ export function buildLocalReply(
   }
   headers.remove('content-type');
   return reply;
+}
+
+/** Answers of our own to requests that are routed are changed as their upstream's would be. */
+function mutationsOf(route: CompiledRoute, stream: HttpStream): Mutate | null {
+  if (route.target === null) return route.kind === 'non_forwarding' ? route.mutateLocalResponse : null;
+  const target = route.target(stream, stream.requestHeaders as HeaderMap, stream.random);
+  return target === null ? route.mutateLocalResponse : target.mutateResponse;
 }
 
 function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {

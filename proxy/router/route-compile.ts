@@ -241,8 +241,13 @@ function responseMutations(levels: readonly HeaderMutationsModel[], scope: Route
   return sequence(inOrder(levels, scope).map((level) => compileMutations(level.responseAdd, level.responseRemove)));
 }
 
-/** The last one wins: the whole configuration's, or the most specific level's when so configured. */
+/**
+ * The last one wins: the whole configuration's, or the route's where the most specific one shall. What a weighted cluster
+ * says comes first in any case (seen on Envoy 1.40).
+ * @param levels the route's, perhaps behind that of its weighted cluster
+ */
 function inOrder(levels: readonly HeaderMutationsModel[], scope: RouteScope): readonly HeaderMutationsModel[] {
-  const all = [...levels, scope.virtualHost.headers, scope.config.headers];
-  return scope.config.mostSpecificHeaderMutationsWins ? all.reverse() : all;
+  const around = [levels[levels.length - 1] as HeaderMutationsModel, scope.virtualHost.headers, scope.config.headers];
+  if (scope.config.mostSpecificHeaderMutationsWins) around.reverse();
+  return [...levels.slice(0, -1), ...around];
 }

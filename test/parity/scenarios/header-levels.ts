@@ -56,6 +56,13 @@ const own = (level: Level): object => ({
   response_headers_to_remove: ['location', 'x-envoy-overloaded'],
 });
 
+const FAULT = {
+  name: 'fault',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
+    abort: { header_abort: {}, percentage: { numerator: 100 } },
+  },
+};
 const weighted = (name: string, extra: object = {}): object => ({
   weighted_clusters: { clusters: [{ name, weight: 1, ...extra }] },
 });
@@ -136,7 +143,7 @@ export const headerLevels: Group = {
       ...own('config'),
     };
     const strict = {
-      http_filters: [router({ strict_check_headers: ['x-envoy-max-retries'] })],
+      http_filters: [FAULT, router({ strict_check_headers: ['x-envoy-max-retries'] })],
       use_remote_address: true,
     };
     return bootstrap(
@@ -200,6 +207,9 @@ export const headerLevels: Group = {
     alone('own: only by TLS', get('/plain', 'host: tls.example')),
     alone('own: upgrade', request('GET', '/plain', ['connection: upgrade', 'upgrade: websocket'])),
     alone('own: strict headers', get('/plain', 'x-envoy-max-retries: x')),
+    ...['/plain', '/direct', '/redirect', '/nowhere', '/none'].map((path) =>
+      alone(`own: a filter answers ${path}`, get(path, 'x-envoy-fault-abort-request: 418')),
+    ),
     alone('own: no request', 'GET /plain HTTP/1.1\r\nhost: a\r\nhost: b\r\nx: \x01\r\n\r\n'),
     alone('own: no host header', 'GET /plain HTTP/1.1\r\n\r\n'),
     alone('own: gRPC', request('POST', '/empty', ['content-type: application/grpc', 'content-length: 0'])),
