@@ -120,6 +120,7 @@ export const CORE_FIELDS: FieldTable = {
     warned('the runtime does not change it; set default_value', 'runtime_key'),
   ),
   'envoy.type.v3.FractionalPercent': fields(honoured('lower-route', 'numerator denominator')),
+  'envoy.config.core.v3.BackoffStrategy': fields(honoured('lower-listener', 'base_interval max_interval')),
   'envoy.type.v3.Percent': fields(honoured('lower-cluster', 'value')),
   'envoy.type.v3.Int64Range': fields(honoured('lower-route', 'start end')),
   'envoy.type.v3.DoubleRange': fields(honoured('lower-access-log', 'start end')),

@@ -48,7 +48,7 @@ export const LISTENER_FIELDS: FieldTable = {
   'envoy.config.listener.v3.FilterChain': fields(
     honoured(TEST, 'filter_chain_match filters metadata transport_socket name'),
     honoured(TEST, 'transport_socket_connect_timeout'),
-    rejected('the PROXY protocol is not supported yet; remove it', 'use_proxy_proto'),
+    honoured('lower-listener-filters', 'use_proxy_proto'),
   ),
   'envoy.config.listener.v3.FilterChainMatch': fields(
     honoured(
@@ -71,6 +71,10 @@ export const LISTENER_FIELDS: FieldTable = {
       TEST,
       'stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts max_downstream_connection_duration tunneling_config',
     ),
+    honoured(
+      TEST,
+      'backoff_options max_downstream_connection_duration_jitter_percentage check_drain_close upstream_connect_mode max_early_data_bytes',
+    ),
     honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected access_log_options'),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
     honoured('lower-hash', 'hash_policy'),
@@ -79,14 +83,7 @@ export const LISTENER_FIELDS: FieldTable = {
       'proxy_protocol_tlvs proxy_protocol_tlv_merge_policy',
     ),
     rejected('on-demand clusters are not supported; define the cluster', 'on_demand'),
-    rejected('connections go up as soon as they are accepted; remove it', 'upstream_connect_mode max_early_data_bytes'),
-    warned('idle_timeout holds for both sides together', 'downstream_idle_timeout upstream_idle_timeout'),
-    warned('connect attempts follow each other at once', 'backoff_options'),
-    warned(
-      'connections live for exactly max_downstream_connection_duration',
-      'max_downstream_connection_duration_jitter_percentage',
-    ),
-    warned('connections are not closed while draining', 'check_drain_close'),
+    harmless('Envoy 1.40 does not read it (seen)', 'tcp_proxy.proto', 'downstream_idle_timeout upstream_idle_timeout'),
   ),
 
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig': fields(

@@ -35,8 +35,29 @@ export function lowerListenerFilters(message: Msg, ctx: LowerContext, path: stri
     const model = ctx.attempt(() => lowerFilter(filter, ctx, `${path}.listener_filters[${index}]`));
     if (model !== null) out.push(model);
   }
+  // As in Envoy the first chain speaks for all, and its filter comes last.
+  const first = list(message, 'filterChains')[0];
+  if (first !== undefined && bool(first, 'useProxyProto')) {
+    ctx.warn(
+      `${path}.filter_chains[0].use_proxy_proto`,
+      "using deprecated field 'use_proxy_proto' is dangerous as it does not respect listener filter order. Do not use this field and instead configure the proxy proto listener filter directly.",
+    );
+    out.push(PLAIN_PROXY_PROTOCOL);
+  }
   return out;
 }
+
+/** `use_proxy_proto` of a chain. */
+const PLAIN_PROXY_PROTOCOL: ListenerFilterModel = {
+  kind: 'proxy_protocol',
+  rules: [],
+  optional: false,
+  passThrough: { all: false, types: [] },
+  allowV1: true,
+  allowV2: true,
+  statPrefix: '',
+  disabled: null,
+};
 
 /** `null` for a filter that is left out. */
 function lowerFilter(message: Msg, ctx: LowerContext, path: string): ListenerFilterModel | null {

@@ -11,6 +11,11 @@ import type { TcpProxyModel, TunnelModel } from './model.ts';
 
 /** Envoy's default, one hour in ms. */
 const IDLE_TIMEOUT_MS = 3_600_000;
+/** Envoy's, for the longest interval between attempts. */
+const BACKOFF_FACTOR = 10;
+/** `UpstreamConnectMode`. */
+const CONNECT_IMMEDIATE = 0;
+const CONNECT_ON_DATA = 1;
 
 export function lowerTcpProxy(message: Msg, ctx: LowerContext, path: string): TcpProxyModel {
   return {
@@ -19,11 +24,47 @@ export function lowerTcpProxy(message: Msg, ctx: LowerContext, path: string): Tc
     idleTimeoutMs: wholeMs(message, 'idleTimeout', IDLE_TIMEOUT_MS, path),
     maxConnectAttempts: num(message, 'maxConnectAttempts', 1),
     hashPolicy: lowerTcpHashPolicies(list(message, 'hashPolicy'), `${path}.hash_policy`),
+    backoff: lowerBackoff(sub(message, 'backoffOptions'), `${path}.backoff_options`),
+    ...lowerConnecting(message, path),
+    checkDrainClose: bool(message, 'checkDrainClose'),
     tunnel: lowerTunnel(sub(message, 'tunnelingConfig'), `${path}.tunneling_config`),
     maxDownstreamConnectionDurationMs: wholeMs(message, 'maxDownstreamConnectionDuration', 0, path),
+    maxDurationJitterPercent: jitterPercent(message),
     ...lowerLogging(message, path),
     accessLogs: lowerAccessLogs(list(message, 'accessLog'), ctx, `${path}.access_log`),
   };
+}
+
+function jitterPercent(message: Msg): number {
+  const percent = sub(message, 'maxDownstreamConnectionDurationJitterPercentage');
+  return percent === null ? 0 : num(percent, 'value');
+}
+
+/** `BackoffStrategy`. Without a maximum it is ten times the base. */
+function lowerBackoff(message: Msg | null, path: string): TcpProxyModel['backoff'] {
+  if (message === null) return null;
+  const baseMs = wholeMs(message, 'baseInterval', 0, path);
+  const maxMs = wholeMs(message, 'maxInterval', baseMs * BACKOFF_FACTOR, path);
+  if (maxMs < baseMs)
+    throw new ConfigError(
+      'max_backoff_interval must be greater or equal to base_backoff_interval',
+      `${path}.max_interval`,
+    );
+  return { baseMs, maxMs };
+}
+
+/** When the upstream is asked for, and what is read until it is there. */
+function lowerConnecting(message: Msg, path: string): Pick<TcpProxyModel, 'connectsOnData' | 'maxEarlyDataBytes'> {
+  const mode = num(message, 'upstreamConnectMode');
+  const maxEarlyDataBytes = num(message, 'maxEarlyDataBytes', -1);
+  if (mode !== CONNECT_IMMEDIATE && maxEarlyDataBytes < 0) {
+    throw new ConfigError(
+      'max_early_data_bytes must be set when upstream_connect_mode is not IMMEDIATE',
+      `${path}.upstream_connect_mode`,
+    );
+  }
+  // The filter sees no connection before its handshake: waiting for that is waiting for nothing.
+  return { connectsOnData: mode === CONNECT_ON_DATA, maxEarlyDataBytes };
 }
 
 function lowerTunnel(message: Msg | null, path: string): TunnelModel | null {

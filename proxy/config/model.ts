@@ -192,9 +192,19 @@ export interface TcpProxyModel {
   readonly maxConnectAttempts: number;
   /** At most one. */
   readonly hashPolicy: readonly HashPolicyModel[];
+  /** Between attempts; `null` = they follow each other at once. Milliseconds, doubled each time. */
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number } | null;
+  /** The upstream is asked for when the client has sent something. */
+  readonly connectsOnData: boolean;
+  /** What is read before the upstream is there; −1 = nothing. */
+  readonly maxEarlyDataBytes: number;
+  /** While draining, connections that carry something are closed. */
+  readonly checkDrainClose: boolean;
   /** Bytes travel in an HTTP tunnel; `null` = on a connection of their own. */
   readonly tunnel: TunnelModel | null;
   readonly maxDownstreamConnectionDurationMs: number;
+  /** At most so many percent longer, by chance. */
+  readonly maxDurationJitterPercent: number;
   /** A record each so many ms while a connection lives; 0 = none. */
   readonly accessLogFlushIntervalMs: number;
   /** A record when the connection is there. */

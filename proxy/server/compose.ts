@@ -14,7 +14,8 @@ import { DirectFilter } from '../listener/direct.ts';
 import type { GateEnv } from '../listener/limits.ts';
 import type { FilterFactory } from '../listener/network-filter.ts';
 import { SharedGates } from '../listener/shared-gates.ts';
-import { type TcpLogs, TcpProxy } from '../listener/tcp-proxy.ts';
+import { TcpProxy } from '../listener/tcp-proxy.ts';
+import type { TcpLogs } from '../listener/tcp-session.ts';
 import { dialWith } from '../net/dial.ts';
 import { InternalNetwork } from '../net/internal.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
@@ -147,7 +148,11 @@ export function compose(
             overload: place.bypassesOverload ? null : overload,
           });
         case 'tcp_proxy':
-          return new TcpProxy(filter.config, { stats, runtime, wheel, clusters }, tcpLogs(filter.config, accessLogger));
+          return new TcpProxy(
+            filter.config,
+            { stats, runtime, wheel, clusters, drainClose: () => drain.drainClose(place.direction) },
+            tcpLogs(filter.config, accessLogger),
+          );
         case 'echo':
           return new DirectFilter(null);
         case 'direct_response':

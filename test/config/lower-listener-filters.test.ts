@@ -48,6 +48,14 @@ t.test('defaults', async (t) => {
   ]);
 });
 
+t.test('use_proxy_proto of the first chain puts a filter behind the others', async (t) => {
+  const chain = (use_proxy_proto: boolean): object => ({ use_proxy_proto, filters: [tcpFilter()] });
+  const kinds = (...chains: object[]): string[] =>
+    lower([filter(TLS)], { filter_chains: chains }).listenerFilters.map(({ kind }) => kind);
+  t.same(kinds(chain(true)), ['tls_inspector', 'proxy_protocol']);
+  t.same(kinds(chain(false)), ['tls_inspector']);
+});
+
 t.test('original destination and source', async (t) => {
   const src = `${FILTERS}original_src.v3.OriginalSrc`;
   const filters = [

@@ -52,6 +52,7 @@ t.test('defaults', async (t) => {
     serverFirstMs: 0,
     maxConnectionsPerSocketEvent: 0,
     defaultFilterChain: null,
+    chainMatcher: null,
     accessLogs: [],
     metadata: {},
   });
@@ -81,6 +82,12 @@ t.test('defaults', async (t) => {
             idleTimeoutMs: 3_600_000,
             maxConnectAttempts: 1,
             tunnel: null,
+            hashPolicy: [],
+            backoff: null,
+            connectsOnData: false,
+            maxEarlyDataBytes: -1,
+            checkDrainClose: false,
+            maxDurationJitterPercent: 0,
             maxDownstreamConnectionDurationMs: 0,
             accessLogFlushIntervalMs: 0,
             flushAccessLogOnStart: false,
@@ -130,6 +137,7 @@ t.test('every field', async (t) => {
   );
   t.same(listener, {
     name: 'web',
+    chainMatcher: null,
     address: { kind: 'socket', protocol: 'tcp', address: '127.0.0.1', port: 8080, ipv4Compat: false },
     additionalAddresses: [
       {
@@ -201,6 +209,11 @@ t.test('filter chain and TCP proxy', async (t) => {
             typed_config: { '@type': `${TYPE}envoy.tcp.metadataexchange.config.MetadataExchange`, protocol: 'p' },
           },
           tcpFilter({
+            backoff_options: { base_interval: '0.1s' },
+            upstream_connect_mode: 'ON_DOWNSTREAM_DATA',
+            max_early_data_bytes: 77,
+            check_drain_close: true,
+            max_downstream_connection_duration_jitter_percentage: { value: 12.5 },
             idle_timeout: '0s',
             max_connect_attempts: 3,
             max_downstream_connection_duration: '1.5s',
@@ -229,6 +242,13 @@ t.test('filter chain and TCP proxy', async (t) => {
   t.equal(proxy.config.idleTimeoutMs, 0);
   t.equal(proxy.config.maxConnectAttempts, 3);
   t.equal(proxy.config.maxDownstreamConnectionDurationMs, 1500);
+  t.match(proxy.config, {
+    backoff: { baseMs: 100, maxMs: 1_000 },
+    connectsOnData: true,
+    maxEarlyDataBytes: 77,
+    checkDrainClose: true,
+    maxDurationJitterPercent: 12.5,
+  });
   t.equal(proxy.config.accessLogs.length, 1);
 });
 
@@ -271,6 +291,18 @@ t.test('tunnels', async (t) => {
   );
   t.match(refusal({ hostname: '%NOBODY%' }), `${at}.hostname: `);
   t.match(refusal({ hostname: 'h', headers_to_add: [{ header: { key: ':path', value: '/' } }] }), at);
+});
+
+t.test('attempts and early data that cannot be', async (t) => {
+  const refusal = (config: object): string => refused({ filter_chains: [{ filters: [tcpFilter(config)] }] });
+  t.match(
+    refusal({ upstream_connect_mode: 'ON_DOWNSTREAM_DATA' }),
+    /max_early_data_bytes must be set when upstream_connect_mode is not IMMEDIATE$/,
+  );
+  t.match(
+    refusal({ backoff_options: { base_interval: '1s', max_interval: '0.5s' } }),
+    /max_backoff_interval must be greater or equal to base_backoff_interval$/,
+  );
 });
 
 t.test('weighted clusters on TCP', async (t) => {

@@ -39,6 +39,9 @@ export const DETAILS_ELSEWHERE: Elsewhere = {
   'said when the process ends with requests under way, which the harness never lets happen': [
     'downstream_local_disconnect',
   ],
+  'the process is told to say goodbye, which the harness has no step for; see tcp-drain.test': [
+    'tcp_proxy_drain_close',
+  ],
   'two connections at once are needed; see gates.test': ['over_connection_limit'],
 };
 

@@ -56,6 +56,7 @@ import { smuggling } from './scenarios/smuggling.ts';
 import { staples } from './scenarios/staples.ts';
 import { streamMatches } from './scenarios/stream-matches.ts';
 import { tcpProxy } from './scenarios/tcp.ts';
+import { tcpMore } from './scenarios/tcp-more.ts';
 import { timeouts } from './scenarios/timeouts.ts';
 import { timeoutsMore } from './scenarios/timeouts-more.ts';
 import { tls } from './scenarios/tls.ts';
@@ -86,6 +87,7 @@ export const GROUPS: readonly Group[] = [
   breakers,
   listeners,
   tcpProxy,
+  tcpMore,
   detection,
   chainMatch,
   proxyUpstream,

@@ -1,0 +1,104 @@
+// More of the TCP proxy: when it connects, what it reads until then, how often it tries, and how long it keeps on.
+
+import { bootstrap, cluster, fileLog, STATS, tcp } from '../config.ts';
+import type { ClientStep, Group, Scenario, UpstreamScript } from '../types.ts';
+
+const REASON = { reason: '%DOWNSTREAM_LOCAL_CLOSE_REASON%' };
+const EARLY = { max_early_data_bytes: 8 };
+const ON_DATA = { upstream_connect_mode: 'ON_DOWNSTREAM_DATA', ...EARLY };
+
+const LISTENERS: Readonly<Record<string, object>> = {
+  early: { cluster: 'a', ...EARLY },
+  ondata: { cluster: 'a', ...ON_DATA },
+  // How connections end that nobody uses is told when the process ends, in words of its own.
+  ondatasilent: { cluster: 'a', ...ON_DATA, access_log: [] },
+  ondatadead: { cluster: 'dead', ...ON_DATA },
+  ondatanothing: { cluster: 'a', ...ON_DATA, max_early_data_bytes: 0 },
+  ondataidle: { cluster: 'a', ...ON_DATA, idle_timeout: '0.15s' },
+  ondataage: { cluster: 'a', ...ON_DATA, max_downstream_connection_duration: '0.15s' },
+  onhandshake: { cluster: 'a', upstream_connect_mode: 'ON_DOWNSTREAM_TLS_HANDSHAKE', ...EARLY },
+  backoff: {
+    cluster: 'dead',
+    max_connect_attempts: 3,
+    backoff_options: { base_interval: '0.01s', max_interval: '0.02s' },
+  },
+  age: {
+    cluster: 'a',
+    max_downstream_connection_duration: '0.1s',
+    max_downstream_connection_duration_jitter_percentage: { value: 50 },
+  },
+  drained: { cluster: 'a', check_drain_close: true },
+  idles: { cluster: 'a', downstream_idle_timeout: '0.05s', upstream_idle_timeout: '0.05s' },
+};
+
+const at = (
+  listener: string,
+  name: string,
+  client: readonly ClientStep[],
+  ...steps: NonNullable<UpstreamScript['raw']>
+): Scenario => ({
+  name: `${listener}: ${name}`,
+  listener,
+  answers: 0,
+  client,
+  upstreams: { a: { raw: steps } },
+});
+
+/** `use_proxy_proto` of the first chain. */
+function withProxyHeader(listener: object): object {
+  const made = listener as { filter_chains: [object] };
+  return { ...made, filter_chains: [{ ...made.filter_chains[0], use_proxy_proto: true }] };
+}
+
+const HEADER = 'PROXY TCP4 1.2.3.4 5.6.7.8 1000 2000\r\n';
+const PONG: readonly ClientStep[] = [{ bytes: 4 }, { close: 'fin' }];
+
+export const tcpMore: Group = {
+  name: 'tcp-more',
+  listeners: [...Object.keys(LISTENERS), 'headed'],
+  upstreams: ['a'],
+  bootstrap: (ports, log) =>
+    bootstrap(
+      ports,
+      [
+        ...Object.entries(LISTENERS).map(([name, config]) =>
+          tcp(ports, log, name, { access_log: [fileLog(log, REASON)], ...config }),
+        ),
+        withProxyHeader(tcp(ports, log, 'headed', { cluster: 'a' })),
+      ],
+      [cluster('a', [ports['a']]), cluster('dead', [ports['dead']])],
+    ),
+  // Whether bytes come before the upstream is there is a race, unless it is they that ask for it.
+  stats: new RegExp(`^(?!tcp\\.early\\.early_data)(?:${STATS.source})`),
+  scenarios: [
+    at('early', 'bytes both ways', ['ping', ...PONG], { read: 4 }, 'pong'),
+    at('early', 'the upstream speaks first', [{ bytes: 5 }, 'x', { close: 'fin' }], 'hello', { read: 1 }),
+    at('ondata', 'bytes both ways', ['ping', ...PONG], { read: 4 }, 'pong'),
+    at('ondata', 'more than is kept', ['0123456789abcdef', ...PONG], { read: 16 }, 'pong'),
+    at('ondata', 'much more', ['x'.repeat(300_000), ...PONG], { read: 300_000 }, 'pong'),
+    at('ondata', 'bytes and the end', ['ping', { close: 'fin' }], { read: 4 }, 'pong'),
+    at('ondatasilent', 'the upstream would speak first', [{ waitMs: 50 }, { close: 'full' }], 'hello'),
+    at('ondatasilent', 'the end alone', [{ close: 'fin' }, { waitMs: 50 }, { close: 'reset' }]),
+    at('ondatadead', 'nobody there', ['ping']),
+    at('ondatanothing', 'bytes both ways', ['ping', ...PONG], { read: 4 }, 'pong'),
+    at('ondataidle', 'never a byte', []),
+    at('ondataidle', 'a byte', ['x'], { read: 1 }, 'y'),
+    at('ondataage', 'never a byte', []),
+    at('onhandshake', 'clear text has none', [{ bytes: 5 }, 'x', { close: 'fin' }], 'hello', { read: 1 }),
+    at('backoff', 'three attempts', []),
+    at('age', 'a little longer', ['x'], { read: 1 }),
+    at('drained', 'not draining', ['ping', ...PONG], { read: 4 }, 'pong'),
+    at(
+      'idles',
+      'nobody looks at them',
+      ['ping', { bytes: 4 }, { waitMs: 150 }, 'x', { close: 'fin' }],
+      { read: 4 },
+      'pong',
+      {
+        read: 5,
+      },
+    ),
+    at('headed', 'a header', [`${HEADER}ping`, ...PONG], { read: 4 }, 'pong'),
+    at('headed', 'none', ['GET / HTTP/1.1\r\n\r\n']),
+  ],
+};
