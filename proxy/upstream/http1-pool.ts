@@ -24,7 +24,7 @@ export class Http1Pool extends ConnectionPool<Http1Connection> implements Http1O
   startStream(handler: UpstreamStreamHandler, fresh: boolean): PendingStream | null {
     if (fresh) this.available?.drain();
     const connection = fresh ? null : this.available;
-    if (connection === null) return this.wait(handler);
+    if (connection === null) return this.wait(handler, fresh);
     if (this.admit(handler)) {
       this.unlink(connection);
       connection.attach(handler);
@@ -71,12 +71,15 @@ export class Http1Pool extends ConnectionPool<Http1Connection> implements Http1O
   }
 
   private serveOrKeep(connection: Http1Connection): void {
-    for (let handler = this.pending.take(); handler !== null; handler = this.pending.take()) {
+    const { pending } = this;
+    const used = connection.requests > 0;
+    for (let handler = pending.take(used); handler !== null; handler = pending.take(used)) {
       if (!this.admit(handler)) continue;
       connection.attach(handler);
       return;
     }
     this.link(connection);
-    if (this.draining) connection.drain();
+    // Where only a new connection will do, this one makes room for it.
+    if (this.draining || pending.freshLength > this.connecting) connection.drain();
   }
 }

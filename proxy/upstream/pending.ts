@@ -20,14 +20,17 @@ class Pending implements PendingStream {
   readonly queue: PendingQueue;
   readonly host: Host;
   readonly handler: UpstreamStreamHandler;
+  /** Only a new connection will do. */
+  readonly fresh: boolean;
   previous: Pending | null;
   next: Pending | null;
   queued: boolean;
 
-  constructor(queue: PendingQueue, handler: UpstreamStreamHandler) {
+  constructor(queue: PendingQueue, handler: UpstreamStreamHandler, fresh: boolean) {
     this.queue = queue;
     this.host = queue.host;
     this.handler = handler;
+    this.fresh = fresh;
     this.previous = null;
     this.next = null;
     this.queued = false;
@@ -42,6 +45,8 @@ class Pending implements PendingStream {
 export class PendingQueue {
   readonly host: Host;
   length: number;
+  /** How many of them wait for a new connection. */
+  freshLength: number;
   private readonly context: ConnectionContext;
   /** Changes when the queue is handed over. */
   owner: PendingOwner;
@@ -53,18 +58,20 @@ export class PendingQueue {
     this.host = host;
     this.owner = owner;
     this.length = 0;
+    this.freshLength = 0;
     this.head = null;
     this.tail = null;
   }
 
   /** The place in the breaker has been taken before. */
-  add(handler: UpstreamStreamHandler): PendingStream {
+  add(handler: UpstreamStreamHandler, fresh: boolean): PendingStream {
     const { stats } = this.context;
     (stats[UPSTREAM_RQ_PENDING_TOTAL] as number)++;
     (stats[UPSTREAM_RQ_PENDING_ACTIVE] as number)++;
     (this.host.stats[HOST_RQ_PENDING_ACTIVE] as number)++;
-    const pending = new Pending(this, handler);
+    const pending = new Pending(this, handler, fresh);
     pending.queued = true;
+    if (fresh) this.freshLength++;
     pending.previous = this.tail;
     if (this.tail === null) this.head = pending;
     else this.tail.next = pending;
@@ -73,9 +80,10 @@ export class PendingQueue {
     return pending;
   }
 
-  /** The one that has waited longest leaves the queue. */
-  take(): UpstreamStreamHandler | null {
-    const pending = this.head;
+  /** The one that has waited longest leaves the queue. @param used the connection has carried requests before */
+  take(used = false): UpstreamStreamHandler | null {
+    let pending = this.head;
+    if (used) while (pending?.fresh === true) pending = pending.next;
     if (pending === null) return null;
     this.remove(pending);
     return pending.handler;
@@ -109,6 +117,7 @@ export class PendingQueue {
     pending.next = null;
     pending.queued = false;
     this.length--;
+    if (pending.fresh) this.freshLength--;
     (this.context.stats[UPSTREAM_RQ_PENDING_ACTIVE] as number)--;
     (this.host.stats[HOST_RQ_PENDING_ACTIVE] as number)--;
     this.context.breakers.pending.give();

@@ -72,7 +72,7 @@ export abstract class PoolBase implements PendingOwner {
   protected abstract openConnection(): void;
 
   /** Lets the request wait for a connection. */
-  protected wait(handler: UpstreamStreamHandler): PendingStream | null {
+  protected wait(handler: UpstreamStreamHandler, fresh = false): PendingStream | null {
     if (!this.register()) {
       handler.onPoolFailure('overflow', '', null);
       return null;
@@ -82,7 +82,7 @@ export abstract class PoolBase implements PendingOwner {
       this.releaseIfEmpty();
       return null;
     }
-    const pending = this.pending.add(handler);
+    const pending = this.pending.add(handler, fresh);
     this.openWhereNeeded();
     return pending;
   }
