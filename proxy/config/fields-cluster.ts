@@ -40,7 +40,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('load is not reported', 'lrs_server lrs_report_endpoint_metrics'),
     warned('connections are made when they are needed', 'preconnect_policy'),
     warned('waiting requests are served in order', 'queuing_policies'),
-    warned('raw connections to a host that is ejected live on', 'close_connections_on_host_health_failure'),
+    honoured(OUTLIER, 'close_connections_on_host_health_failure'),
     harmless('there are no active health checks', CLUSTER, 'ignore_health_on_host_removal'),
     rejected('clients share the connections to a host; remove it', 'connection_pool_per_downstream_connection'),
   ),

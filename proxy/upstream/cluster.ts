@@ -192,7 +192,7 @@ export class UpstreamCluster implements Cluster {
    */
   noteHealth(ejected: readonly number[], rebuild: boolean): void {
     for (const host of this.hosts.values()) {
-      if (host.monitor?.isOneOf(ejected) === true) this.dropPools(host);
+      if (host.monitor?.isOneOf(ejected) === true) this.leave(host);
       if (rebuild) host.refreshHealth();
     }
     if (rebuild) this.rebuild();
@@ -288,6 +288,12 @@ export class UpstreamCluster implements Cluster {
     return { address, hostname, bind, keepalive: tcpKeepalive, bufferLimitBytes, layer, metadata };
   }
 
+  /** Nothing is kept of an ejected host that could be used later; raw connections live on, unless they are to be closed. */
+  private leave(host: Host): void {
+    this.dropPools(host);
+    if (host.raw !== null) for (const connection of [...host.raw]) connection.closeNow();
+  }
+
   private watch(host: Host, cells: readonly number[] | null, index: number): void {
     const { outlier } = this.model;
     const { outliers } = this.env;
@@ -295,6 +301,7 @@ export class UpstreamCluster implements Cluster {
     const cell = cells?.[index] ?? (outlier.firstCell < 0 ? -1 : outlier.firstCell + index);
     if (cell < 0) return;
     if (this.isError === null && outlier.errors !== null) this.isError = outliers.compileErrors(outlier.errors);
+    if (this.model.closeConnectionsOnHostHealthFailure) host.raw = new Set();
     host.monitor = new HostMonitor(outliers, outlier, this.isError, cell);
     host.refreshHealth();
   }

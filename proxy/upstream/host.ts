@@ -19,6 +19,12 @@ export function hostKeyIn(endpoint: EndpointModel, isLogicalDns: boolean): strin
   return isLogicalDns ? endpoint.hostname : `${formatAddress(endpoint.address)}|${endpoint.hostname}`;
 }
 
+/** A connection without HTTP. */
+export interface RawConnection {
+  /** Closes it from our side. */
+  closeNow(): void;
+}
+
 /** See the head of this file. */
 export class Host implements UpstreamHostInfo {
   address: string;
@@ -34,6 +40,8 @@ export class Host implements UpstreamHostInfo {
   activeRequests: number;
   /** `null` = outlier detection does not watch it. */
   monitor: HostMonitor | null;
+  /** Raw connections that are closed when the host is ejected; `null` = none are. */
+  raw: Set<RawConnection> | null;
   private readonly store: StatsStore | null;
   private readonly statsPrefix: string;
   private block: Float64Array | null;
@@ -48,6 +56,7 @@ export class Host implements UpstreamHostInfo {
     this.health = healthOf(endpoint);
     this.activeRequests = 0;
     this.monitor = null;
+    this.raw = null;
     this.store = store;
     this.statsPrefix = `${clusterName}.${this.address}.`;
     this.block = null;

@@ -76,7 +76,8 @@ export class OutlierDetectors {
 
   /** New hosts of a cluster; returns their cells in the order of first mention, or `null` when nobody watches them. */
   setHosts(clusterName: string, localities: readonly LocalityModel[]): readonly number[] | null {
-    this.windows.get(clusterName)?.onHosts();
+    // A cluster's first hosts are no news that others could follow too soon.
+    if (this.detectors.get(clusterName)?.watched.size !== 0) this.windows.get(clusterName)?.onHosts();
     return this.assign(clusterName, localities);
   }
 

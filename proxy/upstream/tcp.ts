@@ -24,7 +24,7 @@ import {
   openRequest,
   releaseConnection,
 } from './account.ts';
-import type { Host } from './host.ts';
+import type { Host, RawConnection } from './host.ts';
 import type { PendingStream, TcpHandler, TcpLease } from './upstream.ts';
 
 /** Opens a raw connection to a host, or fails at once when the connection limit is reached. */
@@ -49,7 +49,7 @@ const OPEN = 1;
 const CLOSED = 2;
 
 /** One raw connection: its way up, then its accounts. */
-class TcpConnection implements DialHandler, PendingStream, TcpLease {
+class TcpConnection implements DialHandler, PendingStream, RawConnection, TcpLease {
   private readonly context: ConnectionContext;
   readonly host: Host;
   private readonly handler: TcpHandler;
@@ -116,6 +116,7 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
     this.leavePending();
     this.state = OPEN;
     this.account.connected();
+    host.raw?.add(this);
     openRequest(context, host);
     const { maxConnectionDurationMs } = context.model;
     if (maxConnectionDurationMs > 0)
@@ -138,6 +139,10 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
   onEnd(): void {}
   onDrain(): void {}
 
+  closeNow(): void {
+    this.transport.destroy();
+  }
+
   received(bytes: number): void {
     (this.context.stats[UPSTREAM_CX_RX_BYTES_TOTAL] as number) += bytes;
   }
@@ -149,6 +154,7 @@ class TcpConnection implements DialHandler, PendingStream, TcpLease {
   closed(remote: boolean): void {
     if (this.state !== OPEN) return;
     this.state = CLOSED;
+    this.host.raw?.delete(this);
     this.durationTimer?.cancel();
     closeRequest(this.context, this.host);
     this.account.closed(remote, true);

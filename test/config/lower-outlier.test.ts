@@ -159,6 +159,13 @@ t.test('matchers of errors', async (t) => {
   t.same(errors({ and_match: { rules } }), { kind: 'all_of', rules: [{ kind: 'any' }, { kind: 'never' }] });
 });
 
+t.test('raw connections may go with their host', async (t) => {
+  const closes = (json: object): boolean =>
+    lowerCluster(decode('envoy.config.cluster.v3.Cluster', { name: 'c', ...json }), new LowerContext(), 'c')
+      .closeConnectionsOnHostHealthFailure;
+  t.same([closes({}), closes({ close_connections_on_host_health_failure: true })], [false, true]);
+});
+
 t.test('how long balancers may go without news', async (t) => {
   const window = (common: object): number =>
     lowerCluster(decode('envoy.config.cluster.v3.Cluster', { name: 'c', ...common }), new LowerContext(), 'c')

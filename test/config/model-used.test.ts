@@ -75,7 +75,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   perTryIdleTimeoutMs: [`${ROUTE}RetryPolicy.per_try_idle_timeout`],
   sortProperties: ['envoy.config.core.v3.JsonFormatOptions.sort_properties'],
   ignoreHealthOnHostRemoval: [`${CLUSTER}.ignore_health_on_host_removal`],
-  closeConnectionsOnHostHealthFailure: [`${CLUSTER}.close_connections_on_host_health_failure`],
   connectionPoolPerDownstreamConnection: [`${CLUSTER}.connection_pool_per_downstream_connection`],
   trackTimeoutBudgets: [
     `${CLUSTER}.track_timeout_budgets`,

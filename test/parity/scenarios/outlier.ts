@@ -2,6 +2,7 @@
 // that it can be seen who was ejected, and when.
 
 import { answer, bootstrap, cluster, get, http, httpOptions, routes, tcp, to } from '../config.ts';
+import { ask as asks, headers, preface } from '../frames.ts';
 import type { Action, ClientStep, Group, Ports, Scenario } from '../types.ts';
 
 const endpoint = (port: number | undefined): object => ({
@@ -147,6 +148,12 @@ const clusters = (ports: Ports): object[] => {
       { ...LONG, consecutive_5xx: 2 },
       httpOptions({}, { max_requests_per_connection: 9 }),
     ),
+    prioritised(
+      'closing',
+      [[a], [b]],
+      { ...LONG, consecutive_5xx: 2 },
+      { close_connections_on_host_health_failure: true },
+    ),
     prioritised('merged', [[a], [b]], {
       interval: '0.2s',
       base_ejection_time: '0.3s',
@@ -193,7 +200,7 @@ const clusters = (ports: Ports): object[] => {
 
 export const outlier: Group = {
   name: 'outlier',
-  listeners: ['main', 'raw', 'raw-split'],
+  listeners: ['main', 'tunnel', 'raw', 'raw-split'],
   upstreams: ['a', 'b'],
   stats: /^cluster\.[^.]+\.(outlier_detection\..*|membership_.*|lb_healthy_panic|upstream_rq_.xx|upstream_cx_total)$/,
   bootstrap: (ports, log) =>
@@ -213,6 +220,19 @@ export const outlier: Group = {
               ['panic', 'none', 'back', 'rate', 'percentage', 'local-percentage', 'degraded', 'drained'],
             ].flatMap((names) => names.map((name) => to(`/${name}`, name))),
           ]),
+        ),
+        http(
+          ports,
+          log,
+          'tunnel',
+          routes([
+            {
+              match: { connect_matcher: {} },
+              route: { cluster: 'closing', upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }] },
+            },
+            to('/', 'closing'),
+          ]),
+          { http2_protocol_options: { allow_connect: true } },
         ),
         tcp(ports, log, 'raw', { stat_prefix: 'raw', cluster: 'raw', max_connect_attempts: 1 }),
         tcp(ports, log, 'raw-split', { stat_prefix: 'raw-split', cluster: 'raw-split', max_connect_attempts: 1 }),
@@ -238,6 +258,20 @@ export const outlier: Group = {
     ask('back after a while', '/back', 3, [STATUS(500), STATUS(200)], {
       client: [...requests('/back', 2), { waitMs: 900 }, get('/back')],
     }),
+    {
+      name: 'a raw connection goes with its host',
+      listener: 'tunnel',
+      http2: 'polite',
+      answers: 3,
+      client: [
+        preface() + headers(1, [':method: CONNECT', ':authority: a.example'], false),
+        { waitMs: 100 },
+        asks(3, '/'),
+        { answers: 1 },
+        asks(5, '/'),
+      ],
+      upstreams: { a: { replies: [STATUS(500)] } },
+    },
     ask('back, but balancers are told later', '/merged', 4, [STATUS(500), STATUS(200)], {
       client: [...requests('/merged', 2), { waitMs: 600 }, get('/merged'), { waitMs: 1500 }, get('/merged')],
     }),
