@@ -23,7 +23,7 @@ const RING_ENTRIES_MIN = 16;
 const TAB = 9;
 const SPACE = 32;
 const DEL = 127;
-/** Longest string as sent, in bytes; Envoy's. */
+/** Longest string as sent, in bytes; Envoy's default. */
 const STRING_BYTES_MAX = 65_536;
 
 const TRUNCATED = -1;
@@ -43,6 +43,7 @@ BYTE_MARKS[DEL] = VALUE_BAD;
 
 /** One direction of one connection. */
 export class HpackDecoder {
+  private readonly stringBytesMax: number;
   // The dynamic table, a ring: the newest entry is at `newest`.
   private names: HeaderName[];
   private values: string[];
@@ -67,7 +68,9 @@ export class HpackDecoder {
   /** Bytes that a field takes at least which was not whole: trying again with fewer is work for nothing. */
   needed: number;
 
-  constructor() {
+  /** @param stringBytesMax of a name or value as sent */
+  constructor(stringBytesMax = STRING_BYTES_MAX) {
+    this.stringBytesMax = stringBytesMax;
     this.names = [];
     this.values = [];
     this.sizes = [];
@@ -218,7 +221,7 @@ export class HpackDecoder {
     const huffman = (block[this.at] as number) >= 0x80;
     const length = this.integer(block, 0x7f);
     if (length < 0) return this.no(length);
-    if (length > STRING_BYTES_MAX) return this.no(BLOCK_INVALID);
+    if (length > this.stringBytesMax) return this.no(BLOCK_INVALID);
     const from = this.at;
     const to = from + length;
     this.at = to;

@@ -51,7 +51,7 @@ export class BlockReceiver {
   constructor(core: Http2Core, body: BodyReceiver) {
     this.core = core;
     this.body = body;
-    this.decoder = new HpackDecoder();
+    this.decoder = new HpackDecoder(core.options.headerStringBytesMax);
     this.decoder.setLimit(core.options.headerTableBytes, false);
     this.openId = 0;
     this.kind = BLOCK_IGNORED;

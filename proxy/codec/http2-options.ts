@@ -16,6 +16,7 @@ export function http2Options(model: Http2Model, limits: H2Limits): H2Options {
     initialConnectionWindowBytes: model.initialConnectionWindowBytes,
     maxFrameBytes: frame?.value ?? DEFAULT_FRAME_BYTES,
     headerListBytesMax: limits.headerListBytesMax,
+    headerStringBytesMax: model.maxHeaderFieldBytes,
     headersMax: limits.headersMax,
     allowConnect: model.allowConnect,
     streamErrorOnInvalidMessage: model.streamErrorOnInvalidMessage,

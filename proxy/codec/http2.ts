@@ -38,6 +38,8 @@ export interface H2Options {
   readonly maxFrameBytes: number;
   /** Decoded header list, bytes as Envoy counts them; beyond it the stream (or connection) fails. */
   readonly headerListBytesMax: number;
+  /** Longest name or value as sent, bytes. */
+  readonly headerStringBytesMax: number;
   /** Fields of one header block. */
   readonly headersMax: number;
   /** RFC 8441: announced by a server, and used by a client when its peer has announced it. */

@@ -81,7 +81,7 @@ export const CORE_FIELDS: FieldTable = {
   'envoy.config.core.v3.Http2ProtocolOptions': fields(
     honoured(
       'lower-http2',
-      'hpack_table_size max_concurrent_streams initial_stream_window_size initial_connection_window_size allow_connect max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream max_inbound_window_update_frames_per_data_frame_sent stream_error_on_invalid_http_messaging override_stream_error_on_invalid_http_message custom_settings_parameters connection_keepalive stream_reset_burst stream_reset_rate',
+      'hpack_table_size max_concurrent_streams initial_stream_window_size initial_connection_window_size allow_connect max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream max_inbound_window_update_frames_per_data_frame_sent stream_error_on_invalid_http_messaging override_stream_error_on_invalid_http_message custom_settings_parameters connection_keepalive stream_reset_burst stream_reset_rate max_header_field_size_kb',
     ),
     harmless('there is one codec', 'core.v3 protocol.proto', 'use_oghttp2_codec'),
     harmless(
@@ -90,8 +90,11 @@ export const CORE_FIELDS: FieldTable = {
       'enable_huffman_encoding',
     ),
     warned('METADATA frames are dropped', 'allow_metadata max_metadata_size'),
-    warned('one field may be as long as the whole list', 'max_header_field_size_kb'),
-    rejected('bytes above 0x7f are let through; remove it', 'disallow_obs_text'),
+    harmless(
+      'values with bytes above 0x7f pass, whatever it says (seen on 1.40)',
+      'core.v3 protocol.proto',
+      'disallow_obs_text',
+    ),
   ),
   'envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter': fields(honoured('lower-http2', 'identifier value')),
   'envoy.config.core.v3.KeepaliveSettings': fields(

@@ -17,8 +17,6 @@ export interface Http2Model {
   /** Bytes of one name and value. */
   readonly maxHeaderFieldBytes: number;
   readonly huffman: boolean;
-  /** Bytes above 0x7f in values are refused. */
-  readonly disallowObsText: boolean;
   /** Resets that the peer may send at once, and how many a second on the average. */
   readonly resetBurst: number;
   readonly resetsPerSecond: number;

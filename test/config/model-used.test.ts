@@ -83,8 +83,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   trackRequestResponseSizes: ['envoy.config.cluster.v3.TrackClusterStats.request_response_sizes'],
   // The watch takes directories from the list of all files.
   watchedDirectory: [],
-  maxHeaderFieldBytes: ['envoy.config.core.v3.Http2ProtocolOptions.max_header_field_size_kb'],
-  disallowObsText: ['envoy.config.core.v3.Http2ProtocolOptions.disallow_obs_text'],
   transportMatches: [],
   httpTls: [],
   autoSni: [],

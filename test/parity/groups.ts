@@ -24,6 +24,7 @@ import { headerLevels } from './scenarios/header-levels.ts';
 import { hedging } from './scenarios/hedging.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
+import { http2More } from './scenarios/http2-more.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { internalRedirects } from './scenarios/internal-redirects.ts';
 import { listeners } from './scenarios/listeners.ts';
@@ -72,6 +73,7 @@ export const GROUPS: readonly Group[] = [
   edge,
   http1,
   http2,
+  http2More,
   smuggling,
   timeouts,
   timeoutsMore,
