@@ -99,6 +99,7 @@ export const ROUTE_FIELDS: FieldTable = {
     harmless(SUBSETS, ROUTES, 'metadata_match'),
     harmless(RATE_LIMITS, ROUTES, 'rate_limits include_vh_rate_limits'),
     honoured(HASH_TEST, 'hash_policy'),
+    honoured(TEST, 'flush_timeout'),
     harmless('early data needs TLS', ROUTES, 'early_data_policy'),
     honoured(REDIRECT_TEST, 'internal_redirect_policy internal_redirect_action max_internal_redirects'),
     rejected(
@@ -108,7 +109,6 @@ export const ROUTE_FIELDS: FieldTable = {
     rejected('use retry_policy', 'retry_policy_typed_config'),
     honoured('lower-cors', 'cors'),
     honoured('lower-retry', 'hedge_policy'),
-    warned('the idle timeout of the stream holds while an answer is flushed', 'flush_timeout'),
   ),
   'envoy.config.route.v3.RouteAction.HashPolicy': fields(
     honoured(HASH_TEST, 'header cookie connection_properties query_parameter filter_state terminal'),

@@ -92,9 +92,10 @@ export class Http2Exchange implements ResponseWriter {
     if (!stream.responseComplete) this.session.reset(h2, resetCode(stream, H2_INTERNAL_ERROR));
     else if (!stream.requestComplete) this.session.reset(h2, resetCode(stream, H2_NO_ERROR));
     streams.onExchangeOver(stream, this.timers);
-    const { streamFlushTimeoutMs } = streams.manager.model;
-    if (!h2.over && streamFlushTimeoutMs > 0)
-      this.flushTimer = streams.manager.wheel.add(streamFlushTimeoutMs, () => streams.onFlushTimeout(h2));
+    if (h2.over) return;
+    const ofRoute = stream.route?.flushTimeoutMs ?? -1;
+    const flushMs = ofRoute >= 0 ? ofRoute : streams.manager.model.streamFlushTimeoutMs;
+    if (flushMs > 0) this.flushTimer = streams.manager.wheel.add(flushMs, () => streams.onFlushTimeout(h2));
   }
 
   // === From the codec ===

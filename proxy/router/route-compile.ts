@@ -59,6 +59,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     timeoutMs: forward?.timeoutMs ?? 0,
     idleTimeoutMs: forward?.idleTimeoutMs ?? -1,
     maxStreamDurationMs: forward?.maxStreamDurationMs ?? -1,
+    flushTimeoutMs: forward?.flushTimeoutMs ?? -1,
     grpcStreamLimits: forward?.grpcStreamLimits ?? null,
     grpcLimits: forward?.grpcLimits ?? null,
     priority: forward?.priority ?? 'default',

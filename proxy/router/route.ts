@@ -48,6 +48,8 @@ export interface CompiledRoute {
   /** −1 = the manager's. */
   readonly idleTimeoutMs: number;
   readonly maxStreamDurationMs: number;
+  /** −1 = the manager's. */
+  readonly flushTimeoutMs: number;
   /** `grpc_timeout_header_max`; `null` = the stream's life does not follow the `grpc-timeout` header. */
   readonly grpcStreamLimits: GrpcLimitsModel | null;
   /** `max_grpc_timeout`; `null` = the time-out does not follow the `grpc-timeout` header. */

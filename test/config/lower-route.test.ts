@@ -130,6 +130,7 @@ t.test('virtual host', async (t) => {
     includeIsTimeoutRetryHeader: false,
     metadata: {},
     filters: null,
+    matcher: null,
   });
   t.match(full, {
     requireTls: 'external_only',
@@ -155,6 +156,8 @@ t.test('route', async (t) => {
       grpcOnly: false,
       runtimeFraction: null,
       tlsContext: null,
+      dynamicMetadata: [],
+      filterState: [],
     },
     action: { kind: 'direct_response', status: 200, body: '', bodyFormat: null },
     headers: NO_HEADERS,

@@ -69,7 +69,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   decoratorOperation: [`${ROUTE}Decorator.operation`],
   decoratorPropagate: [`${ROUTE}Decorator.propagate`],
   runtimeKeyPrefix: [`${ROUTE}WeightedCluster.runtime_key_prefix`],
-  flushTimeoutMs: [`${ROUTE}RouteAction.flush_timeout`],
   metadataMatch: [`${ROUTE}RouteAction.metadata_match`],
   includeVirtualHostRateLimits: [`${ROUTE}RouteAction.include_vh_rate_limits`],
   perTryIdleTimeoutMs: [`${ROUTE}RetryPolicy.per_try_idle_timeout`],

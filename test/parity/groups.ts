@@ -17,6 +17,7 @@ import { faults } from './scenarios/fault.ts';
 import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
+import { flush } from './scenarios/flush.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { hashing } from './scenarios/hashing.ts';
@@ -133,4 +134,5 @@ export const GROUPS: readonly Group[] = [
   internalRedirects,
   hashing,
   headerLevels,
+  flush,
 ];
