@@ -17,6 +17,9 @@ const LAST_OF = 4;
 const LINGER_MS_MAX = 4;
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
+/** Of one test, milliseconds. */
+const TIMEOUT_MS = 30_000 + REQUESTS * 5;
+
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e6));
 
 /** Ends a connection after a while, unless it has work by then, in one of the ways that there are. */
@@ -95,7 +98,9 @@ const overHttp2 = {
   },
 };
 
-t.test(`stale connections over HTTP/1, ${REQUESTS} requests, SEED=${seed}`, async (t) => {
+t.setTimeout(2 * TIMEOUT_MS);
+
+t.test(`stale connections over HTTP/1, ${REQUESTS} requests, SEED=${seed}`, { timeout: TIMEOUT_MS }, async (t) => {
   const server = http1Upstream(new Dice(seed));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -103,7 +108,7 @@ t.test(`stale connections over HTTP/1, ${REQUESTS} requests, SEED=${seed}`, asyn
   server.close();
 });
 
-t.test(`stale connections over HTTP/2, ${REQUESTS} requests, SEED=${seed}`, async (t) => {
+t.test(`stale connections over HTTP/2, ${REQUESTS} requests, SEED=${seed}`, { timeout: TIMEOUT_MS }, async (t) => {
   const host = await http2Upstream(new Dice(seed)).listen();
   await run(t, host.port, overHttp2);
   host.close();
