@@ -77,6 +77,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig', USED],
   ['envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig', USED],
   ['envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig', USED],
+  ['envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig', USED],
   ['envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate', USED],
   ['envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig', USED],
   // Generic matchers: inputs, trees and tests, actions

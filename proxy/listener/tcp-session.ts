@@ -106,6 +106,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   readonly priority = 'default';
   readonly avoidHost = null;
   readonly avoidHostMaxAttempts = 0;
+  readonly triedPriorities = null;
   readonly freshConnection = false;
   private readonly proxy: SessionOwner;
   private readonly connection: ConnectionInfo;

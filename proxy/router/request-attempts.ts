@@ -6,6 +6,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import { RETRY_OR_SHADOW_ABANDONED } from '../observe/catalogue-cluster.ts';
 import { FLAG_UO, FLAG_URX } from '../observe/flags.ts';
+import type { TriedPriorities } from '../upstream/tried-priorities.ts';
 import type { Cluster, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { Attempt } from './attempt.ts';
 import type { Downstream } from './downstream.ts';
@@ -48,6 +49,11 @@ export class RequestAttempts {
     this.retry = null;
     this.retryTaken = false;
     this.afterTimeout = false;
+  }
+
+  /** What a retry leaves out. */
+  get triedPriorities(): TriedPriorities | null {
+    return this.retry === null ? null : this.retry.priorities;
   }
 
   /** Asked from the first retry on. */

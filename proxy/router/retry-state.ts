@@ -10,6 +10,7 @@ import {
   UPSTREAM_RQ_RETRY_OVERFLOW,
   UPSTREAM_RQ_RETRY_SUCCESS,
 } from '../observe/catalogue-cluster.ts';
+import { TriedPriorities } from '../upstream/tried-priorities.ts';
 import type { Cluster, PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { RequestStats } from './request-stats.ts';
 import {
@@ -51,6 +52,8 @@ export class RetryState {
   private ceilingMs: number;
   /** What the last answer asks for, ms; −1 = nothing. */
   private resetMs: number;
+  /** What to leave out; `null` = nothing. */
+  readonly priorities: TriedPriorities | null;
   /** Where attempts went; `null` where nobody wants to know. */
   private tried: UpstreamHostInfo[] | null;
   /** A place of the cluster's retry breaker is taken. */
@@ -73,6 +76,7 @@ export class RetryState {
     this.ceilingMs = policy.backOffBaseMs;
     this.resetMs = -1;
     this.tried = null;
+    this.priorities = policy.previousPriorities > 0 ? new TriedPriorities(policy.previousPriorities) : null;
     this.held = false;
     this.retried = false;
   }
@@ -196,7 +200,9 @@ export class RetryState {
 
   /** An attempt has gone to a host. */
   noteHost(host: UpstreamHostInfo | null): void {
-    if (host === null || this.policy.avoids === null) return;
+    if (host === null) return;
+    this.priorities?.note(host);
+    if (this.policy.avoids === null) return;
     this.tried ??= [];
     if (!this.tried.includes(host)) this.tried.push(host);
   }

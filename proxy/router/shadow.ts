@@ -237,6 +237,7 @@ class Shadow implements AttemptOwner, PickContext {
   readonly priority: 'default';
   readonly avoidHost: null;
   readonly avoidHostMaxAttempts: number;
+  readonly triedPriorities: null;
   readonly freshConnection: boolean;
   readonly isGrpc: boolean;
   private readonly env: MirrorEnv;
@@ -273,6 +274,7 @@ class Shadow implements AttemptOwner, PickContext {
     this.priority = 'default';
     this.avoidHost = null;
     this.avoidHostMaxAttempts = 0;
+    this.triedPriorities = null;
     this.freshConnection = false;
     this.env = env;
     this.codes = codes;

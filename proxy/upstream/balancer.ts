@@ -116,6 +116,11 @@ function capacity(usable: number, total: number): number {
   return total === 0 ? 0 : Math.min(100, Math.floor((OVERPROVISIONING_PERCENT * usable) / total));
 }
 
+/** Whether anything may be used without panic. */
+export function hasCapacity(priorities: readonly (readonly Host[])[]): boolean {
+  return priorities.some((hosts) => hosts.some(({ health }) => health !== 'unhealthy'));
+}
+
 /** Shares that add up to 100, healthy lists of all priorities before degraded ones; empty = nothing may be used. */
 function computeShares(levels: readonly Level[], model: ClusterModel): HashShare[] {
   const healthy = levels.map((level) => capacity(level.healthy.length, level.all.length));

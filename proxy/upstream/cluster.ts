@@ -24,7 +24,7 @@ import type { StatsStore } from '../observe/stats.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
-import { type Balancer, buildBalancer } from './balancer.ts';
+import { type Balancer, buildBalancer, hasCapacity } from './balancer.ts';
 import {
   HostConnections,
   type LimitGauges,
@@ -43,6 +43,7 @@ import { clientKey, clientOf, compileRequestNames } from './request-names.ts';
 import { SourcedHosts } from './sourced-hosts.ts';
 import { connectTcp } from './tcp.ts';
 import { ClusterTransports } from './transports.ts';
+import type { TriedPriorities } from './tried-priorities.ts';
 import type { Cluster, PendingStream, PickContext, TcpHandler, UpstreamStreamHandler } from './upstream.ts';
 
 /** What the upstream side needs of its surroundings; one per worker. */
@@ -58,6 +59,9 @@ export interface UpstreamEnv {
 
 /** Repicks of a host that a retry should avoid; beyond it the last one is taken. */
 const REPICKS_MAX = 1_000;
+
+/** Balancers kept for retries that leave priorities out. */
+const PARTIAL_MAX = 64;
 
 /** Names of one priority that have connections of their own; the oldest goes first. */
 const NAMES_MAX = 1_024;
@@ -84,6 +88,8 @@ export class UpstreamCluster implements Cluster {
   /** The same hosts by priority. */
   private priorities: readonly (readonly Host[])[];
   private balancer: Balancer;
+  /** Balancers of a part of the priorities, by those left out; at most `PARTIAL_MAX`. */
+  private readonly partial: Map<number, Balancer>;
   private draining: boolean;
   /** Answers that outlier detection takes for errors; `null` = the usual ones. */
   private isError: IsError | null;
@@ -104,6 +110,7 @@ export class UpstreamCluster implements Cluster {
     this.default = this.buildPriority('default', prefix, breakerBase);
     this.high = this.buildPriority('high', prefix, breakerBase);
     this.hosts = new Map();
+    this.partial = new Map();
     this.priorities = [];
     this.balancer = model.discovery.kind === 'original_dst' ? this.originalDst(model.discovery) : { pick: () => null };
     this.draining = false;
@@ -242,12 +249,29 @@ export class UpstreamCluster implements Cluster {
   }
 
   private choose(context: PickContext): Host | null {
-    let host = this.balancer.pick(context, 0);
+    const balancer = context.triedPriorities === null ? this.balancer : this.balancerWithout(context.triedPriorities);
+    let host = balancer.pick(context, 0);
     if (context.avoidHost === null) return host;
     const repicks = Math.min(context.avoidHostMaxAttempts, REPICKS_MAX);
     for (let repick = 0; host !== null && repick < repicks && context.avoidHost(host); repick++)
-      host = this.balancer.pick(context, repick + 1);
+      host = balancer.pick(context, repick + 1);
     return host;
+  }
+
+  /** Chooses among what a request has not tried; among all, where that is nothing. */
+  private balancerWithout(tried: TriedPriorities): Balancer {
+    const mask = tried.leftOut(this.priorities);
+    if (mask === 0) return this.balancer;
+    const known = this.partial.get(mask);
+    if (known !== undefined) return known;
+    const rest = this.priorities.map((level, priority) => ((mask & (1 << priority)) === 0 ? level : []));
+    if (!hasCapacity(rest)) {
+      tried.reset();
+      return this.balancer;
+    }
+    const balancer = buildBalancer(rest, this.model, this.env.runtime, this.stats);
+    if (this.partial.size < PARTIAL_MAX) this.partial.set(mask, balancer);
+    return balancer;
   }
 
   private rebuild(): void {
@@ -258,6 +282,7 @@ export class UpstreamCluster implements Cluster {
         }
       : null;
     this.balancer = buildBalancer(this.priorities, model, env.runtime, this.stats, gauge);
+    this.partial.clear();
   }
 
   private originalDst(discovery: DiscoveryModel & { readonly kind: 'original_dst' }): Balancer {

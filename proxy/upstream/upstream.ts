@@ -5,6 +5,7 @@ import type { ClusterModel } from '../config/model-cluster.ts';
 import type { Transport } from '../net/transport.ts';
 import type { StreamInfo, TlsInfo, UpstreamHostInfo } from '../observe/stream-info.ts';
 import type { U64 } from '../util/hash64.ts';
+import type { TriedPriorities } from './tried-priorities.ts';
 
 export type { UpstreamHostInfo } from '../observe/stream-info.ts';
 
@@ -105,6 +106,8 @@ export interface PickContext {
   /** Returns true when a host was tried already and should be skipped (retry host predicate). */
   readonly avoidHost: ((host: UpstreamHostInfo) => boolean) | null;
   readonly avoidHostMaxAttempts: number;
+  /** Priorities to leave out; `null` = none is. */
+  readonly triedPriorities: TriedPriorities | null;
   /**
    * What consistent hashing goes by; asked only where that is in use.
    * @returns false: there is nothing, any host will do

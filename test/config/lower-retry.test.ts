@@ -57,6 +57,13 @@ t.test('defaults, and all that is set', async (t) => {
         max_interval: '5s',
       },
       host_selection_retry_max_attempts: '5',
+      retry_priority: {
+        name: 'p',
+        typed_config: {
+          '@type': `${TYPE}envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig`,
+          update_frequency: 2,
+        },
+      },
       retry_host_predicate: [
         predicate('previous_hosts.v3.PreviousHostsPredicate'),
         predicate('omit_canary_hosts.v3.OmitCanaryHostsPredicate'),
@@ -81,6 +88,7 @@ t.test('defaults, and all that is set', async (t) => {
       ],
       resetMaxMs: 5_000,
       hostSelectionRetryMaxAttempts: 5,
+      previousPriorities: 2,
       hostPredicates: [
         { kind: 'previous_hosts' },
         { kind: 'omit_canary_hosts' },

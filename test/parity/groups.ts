@@ -51,6 +51,7 @@ import { replies } from './scenarios/replies.ts';
 import { retries } from './scenarios/retries.ts';
 import { retriesHttp2 } from './scenarios/retries-http2.ts';
 import { retriesMore } from './scenarios/retries-more.ts';
+import { retryPriorities } from './scenarios/retry-priorities.ts';
 import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
@@ -81,6 +82,7 @@ export const GROUPS: readonly Group[] = [
   retries,
   retriesMore,
   retriesHttp2,
+  retryPriorities,
   hedging,
   failures,
   replies,
