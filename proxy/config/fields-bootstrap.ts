@@ -1,6 +1,6 @@
 // Answers for the bootstrap (Envoy: config.bootstrap.v3, config.metrics.v3, config.overload.v3).
 
-import { type FieldTable, fields, harmless, honoured, rejected, warned } from './fields-answer.ts';
+import { type FieldTable, fields, harmless, honoured, honouredExcept, rejected, warned } from './fields-answer.ts';
 
 const TEST = 'lower-bootstrap';
 const REST = 'lower-rest';
@@ -110,9 +110,19 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
     honoured(OVERLOAD, 'refresh_interval actions loadshed_points buffer_factory_config'),
   ),
   'envoy.config.overload.v3.ResourceMonitor': fields(honoured(TEST, 'name typed_config')),
-  'envoy.config.overload.v3.OverloadAction': fields(
-    honoured(OVERLOAD, 'name triggers'),
-    harmless('memory is given back every ten seconds', 'overload.proto', 'typed_config'),
+  'envoy.config.overload.v3.OverloadAction': fields(honoured(OVERLOAD, 'name triggers typed_config')),
+  'envoy.config.overload.v3.ShrinkHeapConfig': fields(
+    harmless('memory is given back every ten seconds', 'overload.proto', 'timer_interval'),
+    harmless('all that is not used is given back', 'overload.proto', 'max_unfreed_memory_bytes'),
+  ),
+  'envoy.config.overload.v3.ScaleTimersOverloadActionConfig': fields(honoured(OVERLOAD, 'timer_scale_factors')),
+  'envoy.config.overload.v3.ScaleTimersOverloadActionConfig.ScaleTimer': fields(
+    honouredExcept(OVERLOAD, 'timer', {
+      TRANSPORT_SOCKET_CONNECT: { how: 'warn', text: 'this time limit is not made shorter' },
+      HTTP_DOWNSTREAM_CONNECTION_MAX: { how: 'warn', text: 'this time limit is not made shorter' },
+      HTTP_DOWNSTREAM_STREAM_FLUSH: { how: 'warn', text: 'this time limit is not made shorter' },
+    }),
+    honoured(OVERLOAD, 'min_timeout min_scale'),
   ),
   'envoy.config.overload.v3.BufferFactoryConfig': fields(honoured(OVERLOAD, 'minimum_account_to_track_power_of_two')),
   'envoy.config.overload.v3.LoadShedPoint': fields(honoured(OVERLOAD, 'name triggers')),

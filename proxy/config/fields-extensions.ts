@@ -121,6 +121,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   // Bootstrap
   ['envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig', USED],
   ['envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig', USED],
+  ['envoy.config.overload.v3.ShrinkHeapConfig', USED],
+  ['envoy.config.overload.v3.ScaleTimersOverloadActionConfig', USED],
   ['envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig', USED],
   ['envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig', USED],
   ['envoy.extensions.bootstrap.internal_listener.v3.InternalListener', USED],

@@ -5,15 +5,17 @@ import { unpackAny } from './any.ts';
 import { missingImplementation } from './fields-extensions.ts';
 import type { LowerContext } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
-import { list, type Msg, num, oneofCase, str, sub } from './message.ts';
+import { list, type Msg, num, oneofCase, str, sub, toMs } from './message.ts';
 import type { Model } from './model.ts';
 import type {
   MonitorModel,
   OverloadActionModel,
   OverloadActionName,
   OverloadModel,
+  ScaledTimerName,
   ShedPointModel,
   ShedPointName,
+  TimerMinimum,
   TriggerModel,
 } from './model-overload.ts';
 import { typeNameOf } from './registry.ts';
@@ -32,9 +34,10 @@ const ACTION_NAMES: ReadonlySet<string> = new Set<OverloadActionName>([
   'stop_accepting_connections',
   'shrink_heap',
   'reset_high_memory_stream',
+  'reduce_timeouts',
 ]);
 /** What Envoy can do besides. */
-const OTHER_ACTIONS: ReadonlySet<string> = new Set(['reduce_timeouts', 'close_idle_http_connections']);
+const OTHER_ACTIONS: ReadonlySet<string> = new Set(['close_idle_http_connections']);
 /** Actions that have, or may have, a configuration of their own. */
 const CONFIGURED_ACTIONS: ReadonlySet<string> = new Set(['reduce_timeouts', 'shrink_heap']);
 const SHED_POINT_NAMES: ReadonlySet<string> = new Set<ShedPointName>([
@@ -61,6 +64,7 @@ export function lowerOverload(message: Msg | null, ctx: LowerContext): OverloadM
     monitors,
     actions: lowerActions(message, names, ctx),
     shedPoints: lowerShedPoints(message, names, ctx),
+    scaledTimers: lowerScaledTimers(message),
     leastStreamBytes: power === 0 ? 0 : 2 ** (power - 1),
   };
 }
@@ -113,6 +117,39 @@ function lowerActions(manager: Msg, monitors: ReadonlySet<string>, ctx: LowerCon
     else ctx.unsupported(path, `${full} is not taken`);
   }
   return actions;
+}
+
+/** By `TimerType`. */
+const TIMERS: ReadonlyMap<number, ScaledTimerName> = new Map([
+  [1, 'connection_idle'],
+  [2, 'stream_idle'],
+]);
+
+function lowerScaledTimers(manager: Msg): OverloadModel['scaledTimers'] {
+  const timers: { [timer in ScaledTimerName]: TimerMinimum | null } = { connection_idle: null, stream_idle: null };
+  for (const [i, action] of list(manager, 'actions').entries()) {
+    const any = sub(action, 'typedConfig');
+    if (str(action, 'name') !== `${ACTIONS}reduce_timeouts` || any === null) continue;
+    const path = `${PATH}.actions[${i}].typed_config`;
+    const seen = new Set<number>();
+    for (const factor of list(unpackAny(any, path).message, 'timerScaleFactors')) {
+      const type = num(factor, 'timer');
+      if (seen.has(type)) throw new ConfigError(`Found duplicate entry for timer type ${type}`, path);
+      seen.add(type);
+      const timer = TIMERS.get(type);
+      if (timer !== undefined) timers[timer] = lowerMinimum(factor, path);
+    }
+  }
+  return timers;
+}
+
+function lowerMinimum(factor: Msg, path: string): TimerMinimum {
+  const scale = oneofCase(factor, 'overloadAdjust', 'minScale');
+  if (scale !== null) return { kind: 'share', share: Math.min(1, num(scale, 'value') / 100) };
+  const timeout = oneofCase(factor, 'overloadAdjust', 'minTimeout');
+  const ms = timeout === null ? 0 : Math.floor(toMs(timeout));
+  if (ms < 0) throw new ConfigError('Invalid duration: Expected positive duration', path);
+  return { kind: 'ms', ms };
 }
 
 function checkActionConfig(full: string, name: string, given: boolean, path: string): void {

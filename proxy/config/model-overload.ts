@@ -8,7 +8,16 @@ export interface OverloadModel {
   readonly shedPoints: readonly ShedPointModel[];
   /** Streams that hold less are never reset for it; 0 = none is. */
   readonly leastStreamBytes: number;
+  /** How short `reduce_timeouts` may make time limits; `null` = those it leaves as they are. */
+  readonly scaledTimers: { readonly [timer in ScaledTimerName]: TimerMinimum | null };
 }
+
+export type ScaledTimerName = 'connection_idle' | 'stream_idle';
+
+/** The shortest time, or its share of the configured one, 0 to 1. */
+export type TimerMinimum =
+  | { readonly kind: 'ms'; readonly ms: number }
+  | { readonly kind: 'share'; readonly share: number };
 
 export type MonitorModel = { readonly name: string } & (
   | { readonly kind: 'fixed_heap'; readonly maxBytes: number }
@@ -26,7 +35,8 @@ export type OverloadActionName =
   | 'reject_incoming_connections'
   | 'stop_accepting_connections'
   | 'shrink_heap'
-  | 'reset_high_memory_stream';
+  | 'reset_high_memory_stream'
+  | 'reduce_timeouts';
 
 export interface OverloadActionModel {
   readonly name: OverloadActionName;

@@ -36,6 +36,8 @@ export interface DownstreamCodec extends TransportHandler {
   /** `idle_timeout` is over and nothing is under way. */
   onIdle(): void;
   onMaxDuration(): void;
+  /** Time limits of streams are other ones now. */
+  rescale(): void;
   /** Adds the streams that hold so many bytes or more; those of HTTP/1 are not watched, as in Envoy. */
   collectLoaded(leastBytes: number, into: LoadedStream[]): void;
   /** The socket is gone: the last thing that it is told. */
@@ -82,7 +84,7 @@ export class DownstreamConnection implements TransportHandler {
     this.codec = null;
     this.drainTimer = null;
     this.closeTimer = null;
-    this.idleTimer = model.idleTimeoutMs > 0 ? wheel.add(model.idleTimeoutMs, () => this.onIdle()) : null;
+    this.idleTimer = model.idleTimeoutMs > 0 ? wheel.add(manager.idleMs, () => this.onIdle()) : null;
     this.durationTimer =
       model.maxConnectionDurationMs > 0 ? new Deadline(runtime, wheel, () => this.onMaxDuration()) : null;
     this.durationTimer?.arm(model.maxConnectionDurationMs);
@@ -98,6 +100,12 @@ export class DownstreamConnection implements TransportHandler {
   drain(): void {
     if (this.codec === null) this.close();
     else this.codec.drain();
+  }
+
+  /** Time limits are other ones now. */
+  rescale(): void {
+    this.idleTimer?.resize(this.manager.idleMs);
+    this.codec?.rescale();
   }
 
   collectLoaded(leastBytes: number, into: LoadedStream[]): void {
@@ -152,7 +160,7 @@ export class DownstreamConnection implements TransportHandler {
 
   /** Nothing is under way any more. */
   startIdle(): void {
-    this.idleTimer?.start(this.manager.model.idleTimeoutMs);
+    this.idleTimer?.start(this.manager.idleMs);
   }
 
   stopIdle(): void {

@@ -105,6 +105,10 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
 
   collectLoaded(): void {}
 
+  rescale(): void {
+    this.stream?.rescaleIdle();
+  }
+
   get activeStreams(): number {
     return this.stream === null ? 0 : 1;
   }

@@ -66,6 +66,10 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
     return this.streams.active;
   }
 
+  rescale(): void {
+    for (const h2 of this.session.openStreams) this.streams.rescale(h2);
+  }
+
   collectLoaded(leastBytes: number, into: LoadedStream[]): void {
     const { session } = this;
     for (const h2 of session.openStreams) {

@@ -131,6 +131,10 @@ export class Http2Streams implements H2Sink {
     this.connection.onStreamOver();
   }
 
+  rescale(h2: H2Stream): void {
+    (h2.user as Http2Exchange | null)?.stream.rescaleIdle();
+  }
+
   /** The overload manager wants the stream's memory. */
   giveUp(h2: H2Stream): void {
     const exchange = h2.user as Http2Exchange | null;

@@ -48,6 +48,7 @@ import type { LoadedStream } from './loaded-streams.ts';
 import { compileLocalReply, type ReplyRewrite } from './local-reply.ts';
 import { compileForwardedIp } from './prepare-request.ts';
 import type { ResetLimits } from './reset-guard.ts';
+import type { TimerScale } from './timer-scale.ts';
 
 /** What a worker lends to its connection managers. */
 export interface HttpEnv {
@@ -76,6 +77,8 @@ export interface HttpListenerInfo {
   readonly perConnectionBufferLimitBytes: number;
   /** `null` = there is no overload manager, or it has no say here. */
   readonly overload: OverloadState | null;
+  /** `null` = time limits stay as they are. */
+  readonly timerScale: TimerScale | null;
 }
 
 /** See the head of this file. */
@@ -91,6 +94,7 @@ export class HttpManager {
   readonly clock: HttpDate;
   readonly router: Router;
   readonly overload: OverloadState | null;
+  private readonly timerScale: TimerScale | null;
   private readonly chains: FilterChains;
   routes: RouteTable;
   readonly bufferLimitBytes: number;
@@ -123,6 +127,7 @@ export class HttpManager {
     this.wheel = env.wheel;
     this.clock = new HttpDate();
     this.overload = listener.overload;
+    this.timerScale = listener.timerScale;
     this.stats = env.stats.block(HTTP, prefix);
     env.stats.block(HTTP_TRACING, `${prefix}tracing.`); // printed also when nothing is traced
     this.codecStats = env.stats.block(HTTP1_CODEC, 'http1.');
@@ -194,6 +199,22 @@ export class HttpManager {
   /** Adds the streams that hold so many bytes or more. */
   collectLoaded(leastBytes: number, into: LoadedStream[]): void {
     for (const connection of this.connections) connection.collectLoaded(leastBytes, into);
+  }
+
+  /** The idle limit of a connection now, milliseconds; 0 = none. */
+  get idleMs(): number {
+    const { idleTimeoutMs } = this.model;
+    return this.timerScale === null ? idleTimeoutMs : this.timerScale.scaled('connection_idle', idleTimeoutMs);
+  }
+
+  /** The idle limit of a stream now. @param configuredMs 0 = none */
+  streamIdleMs(configuredMs: number): number {
+    return this.timerScale === null ? configuredMs : this.timerScale.scaled('stream_idle', configuredMs);
+  }
+
+  /** Running time limits are other ones now. */
+  rescale(): void {
+    if (this.timerScale !== null) for (const connection of this.connections) connection.rescale();
   }
 
   /** Ends what is left, at once. */

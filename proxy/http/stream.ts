@@ -90,7 +90,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.filtered = false;
     this.redirects = null;
     this.informed = false;
-    this.idleMs = manager.model.streamIdleTimeoutMs;
+    this.idleMs = manager.streamIdleMs(manager.model.streamIdleTimeoutMs);
     this.readBefore = readBefore;
     this.writtenBefore = writer.bytesWritten;
     this.remoteAddress = connection.remoteAddress;
@@ -267,6 +267,14 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.idleMs !== idleMs && !this.over) this.timers.idle.start(this.idleMs);
   }
 
+  /** The idle limit is another one now, also for what runs. */
+  rescaleIdle(): void {
+    const { route, manager } = this;
+    const ofRoute = route === null ? -1 : route.idleTimeoutMs;
+    this.idleMs = manager.streamIdleMs(ofRoute >= 0 ? ofRoute : manager.model.streamIdleTimeoutMs);
+    if (!this.over) this.timers.idle.resize(this.idleMs);
+  }
+
   // === From the router ===
 
   respondInformational(status: number, headers: HeaderMap): void {
@@ -425,7 +433,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     }
     const route = this.findRoute(headers);
     if (route === null) return;
-    if (route.idleTimeoutMs >= 0) this.idleMs = route.idleTimeoutMs;
+    if (route.idleTimeoutMs >= 0) this.idleMs = manager.streamIdleMs(route.idleTimeoutMs);
     limitDuration(this, route, headers);
     if (route.virtualHost.virtualClusters.length > 0)
       this.virtualClusterName = table.virtualCluster(route, this, headers);

@@ -10,6 +10,7 @@ import type { HttpConnectionManagerModel } from '../config/model-http.ts';
 import type { UpstreamTlsModel } from '../config/model-tls.ts';
 import { type LoadedStream, resetLoaded } from '../http/loaded-streams.ts';
 import { type HttpListenerInfo, HttpManager } from '../http/manager.ts';
+import { TimerScale } from '../http/timer-scale.ts';
 import { DirectFilter } from '../listener/direct.ts';
 import type { GateEnv } from '../listener/limits.ts';
 import type { FilterFactory } from '../listener/network-filter.ts';
@@ -55,6 +56,8 @@ export interface Composition {
   replaceTls(context: UpstreamTlsModel): void;
   /** Whether nothing of the start is left to be done. */
   isComplete(): boolean;
+  /** Time limits are other ones now. */
+  rescale(): void;
   /** Ends streams that hold much memory. */
   resetStreams(pressure: number, leastBytes: number): void;
   reopenLogs(): void;
@@ -74,6 +77,7 @@ export function compose(
 ): Composition {
   const { breakers, gates, outliers, pipeLocks } = shared;
   const overload = shared.overload === null ? null : new OverloadState(shared.overload);
+  const timerScale = overload === null || model.overload === null ? null : TimerScale.of(overload, model.overload);
   const runtime = SYSTEM_RUNTIME;
   const wheel = new TimerWheel(runtime);
   const drain = new DrainState(runtime);
@@ -146,6 +150,7 @@ export function compose(
             trafficDirection: place.direction,
             perConnectionBufferLimitBytes: place.bufferLimitBytes,
             overload: place.bypassesOverload ? null : overload,
+            timerScale: place.bypassesOverload ? null : timerScale,
           });
         case 'tcp_proxy':
           return new TcpProxy(
@@ -166,6 +171,9 @@ export function compose(
     updateHosts: (cluster, localities, cells) => clusters.updateHosts(cluster, localities, cells),
     noteHealth: (cluster, ejected, rebuild) => clusters.noteHealth(cluster, ejected, rebuild),
     replaceTls: (context) => clusters.replaceTls(context),
+    rescale: () => {
+      for (const manager of managers) manager.rescale();
+    },
     resetStreams: (pressure, leastBytes) => {
       const loaded: LoadedStream[] = [];
       for (const manager of managers) manager.collectLoaded(leastBytes, loaded);

@@ -91,6 +91,8 @@ export type ToWorker =
   | { readonly type: 'reopen_logs' }
   /** Whether connections are accepted may have changed: the overload manager's memory says it. */
   | { readonly type: 'accepting' }
+  /** Time limits may be shorter or longer: the overload manager's memory says how much. */
+  | { readonly type: 'time_limits' }
   /** End streams that hold much memory: see `resetLoaded`. */
   | { readonly type: 'reset_streams'; readonly pressure: number; readonly leastBytes: number }
   /** Give unused memory back. */

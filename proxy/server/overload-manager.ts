@@ -14,6 +14,7 @@ import type { Histogram, StatsStore } from '../observe/stats.ts';
 import {
   DISABLE_KEEPALIVE,
   type OverloadState,
+  REDUCE_TIMEOUTS,
   REJECT_CONNECTIONS,
   SHED_CONNECTIONS,
   SHED_REQUESTS,
@@ -33,6 +34,8 @@ export interface OverloadEnv {
   readonly state: OverloadState;
   /** Workers are to look whether they accept connections. */
   readonly onAccepting: () => void;
+  /** Workers are to look at their time limits. */
+  readonly onTimeLimits: () => void;
   /** Ends streams that hold so many bytes or more: the heaviest, and the more the higher the pressure is. */
   readonly resetStreams: (pressure: number, leastBytes: number) => void;
   /** Gives unused memory back to the system. */
@@ -65,6 +68,7 @@ const SLOTS: { readonly [name in OverloadActionName | ShedPointName]: number } =
   stop_accepting_connections: STOP_CONNECTIONS,
   shrink_heap: -1,
   reset_high_memory_stream: -1,
+  reduce_timeouts: REDUCE_TIMEOUTS,
   tcp_listener_accept: SHED_CONNECTIONS,
   http_connection_manager_decode_headers: SHED_REQUESTS,
 };
@@ -141,6 +145,7 @@ export class OverloadManager {
     if (lever.slot < 0) return;
     this.env.state.set(lever.slot, value);
     if (lever.slot === STOP_CONNECTIONS) this.env.onAccepting();
+    if (lever.slot === REDUCE_TIMEOUTS) this.env.onTimeLimits();
   }
 
   private shareOf({ monitor, scalingThreshold, saturationThreshold }: TriggerModel): number {

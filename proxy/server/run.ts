@@ -290,6 +290,7 @@ export class ProxyServer implements ServerView {
       stats: stats.local,
       state,
       onAccepting: () => this.pool.post({ type: 'accepting' }),
+      onTimeLimits: () => this.pool.post({ type: 'time_limits' }),
       resetStreams: (pressure, leastBytes) => this.pool.post({ type: 'reset_streams', pressure, leastBytes }),
       shrinkHeap: () => {
         this.pool.post({ type: 'shrink_heap' });

@@ -99,6 +99,9 @@ export class ProxyWorker {
       case 'accepting':
         for (const listener of this.listeners) listener.checkAccepting();
         break;
+      case 'time_limits':
+        this.parts.rescale();
+        break;
       case 'reset_streams':
         this.parts.resetStreams(message.pressure, message.leastBytes);
         break;

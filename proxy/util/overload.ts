@@ -9,7 +9,8 @@ export const REJECT_CONNECTIONS = 2;
 export const STOP_CONNECTIONS = 3;
 export const SHED_CONNECTIONS = 4;
 export const SHED_REQUESTS = 5;
-const SLOTS = 6;
+export const REDUCE_TIMEOUTS = 6;
+const SLOTS = 7;
 
 /** See the head of this file. */
 export class OverloadState {
@@ -27,6 +28,11 @@ export class OverloadState {
 
   set(slot: number, value: number): void {
     this.slots[slot] = value;
+  }
+
+  /** How much of the action is taken, 0 to 1. */
+  value(slot: number): number {
+    return this.slots[slot] as number;
   }
 
   /** Whether the action is taken this time. */

@@ -49,6 +49,15 @@ export class WheelTimer {
     if (this.slot >= 0) this.deadline = this.wheel.tick + this.ticks;
   }
 
+  /** Makes the armed time so long, counted from when it began; nothing when not armed. */
+  resize(ms: number): void {
+    if (this.slot < 0) return;
+    const began = this.deadline - this.ticks;
+    this.ticks = Math.ceil(ms / this.wheel.tickMs) + 1;
+    // What should be over already is, with the next tick.
+    this.wheel.arm(this, Math.max(1, began + this.ticks - this.wheel.tick));
+  }
+
   cancel(): void {
     if (this.slot >= 0) this.wheel.disarm(this);
   }

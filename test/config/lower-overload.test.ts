@@ -28,6 +28,7 @@ t.test('nothing, and defaults', async (t) => {
     actions: [],
     shedPoints: [],
     leastStreamBytes: 0,
+    scaledTimers: { connection_idle: null, stream_idle: null },
   });
 });
 
@@ -70,6 +71,16 @@ t.test('every field', async (t) => {
           ...action('shrink_heap', at(1)),
           typed_config: { '@type': `${TYPE}envoy.config.overload.v3.ShrinkHeapConfig` },
         },
+        {
+          ...action('reduce_timeouts', at(0.5)),
+          typed_config: {
+            '@type': `${TYPE}envoy.config.overload.v3.ScaleTimersOverloadActionConfig`,
+            timer_scale_factors: [
+              { timer: 'HTTP_DOWNSTREAM_CONNECTION_IDLE', min_timeout: '0.2s' },
+              { timer: 'HTTP_DOWNSTREAM_STREAM_IDLE', min_scale: { value: 50 } },
+            ],
+          },
+        },
       ],
       loadshed_points: [{ name: 'envoy.load_shed_points.tcp_listener_accept', triggers: [at(0.9)] }],
     },
@@ -93,6 +104,7 @@ t.test('every field', async (t) => {
         ],
       },
       { name: 'shrink_heap', triggers: [{ monitor: 'heap', scalingThreshold: 1, saturationThreshold: 1 }] },
+      { name: 'reduce_timeouts', triggers: [{ monitor: 'heap', scalingThreshold: 0.5, saturationThreshold: 0.5 }] },
     ],
     shedPoints: [
       {
@@ -101,6 +113,7 @@ t.test('every field', async (t) => {
       },
     ],
     leastStreamBytes: 524_288,
+    scaledTimers: { connection_idle: { kind: 'ms', ms: 200 }, stream_idle: { kind: 'share', share: 0.5 } },
   });
 });
 

@@ -43,6 +43,7 @@ import {
   overloadRequests,
   overloadShed,
   overloadShedConnections,
+  overloadTimeouts,
 } from './scenarios/overload.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
@@ -133,6 +134,7 @@ export const GROUPS: readonly Group[] = [
   overloadConnections,
   overloadShed,
   overloadShedConnections,
+  overloadTimeouts,
   internalRedirects,
   hashing,
   headerLevels,

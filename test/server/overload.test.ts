@@ -10,9 +10,16 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { OverloadModel } from '../../proxy/config/model-overload.ts';
 import { resetLoaded } from '../../proxy/http/loaded-streams.ts';
+import { TimerScale } from '../../proxy/http/timer-scale.ts';
 import { OverloadManager } from '../../proxy/server/overload-manager.ts';
 import { measureOf } from '../../proxy/server/resource-monitors.ts';
-import { DISABLE_KEEPALIVE, OverloadState, STOP_CONNECTIONS, STOP_REQUESTS } from '../../proxy/util/overload.ts';
+import {
+  DISABLE_KEEPALIVE,
+  OverloadState,
+  REDUCE_TIMEOUTS,
+  STOP_CONNECTIONS,
+  STOP_REQUESTS,
+} from '../../proxy/util/overload.ts';
 import type { Runtime } from '../../proxy/util/runtime.ts';
 import { fileLog, hcmFilter } from '../fixtures/lower.ts';
 import { ADMIN, startProxy } from '../fixtures/proxy.ts';
@@ -35,9 +42,11 @@ const MODEL: OverloadModel = {
     { name: 'stop_accepting_connections', triggers: on(0.8) },
     { name: 'shrink_heap', triggers: on(0.9) },
     { name: 'reset_high_memory_stream', triggers: on(0.2, 0.6) },
+    { name: 'reduce_timeouts', triggers: on(0, 0.5) },
   ],
   shedPoints: [],
   leastStreamBytes: 1024,
+  scaledTimers: { connection_idle: { kind: 'ms', ms: 100 }, stream_idle: { kind: 'share', share: 0.1 } },
 };
 
 t.test('actions follow the pressure', async (t) => {
@@ -47,6 +56,7 @@ t.test('actions follow the pressure', async (t) => {
   let next = (): void => {};
   let looks = 0;
   let shrinks = 0;
+  let scalings = 0;
   const resets: (readonly number[])[] = [];
   const runtime: Runtime = {
     nowMs: () => now,
@@ -66,6 +76,7 @@ t.test('actions follow the pressure', async (t) => {
     stats,
     state,
     onAccepting: () => looks++,
+    onTimeLimits: () => scalings++,
     shrinkHeap: () => shrinks++,
     resetStreams: (...what) => resets.push(what),
   });
@@ -91,6 +102,7 @@ t.test('actions follow the pressure', async (t) => {
   t.same(gauges('stop_accepting_requests'), [1, 100], 'reached');
   t.ok(state.applies(STOP_REQUESTS, dice(0.99)));
   t.equal(looks, 0);
+  t.equal(scalings, 2, 'half, and all');
   setPressure('0.95');
   next();
   t.ok(state.isSaturated(STOP_CONNECTIONS));
@@ -113,6 +125,28 @@ t.test('actions follow the pressure', async (t) => {
     'whenever the pressure changes',
   );
   manager.stop();
+});
+
+t.test('time limits become shorter', async (t) => {
+  const state = new OverloadState(OverloadState.allocate());
+  const scale = TimerScale.of(state, MODEL);
+  const limits = (value: number): (number | undefined)[] => {
+    state.set(REDUCE_TIMEOUTS, value);
+    return [
+      scale?.scaled('connection_idle', 1_000),
+      scale?.scaled('connection_idle', 50),
+      scale?.scaled('stream_idle', 1_000),
+      scale?.scaled('stream_idle', 0),
+    ];
+  };
+  t.same(limits(0), [1_000, 50, 1_000, 0]);
+  t.same(limits(0.5), [550, 50, 550, 0]);
+  t.same(limits(1), [100, 50, 100, 0]);
+  const { scaledTimers } = MODEL;
+  t.equal(TimerScale.of(state, { ...MODEL, actions: [] }), null);
+  t.equal(TimerScale.of(state, { ...MODEL, scaledTimers: { connection_idle: null, stream_idle: null } }), null);
+  const idle = TimerScale.of(state, { ...MODEL, scaledTimers: { ...scaledTimers, stream_idle: null } });
+  t.equal(idle?.scaled('stream_idle', 1_000), 1_000);
 });
 
 t.test('what is measured', async (t) => {

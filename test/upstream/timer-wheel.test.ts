@@ -73,6 +73,34 @@ t.test('refresh moves the deadline, cancel removes it, start may shorten it', as
   t.equal(fired, 1, 'cancelled');
 });
 
+t.test('an armed time can become shorter and longer, counted from its begin', async (t) => {
+  const runtime = new FakeRuntime();
+  const wheel = new TimerWheel(runtime, 100);
+  const fired: number[] = [];
+  const start = runtime.now;
+  const timer = wheel.add(60_000, () => fired.push(runtime.now - start));
+  runtime.advance(1_000);
+  timer.resize(200_000);
+  runtime.advance(70_000);
+  t.same(fired, [], 'longer');
+  timer.resize(80_000);
+  runtime.advance(20_000);
+  t.ok((fired[0] as number) >= 80_000 && (fired[0] as number) <= 80_210, `shorter: ${fired[0]}`);
+  timer.resize(10);
+  t.notOk(timer.armed, 'resizing does not arm');
+  timer.start(50_000);
+  runtime.advance(5_000);
+  timer.resize(1_000);
+  runtime.advance(200);
+  t.equal(fired.length, 2, 'what should be over is over');
+  timer.start(1_000);
+  timer.resize(5_000);
+  runtime.advance(3_000);
+  timer.refresh();
+  runtime.advance(4_000);
+  t.equal(fired.length, 2, 'the new length is what is begun anew');
+});
+
 t.test('callbacks may cancel and arm each other', async (t) => {
   const runtime = new FakeRuntime();
   const wheel = new TimerWheel(runtime, 100);

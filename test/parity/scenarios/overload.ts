@@ -36,7 +36,8 @@ const STATS =
 const REFRESH = '0.05s';
 const SETTLED: Scenario = { name: 'time to look', listener: 'bypass', client: [{ waitMs: 500 }, get('/')] };
 
-function group(name: string, manager: object, scenarios: readonly Scenario[]): Group {
+/** @param options of every connection manager */
+function group(name: string, manager: object, scenarios: readonly Scenario[], options: object = {}): Group {
   return {
     name,
     listeners: ['main', 'silent', 'bypass', 'raw'],
@@ -47,9 +48,9 @@ function group(name: string, manager: object, scenarios: readonly Scenario[]): G
       return bootstrap(
         ports,
         [
-          http(ports, log, 'main', list, { append_local_overload: true }),
-          http(ports, log, 'silent', list),
-          http(ports, log, 'bypass', list, {}, { bypass_overload_manager: true }),
+          http(ports, log, 'main', list, { append_local_overload: true, ...options }),
+          http(ports, log, 'silent', list, options),
+          http(ports, log, 'bypass', list, options, { bypass_overload_manager: true }),
           tcp(ports, log, 'raw', { stat_prefix: 'raw', cluster: 'a' }),
         ],
         [cluster('a', [ports['a']])],
@@ -109,6 +110,39 @@ export const overloadConnections: Group = group(
     { name: 'a raw connection', listener: 'raw', client: [{ waitMs: 20 }], answers: 0 },
     { name: 'a listener that is left alone', listener: 'bypass', client: [get('/')] },
   ],
+);
+
+const HOUR = '3600s';
+const scaled = (timer: string, minimum: object): object => ({ timer, ...minimum });
+
+export const overloadTimeouts: Group = group(
+  'overload-timeouts',
+  {
+    actions: [
+      {
+        ...act('reduce_timeouts', saturated),
+        typed_config: {
+          '@type': `${TYPES}envoy.config.overload.v3.ScaleTimersOverloadActionConfig`,
+          timer_scale_factors: [
+            scaled('HTTP_DOWNSTREAM_CONNECTION_IDLE', { min_timeout: '0.2s' }),
+            scaled('HTTP_DOWNSTREAM_STREAM_IDLE', { min_scale: { value: 0.01 } }),
+          ],
+        },
+      },
+    ],
+  },
+  [
+    { name: 'an idle connection', answers: 0, client: [get('/'), { answers: 1 }] },
+    { name: 'a connection that says nothing', answers: 0, client: [] },
+    { name: 'an idle stream', client: [get('/')], upstreams: { a: { replies: [[{ waitMs: 2_000 }]] } } },
+    {
+      name: 'an idle stream of a listener that is left alone',
+      listener: 'bypass',
+      client: [get('/')],
+      upstreams: { a: { replies: [[{ waitMs: 700 }, 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n']] } },
+    },
+  ],
+  { common_http_protocol_options: { idle_timeout: HOUR }, stream_idle_timeout: HOUR },
 );
 
 export const overloadShed: Group = group(
