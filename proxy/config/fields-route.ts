@@ -166,8 +166,5 @@ export const ROUTE_FIELDS: FieldTable = {
     ),
     honoured(PATHS, 'path_rewrite'),
   ),
-  'envoy.config.route.v3.DirectResponseAction': fields(
-    honoured(TEST, 'status body'),
-    warned('the answer is the body as it is written', 'body_format'),
-  ),
+  'envoy.config.route.v3.DirectResponseAction': fields(honoured(TEST, 'status body body_format')),
 };

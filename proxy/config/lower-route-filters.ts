@@ -9,6 +9,7 @@ import { EMPTY_CORS_POLICY, lowerCorsPolicy } from './lower-cors.ts';
 import { lowerFault } from './lower-fault.ts';
 import { lowerRouteHeaderMutation } from './lower-header-mutation.ts';
 import { lowerRouteHeaderToMetadata, lowerSetFilterState, lowerSetMetadata } from './lower-metadata-filters.ts';
+import { routesOf } from './matcher-actions.ts';
 import { bool, type Msg, messageMap, str, sub } from './message.ts';
 import type { RouteConfigModel } from './model-http.ts';
 import type {
@@ -89,7 +90,7 @@ function* levelsOf(routes: RouteConfigModel): Generator<RouteFiltersModel> {
   yield routes.filters;
   for (const host of routes.virtualHosts) {
     yield host.filters;
-    for (const { filters, action } of host.routes) {
+    for (const { filters, action } of routesOf(host)) {
       yield filters;
       if (action.kind !== 'route' || action.cluster.kind !== 'weighted') continue;
       for (const cluster of action.cluster.clusters) yield cluster.filters;

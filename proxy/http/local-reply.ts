@@ -26,13 +26,7 @@ export type ReplyRewrite = (info: StreamInfo, reply: LocalReply) => string;
 const GRPC_STATUS_OF_DETAILS: ReadonlyMap<string, number> = new Map([['max_duration_timeout', 4]]);
 
 /** Builds an answer; sets `info.status` and `info.localReplyBody` for mappers and formatters. */
-export function buildLocalReply(
-  stream: HttpStream,
-  status: number,
-  body: string,
-  add: ReplyHeaders,
-  format: BodyFormatModel | null,
-): LocalReply {
+export function buildLocalReply(stream: HttpStream, status: number, body: string, add: ReplyHeaders): LocalReply {
   const headers = new HeaderMap();
   const reply: LocalReply = { status, body, headers };
   const mutate = stream.route === null ? null : mutationsOf(stream.route, stream);
@@ -45,10 +39,7 @@ export function buildLocalReply(
   const custom = headers.get('content-type');
   const { localReply } = stream.manager;
   let contentType = custom ?? 'text/plain';
-  if (format !== null) {
-    stream.localReplyBody = body;
-    contentType = bodyRewrite(format)(stream, reply);
-  } else if (localReply !== null) {
+  if (localReply !== null) {
     stream.localReplyBody = body;
     stream.responseHeaders = headers;
     const rewritten = localReply(stream, reply);
@@ -109,17 +100,6 @@ export function compileLocalReply(model: LocalReplyModel): ReplyRewrite | null {
     }
     return fallback === null ? '' : fallback(info, reply);
   };
-}
-
-const bodyRewrites = new WeakMap<BodyFormatModel, ReplyRewrite>();
-
-function bodyRewrite(model: BodyFormatModel): ReplyRewrite {
-  let rewrite = bodyRewrites.get(model);
-  if (rewrite === undefined) {
-    rewrite = compileBody(model);
-    bodyRewrites.set(model, rewrite);
-  }
-  return rewrite;
 }
 
 function compileBody(model: BodyFormatModel): ReplyRewrite {

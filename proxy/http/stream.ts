@@ -5,7 +5,6 @@
 import { HeaderMap } from '../codec/headers.ts';
 import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
-import type { BodyFormatModel } from '../config/model-http.ts';
 import { isGrpcContentType } from '../filter/grpc-frames.ts';
 import { FilterRun } from '../filter/run.ts';
 import type { AccessLogger } from '../observe/access-log.ts';
@@ -332,7 +331,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.endResponse();
   }
 
-  localReply(status: number, body: string, details: string, add: ReplyHeaders, format?: BodyFormatModel | null): void {
+  localReply(status: number, body: string, details: string, add: ReplyHeaders): void {
     if (this.over) return;
     if (this.responseStarted) {
       this.abortResponse(details);
@@ -342,7 +341,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.nameCluster();
     if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.endsConnection = true;
     if (!this.filtered) this.openFilters();
-    const reply = buildLocalReply(this, status, body, add, format ?? null);
+    const reply = buildLocalReply(this, status, body, add);
     const bodyless = this.method === 'HEAD' || reply.body === '';
     // A filter that has paused another answer's head would take the body for that one's.
     const around = this.filters?.responseBegun === true;

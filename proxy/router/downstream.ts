@@ -1,7 +1,6 @@
 // What the router needs of the request it serves: the record, the request as it stands, and the way back.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { BodyFormatModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Deadline } from '../util/deadline.ts';
 import type { RedirectState } from './internal-redirect.ts';
@@ -54,17 +53,8 @@ export interface Downstream extends StreamInfo {
   /** False: the peer reads too slowly, stop until `RouterRequest.onDownstreamDrain`. */
   respondData(chunk: Uint8Array, endStream: boolean): boolean;
   respondTrailers(trailers: HeaderMap): void;
-  /**
-   * An answer of our own. The body may be replaced by the manager's `local_reply_config`.
-   * @param format how the body is rendered, before that
-   */
-  localReply(
-    status: number,
-    body: string,
-    details: string,
-    headers: ReplyHeaders,
-    format?: BodyFormatModel | null,
-  ): void;
+  /** An answer of our own. The body may be replaced by the manager's `local_reply_config`. */
+  localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
   /** The response cannot be finished: the peer must notice. */
   abortResponse(details: string): void;
   /** Counted: stop and go on reading request body from the peer. */

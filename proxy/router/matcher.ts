@@ -60,14 +60,6 @@ function compileOnMatch<A, S, R>(model: OnMatchModel<A>, env: MatcherEnv<A, S, R
   return () => action;
 }
 
-/** Every action that a matcher can lead to. */
-export function actionsOf<A>({ choice, onNoMatch }: MatcherModel<A>): readonly A[] {
-  const leads = choice.kind === 'none' ? [] : choice.entries.map((entry) => entry.onMatch);
-  return [...leads, ...(onNoMatch === null ? [] : [onNoMatch])].flatMap((lead) =>
-    lead.kind === 'action' ? [lead.action] : actionsOf(lead.matcher),
-  );
-}
-
 type ChoiceOf<A, K extends string> = Extract<MatcherModel<A>['choice'], { readonly kind: K }>;
 
 function compileList<A, S, R>(entries: ChoiceOf<A, 'list'>['entries'], env: MatcherEnv<A, S, R>): Matcher<S, R> {

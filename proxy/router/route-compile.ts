@@ -14,6 +14,7 @@ import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { U64 } from '../util/hash64.ts';
+import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies, type HashPolicy } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileHeaderMatch, type RuntimeValue } from './match.ts';
@@ -55,6 +56,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     redirect: action.kind === 'redirect' ? compileRedirect(action, model.match) : null,
     redirectModel: action.kind === 'redirect' ? action : null,
     directResponse: action.kind === 'direct_response' ? action : null,
+    directBody: action.kind === 'direct_response' ? compileDirectBody(action) : null,
     directLocation: action.kind === 'direct_response' && needsLocation(action.status) ? ownLocation : null,
     timeoutMs: forward?.timeoutMs ?? 0,
     idleTimeoutMs: forward?.idleTimeoutMs ?? -1,

@@ -1,5 +1,6 @@
 // Stats of a part of the traffic: a virtual cluster's, or those of a route with a `stat_prefix`.
 
+import { routesOf } from '../config/matcher-actions.ts';
 import type { VirtualHostModel } from '../config/model-http.ts';
 import {
   UPSTREAM_RQ_RETRY,
@@ -18,7 +19,6 @@ import {
   VIRTUAL_CLUSTER,
 } from '../observe/catalogue-http.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
-import { actionsOf } from './matcher.ts';
 
 /** Index in the `cluster` catalogue → index in the `vcluster` catalogue. */
 const EVENTS: ReadonlyMap<number, number> = new Map([
@@ -107,8 +107,7 @@ export class RouteStatsSet {
   open(host: VirtualHostModel): void {
     for (const { name } of host.virtualClusters) this.virtualCluster(host.name, name);
     if (host.virtualClusters.length > 0) this.virtualCluster(host.name, CATCH_ALL);
-    const routes = host.matcher === null ? host.routes : actionsOf(host.matcher).flat();
-    for (const { statPrefix } of routes) if (statPrefix !== '') this.route(host.name, statPrefix);
+    for (const { statPrefix } of routesOf(host)) if (statPrefix !== '') this.route(host.name, statPrefix);
   }
 
   virtualCluster(virtualHost: string, name: string): RouteStats {

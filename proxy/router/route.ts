@@ -12,6 +12,7 @@ import type {
 import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
+import type { DirectBody } from './direct-body.ts';
 import type { HashPolicy } from './hash-policy.ts';
 import type { InternalRedirect } from './internal-redirect.ts';
 import type { RetryPolicy } from './retry.ts';
@@ -42,6 +43,8 @@ export interface CompiledRoute {
   readonly redirect: ((info: StreamInfo) => { readonly status: number; readonly location: string }) | null;
   readonly redirectModel: RedirectModel | null;
   readonly directResponse: DirectResponseModel | null;
+  /** Renders the body of a direct response; `null` = it is as configured. */
+  readonly directBody: DirectBody | null;
   /** `location` of a direct response with 201 or 3xx; `null` for other statuses. */
   readonly directLocation: ((info: StreamInfo) => string) | null;
   readonly timeoutMs: number;

@@ -132,11 +132,14 @@ export class Router {
     this.count(ROUTER_RQ_DIRECT_RESPONSE);
     const { directLocation } = route;
     const location = directLocation === null ? '' : directLocation(down);
+    const { directBody } = route;
+    const body = directBody === null ? direct.body : directBody.render(down);
     const add = (reply: HeaderMap): void => {
       if (location !== '') reply.set('location', location);
       if (mutate !== null) mutate(reply, down);
+      if (directBody !== null && directBody.contentType !== '') reply.set('content-type', directBody.contentType);
     };
-    down.localReply(direct.status, direct.body, 'direct_response', add, direct.bodyFormat);
+    down.localReply(direct.status, body, 'direct_response', add);
   }
 
   private statsOf(cluster: Cluster, scopes: readonly RouteStats[] | null): RequestStats {

@@ -3,11 +3,11 @@
 import t from 'tap';
 import { lowerListener } from '../../proxy/config/lower-listener.ts';
 import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
+import { actionsOf } from '../../proxy/config/matcher-actions.ts';
 import type { ListenerModel } from '../../proxy/config/model.ts';
 import type { VirtualHostModel } from '../../proxy/config/model-http.ts';
 import { compileChainTree } from '../../proxy/listener/chain-tree.ts';
 import { FilterState } from '../../proxy/observe/filter-state.ts';
-import { actionsOf } from '../../proxy/router/matcher.ts';
 import { HOME } from '../fixtures/chain-table.ts';
 import { lowered, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
 

@@ -13,7 +13,7 @@ const ON = { '@type': FILTER_CONFIG, config: {} };
 const POLICY = { '@type': CORS.typed_config['@type'].replace('.Cors', '.CorsPolicy') };
 const GRPC_WEB = { '@type': `${TYPE}envoy.extensions.filters.http.grpc_web.v3.GrpcWeb` };
 const RBAC = { '@type': `${TYPE}envoy.extensions.filters.http.rbac.v3.RBAC` };
-const NO_FILTER = { '@type': `${TYPE}google.protobuf.StringValue`, value: 'x' };
+const NO_FILTER = { '@type': `${TYPE}google.protobuf.BoolValue`, value: true };
 
 function lower(extra: object): HttpConnectionManagerModel {
   return lowered(lowerHttpConnectionManager, HCM, hcm(extra), new LowerContext());
@@ -78,7 +78,7 @@ t.test('what filters do not understand', async (t) => {
     words,
   );
   t.same(filtersOf({ '@type': FILTER_CONFIG, is_optional: true, config: GRPC_WEB }), LEFT_OUT, 'optional');
-  const missing = "Didn't find a registered implementation for 'it' with type URL: 'google.protobuf.StringValue'";
+  const missing = "Didn't find a registered implementation for 'it' with type URL: 'google.protobuf.BoolValue'";
   t.match(
     refusal(() => filtersOf(NO_FILTER)),
     missing,
@@ -99,7 +99,7 @@ t.test('filters of the manager', async (t) => {
   t.match(filters({ is_optional: true, typed_config: NO_FILTER }), { config: { kind: 'inert' } });
   t.match(
     refusal(() => filters({ typed_config: NO_FILTER })),
-    'StringValue',
+    'BoolValue',
   );
   t.match(
     refusal(() => filters({ is_optional: true, typed_config: RBAC })),

@@ -123,6 +123,7 @@ t.test('virtual host', async (t) => {
     domains: ['a.example', '*.b.example', 'c.*'],
     requireTls: 'none',
     routes: [],
+    matcher: null,
     virtualClusters: [],
     headers: NO_HEADERS,
     includeRequestAttemptCount: false,
@@ -130,7 +131,6 @@ t.test('virtual host', async (t) => {
     includeIsTimeoutRetryHeader: false,
     metadata: {},
     filters: null,
-    matcher: null,
   });
   t.match(full, {
     requireTls: 'external_only',

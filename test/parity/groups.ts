@@ -11,6 +11,7 @@ import { connectRequests } from './scenarios/connect.ts';
 import { connectionState } from './scenarios/connection-state.ts';
 import { cors } from './scenarios/cors.ts';
 import { detection } from './scenarios/detection.ts';
+import { directBodies } from './scenarios/direct-bodies.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { faults } from './scenarios/fault.ts';
@@ -107,6 +108,7 @@ export const GROUPS: readonly Group[] = [
   pathTemplates,
   matcherTrees,
   chainTrees,
+  directBodies,
   cors,
   streamMatches,
   faults,
