@@ -12,8 +12,15 @@ import { type Msg, str } from '../proxy/config/message.ts';
 import { libraryRegistry } from '../proxy/config/protobuf-es.mts';
 import { messageDesc } from '../proxy/config/registry.ts';
 import type { FieldType } from '../proxy/config/schema.ts';
+import * as allFlags from '../proxy/observe/flags.ts';
 import { decode } from './fixtures/lower.ts';
-import { DETAILS_ELSEWHERE, FIELDS_ELSEWHERE, FLAGS_ELSEWHERE, NO_DETAILS } from './parity/elsewhere.ts';
+import {
+  DETAILS_ELSEWHERE,
+  FIELDS_ELSEWHERE,
+  FLAGS_ELSEWHERE,
+  FLAGS_OF_NOBODY,
+  NO_DETAILS,
+} from './parity/elsewhere.ts';
 import { readGolden } from './parity/golden.ts';
 import { GROUPS } from './parity/groups.ts';
 import type { Group, Ports } from './parity/types.ts';
@@ -50,6 +57,8 @@ t.test('every response flag occurs in a recording', async (t) => {
   for (const text of sources(['http', 'router', 'filter', 'listener']))
     for (const [, flag = ''] of text.matchAll(/\bFLAG_([A-Z]+)\b/g)) flags.add(flag);
   compare(t, [...flags], (flag) => recorded.has(flag), FLAGS_ELSEWHERE);
+  const known = Object.keys(allFlags).flatMap((name) => (name.startsWith('FLAG_') ? [name.slice(5)] : []));
+  compare(t, known, (flag) => flags.has(flag), FLAGS_OF_NOBODY);
 });
 
 /** Fails for names that are neither reached nor excused, and for excuses that are no longer needed. */

@@ -50,5 +50,32 @@ export const FLAGS_ELSEWHERE: Elsewhere = {
   'an attempt that we reset ourselves ends with the flag of its time limit': ['LR'],
 };
 
+/** Flags that can be shown and that nothing here can set, with whose they are. */
+export const FLAGS_OF_NOBODY: Elsewhere = {
+  'of filters that are refused: health check, rate limits, external authorization, caches': [
+    'LH',
+    'RL',
+    'RLSE',
+    'UAEX',
+    'RFCF',
+  ],
+  'of filters that are discovered, which are refused': ['NFCF'],
+  'of the dynamic forward proxy, which is refused; a cluster without addresses has no healthy host (UH)': ['DF'],
+  'of endpoint discovery (drop_overloads)': ['DO', 'UDO'],
+};
+
 /** Literals of the data path that look like details and are none. */
-export const NO_DETAILS: readonly string[] = ['raw_buffer', 'remote_close', 'server_first', 'upstream_rq_completed'];
+export const NO_DETAILS: readonly string[] = [
+  'raw_buffer',
+  'remote_close',
+  'server_first',
+  'upstream_rq_completed',
+  'upstream_rq_body_size',
+  'upstream_rq_headers_count',
+  'upstream_rq_headers_size',
+  'upstream_rs_body_size',
+  'upstream_rs_headers_count',
+  'upstream_rs_headers_size',
+  'upstream_rq_timeout_budget_per_try_percent_used',
+  'upstream_rq_timeout_budget_percent_used',
+];
