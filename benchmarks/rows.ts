@@ -19,6 +19,7 @@ import { cpuSeconds, rssBytes, sleep } from './process.ts';
 import type { Measure, RowResult } from './report.ts';
 import { type Job, type RivalName, type Subject, startRival, whyAbsent } from './rivals.ts';
 import { PROTOCOL_ROWS } from './rows-protocols.ts';
+import { ROUTES_ROW } from './rows-routes.ts';
 import { ANY_CORE, IDLE_CONNECTIONS, OPEN_RATE, SLOW_READER_BYTES_PER_S } from './settings.ts';
 
 const HTTP: Job = { kind: 'http', accessLog: false, mesh: false };
@@ -42,6 +43,7 @@ export const ROWS: readonly Row[] = [
   { name: 'start', title: 'start and memory, bare and with the mesh file', run: startRow },
   { name: 'body', title: 'one big body through a reader of 50 MB/s', run: bodyRow },
   { name: 'idle', title: `${IDLE_CONNECTIONS} idle connections`, run: idleRow },
+  ROUTES_ROW,
   ...PROTOCOL_ROWS,
 ];
 
