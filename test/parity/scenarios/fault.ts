@@ -120,6 +120,7 @@ const LISTENERS: Readonly<Record<string, object>> = {
   main: {},
   base: { abort: { http_status: 555, ...ALWAYS } },
   mapped: {},
+  edge: {},
 };
 
 const ask = (listener: string, name: string, ...requests: readonly string[]): Scenario => ({
@@ -159,6 +160,7 @@ export const faults: Group = {
           http_protocol_options: { enable_trailers: true },
           access_log: [fileLog(log, { metadata: '%DYNAMIC_METADATA(fault)%' })],
           ...(name === 'mapped' ? { local_reply_config: MAPPER } : {}),
+          ...(name === 'edge' ? EDGE : {}),
         }),
       ),
       [
@@ -261,8 +263,21 @@ export const faults: Group = {
       client: [request('POST', '/both', ['content-length: 10'], 'half')],
     },
     ask('base', 'its own and those of routes', get('/'), get('/delay'), get('/off'), get('/metadata-only')),
+    ask(
+      'edge',
+      'strangers ask too',
+      get('/header', 'x-envoy-fault-abort-request: 429', `${CLUSTER}: mobile`),
+      get('/never', `${CLUSTER}: mobile`),
+      get('/nodes', 'x-envoy-downstream-service-node: two'),
+    ),
     ask('mapped', 'the host says it', get('/'), get('/grpc', GRPC), get('/off'), get('/teapot')),
   ],
+};
+
+/** Every client is a stranger. */
+const EDGE = {
+  use_remote_address: true,
+  internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
 };
 
 const MAPPER = {
