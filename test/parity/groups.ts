@@ -15,6 +15,7 @@ import { directBodies } from './scenarios/direct-bodies.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { faults } from './scenarios/fault.ts';
+import { faultHttp2 } from './scenarios/fault-http2.ts';
 import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
@@ -112,6 +113,7 @@ export const GROUPS: readonly Group[] = [
   cors,
   streamMatches,
   faults,
+  faultHttp2,
   fineClusters,
   fineListeners,
   someStats,
