@@ -150,7 +150,8 @@ export function compose(
             trafficDirection: place.direction,
             perConnectionBufferLimitBytes: place.bufferLimitBytes,
             overload: place.bypassesOverload ? null : overload,
-            timerScale: place.bypassesOverload ? null : timerScale,
+            // As in Envoy, no listener is spared shorter time limits.
+            timerScale,
           });
         case 'tcp_proxy':
           return new TcpProxy(

@@ -136,7 +136,7 @@ export const overloadTimeouts: Group = group(
     { name: 'a connection that says nothing', answers: 0, client: [] },
     { name: 'an idle stream', client: [get('/')], upstreams: { a: { replies: [[{ waitMs: 2_000 }]] } } },
     {
-      name: 'an idle stream of a listener that is left alone',
+      name: 'an idle stream of a listener that is left alone otherwise',
       listener: 'bypass',
       client: [get('/')],
       upstreams: { a: { replies: [[{ waitMs: 700 }, 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n']] } },
