@@ -60,11 +60,10 @@ class MutationCall implements FilterCall {
     return CONTINUE;
   }
 
-  onResponseHead(status: number, headers: HeaderMap): Verdict {
+  onResponseHead(_status: number, headers: HeaderMap): Verdict {
     const { stream } = this;
     if (this.later.response === null) return CONTINUE;
-    // What formats read.
-    stream.status = status;
+    // What formats read; the status is there already, and of gRPC's answers it is what they stand for.
     stream.responseHeaders = headers;
     this.later.response(headers, stream);
     return CONTINUE;

@@ -16,6 +16,8 @@ import type { HttpStream } from './stream.ts';
 export interface LocalReply {
   status: number;
   body: string;
+  /** The body is JSON of a format, a line. */
+  isJson: boolean;
   readonly headers: HeaderMap;
 }
 
@@ -28,7 +30,7 @@ const GRPC_STATUS_OF_DETAILS: ReadonlyMap<string, number> = new Map([['max_durat
 /** Builds an answer; sets `info.status` and `info.localReplyBody` for mappers and formatters. */
 export function buildLocalReply(stream: HttpStream, status: number, body: string, add: ReplyHeaders): LocalReply {
   const headers = new HeaderMap();
-  const reply: LocalReply = { status, body, headers };
+  const reply: LocalReply = { status, body, isJson: false, headers };
   const mutate = stream.route === null ? null : mutationsOf(stream.route, stream);
   if (mutate !== null) {
     stream.responseHeaders = headers;
@@ -42,9 +44,10 @@ export function buildLocalReply(stream: HttpStream, status: number, body: string
   if (localReply !== null) {
     stream.localReplyBody = body;
     stream.responseHeaders = headers;
-    const rewritten = localReply(stream, reply);
-    if (rewritten !== '') contentType = rewritten;
+    const rewritten = localReply(stream, reply) || 'text/plain';
+    contentType = typeAfter(headers.get('content-type'), custom, rewritten, reply.body !== body);
   }
+  stream.localReplyBody = '';
   if (stream.isGrpc) return asGrpc(stream, reply);
   if (reply.body !== '') {
     headers.set('content-length', `${reply.body.length}`);
@@ -62,14 +65,21 @@ function mutationsOf(route: CompiledRoute, stream: HttpStream): Mutate | null {
   return target === null ? route.mutateLocalResponse : target.mutateResponse;
 }
 
+/** What a mapper's headers say holds; else a changed body has its format's type, and an unchanged one its own. */
+function typeAfter(now: string | null, before: string | null, rewritten: string, changed: boolean): string {
+  if (now !== null && now !== before) return now;
+  return changed ? rewritten : (before ?? rewritten);
+}
+
 function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {
   const { headers } = reply;
   headers.remove('content-length');
   headers.set('content-type', 'application/grpc');
   const status = GRPC_STATUS_OF_DETAILS.get(stream.details) ?? grpcStatusOf(reply.status);
   headers.addIfAbsent('grpc-status', `${status}`);
-  if (reply.body !== '' && stream.method !== 'HEAD') headers.set('grpc-message', grpcMessage(reply.body));
-  return { status: 200, body: '', headers };
+  const text = reply.isJson ? reply.body.slice(0, -1) : reply.body;
+  if (text !== '' && stream.method !== 'HEAD') headers.set('grpc-message', grpcMessage(text));
+  return { status: 200, body: '', isJson: false, headers };
 }
 
 /** Compiles `local_reply_config`; `null` when it changes nothing. */
@@ -104,10 +114,11 @@ export function compileLocalReply(model: LocalReplyModel): ReplyRewrite | null {
 
 function compileBody(model: BodyFormatModel): ReplyRewrite {
   const format: Formatter = compileFormat(model.format);
-  const contentType =
-    model.contentType !== '' ? model.contentType : model.format.kind === 'json' ? 'application/json' : 'text/plain';
+  const isJson = model.format.kind === 'json';
+  const contentType = model.contentType !== '' ? model.contentType : isJson ? 'application/json' : 'text/plain';
   return (info, reply) => {
     reply.body = format(info);
+    reply.isJson = isJson;
     return contentType;
   };
 }

@@ -54,6 +54,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** An upgrade token, lower case, or `connect`; empty. */
   upgrade: string;
   over: boolean;
+  /** Where a plain request is sent because its virtual host requires TLS; `null` = it is welcome. */
+  private tlsLocation: string | null;
   /** The filters have the request, or what answers it. */
   private filtered: boolean;
   redirects: RedirectState | null;
@@ -86,6 +88,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.endsConnection = false;
     this.upgrade = '';
     this.over = false;
+    this.tlsLocation = null;
     this.filtered = false;
     this.redirects = null;
     this.informed = false;
@@ -241,6 +244,10 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.over) return;
     // Bodies and answers go straight past filters that do not act.
     if (this.filters?.idle === true) this.filters = null;
+    if (this.tlsLocation !== null) {
+      this.manager.router.redirectToTls(this, this.tlsLocation);
+      return;
+    }
     this.request = this.manager.router.start(this, headers, endStream);
     if (this.request !== null && this.over) this.request.cancel();
   }
@@ -426,10 +433,8 @@ export class HttpStream extends StreamInfo implements Downstream {
     const { manager } = this;
     const table = manager.routes;
     const toTls = table.tlsRedirect(this, headers);
-    if (toTls !== null) {
-      manager.router.redirectToTls(this, toTls);
-      return;
-    }
+    this.tlsLocation = toTls;
+    if (toTls !== null) return;
     const route = this.findRoute(headers);
     if (route === null) return;
     if (route.idleTimeoutMs >= 0) this.idleMs = manager.streamIdleMs(route.idleTimeoutMs);

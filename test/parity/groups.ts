@@ -16,6 +16,7 @@ import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { faults } from './scenarios/fault.ts';
 import { faultHttp2 } from './scenarios/fault-http2.ts';
+import { filterOrder } from './scenarios/filter-order.ts';
 import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
@@ -51,6 +52,7 @@ import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { replies } from './scenarios/replies.ts';
+import { replyMapping } from './scenarios/reply-mapping.ts';
 import { retries } from './scenarios/retries.ts';
 import { retriesHttp2 } from './scenarios/retries-http2.ts';
 import { retriesMore } from './scenarios/retries-more.ts';
@@ -123,6 +125,8 @@ export const GROUPS: readonly Group[] = [
   grpcFilters,
   grpcStreams,
   metadataFilters,
+  filterOrder,
+  replyMapping,
   connectionState,
   bufferFilter,
   mutationFilter,
