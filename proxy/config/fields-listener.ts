@@ -73,15 +73,11 @@ export const LISTENER_FIELDS: FieldTable = {
     ),
     honoured(
       TEST,
-      'backoff_options max_downstream_connection_duration_jitter_percentage check_drain_close upstream_connect_mode max_early_data_bytes',
+      'backoff_options max_downstream_connection_duration_jitter_percentage check_drain_close upstream_connect_mode max_early_data_bytes proxy_protocol_tlvs proxy_protocol_tlv_merge_policy',
     ),
     honoured(FILTERS, 'access_log_flush_interval flush_access_log_on_connected access_log_options'),
     harmless('it selects among subsets, and clusters with subsets are refused', 'tcp_proxy.proto', 'metadata_match'),
     honoured('lower-hash', 'hash_policy'),
-    warned(
-      'PROXY headers get no values of their own here; use added_tlvs of the transport socket',
-      'proxy_protocol_tlvs proxy_protocol_tlv_merge_policy',
-    ),
     rejected('on-demand clusters are not supported; define the cluster', 'on_demand'),
     harmless('Envoy 1.40 does not read it (seen)', 'tcp_proxy.proto', 'downstream_idle_timeout upstream_idle_timeout'),
   ),

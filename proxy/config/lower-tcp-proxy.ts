@@ -6,6 +6,7 @@ import { type LowerContext, wireString } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerTcpHashPolicies } from './lower-hash.ts';
 import { checkFormat, lowerHeaderAdds } from './lower-header-mutations.ts';
+import { lowerTlvs } from './lower-transport.ts';
 import { bool, list, type Msg, num, oneof, str, sub } from './message.ts';
 import type { TcpProxyModel, TunnelModel } from './model.ts';
 
@@ -13,6 +14,8 @@ import type { TcpProxyModel, TunnelModel } from './model.ts';
 const IDLE_TIMEOUT_MS = 3_600_000;
 /** Envoy's, for the longest interval between attempts. */
 const BACKOFF_FACTOR = 10;
+/** `ProxyProtocolTlvMergePolicy`, by its numbers. */
+const TLV_MERGES = ['if_absent', 'overwrite', 'append'] as const;
 /** `UpstreamConnectMode`. */
 const CONNECT_IMMEDIATE = 0;
 const CONNECT_ON_DATA = 1;
@@ -27,6 +30,8 @@ export function lowerTcpProxy(message: Msg, ctx: LowerContext, path: string): Tc
     backoff: lowerBackoff(sub(message, 'backoffOptions'), `${path}.backoff_options`),
     ...lowerConnecting(message, path),
     checkDrainClose: bool(message, 'checkDrainClose'),
+    tlvs: lowerTlvs(list(message, 'proxyProtocolTlvs')),
+    tlvMerge: TLV_MERGES[num(message, 'proxyProtocolTlvMergePolicy')] ?? 'if_absent',
     tunnel: lowerTunnel(sub(message, 'tunnelingConfig'), `${path}.tunneling_config`),
     maxDownstreamConnectionDurationMs: wholeMs(message, 'maxDownstreamConnectionDuration', 0, path),
     maxDurationJitterPercent: jitterPercent(message),

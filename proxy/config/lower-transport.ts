@@ -81,11 +81,16 @@ function lowerProxyProtocol(config: Msg, ctx: LowerContext, path: string): Upstr
     inner,
     passAllTlvs,
     passTlvs: pass === null || passAllTlvs ? [] : numbers(pass, 'tlvType'),
-    addedTlvs: (options === null ? [] : list(options, 'addedTlvs')).map((entry) => ({
-      type: num(entry, 'type'),
-      base64: Buffer.from((entry as unknown as { value: Uint8Array }).value).toString('base64'),
-    })),
+    addedTlvs: lowerTlvs(options === null ? [] : list(options, 'addedTlvs')),
   };
+}
+
+/** `TlvEntry`. */
+export function lowerTlvs(entries: readonly Msg[]): { readonly type: number; readonly base64: string }[] {
+  return entries.map((entry) => ({
+    type: num(entry, 'type'),
+    base64: Buffer.from((entry as unknown as { value: Uint8Array }).value).toString('base64'),
+  }));
 }
 
 function lowerPassthrough(

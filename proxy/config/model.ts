@@ -198,6 +198,10 @@ export interface TcpProxyModel {
   readonly connectsOnData: boolean;
   /** What is read before the upstream is there; −1 = nothing. */
   readonly maxEarlyDataBytes: number;
+  /** Values for PROXY headers towards hosts, which pass what their clusters let pass. */
+  readonly tlvs: readonly { readonly type: number; readonly base64: string }[];
+  /** How they go with those of a PROXY header that came in: not at all, in place of equal types, behind them. */
+  readonly tlvMerge: 'if_absent' | 'overwrite' | 'append';
   /** While draining, connections that carry something are closed. */
   readonly checkDrainClose: boolean;
   /** Bytes travel in an HTTP tunnel; `null` = on a connection of their own. */

@@ -5,7 +5,7 @@ import type { TcpProxyModel } from '../config/model.ts';
 import type { Transport } from '../net/transport.ts';
 import { HTTP_ROUTER } from '../observe/catalogue-http.ts';
 import * as stat from '../observe/catalogue-listener.ts';
-import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import { type ConnectionInfo, type ProxyHeaderInfo, StreamInfo } from '../observe/stream-info.ts';
 import { compileHashPolicies, type HashPolicy } from '../router/hash-policy.ts';
 import type { ClusterRef, TcpLease } from '../upstream/upstream.ts';
 import { add } from './count.ts';
@@ -28,6 +28,7 @@ export class TcpProxy implements NetworkFilter, SessionOwner {
   readonly hashPolicy: HashPolicy | null;
   /** `null` = connections of their own. */
   readonly tunnel: TunnelPlan | null;
+  private readonly tlvs: ProxyHeaderInfo['tlvs'];
   private readonly sessions: Set<TcpSession>;
   private readonly flushes: Set<UpstreamFlush>;
 
@@ -42,6 +43,7 @@ export class TcpProxy implements NetworkFilter, SessionOwner {
     this.tunnel = model.tunnel === null ? null : compileTunnel(model.tunnel);
     // Nothing counts there unless HTTP filters run in tunnels; Envoy shows them all the same.
     if (this.tunnel !== null) env.stats.block(HTTP_ROUTER, `tcp.${model.statPrefix}.tcpproxy_tunneling.`);
+    this.tlvs = model.tlvs.map(({ type, base64 }) => ({ type, value: Buffer.from(base64, 'base64') }));
     this.sessions = new Set();
     this.flushes = new Set();
   }
@@ -83,12 +85,27 @@ export class TcpProxy implements NetworkFilter, SessionOwner {
   }
 
   accept(socket: Socket, connection: ConnectionInfo, onClosed: (record?: StreamInfo) => void): void {
+    if (this.tlvs.length > 0) connection.proxyHeader = { tlvs: this.mergedTlvs(connection.proxyHeader ?? null) };
     const session = new TcpSession(this, socket, connection, (record) => {
       this.sessions.delete(session);
       onClosed(record);
     });
     this.sessions.add(session);
     session.start();
+  }
+
+  /** What PROXY headers towards hosts may say beside addresses. @param came the header of the connection itself */
+  private mergedTlvs(came: ProxyHeaderInfo | null): ProxyHeaderInfo['tlvs'] {
+    const { tlvs } = this;
+    if (came === null) return tlvs;
+    switch (this.model.tlvMerge) {
+      case 'if_absent':
+        return came.tlvs;
+      case 'append':
+        return [...came.tlvs, ...tlvs];
+      case 'overwrite':
+        return [...tlvs, ...came.tlvs.filter(({ type }) => !tlvs.some((own) => own.type === type))];
+    }
   }
 
   refused(connection: ConnectionInfo, flags: number): StreamInfo {

@@ -48,7 +48,7 @@ export interface ConnectionInfo {
   readonly ja3?: string;
   readonly ja4?: string;
   /** A PROXY header that came with the connection. */
-  readonly proxyHeader?: ProxyHeaderInfo | null;
+  proxyHeader?: ProxyHeaderInfo | null;
   /** What listener filters wrote; requests do not see it, streams of the TCP proxy do. */
   readonly dynamicMetadata?: DynamicMetadata | null;
   /** What network filters keep for all of its requests (`readFilterState`); `null` until one does. */

@@ -86,6 +86,8 @@ t.test('defaults', async (t) => {
             backoff: null,
             connectsOnData: false,
             maxEarlyDataBytes: -1,
+            tlvs: [],
+            tlvMerge: 'if_absent',
             checkDrainClose: false,
             maxDurationJitterPercent: 0,
             maxDownstreamConnectionDurationMs: 0,
@@ -213,6 +215,8 @@ t.test('filter chain and TCP proxy', async (t) => {
             upstream_connect_mode: 'ON_DOWNSTREAM_DATA',
             max_early_data_bytes: 77,
             check_drain_close: true,
+            proxy_protocol_tlvs: [{ type: 0xe1, value: 'b3du' }],
+            proxy_protocol_tlv_merge_policy: 'APPEND_IF_EXISTS_OR_ADD',
             max_downstream_connection_duration_jitter_percentage: { value: 12.5 },
             idle_timeout: '0s',
             max_connect_attempts: 3,
@@ -247,6 +251,8 @@ t.test('filter chain and TCP proxy', async (t) => {
     connectsOnData: true,
     maxEarlyDataBytes: 77,
     checkDrainClose: true,
+    tlvs: [{ type: 0xe1, base64: 'b3du' }],
+    tlvMerge: 'append',
     maxDurationJitterPercent: 12.5,
   });
   t.equal(proxy.config.accessLogs.length, 1);

@@ -2,6 +2,7 @@
 
 import { bootstrap, cluster, fileLog, STATS, tcp } from '../config.ts';
 import type { ClientStep, Group, Scenario, UpstreamScript } from '../types.ts';
+import { proxyProtocol } from './detection.ts';
 
 const REASON = { reason: '%DOWNSTREAM_LOCAL_CLOSE_REASON%' };
 const EARLY = { max_early_data_bytes: 8 };
@@ -51,11 +52,37 @@ function withProxyHeader(listener: object): object {
 }
 
 const HEADER = 'PROXY TCP4 1.2.3.4 5.6.7.8 1000 2000\r\n';
+const word = (value: number): string => String.fromCharCode(value >> 8, value & 255);
+const tlv = (type: number, value: string): string => String.fromCharCode(type) + word(value.length) + value;
+const BODY = `\x0a\x01\x02\x03\x0a\x04\x05\x06${word(1_111)}${word(2_222)}${tlv(5, 'five')}${tlv(6, 'six')}`;
+const BINARY_HEADER = `\r\n\r\n\0\r\nQUIT\n\x21\x11${word(BODY.length)}${BODY}`;
+const VALUES = [
+  { type: 0xe1, value: Buffer.from('own').toString('base64') },
+  { type: 5, value: Buffer.from('other').toString('base64') },
+];
+/** How values of the filter go with those of a header that came in. */
+const MERGES: Readonly<Record<string, object>> = {
+  absent: {},
+  overwrite: { proxy_protocol_tlv_merge_policy: 'OVERWRITE_BY_TYPE_IF_EXISTS_OR_ADD' },
+  append: { proxy_protocol_tlv_merge_policy: 'APPEND_IF_EXISTS_OR_ADD' },
+};
+const SOCKETS = 'type.googleapis.com/envoy.extensions.transport_sockets.';
+const WRITES_HEADERS = {
+  transport_socket: {
+    name: 'proxy',
+    typed_config: {
+      '@type': `${SOCKETS}proxy_protocol.v3.ProxyProtocolUpstreamTransport`,
+      config: { version: 'V2', pass_through_tlvs: {} },
+      transport_socket: { name: 'raw', typed_config: { '@type': `${SOCKETS}raw_buffer.v3.RawBuffer` } },
+    },
+  },
+};
+
 const PONG: readonly ClientStep[] = [{ bytes: 4 }, { close: 'fin' }];
 
 export const tcpMore: Group = {
   name: 'tcp-more',
-  listeners: [...Object.keys(LISTENERS), 'headed'],
+  listeners: [...Object.keys(LISTENERS), ...Object.keys(MERGES), 'headed'],
   upstreams: ['a'],
   bootstrap: (ports, log) =>
     bootstrap(
@@ -64,9 +91,13 @@ export const tcpMore: Group = {
         ...Object.entries(LISTENERS).map(([name, config]) =>
           tcp(ports, log, name, { access_log: [fileLog(log, REASON)], ...config }),
         ),
+        ...Object.entries(MERGES).map(([name, policy]) => ({
+          ...tcp(ports, log, name, { cluster: 'headers', proxy_protocol_tlvs: VALUES, ...policy }),
+          listener_filters: [proxyProtocol({ pass_through_tlvs: {} })],
+        })),
         withProxyHeader(tcp(ports, log, 'headed', { cluster: 'a' })),
       ],
-      [cluster('a', [ports['a']]), cluster('dead', [ports['dead']])],
+      [cluster('a', [ports['a']]), cluster('headers', [ports['a']], WRITES_HEADERS), cluster('dead', [ports['dead']])],
     ),
   // Whether bytes come before the upstream is there is a race, unless it is they that ask for it.
   stats: new RegExp(`^(?!tcp\\.early\\.early_data)(?:${STATS.source})`),
@@ -97,6 +128,9 @@ export const tcpMore: Group = {
       {
         read: 5,
       },
+    ),
+    ...Object.keys(MERGES).map((name) =>
+      at(name, 'values of a header', [`${BINARY_HEADER}ping`, ...PONG], { read: 60 }, 'pong'),
     ),
     at('headed', 'a header', [`${HEADER}ping`, ...PONG], { read: 4 }, 'pong'),
     at('headed', 'none', ['GET / HTTP/1.1\r\n\r\n']),
