@@ -3,6 +3,7 @@
 //   node benchmarks/load.ts closed PORT SECONDS CONNECTIONS    as fast as answers come back
 //   node benchmarks/load.ts open   PORT SECONDS RATE           RATE requests a second, whatever the answers do
 //   node benchmarks/load.ts slow   PORT BYTES   BYTES_PER_S    one body of BYTES, read no faster than that
+//   node benchmarks/load.ts slow2  PORT BYTES   BYTES_PER_S    the same over HTTP/2
 //   node benchmarks/load.ts idle   PORT COUNT                  COUNT connections, one request each, then silence;
 //                                                              prints `ready N`, ends when stdin closes
 //
@@ -10,6 +11,7 @@
 // another, so a slow proxy meets the same arrivals as a fast one (no coordinated omission). Latency counts from the
 // tick in which the request was due; how late ticks themselves come is reported beside it as `lagMs`.
 
+import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 
 const REQUEST = Buffer.from(
@@ -187,6 +189,27 @@ function slowReader(port: number, bytes: number, bytesPerSecond: number): void {
   });
 }
 
+/** With the windows that a client of Node has: 64 KiB a stream. */
+function slowHttp2Reader(port: number, bytes: number, bytesPerSecond: number): void {
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  const stream = session.request({ ':path': `/bytes?n=${bytes}` });
+  const began = performance.now();
+  let body = 0;
+  const finish = (code: number): void => {
+    const seconds = (performance.now() - began) / 1_000;
+    console.log(JSON.stringify({ bytes: body, seconds, bytesPerSecond: body / seconds }));
+    process.exit(code);
+  };
+  stream.on('data', (chunk: Buffer) => {
+    body += chunk.length;
+    if (body > ((performance.now() - began) / 1_000) * bytesPerSecond) stream.pause();
+  });
+  setInterval(() => stream.resume(), SLOW_TICK_MS);
+  stream.on('end', () => finish(body === bytes ? 0 : 1));
+  stream.on('error', () => finish(1));
+  session.on('error', () => finish(1));
+}
+
 function idleConnections(port: number, count: number): void {
   let opened = 0;
   let answered = 0;
@@ -221,9 +244,10 @@ if (import.meta.main) {
   if (mode === 'closed') closedLoop(Number(port), Number(first), Number(second));
   else if (mode === 'open') openLoop(Number(port), Number(first), Number(second));
   else if (mode === 'slow') slowReader(Number(port), Number(first), Number(second));
+  else if (mode === 'slow2') slowHttp2Reader(Number(port), Number(first), Number(second));
   else if (mode === 'idle') idleConnections(Number(port), Number(first));
   else {
-    console.error(`unknown mode "${mode}": closed, open, slow or idle`);
+    console.error(`unknown mode "${mode}": closed, open, slow, slow2 or idle`);
     process.exitCode = 2;
   }
 }

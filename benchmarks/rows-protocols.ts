@@ -11,6 +11,7 @@ import {
   holdIdle,
   interleave,
   load,
+  MIB,
   OPEN_LOOP_S,
   type Plan,
   pinned,
@@ -30,11 +31,15 @@ import {
   LOAD_CORE,
   OPEN_RATE,
   PROXY_CORE,
+  SLOW_READER_BYTES_PER_S,
 } from './settings.ts';
 
 type Speaks = 'http1' | 'http2';
 const START_TIMEOUT_MS = 60_000;
 const LISTENING_MS = 300;
+const RSS_SAMPLE_MS = 250;
+/** Read before the body that counts. */
+const WARMING_BYTES = 64 * MIB;
 
 /** One proxy, or the client's and the server's sidecar of a call. */
 interface Subject {
@@ -70,6 +75,7 @@ export const PROTOCOL_ROWS: readonly Row[] = [
     title: 'HTTP/1.1 to HTTP/2, 32 connections',
     run: cpuRow({ ...CLEAR, upstream: 'http2' }, wrk),
   },
+  { name: 'body-http2', title: 'one big body over HTTP/2 through a reader of 50 MB/s', run: bodyRow },
   { name: 'grpc', title: 'gRPC unary, HTTP/2 to HTTP/2', run: cpuRow({ ...CLEAR, upstream: 'http2' }, grpc) },
   { name: 'mtls-http1', title: 'two sidecars, mutual TLS between, HTTP/1.1', run: cpuRow(PAIR, wrk) },
   {
@@ -257,6 +263,43 @@ async function latencyRow(row: Row, plan: Plan): Promise<RowResult> {
     tables.p90Ms.measure('p90', 'ms', 3, 'envoy'),
     tables.p99Ms.measure('p99', 'ms', 3, 'envoy'),
     lag.measure("p99 of the generator's own lateness (not part of the above)", 'ms', 3, 'envoy'),
+  ];
+  return { row: row.name, title: row.title, measures, notes };
+}
+
+/** As the row over HTTP/1.1. What the proxy's own windows let in at once counts as growth since start. */
+async function bodyRow(row: Row, plan: Plan): Promise<RowResult> {
+  const notes: string[] = [`${(plan.bodyBytes / (1_024 * MIB)).toFixed(2)} GiB, one round`];
+  const [growth, steady, cpu] = [new Table(), new Table(), new Table()];
+  const seconds = plan.bodyBytes / SLOW_READER_BYTES_PER_S;
+  const read = (port: number, bytes: number): Promise<string> =>
+    load(['slow2', String(port), String(bytes), String(SLOW_READER_BYTES_PER_S)], seconds);
+  await withSubjects(plan, { ...CLEAR, upstream: 'http2' }, notes, async (subjects) => {
+    for (const subject of subjects) {
+      const start = rssOf(subject);
+      await read(subject.port, WARMING_BYTES);
+      const [base, before] = [rssOf(subject), cpuOf(subject)];
+      let peak = base;
+      const sampler = setInterval(() => {
+        peak = Math.max(peak, rssOf(subject));
+      }, RSS_SAMPLE_MS);
+      try {
+        await read(subject.port, plan.bodyBytes);
+      } finally {
+        clearInterval(sampler);
+      }
+      growth.add(subject.label, (peak - start) / MIB);
+      steady.add(subject.label, (peak - base) / MIB);
+      cpu.add(subject.label, ((cpuOf(subject) - before) / (plan.bodyBytes / MIB)) * 1e6);
+      plan.say(
+        `${row.name}: ${subject.label} grew ${((peak - start) / MIB).toFixed(1)} MiB, ${((peak - base) / MIB).toFixed(1)} after the first 64`,
+      );
+    }
+  });
+  const measures = [
+    growth.measure('growth of resident memory since start', 'MiB', 1, 'envoy'),
+    steady.measure('growth after the first 64 MiB', 'MiB', 1, 'envoy'),
+    cpu.measure('CPU per MiB', 'µs', 1, 'envoy'),
   ];
   return { row: row.name, title: row.title, measures, notes };
 }

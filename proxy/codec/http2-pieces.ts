@@ -1,4 +1,4 @@
-// Copies of body pieces that wait to be sent, in memory that is used again: fresh buffers would be garbage for V8 to let gather
+// Copies of body pieces that wait, to be sent or to be read, in memory that is used again: fresh buffers would be garbage for V8 to let gather
 // (64 MiB before it collects).
 
 /** Below this a copy out of Node's own pool is cheaper, bytes. */
@@ -44,10 +44,12 @@ export function appendToLast(pieces: Buffer[], piece: Uint8Array): boolean {
   return true;
 }
 
-/** A copy of a piece in a buffer of its own, with room for more of them once there were others. */
+/** A copy of a piece in a buffer of its own, with room for more of them once there were others. `drop` it like others. */
 export function slabOf(piece: Uint8Array, before: readonly Buffer[]): Buffer {
   const room = Math.min(SLAB_BYTES, 2 * (before.at(-1)?.length ?? 0));
-  const slab = Buffer.from(new ArrayBuffer(Math.max(piece.length, room)), 0, piece.length);
+  const size = Math.max(piece.length, room);
+  const used = size === SIZES[0] ? (idle[0] as ArrayBuffer[]).pop() : undefined;
+  const slab = Buffer.from(used ?? new ArrayBuffer(size), 0, piece.length);
   slab.set(piece);
   return slab;
 }
