@@ -57,18 +57,12 @@ class RingTable implements HashTable {
     // The lightest host gets a whole number of places, unless the ring would be too large.
     const scale = Math.min(Math.ceil(least * policy.minRingSize) / least, policy.maxRingSize);
     const size = Math.ceil(scale);
-    const places = placeHosts(keys, weights, scale, policy.hashFunction === 'murmur2' ? murmurHash2 : xxHash64);
-    const count = places.owners.length;
-    const order = new Uint32Array(count);
-    for (let i = 0; i < count; i++) order[i] = i;
-    order.sort(
-      (a, b) =>
-        (places.hi[a] as number) - (places.hi[b] as number) || (places.lo[a] as number) - (places.lo[b] as number),
-    );
+    const places = placeHosts(keys, weights, size, scale, policy.hashFunction === 'murmur2' ? murmurHash2 : xxHash64);
+    const order = orderOf(places.hi, places.lo);
     this.hosts = hosts;
-    this.hi = Uint32Array.from(order, (at) => places.hi[at] as number);
-    this.lo = Uint32Array.from(order, (at) => places.lo[at] as number);
-    this.owners = Uint32Array.from(order, (at) => places.owners[at] as number);
+    this.hi = order.map((at) => places.hi[at] as number);
+    this.lo = order.map((at) => places.lo[at] as number);
+    this.owners = order.map((at) => places.owners[at] as number);
     if (gauge === null) return;
     gauge('ring_hash_lb.size', size);
     gauge('ring_hash_lb.min_hashes_per_host', Math.min(size, ...places.perHost));
@@ -95,9 +89,9 @@ class RingTable implements HashTable {
 }
 
 interface Places {
-  readonly hi: readonly number[];
-  readonly lo: readonly number[];
-  readonly owners: readonly number[];
+  readonly hi: Uint32Array;
+  readonly lo: Uint32Array;
+  readonly owners: Uint32Array;
   readonly perHost: readonly number[];
 }
 
@@ -105,27 +99,60 @@ interface Places {
 function placeHosts(
   keys: readonly string[],
   weights: Float64Array,
+  size: number,
   scale: number,
   hashOf: (text: string, out: U64) => U64,
 ): Places {
-  const hi: number[] = [];
-  const lo: number[] = [];
-  const owners: number[] = [];
+  // Sums of fractions may end a little above the size.
+  const hi = new Uint32Array(size + 1);
+  const lo = new Uint32Array(size + 1);
+  const owners = new Uint32Array(size + 1);
   const perHost: number[] = [];
   const hash = new U64();
   let target = 0;
+  let count = 0;
   for (const [owner, key] of keys.entries()) {
     target += scale * (weights[owner] as number);
     let place = 0;
-    while (owners.length < target) {
+    while (count < target) {
       hashOf(`${key}_${place++}`, hash);
-      hi.push(hash.hi);
-      lo.push(hash.lo);
-      owners.push(owner);
+      hi[count] = hash.hi;
+      lo[count] = hash.lo;
+      owners[count++] = owner;
     }
     perHost.push(place);
   }
-  return { hi, lo, owners, perHost };
+  return { hi: hi.subarray(0, count), lo: lo.subarray(0, count), owners, perHost };
+}
+
+const DIGIT_BITS = 8;
+const DIGITS = 1 << DIGIT_BITS;
+const HALF_BITS = 32;
+
+/** Positions in ascending order of hashes, by radix: a ring may have millions of places. */
+function orderOf(hi: Uint32Array, lo: Uint32Array): Uint32Array {
+  let order = new Uint32Array(hi.length);
+  for (let i = 0; i < order.length; i++) order[i] = i;
+  for (const half of [lo, hi])
+    for (let shift = 0; shift < HALF_BITS; shift += DIGIT_BITS) order = sortByDigit(order, half, shift);
+  return order;
+}
+
+function sortByDigit(order: Uint32Array<ArrayBuffer>, half: Uint32Array, shift: number): Uint32Array<ArrayBuffer> {
+  const next = new Uint32Array(DIGITS + 1);
+  for (let i = 0; i < half.length; i++) {
+    const after = (((half[i] as number) >>> shift) & (DIGITS - 1)) + 1;
+    next[after] = (next[after] as number) + 1;
+  }
+  for (let digit = 1; digit < DIGITS; digit++) next[digit] = (next[digit] as number) + (next[digit - 1] as number);
+  const sorted = new Uint32Array(order.length);
+  for (let i = 0; i < order.length; i++) {
+    const at = order[i] as number;
+    const digit = ((half[at] as number) >>> shift) & (DIGITS - 1);
+    sorted[next[digit] as number] = at;
+    next[digit] = (next[digit] as number) + 1;
+  }
+  return sorted;
 }
 
 const ONE = new U64(0, 1);

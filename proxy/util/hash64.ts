@@ -1,8 +1,8 @@
 // 64-bit hashes of byte strings, as Envoy makes them: xxHash64 (github.com/Cyan4973/xxHash, doc/xxhash_spec.md) and
 // MurmurHash2 in its 64-bit form (MurmurHash64A).
 //
-// 64-bit numbers are pairs of 32-bit halves: BigInt costs twenty times as much. A hash of a short header takes about
-// 0.2 µs. The functions share scratch numbers, so a result is copied into what the caller gives.
+// 64-bit numbers are pairs of 32-bit halves, because BigInt costs many times as much: a hash of a short header takes about
+// half a microsecond. The functions share scratch numbers, so a result is copied into what the caller gives.
 
 /** Products of two remainders by it are exact. */
 const EXACT_MODULUS_MAX = 2 ** 26;

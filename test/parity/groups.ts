@@ -1,5 +1,6 @@
 // All groups of scenarios.
 
+import { actionsHttp2 } from './scenarios/actions-http2.ts';
 import { autoProtocol } from './scenarios/auto-protocol.ts';
 import { breakers } from './scenarios/breakers.ts';
 import { bufferFilter } from './scenarios/buffer-filter.ts';
@@ -146,5 +147,6 @@ export const GROUPS: readonly Group[] = [
   internalRedirects,
   hashing,
   headerLevels,
+  actionsHttp2,
   flush,
 ];
