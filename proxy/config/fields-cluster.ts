@@ -165,7 +165,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('header validation extensions are not supported; remove it', 'header_validation_config'),
     honoured('lower-mirror', 'request_mirror_policies'),
     honoured(HASH, 'hash_policy'),
-    rejected('set it in the route', 'retry_policy'),
+    honoured('lower-retry', 'retry_policy'),
   ),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.OutlierDetection': fields(honoured(OUTLIER, 'error_matcher')),
   'envoy.config.common.matcher.v3.MatchPredicate': fields(

@@ -9,6 +9,7 @@ import { lowerHeaderCase } from './lower-http1.ts';
 import { lowerHttp2 } from './lower-http2.ts';
 import { lowerMirrors } from './lower-mirror.ts';
 import { lowerErrorMatch } from './lower-outlier.ts';
+import { lowerRetryPolicy } from './lower-retry.ts';
 import { lowerUpstreamHttpTls } from './lower-transport.ts';
 import { bool, list, type Msg, messageMap, num, oneof, sub } from './message.ts';
 import type { ClusterModel, Http1ClientModel } from './model-cluster.ts';
@@ -31,9 +32,10 @@ export type UpstreamHttpModel = Pick<
   | 'httpTls'
   | 'mirrors'
   | 'hashPolicy'
+  | 'retry'
 >;
 
-type ProtocolModel = Omit<UpstreamHttpModel, 'httpTls' | 'mirrors' | 'hashPolicy'>;
+type ProtocolModel = Omit<UpstreamHttpModel, 'httpTls' | 'mirrors' | 'hashPolicy' | 'retry'>;
 
 const HOUR_MS = 3_600_000;
 /** Envoy reads larger heads from upstreams than the 60 KiB it reads from clients (seen on 1.40). */
@@ -67,11 +69,13 @@ interface Choice {
 }
 
 function typedOptions(options: Msg, path: string): UpstreamHttpModel {
+  const retry = sub(options, 'retryPolicy');
   return {
     ...build(typedChoice(options, path), sub(options, 'commonHttpProtocolOptions'), null, path),
     httpTls: lowerUpstreamHttpTls(sub(options, 'upstreamHttpProtocolOptions')),
     // A name that is not known is no mistake here, as in Envoy.
     mirrors: lowerMirrors(options, null, [], path),
+    retry: retry === null ? null : lowerRetryPolicy(retry, `${path}.retry_policy`),
     hashPolicy: lowerHashPolicies(list(options, 'hashPolicy'), `${path}.hash_policy`),
   };
 }
@@ -112,6 +116,7 @@ function olderOptions(cluster: Msg, path: string): UpstreamHttpModel {
     ...build({ protocol, ...options, path }, sub(cluster, 'commonHttpProtocolOptions'), cluster, path),
     httpTls: lowerUpstreamHttpTls(sub(cluster, 'upstreamHttpProtocolOptions')),
     mirrors: [],
+    retry: null,
     hashPolicy: [],
   };
 }

@@ -2,7 +2,7 @@
 
 import type { AddressModel, MetadataModel, SocketOptionModel, TcpKeepaliveModel } from './model.ts';
 import type { HashPolicyModel } from './model-hash.ts';
-import type { HeaderCase } from './model-http.ts';
+import type { HeaderCase, RetryPolicyModel } from './model-http.ts';
 import type { Http2Model } from './model-http2.ts';
 import type { MirrorModel } from './model-mirror.ts';
 import type { OutlierModel } from './model-outlier.ts';
@@ -48,6 +48,8 @@ export interface ClusterModel {
   readonly httpTls: UpstreamHttpTlsModel;
   /** Copies of all its requests, instead of what their routes say; empty = as their routes say. */
   readonly mirrors: readonly MirrorModel[];
+  /** How all its requests are retried, whatever routes and headers say; `null` = as those say. */
+  readonly retry: RetryPolicyModel | null;
   /** In place of what routes say; empty = as they say. */
   readonly hashPolicy: readonly HashPolicyModel[];
   readonly ignoreHealthOnHostRemoval: boolean;

@@ -146,9 +146,11 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (route.grpcLimits !== null && down.isGrpc)
       this.globalMs = routeLimit(readGrpcTimeout(headers), route.grpcLimits);
     if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this, this.router.model.respectExpectedRqTimeout);
-    if (policy !== null || down.hasEnvoyHeaders) {
+    const { cluster, router } = this;
+    const own = cluster.model.retry === null ? null : router.retryPolicyOf(cluster, cluster.model.retry);
+    if (own !== null) this.retry = RetryState.create(own, headers, false);
+    else if (policy !== null || down.hasEnvoyHeaders)
       this.retry = RetryState.create(policy, headers, down.hasEnvoyHeaders);
-    }
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
@@ -156,7 +158,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       refuseUnsafe(down);
       return;
     }
-    const { cluster, router } = this;
     const mirrors = cluster.model.mirrors.length === 0 ? route.mirrors : router.mirroring.ofCluster(cluster);
     if (mirrors === null) this.startAttempt(headers);
     else this.startMirrored(mirrors, headers, endStream);

@@ -120,7 +120,8 @@ function ownLocation(info: StreamInfo): string {
 }
 
 /** Retry conditions look at plain headers only, never at pseudo-headers, so they need no record. */
-function compileAnyOf(models: readonly HeaderMatchModel[]): (headers: HeaderMap) => boolean {
+/** Some matcher of the list holds. */
+export function compileAnyOf(models: readonly HeaderMatchModel[]): (headers: HeaderMap) => boolean {
   const list = models.map(compileHeaderMatch);
   return (headers) => list.some((holds) => holds(NO_INFO, headers));
 }

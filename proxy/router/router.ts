@@ -2,6 +2,7 @@
 // Compiled once per connection manager; a request that goes upstream gets a `RouterRequest`.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { RetryPolicyModel } from '../config/model-http.ts';
 import type { RouterModel } from '../config/model-http-filter.ts';
 import {
   HTTP_ROUTER,
@@ -20,7 +21,9 @@ import type { Downstream } from './downstream.ts';
 import { ClusterHashPolicies } from './hash-policy.ts';
 import { RouterRequest } from './request.ts';
 import { RequestStats } from './request-stats.ts';
+import { compileRetry, type RetryPolicy } from './retry.ts';
 import type { CompiledRoute } from './route.ts';
+import { compileAnyOf } from './route-compile.ts';
 import type { RouteStats } from './route-stats.ts';
 import { type MirrorEnv, Mirroring } from './shadow.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
@@ -34,6 +37,7 @@ export class Router {
   readonly hashPolicies: ClusterHashPolicies;
   private readonly store: StatsStore;
   private readonly counted: WeakMap<Cluster, ClusterCounts>;
+  private readonly retryPolicies: WeakMap<Cluster, RetryPolicy>;
   private readonly strict: StrictCheck | null;
 
   /** @param statPrefix of the connection manager, e.g. `http.ingress.` */
@@ -45,6 +49,7 @@ export class Router {
     this.mirroring = new Mirroring(env);
     this.hashPolicies = new ClusterHashPolicies();
     this.counted = new WeakMap();
+    this.retryPolicies = new WeakMap();
     this.strict = compileStrictHeaders(model.strictCheckHeaders);
   }
 
@@ -140,6 +145,16 @@ export class Router {
       if (directBody !== null && directBody.contentType !== '') reply.set('content-type', directBody.contentType);
     };
     down.localReply(direct.status, body, 'direct_response', add);
+  }
+
+  /** What a cluster says itself about retries of its requests. */
+  retryPolicyOf(cluster: Cluster, model: RetryPolicyModel): RetryPolicy {
+    let policy = this.retryPolicies.get(cluster);
+    if (policy === undefined) {
+      policy = compileRetry(model, compileAnyOf);
+      this.retryPolicies.set(cluster, policy);
+    }
+    return policy;
   }
 
   private statsOf(cluster: Cluster, scopes: readonly RouteStats[] | null): RequestStats {

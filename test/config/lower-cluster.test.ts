@@ -83,6 +83,7 @@ const DEFAULTS: ClusterModel = {
   transportMatches: [],
   httpTls: { autoSni: false, autoSniHeader: '', autoSanValidation: false },
   mirrors: [],
+  retry: null,
   hashPolicy: [],
   metadata: {},
 };

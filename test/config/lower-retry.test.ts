@@ -1,6 +1,7 @@
 // Retry and hedge policies: every honoured field with a non-default value, Envoy's defaults, refusals.
 
 import t from 'tap';
+import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
 import { lowerRetryPolicy } from '../../proxy/config/lower-retry.ts';
 import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
 import type { RetryPolicyModel } from '../../proxy/config/model-http.ts';
@@ -105,6 +106,14 @@ t.test('what a virtual host says holds for routes that say nothing', async (t) =
   t.match(action({}, hedged), { hedgeOnPerTryTimeout: true });
   t.match(action({ hedge_policy: {} }, hedged), { hedgeOnPerTryTimeout: false });
   t.match(action(hedged), { hedgeOnPerTryTimeout: true });
+});
+
+t.test('a cluster has a policy of its own', async (t) => {
+  const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+  const options = { '@type': TYPE + type, explicit_http_config: {}, retry_policy: { retry_on: '5xx' } };
+  const lower = (json: object) => lowered(lowerCluster, 'envoy.config.cluster.v3.Cluster', { name: 'c', ...json });
+  t.same(lower({ typed_extension_protocol_options: { [type]: options } }).retry, DEFAULTS);
+  t.equal(lower({}).retry, null);
 });
 
 t.test('what stock Envoy does not have is refused', async (t) => {

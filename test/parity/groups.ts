@@ -7,6 +7,7 @@ import { bufferFilter } from './scenarios/buffer-filter.ts';
 import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
 import { chainTrees } from './scenarios/chain-trees.ts';
+import { clusterRetries } from './scenarios/cluster-retries.ts';
 import { clusters } from './scenarios/clusters.ts';
 import { connectRequests } from './scenarios/connect.ts';
 import { connectionState } from './scenarios/connection-state.ts';
@@ -88,6 +89,7 @@ export const GROUPS: readonly Group[] = [
   retries,
   retriesMore,
   retriesHttp2,
+  clusterRetries,
   retryPriorities,
   hedging,
   failures,
