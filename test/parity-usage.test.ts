@@ -20,9 +20,10 @@ t.test('wrong usage', async (t) => {
   for (const [args, words] of [
     [['--groups', 'retries'], '--groups'],
     [['retries'], 'retries'],
+    [['fuzz', '--seeds', '1'], ''],
     [['--replay', '--update'], 'exclude each other'],
     [['--replay', '--group', 'nobody'], "no group is named like 'nobody'"],
-    [['--replay', '--group', 'retries', '--scenario', 'nobody'], "no scenario is named like 'nobody'"],
+    [['--replay', '--group', 'retries', '--scenario', 'no such thing'], "no scenario is named like 'no such thing'"],
   ] as const) {
     const { status, stdout, stderr } = run(...args);
     t.equal(status, 2, args.join(' '));

@@ -24,7 +24,7 @@ const SUBSTITUTIONS: readonly (readonly [regex: string, substitution: string])[]
 export function makeAction(maker: Maker, made: MadeMatch): Json {
   const dice = maker.dice.below(100);
   if (dice < 66) return { route: makeRouteAction(maker, made) };
-  if (dice < 82) return { redirect: makeRedirect(maker) };
+  if (dice < 82) return { redirect: makeRedirect(maker, made) };
   if (dice < 98) return { direct_response: makeDirectResponse(maker) };
   return { non_forwarding_action: {} };
 }
@@ -114,20 +114,20 @@ function makeHostRewrite(maker: Maker): Json {
   }
 }
 
-function makeRedirect(maker: Maker): Json {
+function makeRedirect(maker: Maker, made: MadeMatch): Json {
   const scheme = maker.maybe(50, () =>
     maker.chance(50) ? { https_redirect: maker.chance(80) } : { scheme_redirect: maker.pick(['ftp', 'HTTPS', 'http']) },
   );
   const path = maker.maybe(70, () => {
-    switch (maker.dice.below(4)) {
+    switch (maker.dice.below(made.kind === 'template' ? 3 : 4)) {
       case 0:
         return { path_redirect: maker.pick(['/landed', '/landed?own=1', '/l#f', '/']) };
       case 1:
-        return { prefix_rewrite: maker.pick(['/moved', '/', '/m?x=1']) };
-      case 2:
         return { regex_rewrite: makeSubstitution(maker) };
-      default:
+      case 2:
         return { path_rewrite: `/f/${makeFormat(maker)}` };
+      default:
+        return { prefix_rewrite: maker.pick(['/moved', '/', '/m?x=1']) };
     }
   });
   return {

@@ -46,7 +46,7 @@ const REGEXES: readonly (readonly [regex: string, near: readonly string[]])[] = 
   ['\\w+', ['abc', 'a b']],
   ['x\\.y', ['x.y', 'x-y']],
   ['a{2,3}', ['aa', 'aaa', 'a']],
-  ['', ['', 'a']],
+  ['()', ['', 'a']],
   ['^a$', ['a', 'ab']],
   ['\\d*', ['', '10']],
   ['(?:a b|é)', ['a b', 'é']],
