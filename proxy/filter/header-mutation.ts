@@ -5,10 +5,10 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { HeaderMutationFilterModel, MutationsModel, RouteFilterConfigModel } from '../config/model-http-filter.ts';
 import type { HeaderMutationModel } from '../config/model-mirror.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileMutationSteps, sequence, UNSAFE } from '../router/mutations.ts';
+import { compileMutationSteps, sequence } from '../router/mutations.ts';
 import type { Mutate } from '../router/route.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, type Verdict } from './filter.ts';
-import { compileQueryMutations, type Parameters, parametersOf, withParameters } from './query-mutations.ts';
+import { compileQueryMutations } from './query-mutations.ts';
 
 /** What a call does besides changing the request's head. */
 interface Later {
@@ -78,27 +78,9 @@ class MutationCall implements FilterCall {
   }
 }
 
-/** Each level changes headers, then parameters; the path is written when all have. */
+/** Each level changes headers, then parameters, and writes the path: the next one decodes what this one encoded. */
 function compileRequest(models: readonly MutationsModel[]): Mutate | null {
-  const levels = models
-    .map(({ request, query }) => ({
-      headers: compileMutationSteps(request, 'request'),
-      query: compileQueryMutations(query),
-    }))
-    .filter(({ headers, query }) => headers !== null || query !== null);
-  if (levels.every(({ query }) => query === null)) return sequence(levels.map(({ headers }) => headers));
-  return (map, info) => {
-    let parameters: Parameters | null = null;
-    for (const { headers, query } of levels) {
-      if (headers !== null) headers(map, info);
-      if (query === null) continue;
-      parameters ??= parametersOf(info.path);
-      query(parameters, info);
-    }
-    if (parameters === null) return;
-    const path = withParameters(info.path, parameters);
-    // Decoded, it may hold what would end its line: the router refuses the request, and the path stays as it is.
-    if (UNSAFE.test(path)) info.unsafeHeader = ':path';
-    else info.path = path;
-  };
+  return sequence(
+    models.flatMap(({ request, query }) => [compileMutationSteps(request, 'request'), compileQueryMutations(query)]),
+  );
 }

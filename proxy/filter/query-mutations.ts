@@ -1,41 +1,38 @@
-// Query parameters as Envoy's `QueryParamsMulti` keeps them: decoded, sorted by name, written as they are.
+// Query parameters as Envoy's `QueryParamsMulti` keeps them: decoded, sorted by name, written as they are. Values that are
+// put there are encoded first, and names are not.
 
 import type { QueryMutationModel } from '../config/model-http-filter.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import { UNSAFE } from '../router/mutations.ts';
+import type { Mutate } from '../router/route.ts';
 
 /** Name → values in order. */
-export type Parameters = Map<string, string[]>;
-export type MutateQuery = (parameters: Parameters, info: StreamInfo) => void;
+type Parameters = Map<string, string[]>;
+type Step = (parameters: Parameters, info: StreamInfo) => void;
 
-/** Compiles one level's mutations; `null` when there are none. */
-export function compileQueryMutations(models: readonly QueryMutationModel[]): MutateQuery | null {
+/** Compiles one level's mutations of `info.path`; `null` when there are none. */
+export function compileQueryMutations(models: readonly QueryMutationModel[]): Mutate | null {
   if (models.length === 0) return null;
   const steps = models.map(compileStep);
-  return (parameters, info) => {
+  return (_headers, info) => {
+    const query = info.path.indexOf('?');
+    const parameters = query < 0 ? new Map() : parse(info.path.slice(query + 1));
     for (const step of steps) step(parameters, info);
+    const path = (query < 0 ? info.path : info.path.slice(0, query)) + print(parameters);
+    // Decoded, it may hold what would end its line: the router refuses the request, and the path stays as it is.
+    if (UNSAFE.test(path)) info.unsafeHeader = ':path';
+    else info.path = path;
   };
 }
 
-/** The parameters of a path. */
-export function parametersOf(path: string): Parameters {
-  const query = path.indexOf('?');
-  return query < 0 ? new Map() : parse(path.slice(query + 1));
-}
-
-/** The path with these parameters in place of its own. */
-export function withParameters(path: string, parameters: Parameters): string {
-  const query = path.indexOf('?');
-  return (query < 0 ? path : path.slice(0, query)) + print(parameters);
-}
-
-function compileStep(model: QueryMutationModel): MutateQuery {
+function compileStep(model: QueryMutationModel): Step {
   const { key } = model;
   if (model.kind === 'remove') return (parameters) => parameters.delete(key);
   const { action } = model;
   const render: Formatter = compileText(model.value, true);
   return (parameters, info) => {
-    const value = render(info);
+    const value = encode(render(info));
     const present = parameters.get(key);
     if (action === 'add_if_absent' && present !== undefined) return;
     if (action === 'overwrite_if_exists' && present === undefined) return;
@@ -71,4 +68,9 @@ function print(parameters: Parameters): string {
 function decode(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** Envoy's `PercentEncoding::urlEncode`. */
+function encode(text: string): string {
+  return text.replace(/[^\w.*-]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
