@@ -219,7 +219,12 @@ function readUnusualStartLine(line: string, options: H1Options): H1Error | null 
   const written = parts[2] as string;
   if (!/^HTTP\/[0-9]\.[0-9]$/.test(written)) return BAD_VERSION;
   version = written === 'HTTP/1.1' ? 11 : 10;
-  return version === 10 && !options.acceptHttp10 ? LOW_VERSION : null;
+  return version === 10 && !options.acceptHttp10 ? (checkTargetForm() ?? badUrl(options) ?? LOW_VERSION) : null;
+}
+
+/** A version that is refused is so behind the URL. */
+function badUrl({ allowAbsoluteUrl }: H1Options): H1Error | null {
+  return target.startsWith('*') && method !== 'OPTIONS' && allowAbsoluteUrl ? INVALID_URL : null;
 }
 
 function checkTargetForm(): H1Error | null {
@@ -230,9 +235,13 @@ function checkTargetForm(): H1Error | null {
 
 /** Splits the target into path, authority and scheme. */
 function applyTarget(head: RequestHead, options: H1Options): H1Error | null {
-  if (!isAuthority(head.authority)) return INVALID_AUTHORITY;
   const first = target.charCodeAt(0);
-  if (first === 47) return null;
+  if (first === 47) return isAuthority(head.authority) ? null : INVALID_AUTHORITY;
+  return applyUnusualTarget(head, options) ?? (isAuthority(head.authority) ? null : INVALID_AUTHORITY);
+}
+
+/** Anything but a path. */
+function applyUnusualTarget(head: RequestHead, options: H1Options): H1Error | null {
   if (head.method === 'CONNECT') {
     head.path = '';
     head.authority = target;

@@ -3,6 +3,8 @@
 // What Envoy takes in a path or query: visible ASCII. The path itself is looked at by `http/path.ts`.
 const ORIGIN_FORM = /^[/*][\x21-\x7e]*$/;
 const ABSOLUTE_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([A-Za-z0-9!$%&'()*+,\-.:;=@[\]_~]*)([/?][\x21-\x7e]*)?$/;
+// What the URL utility makes of the authority of one, user information aside.
+const URL_AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]+))?$/;
 const AUTHORITY_FORM = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9!$%&'()*+,\-.;=_~]+):([0-9]{1,5})$/;
 // The same characters as in a target's authority; what is outside of them is `http.invalid_authority`.
 const AUTHORITY = /^[A-Za-z0-9!$%&'()*+,\-.:;=@[\]_~]*$/;
@@ -39,6 +41,11 @@ export interface AbsoluteTarget {
   readonly path: string;
 }
 
+function usableAuthority(authority: string): string {
+  const match = URL_AUTHORITY.exec(authority);
+  return match === null || Number(match[1] ?? 0) > PORT_MAX ? '' : authority;
+}
+
 /** Splits an absolute-form target; `null` = not one. */
 export function parseAbsoluteForm(target: string): AbsoluteTarget | null {
   const match = ABSOLUTE_FORM.exec(target);
@@ -47,7 +54,7 @@ export function parseAbsoluteForm(target: string): AbsoluteTarget | null {
   if (host.includes('@@')) return null;
   return {
     scheme: (match[1] as string).toLowerCase(),
-    authority: host.slice(host.lastIndexOf('@') + 1),
+    authority: usableAuthority(host.slice(host.indexOf('@') + 1)),
     path: match[3] ?? '/',
   };
 }

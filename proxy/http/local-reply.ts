@@ -55,14 +55,14 @@ export function buildLocalReply(stream: HttpStream, status: number, body: string
     return reply;
   }
   headers.remove('content-type');
+  headers.remove('content-length');
   return reply;
 }
 
 /** Answers of our own to requests that are routed are changed as their upstream's would be. */
 function mutationsOf(route: CompiledRoute, stream: HttpStream): Mutate | null {
   if (route.target === null) return route.kind === 'non_forwarding' ? route.mutateLocalResponse : null;
-  const target = route.target(stream, stream.requestHeaders as HeaderMap, stream.random);
-  return target === null ? route.mutateLocalResponse : target.mutateResponse;
+  return stream.target === null ? route.mutateLocalResponse : stream.target.mutateResponse;
 }
 
 /** What a mapper's headers say holds; else a changed body has its format's type, and an unchanged one its own. */

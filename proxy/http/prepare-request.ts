@@ -57,7 +57,7 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
   const { model } = manager;
   if ((head.known & HOP_BITS) !== 0) removeHopByHop(head, headers);
   if (model.useRemoteAddress) identifyByConnection(stream, headers);
-  else if ((head.known & SENDER_BITS) !== 0) identifyByHeaders(stream, headers);
+  else if ((head.known & SENDER_BITS) !== 0 || model.appendXForwardedPort) identifyByHeaders(stream, headers);
   manager.clientCert(headers, stream.connection.tls, (head.known & KNOWN_FORWARDED_OTHER) !== 0);
   setScheme(stream, headers, (head.known & KNOWN_FORWARDED_OTHER) !== 0 || model.useRemoteAddress);
 
@@ -111,8 +111,9 @@ function identifyByConnection(stream: HttpStream, headers: HeaderMap): void {
 
 /** Without `use_remote_address` the sender's `x-forwarded-for` says who the client is. */
 function identifyByHeaders(stream: HttpStream, headers: HeaderMap): void {
-  const { manager } = stream;
+  const { manager, connection } = stream;
   headers.remove('x-envoy-internal');
+  if (manager.model.appendXForwardedPort) headers.addIfAbsent('x-forwarded-port', `${connection.localPort}`);
   const client = lastForwardedFor(headers, manager.model.xffNumTrustedHops);
   if (client.address === '') return;
   stream.remoteAddress = joinHostPort(client.address, 0);

@@ -23,7 +23,7 @@ import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
 import type { RedirectState } from '../router/internal-redirect.ts';
 import type { KeptBody } from '../router/kept-body.ts';
 import type { RouterRequest } from '../router/request.ts';
-import type { CompiledRoute } from '../router/route.ts';
+import type { CompiledRoute, CompiledTarget } from '../router/route.ts';
 import type { Deadline } from '../util/deadline.ts';
 import { admitHead, admitPath, admitUpgrade } from './admission.ts';
 import { buildLocalReply } from './local-reply.ts';
@@ -41,6 +41,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   readonly timers: StreamTimers;
   random: number;
   route: CompiledRoute | null;
+  target: CompiledTarget | null;
   request: RouterRequest | null;
   /** `null` = no filter acts on the request, or the request has not come to them. */
   filters: FilterRun | null;
@@ -54,12 +55,12 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** An upgrade token, lower case, or `connect`; empty. */
   upgrade: string;
   over: boolean;
-  /** Where a plain request is sent because its virtual host requires TLS; `null` = it is welcome. */
-  private tlsLocation: string | null;
   /** The filters have the request, or what answers it. */
   private filtered: boolean;
   redirects: RedirectState | null;
   private informed: boolean;
+  /** A plain request whose virtual host requires TLS. */
+  private redirectsToTls: boolean;
   private idleMs: number;
   private readonly readBefore: number;
   private readonly writtenBefore: number;
@@ -78,6 +79,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.timers = timers;
     this.random = 0;
     this.route = null;
+    this.target = null;
     this.request = null;
     this.filters = null;
     this.isGrpc = false;
@@ -88,10 +90,10 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.endsConnection = false;
     this.upgrade = '';
     this.over = false;
-    this.tlsLocation = null;
     this.filtered = false;
     this.redirects = null;
     this.informed = false;
+    this.redirectsToTls = false;
     this.idleMs = manager.streamIdleMs(manager.model.streamIdleTimeoutMs);
     this.readBefore = readBefore;
     this.writtenBefore = writer.bytesWritten;
@@ -168,6 +170,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.filtered = true;
     if (filters === null) this.enterRouter(headers, endStream);
     else {
+      this.nameCluster();
       this.filters = new FilterRun(filters, this);
       this.filters.requestHead(headers, endStream);
     }
@@ -244,8 +247,8 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.over) return;
     // Bodies and answers go straight past filters that do not act.
     if (this.filters?.idle === true) this.filters = null;
-    if (this.tlsLocation !== null) {
-      this.manager.router.redirectToTls(this, this.tlsLocation);
+    if (this.redirectsToTls) {
+      this.manager.router.redirectToTls(this);
       return;
     }
     this.request = this.manager.router.start(this, headers, endStream);
@@ -377,11 +380,10 @@ export class HttpStream extends StreamInfo implements Downstream {
     const headers = this.requestHeaders as HeaderMap;
     this.upstreamCluster = '';
     this.routeName = '';
-    if (this.manager.routes.tlsRedirect(this, headers) !== null) return '';
+    if (this.manager.routes.needsTls(this, headers)) return '';
     const route = this.findRoute(headers);
     if (route === null) return null;
-    const cluster = route.target?.(this, headers, this.random)?.cluster.current ?? null;
-    if (cluster !== null) this.upstreamCluster = cluster.model.statName;
+    this.nameCluster();
     return route.name;
   }
 
@@ -430,23 +432,23 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   private resolveRoute(headers: HeaderMap): void {
-    const { manager } = this;
-    const table = manager.routes;
-    const toTls = table.tlsRedirect(this, headers);
-    this.tlsLocation = toTls;
-    if (toTls !== null) return;
+    this.redirectsToTls = this.manager.routes.needsTls(this, headers);
+    if (this.redirectsToTls) {
+      this.route = null;
+      this.target = null;
+      return;
+    }
     const route = this.findRoute(headers);
     if (route === null) return;
-    if (route.idleTimeoutMs >= 0) this.idleMs = manager.streamIdleMs(route.idleTimeoutMs);
+    if (route.idleTimeoutMs >= 0) this.idleMs = this.manager.streamIdleMs(route.idleTimeoutMs);
     limitDuration(this, route, headers);
-    if (route.virtualHost.virtualClusters.length > 0)
-      this.virtualClusterName = table.virtualCluster(route, this, headers);
   }
 
   private findRoute(headers: HeaderMap): CompiledRoute | null {
     this.routeResolutions++;
     const route = this.manager.routes.match(this, headers, this.random);
     this.route = route;
+    this.target = route === null || route.target === null ? null : route.target(this, headers, this.random);
     if (route === null) return null;
     this.routeName = route.name;
     this.routeMetadata = route.model.metadata;
@@ -463,8 +465,7 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   /** As Envoy sees it, a request belongs to the cluster that its route points to before it goes there. */
   private nameCluster(): void {
-    if (this.request !== null || this.route === null || this.route.target === null) return;
-    const cluster = this.route.target(this, this.requestHeaders as HeaderMap, this.random)?.cluster.current ?? null;
+    const cluster = this.target === null ? null : this.target.cluster.current;
     if (cluster !== null) this.upstreamCluster = cluster.model.statName;
   }
 

@@ -5,7 +5,7 @@ import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Deadline } from '../util/deadline.ts';
 import type { RedirectState } from './internal-redirect.ts';
 import type { KeptBody } from './kept-body.ts';
-import type { CompiledRoute } from './route.ts';
+import type { CompiledRoute, CompiledTarget } from './route.ts';
 
 /** Adds headers to a local reply before it is finished; `null` = none. */
 export type ReplyHeaders = ((headers: HeaderMap) => void) | null;
@@ -15,6 +15,8 @@ export interface Downstream extends StreamInfo {
   /** Never `null` once the router is entered. */
   readonly requestHeaders: HeaderMap | null;
   readonly route: CompiledRoute | null;
+  /** Where the route sends the request, chosen when the route was; `null` = nowhere. */
+  readonly target: CompiledTarget | null;
   readonly isGrpc: boolean;
   /** Token of an admitted upgrade, lower case, or `connect`; empty. */
   readonly upgrade: string;

@@ -153,6 +153,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       this.retry = RetryState.create(policy, headers, down.hasEnvoyHeaders);
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
+    down.attemptCount++;
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
     if (down.unsafeHeader !== '') {
       refuseUnsafe(down);
@@ -243,6 +244,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const headers = this.down.requestHeaders;
     if (this.over || headers === null) return;
     this.beginRetry();
+    this.down.attemptCount++;
     this.announceTimeouts(headers, this.router.runtime.nowMs() - this.beganMs);
     this.startAttempt(headers);
   }
@@ -419,7 +421,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   private startAttempt(headers: HeaderMap): void {
     const { down, route } = this;
-    down.attemptCount++;
     if (down.attemptCount > 1 && route.virtualHost.includeIsTimeoutRetryHeader)
       headers.set('x-envoy-is-timeout-retry', this.afterTimeout ? 'true' : 'false');
     if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
@@ -562,7 +563,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   private replay(headers: HeaderMap): void {
     this.replayed = true;
     this.stats.countReplay();
-    this.down.attemptCount--;
     this.freshConnection = true;
     this.startAttempt(headers);
     this.freshConnection = false;

@@ -17,7 +17,7 @@ import { U64 } from '../util/hash64.ts';
 import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies, type HashPolicy } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
-import { compileHeaderMatch, type RuntimeValue } from './match.ts';
+import { compileHeaderMatch, compileHeaderRead, type RuntimeValue } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
@@ -81,6 +81,7 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     hashPolicy: forward === null ? null : compileHashPolicies(forward.hashPolicy),
     internalRedirect: forward?.internalRedirect == null ? null : compileInternalRedirect(forward.internalRedirect),
     mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeValue),
+    virtualClusterOf: compileVirtualClusters(virtualHost),
     ...compileStats(model, scope),
   };
 }
@@ -108,6 +109,13 @@ function compileStats(
   for (const { name } of virtualClusters) byName.set(name, [stats.virtualCluster(virtualHost.name, name), ...own]);
   byName.set('', [stats.virtualCluster(virtualHost.name, CATCH_ALL), ...own]);
   return { stats: null, virtualClusterStats: byName };
+}
+
+function compileVirtualClusters({ virtualClusters }: VirtualHostModel): CompiledRoute['virtualClusterOf'] {
+  if (virtualClusters.length === 0) return null;
+  const list = virtualClusters.map(({ name, headers }) => ({ name, matchers: headers.map(compileHeaderMatch) }));
+  return (info, headers) =>
+    list.find(({ matchers }) => matchers.every((matches) => matches(info, headers)))?.name ?? '';
 }
 
 /** Envoy gives every 201 and 3xx of its own a `location`, pointing where the request went. */
@@ -167,8 +175,10 @@ function compileHeaderTarget(
   filters: RouteFilters,
 ): NonNullable<CompiledRoute['target']> {
   const known = new Map<string, CompiledTarget>();
-  return (_info, headers) => {
-    const name = headers.get(header);
+  const plain = header !== 'host' && !header.startsWith(':');
+  const read = plain ? (_: StreamInfo, headers: HeaderMap) => headers.get(header) : compileHeaderRead(header);
+  return (info, headers) => {
+    const name = read(info, headers);
     if (name === null || name === '') return null;
     let target = known.get(name);
     if (target === undefined) {

@@ -11,9 +11,9 @@ import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import { barePath } from './bare-path.ts';
-import { compileHeaderMatch, compileHeaderRead, type RuntimeValue } from './match.ts';
+import { compileHeaderRead, type RuntimeValue } from './match.ts';
 import { indexRoutes, type RouteSource } from './path-index.ts';
-import type { CompiledRoute, FiltersOf, RouteResult, RouteTable } from './route.ts';
+import type { FiltersOf, RouteResult, RouteTable } from './route.ts';
 import { RouteStatsSet } from './route-stats.ts';
 import { compileRouteTree } from './route-tree.ts';
 
@@ -76,17 +76,11 @@ class CompiledRouteTable implements RouteTable {
     return host === null ? null : host.match(this.pathOf(info.path), info, headers, random);
   }
 
-  tlsRedirect(info: StreamInfo, headers: HeaderMap): string | null {
-    if (!this.anyTls) return null;
+  needsTls(info: StreamInfo, headers: HeaderMap): boolean {
+    if (!this.anyTls) return false;
     const requirement = (this.only ?? this.find(info, headers))?.model.requireTls ?? 'none';
-    if (requirement === 'none' || (requirement === 'external_only' && info.internal)) return null;
-    return headers.get('x-forwarded-proto') === 'http' ? `https://${info.authority}${info.path}` : null;
-  }
-
-  virtualCluster(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): string {
-    for (const { name, headers: matchers } of route.virtualHost.virtualClusters)
-      if (matchers.every((matcher) => compiledMatcher(matcher)(info, headers))) return name;
-    return '';
+    if (requirement === 'none' || (requirement === 'external_only' && info.internal)) return false;
+    return headers.get('x-forwarded-proto') === 'http';
   }
 
   private find(info: StreamInfo, headers: HeaderMap): HostRoutes | null {
@@ -104,17 +98,6 @@ class CompiledRouteTable implements RouteTable {
     if (!this.stripParameters) return bare;
     return bare.includes(';') ? bare.replace(PATH_PARAMETERS, '') : bare;
   }
-}
-
-const matchers = new WeakMap<object, ReturnType<typeof compileHeaderMatch>>();
-
-function compiledMatcher(model: Parameters<typeof compileHeaderMatch>[0]): ReturnType<typeof compileHeaderMatch> {
-  let compiled = matchers.get(model);
-  if (compiled === undefined) {
-    compiled = compileHeaderMatch(model);
-    matchers.set(model, compiled);
-  }
-  return compiled;
 }
 
 /** Host names known by their end or their beginning; the longest wins. */

@@ -80,6 +80,8 @@ export interface CompiledRoute {
   readonly mirrors: readonly MirrorPolicy[] | null;
   /** As in `RouteActionModel`. */
   readonly hedgeOnPerTryTimeout: boolean;
+  /** Name of the virtual cluster of a request, empty = none matches; `null` = the virtual host has none. */
+  readonly virtualClusterOf: ((info: StreamInfo, headers: HeaderMap) => string) | null;
   /** By virtual cluster name; `null` = the virtual host has none. */
   readonly virtualClusterStats: ReadonlyMap<string, readonly RouteStats[]> | null;
   /** Of the route alone (`stat_prefix`); `null` = none. */
@@ -110,7 +112,6 @@ export interface RouteTable {
    * @param random 32-bit unsigned value for runtime fractions and weights of this request
    */
   match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult;
-  /** `require_tls` of the matched virtual host says this plain request must be redirected; `null` = no. */
-  tlsRedirect(info: StreamInfo, headers: HeaderMap): string | null;
-  virtualCluster(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): string;
+  /** `require_tls` of the matched virtual host says that this plain request must be redirected. */
+  needsTls(info: StreamInfo, headers: HeaderMap): boolean;
 }

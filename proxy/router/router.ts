@@ -71,7 +71,7 @@ export class Router {
       this.answer(down, route);
       return null;
     }
-    const target = route.target === null ? null : route.target(down, headers, down.random);
+    const { target } = down;
     const cluster = target === null ? null : target.cluster.current;
     if (target === null || cluster === null) {
       this.count(ROUTER_NO_CLUSTER);
@@ -86,13 +86,15 @@ export class Router {
         return null;
       }
     }
+    if (route.virtualClusterOf !== null) down.virtualClusterName = route.virtualClusterOf(down, headers);
     const request = new RouterRequest(this, down, route, target, cluster, this.statsOf(cluster, scopesOf(route, down)));
     request.begin(headers, endStream);
     return request;
   }
 
   /** Sends a plain request to the same place under `https`, as a virtual host with `require_tls` asks for. */
-  redirectToTls(down: Downstream, location: string): void {
+  redirectToTls(down: Downstream): void {
+    const location = `https://${down.authority}${down.path}`;
     this.count(ROUTER_RQ_TOTAL);
     this.count(ROUTER_RQ_DIRECT_RESPONSE);
     down.localReply(301, '', 'direct_response', (reply) => reply.set('location', location));

@@ -51,14 +51,11 @@ function makeTarget(maker: Maker): Json {
       for (const cluster of [...CLUSTERS, 'nobody', '']) maker.hints.headers.push(`${cluster_header}: ${cluster}`);
     return { cluster_header };
   }
-  // Either one cluster has all the weight, or a header decides.
+  // Either one cluster has all the weight, or a header of every request decides.
   const byHeader = maker.chance(70);
   const clusters = [...CLUSTERS].slice(0, 1 + maker.dice.below(CLUSTERS.length));
   const loaded = maker.dice.below(clusters.length);
-  const header_name = maker.pick(['x-pick', 'x-b']);
-  if (byHeader)
-    for (const value of ['0', '1', '9', '10', '29', '99', '100', '18446744073709551616', '-1', 'x', ' 3', '4z', ''])
-      maker.hints.headers.push(`${header_name}: ${value}`);
+  if (byHeader) maker.hints.picks = true;
   const weights = clusters.map((_, i) =>
     byHeader ? maker.pick([0, 1, 9, 10, 50]) + (i === loaded ? 1 : 0) : i === loaded ? 10 : 0,
   );
@@ -71,7 +68,9 @@ function makeTarget(maker: Maker): Json {
         ...maker.maybe(15, () => ({ host_rewrite_literal: 'weighted.test' })),
         ...makeFilterOverrides(maker, 12),
       })),
-      ...(byHeader ? { header_name } : {}),
+      ...(byHeader
+        ? { header_name: 'x-pick' }
+        : maker.maybe(30, () => ({ header_name: maker.pick(['x-a', ':path']) }))),
     },
   };
 }

@@ -353,6 +353,7 @@ function makeRequest(maker: Maker): FuzzRequest {
     `${method} ${absolute ? `http://${maker.pick(HOSTS)}` : ''}${path} HTTP/${version}`,
     ...(host === null ? [] : [`${maker.pick(['host', 'Host'])}: ${host}`]),
     `x-answer: ${maker.dice.below(ANSWERS)}`,
+    ...(maker.hints.picks ? [`x-pick: ${maker.pick(PICKS)}`] : []),
     ...makeHeaders(maker),
     ...(chunked
       ? ['transfer-encoding: chunked']
@@ -365,6 +366,22 @@ function makeRequest(maker: Maker): FuzzRequest {
   const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n${payload}`, 'utf8').toString('latin1');
   return { text, bodiless: method === 'HEAD' };
 }
+
+/** Numbers that all of them can read. */
+const PICKS = [
+  '0',
+  '1',
+  '9',
+  '10',
+  '29',
+  '50',
+  '99',
+  '100',
+  '007',
+  '+5',
+  '99999999999',
+  '18446744073709551615',
+] as const;
 
 /** How many ways the upstream answers (`fuzz-upstream.ts`). */
 export const ANSWERS = 8;

@@ -14,6 +14,8 @@ export interface Hints {
   readonly queries: string[];
   /** Whole lines. */
   readonly headers: string[];
+  /** Each request has the header that chooses among weighted clusters: nothing is left to chance. */
+  picks: boolean;
 }
 
 export const HEADER_NAMES = ['x-a', 'x-b', 'x-c', 'x-d'] as const;
@@ -73,7 +75,7 @@ export class Maker {
     // Seeds that follow each other must not begin alike.
     this.dice = new Dice(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ (seed >>> 13));
     for (let i = 0; i < 8; i++) this.dice.below(2);
-    this.hints = { paths: [], hosts: [], queries: [], headers: [] };
+    this.hints = { paths: [], hosts: [], queries: [], headers: [], picks: false };
   }
 
   pick<T>(from: readonly T[]): T {

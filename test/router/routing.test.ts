@@ -76,8 +76,7 @@ function outcomeOf(table: RouteTable, request: RecordedRequest): Outcome {
   Object.assign(info, { method, path, authority, requestHeaders: headers, protocol: 'HTTP/1.1' });
   info.scheme = headers.get('x-forwarded-proto') as string;
   info.internal = headers.get('x-forwarded-for')?.startsWith('10.') ?? false;
-  const toTls = table.tlsRedirect(info, headers);
-  if (toTls !== null) return { status: 301, location: toTls };
+  if (table.needsTls(info, headers)) return { status: 301, location: `https://${authority}${path}` };
   const route = table.match(info, headers, 0);
   return route === null ? { status: 404 } : runRoute(route, info, headers);
 }
