@@ -1,12 +1,16 @@
 // Which filters act on the requests of a route.
 
 import t from 'tap';
+import { lowerFault } from '../../proxy/config/lower-fault.ts';
 import type { RouteFiltersModel } from '../../proxy/config/model-http-filter.ts';
 import { FilterChains } from '../../proxy/filter/compile.ts';
 import type { FilterEnv } from '../../proxy/filter/filter.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';
 import { SYSTEM_RUNTIME } from '../../proxy/util/runtime.ts';
 import { TimerWheel } from '../../proxy/util/timer-wheel.ts';
+import { decode } from '../fixtures/lower.ts';
+
+const FAULT = 'envoy.extensions.filters.http.fault.v3.HTTPFault';
 
 const ENV: FilterEnv = {
   stats: new WorkerStats(() => {}),
@@ -56,4 +60,17 @@ t.test('the most specific level that names a filter decides', async (t) => {
 t.test('routes that say nothing share the chain of the manager', async (t) => {
   const made = chains();
   t.equal(made.of([null, null, null]), made.base);
+});
+
+t.test('what istiod always emits is in no chain until some route gives it something to do', async (t) => {
+  const idle = [
+    { name: 'cors', disabled: false, config: { kind: 'cors' } as const },
+    { name: 'fault', disabled: false, config: lowerFault(decode(FAULT, {}), '') },
+  ];
+  const made = new FilterChains(idle, ENV);
+  t.equal(made.base, null);
+  t.equal(made.of([null, { other: ON }, { fault: ON }]), null);
+  const delay = { fixed_delay: '1s', percentage: { numerator: 1 } };
+  const said = { disabled: false, config: lowerFault(decode(FAULT, { delay }), '') };
+  t.equal(made.of([null, null, { fault: said }])?.length, 1);
 });
