@@ -44,6 +44,10 @@ export class FilterChains {
   /** By the most specific level that says something, which has the same levels above it wherever it is met. */
   private readonly known: WeakMap<object, { readonly chain: FilterChain }>;
   private readonly plain: Map<Slot, HttpFilter | null>;
+  /** Which slot a filter fills. */
+  private readonly places: WeakMap<HttpFilter, Slot>;
+  /** The slots that are off in a chain. */
+  private readonly off: WeakMap<readonly HttpFilter[], ReadonlySet<Slot>>;
 
   constructor(models: readonly HttpFilterModel[], env: FilterEnv) {
     this.slots = models
@@ -56,6 +60,8 @@ export class FilterChains {
       .filter((slot) => slot !== null);
     this.known = new WeakMap();
     this.plain = new Map();
+    this.places = new WeakMap();
+    this.off = new WeakMap();
     this.base = this.build([]);
   }
 
@@ -74,15 +80,36 @@ export class FilterChains {
 
   private build(levels: readonly NonNullable<RouteFiltersModel>[]): FilterChain {
     const filters: HttpFilter[] = [];
+    const off = new Set<Slot>();
     for (const slot of this.slots) {
       const entries = entriesOf(levels, slot.name);
-      if (entries[entries.length - 1]?.disabled ?? slot.disabled) continue;
+      if (entries[entries.length - 1]?.disabled ?? slot.disabled) {
+        off.add(slot);
+        continue;
+      }
       const own = configsOf(entries);
       const configs = own.length > 0 ? own : configsOf(entriesOf(levels, slot.legacyName));
       const filter = configs.length === 0 ? this.unchanged(slot) : slot.compile(configs);
-      if (filter !== null) filters.push(filter);
+      if (filter === null) continue;
+      filters.push(filter);
+      this.places.set(filter, slot);
     }
+    this.off.set(filters, off);
     return filters.length === 0 ? null : filters;
+  }
+
+  /**
+   * What is left of a request's filters when it finds itself on another route: what is off stays so, the rest is as the
+   * new route has it.
+   * @param from the chain so far
+   * @param last the filter of it that the request has come to
+   */
+  rest(from: readonly HttpFilter[], last: HttpFilter, chain: FilterChain): readonly HttpFilter[] {
+    const at = this.slots.indexOf(this.places.get(last) as Slot);
+    return (chain ?? []).filter((filter) => {
+      const slot = this.places.get(filter) as Slot;
+      return this.slots.indexOf(slot) > at && this.off.get(from)?.has(slot) !== true;
+    });
   }
 
   /** A filter to which routes say nothing is the same one for all of them. */

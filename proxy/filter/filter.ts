@@ -37,7 +37,7 @@ export interface FilterStream extends StreamInfo {
   localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;
   /** Answers 413: more body has come than a filter may keep. */
   refuseRequestBody(): void;
-  /** Looks for the route anew: what it depends on has changed. The filters of the request stay. */
+  /** Looks for the route anew: what it depends on has changed. So may what routes say to filters behind this one. */
   refreshRoute(headers: HeaderMap): void;
   /** Answers without a body; `local_reply_config` has no word in it. */
   respond(status: number, headers: HeaderMap, details: string): void;

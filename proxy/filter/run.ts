@@ -35,7 +35,7 @@ const NOWHERE = -1;
 /** See the head of this file. */
 export class FilterRun implements FilterRunControl {
   readonly stream: FilteredStream;
-  private readonly filters: readonly HttpFilter[];
+  private filters: readonly HttpFilter[];
   /** The filter that sees the request's head next: each opens its call only then, and sees what those before made of it. */
   private nextFilter: number;
   private readonly calls: FilterCall[];
@@ -94,10 +94,10 @@ export class FilterRun implements FilterRunControl {
   }
 
   private passRequestHead(): void {
-    const { calls, filters, stream, requestEndStream } = this;
+    const { calls, stream, requestEndStream } = this;
     const headers = this.requestHeaders as HeaderMap;
-    while (this.nextFilter < filters.length) {
-      const call = (filters[this.nextFilter++] as HttpFilter).open(this, calls.length);
+    while (this.nextFilter < this.filters.length) {
+      const call = (this.filters[this.nextFilter++] as HttpFilter).open(this, calls.length);
       if (call === null) continue;
       calls.push(call);
       if (call.onRequestHead === undefined) continue;
@@ -110,6 +110,14 @@ export class FilterRun implements FilterRunControl {
       return;
     }
     stream.enterRouter(headers, requestEndStream);
+  }
+
+  /** The route is another one now. @param rest what is left of the filters, see `FilterChains.rest` */
+  follow(rest: (filters: readonly HttpFilter[], last: HttpFilter) => readonly HttpFilter[]): void {
+    const last = this.filters[this.nextFilter - 1];
+    if (last === undefined) return;
+    this.filters = rest(this.filters, last);
+    this.nextFilter = 0;
   }
 
   resumeRequest(at: number): void {

@@ -8,7 +8,8 @@ import { http2Options } from '../codec/http2-options.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
 import { type FilterChain, FilterChains } from '../filter/compile.ts';
-import type { FilterEnv, SharedCount } from '../filter/filter.ts';
+import type { FilterEnv, FilterStream, SharedCount } from '../filter/filter.ts';
+import type { FilterRun } from '../filter/run.ts';
 import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
@@ -228,6 +229,12 @@ export class HttpManager {
     const target = route.filtersByTarget && route.target !== null ? route.target(info, headers, random) : null;
     // They come from `chains`.
     return (target === null ? route.filters : target.filters) as FilterChain;
+  }
+
+  /** The filters that a request has not come to yet are those of its present route. */
+  refilter(run: FilterRun, stream: FilterStream, headers: HeaderMap): void {
+    const chain = this.filtersOf(stream.route, stream, headers, stream.random);
+    run.follow((from, last) => this.chains.rest(from, last, chain));
   }
 
   /** Asked once per request; counts one that is turned away. */

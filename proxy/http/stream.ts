@@ -271,8 +271,9 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   refreshRoute(headers: HeaderMap): void {
-    const { idleMs } = this;
+    const { idleMs, route } = this;
     this.resolveRoute(headers);
+    if (this.route !== route && this.filters !== null) this.manager.refilter(this.filters, this, headers);
     if (this.idleMs !== idleMs && !this.over) this.timers.idle.start(this.idleMs);
   }
 

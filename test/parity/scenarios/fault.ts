@@ -73,7 +73,35 @@ const FAULTS: Readonly<Record<string, object>> = {
   '/weak': { response_rate_limit: { fixed_limit: { limit_kbps: 1 }, ...NEVER } },
 };
 
+/** The request finds itself on another route before it comes to the fault filter. */
+const MOVE = {
+  name: 'move',
+  typed_config: {
+    '@type': `${TYPE}envoy.extensions.filters.http.set_filter_state.v3.Config`,
+    on_request_headers: [
+      {
+        object_key: 'moved',
+        factory_key: 'envoy.string',
+        format_string: { text_format_source: { inline_string: 'yes' } },
+      },
+    ],
+    clear_route_cache: true,
+  },
+};
+const moved = (path: string, route: object): object => ({
+  match: { prefix: path, filter_state: [{ key: 'moved', string_match: { exact: 'yes' } }] },
+  route: { cluster: 'a' },
+  ...route,
+});
+
 const LIST = [
+  moved('/to-abort', says({ abort: http503 })),
+  moved('/off-to-abort', says({ abort: http503 })),
+  moved('/abort-to-nothing', {}),
+  to('/abort-to-nothing', 'a', {}, says({ abort: http503 })),
+  moved('/abort-to-teapot', says({ abort: { http_status: 418, ...ALWAYS } })),
+  to('/abort-to-teapot', 'a', {}, says({ abort: http503 })),
+  to('/off-to-abort', 'a', {}, { typed_per_filter_config: { fault: OFF } }),
   ...Object.entries(FAULTS).map(([path, config]) => to(path, 'a', {}, says(config))),
   to('/timed', 'a', { timeout: '0.100s' }, says(delayed('0.200s'))),
   to(
@@ -121,6 +149,7 @@ const LISTENERS: Readonly<Record<string, object>> = {
   base: { abort: { http_status: 555, ...ALWAYS } },
   mapped: {},
   edge: {},
+  moved: {},
 };
 
 const ask = (listener: string, name: string, ...requests: readonly string[]): Scenario => ({
@@ -156,7 +185,11 @@ export const faults: Group = {
       ports,
       Object.entries(LISTENERS).map(([name, config]) =>
         http(ports, log, name, routes(LIST, {}, name === 'mapped' ? says({ abort: http503 }) : {}), {
-          http_filters: [{ name: 'fault', typed_config: fault(config) }, router({})],
+          http_filters: [
+            ...(name === 'moved' ? [MOVE] : []),
+            { name: 'fault', typed_config: fault(config) },
+            router({}),
+          ],
           http_protocol_options: { enable_trailers: true },
           access_log: [fileLog(log, { metadata: '%DYNAMIC_METADATA(fault)%' })],
           ...(name === 'mapped' ? { local_reply_config: MAPPER } : {}),
@@ -263,6 +296,14 @@ export const faults: Group = {
       client: [request('POST', '/both', ['content-length: 10'], 'half')],
     },
     ask('base', 'its own and those of routes', get('/'), get('/delay'), get('/off'), get('/metadata-only')),
+    ask(
+      'moved',
+      'the route changes before the filter',
+      get('/to-abort'),
+      get('/off-to-abort'),
+      get('/abort-to-nothing'),
+      get('/abort-to-teapot'),
+    ),
     ask(
       'edge',
       'strangers ask too',
