@@ -130,6 +130,23 @@ export const hashing: Group = {
               'ring',
               by({ header: { header_name: 'x-key', regex_rewrite: { pattern: { regex: '-.*' }, substitution: '' } } }),
             ),
+            to('/changed-path', 'ring', { ...by(header(':path')), prefix_rewrite: '/rewritten' }),
+            to('/changed-host', 'ring', { ...by(header(':authority')), host_rewrite_literal: 'rewritten.example' }),
+            to('/changed-key', 'ring', byHeader, {
+              request_headers_to_add: [
+                { header: { key: 'x-key', value: 'changed' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+              ],
+            }),
+            to(
+              '/changed-retry',
+              'ring',
+              { ...byHeader, retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '0.01s' } } },
+              {
+                request_headers_to_add: [
+                  { header: { key: 'x-key', value: 'changed' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+                ],
+              },
+            ),
             to('/cookie', 'ring', by(cookie({}))),
             to(
               '/given',
@@ -339,6 +356,18 @@ export const hashing: Group = {
     one('the path', '/path/one?two'),
     one('the path, another', '/path/three'),
     one('the host', '/host', 'host: z.example:81'),
+    spread('a path that is changed', '/changed-path', 6),
+    ...['a', 'b', 'c', 'd'].map((host) =>
+      one(`a host that is changed, ${host}`, '/changed-host', `host: ${host}.example`),
+    ),
+    spread('a header that is changed', '/changed-key', 6),
+    ...['one', 'two', 'three', 'four'].map(
+      (key): Scenario => ({
+        name: `a header that is changed, and a retry, ${key}`,
+        client: [get('/changed-retry', `x-key: ${key}`)],
+        upstreams: Object.fromEntries(HOSTS.map((host) => [host, { replies: [[answer('503 No')]] }])),
+      }),
+    ),
     one('rewritten', '/rewrite', 'x-key: prefix-one'),
     one('rewritten alike', '/rewrite', 'x-key: prefix-two'),
     one('a cookie', '/cookie', 'cookie: x=y; sticky=abc'),
