@@ -161,7 +161,10 @@ function compileFilter(name: string, model: HttpFilterModel['config'], env: Filt
       return (configs) => compileSetMetadata(model, mostSpecific(configs, model.kind), env);
     case 'set_filter_state':
       return (configs) =>
-        compileSetFilterState([model, ...configs.filter((config) => config.kind === 'set_filter_state')]);
+        compileSetFilterState(
+          model,
+          configs.filter((config) => config.kind === 'set_filter_state'),
+        );
   }
 }
 

@@ -4,8 +4,11 @@ import { isUtf8 } from 'node:buffer';
 import { WireReader } from '../config/descriptor-set.ts';
 import type { JsonObject, JsonValue } from '../config/model.ts';
 
-/** Values within values that are read; protobuf's own limit. */
+/** Messages within messages that are read: protobuf's own limit. */
 const DEPTH_MAX = 100;
+/** Messages that a struct or list puts around the values in it. */
+const STRUCT_DEPTH = 3;
+const LIST_DEPTH = 2;
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -35,8 +38,9 @@ function readValue(bytes: Buffer, depth: number): JsonValue {
     else if (field === 3 && wireType === LENGTH) value = readText(reader);
     else if (field === 4 && wireType === VARINT) value = reader.varint64() !== 0n;
     else if (field === 5 && wireType === LENGTH)
-      value = { ...asStruct(value), ...readStruct(reader.block(), depth + 1) };
-    else if (field === 6 && wireType === LENGTH) value = [...asList(value), ...readList(reader.block(), depth + 1)];
+      value = { ...asStruct(value), ...readStruct(reader.block(), depth + STRUCT_DEPTH) };
+    else if (field === 6 && wireType === LENGTH)
+      value = [...asList(value), ...readList(reader.block(), depth + LIST_DEPTH)];
     else reader.skip();
   }
   return value;

@@ -21,16 +21,15 @@ export function compileObject(model: FilterStateValueModel): MakeObject {
   };
 }
 
-/** @param configs of the connection manager and of a route's levels: each adds to what those before have kept */
-export function compileSetFilterState(configs: readonly SetFilterStateModel[]): HttpFilter | null {
-  const values = configs.flatMap((config) => config.values);
-  if (values.length === 0) return null;
-  const objects = values.map(({ key, sharing, ...rest }) => ({
-    key,
-    sharing,
-    make: compileObject({ key, sharing, ...rest }),
-  }));
-  const refresh = configs.some((config) => config.clearRouteCache && config.values.length > 0);
+/** @param ofRoute of a route's levels: each adds to what those before have kept, and has no say in the route cache */
+export function compileSetFilterState(
+  model: SetFilterStateModel,
+  ofRoute: readonly SetFilterStateModel[],
+): HttpFilter | null {
+  const values = [model, ...ofRoute].flatMap((config) => config.values);
+  const refresh = model.clearRouteCache;
+  if (values.length === 0 && !refresh) return null;
+  const objects = values.map((value) => ({ key: value.key, sharing: value.sharing, make: compileObject(value) }));
   return {
     open: ({ stream }: FilterRunControl): null => {
       for (const { key, sharing, make } of objects) {

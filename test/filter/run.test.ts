@@ -1,7 +1,7 @@
 // The run of filters: order, pausing, holding, answering, body rewriting.
 
 import t from 'tap';
-import { CONTINUE, type FilterCall, type HttpFilter, PAUSE, REPLIED } from '../../proxy/filter/filter.ts';
+import { CONTINUE, type FilterCall, type HttpFilter, PAUSE, REPLIED, type Verdict } from '../../proxy/filter/filter.ts';
 import { FilterRun } from '../../proxy/filter/run.ts';
 import { fakeStream, headersOf } from '../fixtures/filtered-stream.ts';
 
@@ -194,3 +194,42 @@ t.test('nothing is told after the end', async (t) => {
   run.responseTrailers(headersOf({}));
   t.same(stream.log, []);
 });
+
+t.test('an answer passes filters that the request has not come to', async (t) => {
+  const log: string[] = [];
+  const stream = fakeStream();
+  const first: HttpFilter = { open: (run, at) => new Pausing(() => run.resumeRequest(at)) };
+  const late: HttpFilter = {
+    open: () => t.fail('the request does not come here') as never,
+    openResponse: () => ({
+      onResponseHead: (status) => {
+        log.push(`late ${status}`);
+        return CONTINUE;
+      },
+      onRequestData: () => t.fail('nor does its body') as never,
+      onDone: () => log.push('done'),
+    }),
+  };
+  const without: HttpFilter = { open: () => t.fail('nor here') as never };
+  const run = new FilterRun([first, late, without], stream);
+  run.requestHead(headersOf({}), false);
+  run.responseHead(408, headersOf({}), true);
+  resume();
+  run.requestData(bytes('x'), true);
+  run.finish();
+  t.same(log, ['late 408', 'done']);
+  t.same(stream.log, ['head 408 end']);
+});
+
+let resume = (): void => {};
+
+/** Pauses the request until `resume`. */
+class Pausing implements FilterCall {
+  constructor(go: () => void) {
+    resume = go;
+  }
+
+  onRequestHead(): Verdict {
+    return PAUSE;
+  }
+}

@@ -43,12 +43,35 @@ const metadata = {
   },
 };
 
+const setState = (clear: boolean, values: readonly object[]): object => ({
+  name: 'state',
+  typed_config: {
+    '@type': `${TYPE}set_filter_state.v3.Config`,
+    on_request_headers: values,
+    clear_route_cache: clear,
+  },
+});
+const SEEN = [
+  {
+    object_key: 'seen',
+    factory_key: 'envoy.string',
+    format_string: { text_format_source: { inline_string: '%REQ(x-request)%' } },
+  },
+];
+
 /** Listener → its filters. */
 const LISTENERS: Readonly<Record<string, readonly object[]>> = {
   main: [mutation, metadata],
   buffered: [mutation, buffer, metadata],
+  refreshed: [mutation, setState(true, SEEN), metadata],
+  emptied: [mutation, setState(true, [])],
+  kept: [mutation, setState(false, SEEN)],
 };
 
+const ofRoute = (filter: object): object => ({
+  typed_per_filter_config: { state: (filter as { typed_config: object }).typed_config },
+});
+const GONE = { direct_response: { status: 410 } };
 const UPGRADE = get('/ws', 'connection: upgrade', 'upgrade: websocket');
 const AGREED = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
 const GRPC_HEAD = [':status: 200', 'content-type: application/grpc'];
@@ -62,7 +85,7 @@ const framedAsk = (name: string, path: string, extra: Partial<Scenario> = {}): S
   ...extra,
 });
 const both = (scenario: Scenario): Scenario[] =>
-  Object.keys(LISTENERS).map((listener) => ({ ...scenario, name: `${listener}: ${scenario.name}`, listener }));
+  ['main', 'buffered'].map((listener) => ({ ...scenario, name: `${listener}: ${scenario.name}`, listener }));
 
 export const filterOrder: Group = {
   name: 'filter-order',
@@ -76,6 +99,20 @@ export const filterOrder: Group = {
         ...(
           routes([
             to('/retry', 'a', { retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '0.01s' } } }),
+            {
+              match: {
+                prefix: '/refresh/state',
+                filter_state: [{ key: 'seen', string_match: { exact: 'added' } }],
+              },
+              direct_response: { status: 202 },
+            },
+            {
+              match: { prefix: '/refresh', headers: [{ name: 'x-request', string_match: { exact: 'added' } }] },
+              direct_response: { status: 201 },
+            },
+            { match: { prefix: '/refresh/gone', headers: [{ name: 'x-request', present_match: false }] }, ...GONE },
+            to('/refresh/ask', 'a', {}, ofRoute(setState(true, []))),
+            to('/refresh/leave', 'a', {}, ofRoute(setState(false, SEEN))),
             to('/timeout', 'a', { timeout: '0.05s' }),
             to('/h2', 'h2'),
             to('/', 'a'),
@@ -115,6 +152,11 @@ export const filterOrder: Group = {
       name: 'to TLS with a body',
       client: [request('POST', '/x', ['host: tls.example', 'content-length: 2'], 'hi')],
     }),
+    ...['refreshed', 'emptied', 'kept'].flatMap((listener) =>
+      ['/refresh', '/refresh/state', '/refresh/gone', '/refresh/ask', '/refresh/leave'].map(
+        (path): Scenario => ({ name: `${listener}: ${path}`, listener, client: [get(path)] }),
+      ),
+    ),
     {
       name: 'upgrade',
       client: [UPGRADE, { answers: 1 }, 'up', { waitMs: 30 }, { close: 'fin' }],
