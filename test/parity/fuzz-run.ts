@@ -41,6 +41,11 @@ export class Field {
     return Object.fromEntries(CLUSTERS.map((name, i) => [name, this.upstreams[i]?.port ?? 0]));
   }
 
+  /** Requests that an upstream has answered. */
+  served(name: string): number {
+    return this.upstreams[CLUSTERS.indexOf(name as (typeof CLUSTERS)[number])]?.served ?? 0;
+  }
+
   close(): void {
     for (const upstream of this.upstreams) upstream.close();
     rmSync(this.dir, { recursive: true, force: true });

@@ -19,6 +19,8 @@ export class EchoUpstream {
   private readonly name: string;
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
+  /** Requests answered. */
+  served = 0;
 
   private constructor(name: string) {
     this.name = name;
@@ -54,6 +56,7 @@ export class EchoUpstream {
         const parsed = parseMessage(text, 0, false, false);
         if (parsed === null) return;
         text = text.slice(parsed.end);
+        this.served++;
         const { line, headers, body } = parsed.message;
         const wanted = headers.find((header) => header.startsWith('x-answer:'))?.slice(9);
         const [status, ...more] = HEADS[Number(wanted ?? 0)] ?? ['200 OK'];

@@ -18,6 +18,8 @@ export const FUZZ_USAGE = `       npm run test:parity -- fuzz [options]
   --requests N        of each configuration; default 50
   --only N            only the configuration with this seed, with all that was observed of what differs
   --shrink N          how many kinds of differences are made small; default 10
+
+       npm run test:parity -- distribution    shares where chance decides, and 100,000 requests of a canary
 `;
 
 const OPTIONS = {

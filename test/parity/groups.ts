@@ -23,6 +23,7 @@ import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
 import { flush } from './scenarios/flush.ts';
+import { generated } from './scenarios/generated.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { hashing } from './scenarios/hashing.ts';
@@ -151,4 +152,5 @@ export const GROUPS: readonly Group[] = [
   headerLevels,
   actionsHttp2,
   flush,
+  generated,
 ];

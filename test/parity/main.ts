@@ -4,6 +4,7 @@
 import { parseArgs } from 'node:util';
 import { findPeer, HOW_TO_GET } from '../../scripts/peers.ts';
 import { compareScenario, compareStats } from './compare.ts';
+import { distribution } from './distribution.ts';
 import { FUZZ_USAGE, fuzz } from './fuzz.ts';
 import { readGolden, writeGolden } from './golden.ts';
 import { GROUPS } from './groups.ts';
@@ -62,9 +63,10 @@ function chosenGroups(): Group[] {
   return groups;
 }
 
-if (process.argv[2] === 'fuzz' && !process.argv.includes('--help')) {
+const [command, ...rest] = process.argv.slice(2);
+if ((command === 'fuzz' || command === 'distribution') && !rest.includes('--help')) {
   const envoy = findPeer('envoy') ?? refuse(`no Envoy to compare with. To have one: ${HOW_TO_GET.envoy}`);
-  process.exit(await fuzz(process.argv.slice(3), envoy));
+  process.exit(command === 'fuzz' ? await fuzz(rest, envoy) : await distribution(envoy));
 }
 const values = parse();
 if (values.help) {

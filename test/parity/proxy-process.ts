@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 const PROXY_MAIN = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 20;
 const STOP_GRACE_MS = 6_000;
 /** How soon access log lines reach the file. */
@@ -21,14 +21,18 @@ export interface ProxyProcess {
   stop(): Promise<void>;
 }
 
-/** Starts a proxy and waits until its admin listener says that it is ready; rejects with its output if it never is. */
+/**
+ * Starts a proxy and waits until its admin listener says that it is ready; rejects with its output if it never is.
+ * @param workers threads that serve
+ */
 export async function startProxy(
   binary: Binary,
   config: string,
   adminPort: number,
   outPath: string,
+  workers = 1,
 ): Promise<ProxyProcess> {
-  const flags = ['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'];
+  const flags = ['-c', config, '--concurrency', `${workers}`, '--disable-hot-restart', '-l', 'warning'];
   flags.push('--file-flush-interval-msec', String(LOG_FLUSH_MS));
   const out = openSync(outPath, 'a');
   const stdio: ['ignore', number, number] = ['ignore', out, out];

@@ -1,0 +1,134 @@
+// What random configurations found (`npm run test:parity -- fuzz`), made small.
+
+import { bootstrap, cluster, fileLog, get, http, request, router, routes, STATS, to } from '../config.ts';
+import type { Group, Scenario } from '../types.ts';
+
+const TYPE = 'type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.';
+const add = (key: string, value: string, append_action = 'APPEND_IF_EXISTS_OR_ADD'): object => ({
+  header: { key, value },
+  append_action,
+});
+const parameter = (key: string, value: string, action = 'APPEND_IF_EXISTS_OR_ADD'): object => ({
+  append: { record: { key, value }, action },
+});
+const filter = (mutations: object): object => ({
+  name: 'mutation',
+  typed_config: { '@type': `${TYPE}HeaderMutation`, mutations },
+});
+const ofRoute = (mutations: object): object => ({
+  typed_per_filter_config: { mutation: { '@type': `${TYPE}HeaderMutationPerRoute`, mutations } },
+});
+
+const NAMES = 'c=%UPSTREAM_CLUSTER% n=%UPSTREAM_REQUEST_ATTEMPT_COUNT% v=%VIRTUAL_CLUSTER_NAME%';
+const VIRTUAL_CLUSTERS = { virtual_clusters: [{ name: 'vc', headers: [{ name: 'x-vc', present_match: true }] }] };
+const level = (name: string): object => ({
+  request_headers_to_add: [add('x-level', name), add('x-over', name, 'OVERWRITE_IF_EXISTS_OR_ADD')],
+  response_headers_to_add: [add('x-level', name), add('x-over', name, 'OVERWRITE_IF_EXISTS_OR_ADD')],
+});
+
+const MAIN = [
+  to('/authority', '', { cluster: undefined, cluster_header: ':authority' }),
+  to('/host', '', { cluster: undefined, cluster_header: 'host' }),
+  to('/header', '', { cluster: undefined, cluster_header: 'x-cluster' }),
+  to('/names', 'a', {}, { request_headers_to_add: [add('x-names', NAMES)] }),
+  { match: { prefix: '/direct' }, direct_response: { status: 200 } },
+  {
+    match: { prefix: '/length' },
+    direct_response: { status: 200 },
+    response_headers_to_add: [add('content-length', '7')],
+  },
+  { match: { prefix: '/redirect' }, redirect: { path_redirect: '/' } },
+  to('/', 'a'),
+];
+const FILTERED = [
+  to('/header', '', { cluster: undefined, cluster_header: 'x-cluster' }),
+  to('/names', 'a'),
+  to('/encoded', 'a', {}, ofRoute({ query_parameter_mutations: [parameter('q', 'a b/%REQ(x-a)%+é~*')] })),
+  to('/', 'a'),
+];
+const LEVELS = {
+  name: 'levels',
+  most_specific_header_mutations_wins: true,
+  ...level('configuration'),
+  virtual_hosts: [
+    {
+      name: 'all',
+      domains: ['*'],
+      ...level('virtual host'),
+      routes: [
+        to(
+          '/weighted',
+          '',
+          { cluster: undefined, weighted_clusters: { clusters: [{ name: 'a', weight: 1, ...level('cluster') }] } },
+          level('route'),
+        ),
+        to('/', 'a', {}, level('route')),
+      ],
+    },
+  ],
+};
+
+const at = (name: string, path: string, ...headers: string[]): Scenario => ({ name, client: [get(path, ...headers)] });
+const on = (listener: string, scenario: Scenario): Scenario => ({ ...scenario, listener });
+const absolute = (target: string, ...headers: string[]): Scenario =>
+  at(`absolute target ${target}`, target, ...headers);
+
+export const generated: Group = {
+  name: 'generated',
+  listeners: ['main', 'filtered', 'levels', 'port', 'tls'],
+  upstreams: ['a', 'b'],
+  bootstrap: (ports, log) => {
+    const access_log = [fileLog(log, { vc: '%VIRTUAL_CLUSTER_NAME%' })];
+    const filtered = {
+      access_log,
+      http_filters: [
+        filter({
+          request_mutations: [{ append: add('x-cluster', 'b') }, { append: add('x-names', NAMES) }],
+          query_parameter_mutations: [parameter('p', '%REQ(x-a)%')],
+        }),
+        router({}),
+      ],
+    };
+    const wantsTls = routes([to('/', 'a')], { require_tls: 'ALL', response_headers_to_add: [add('x-v', 'host')] });
+    return bootstrap(
+      ports,
+      [
+        http(ports, log, 'main', routes(MAIN, VIRTUAL_CLUSTERS), { access_log }),
+        http(ports, log, 'filtered', routes(FILTERED), filtered),
+        http(ports, log, 'levels', LEVELS),
+        http(ports, log, 'port', routes([to('/', 'a')]), { append_x_forwarded_port: true }),
+        http(ports, log, 'tls', wantsTls, filtered),
+      ],
+      [cluster('a', [ports['a']]), cluster('b', [ports['b']])],
+    );
+  },
+  stats: STATS,
+  scenarios: [
+    at('cluster by authority', '/authority', 'host: a'),
+    at('cluster by authority that names none', '/authority', 'host: a:80'),
+    at('cluster by host', '/host', 'host: b'),
+    at('cluster by the first of two headers', '/header', 'x-cluster: b', 'x-cluster: nobody'),
+    at('request headers know the first attempt', '/names', 'x-vc: 1'),
+    at('virtual cluster of a direct response', '/direct', 'x-vc: 1'),
+    at('virtual cluster of a redirect', '/redirect', 'x-vc: 1'),
+    at('virtual cluster where there is no cluster', '/header', 'x-vc: 1', 'x-cluster: nobody'),
+    at('length added to an answer without body', '/length'),
+    on('filtered', at('a filter comes too late to choose the cluster', '/header')),
+    on('filtered', at('a filter knows the cluster', '/names')),
+    on('filtered', at('parameters of two levels', '/encoded?x=%2F', 'x-a: v/%2')),
+    on('filtered', at('parameters of one level', '/?x=%252F&p', 'x-a: v/%2')),
+    on('levels', at('most specific wins, with weighted clusters', '/weighted')),
+    on('levels', at('most specific wins', '/')),
+    on('port', at('forwarded port', '/')),
+    on('port', at('forwarded port is there', '/', 'x-forwarded-port: 9')),
+    on('port', at('forwarded port behind a proxy', '/', 'x-forwarded-for: 1.2.3.4')),
+    on('tls', at('to TLS with what filters made of the path', '/a?b=1', 'x-a: v/')),
+    on('tls', at('TLS before the proxy', '/a', 'x-forwarded-proto: https', 'x-a: v')),
+    absolute('http://a.example/x', 'host: \u00c3\u00a9'),
+    ...['b*', 'b:', 'b:65536', 'b:1x', 'b_c', '[::1]', '[::1', '::1', 'u@b', 'a@b@c', ':80', 'b!c'].map((host) =>
+      absolute(`http://${host}/x`),
+    ),
+    { name: 'old version, bad path', client: [request('GET', '/\u00c3\u00a9', []).replace('HTTP/1.1', 'HTTP/1.0')] },
+    { name: 'old version, asterisk', client: [request('GET', '*', []).replace('HTTP/1.1', 'HTTP/1.0')] },
+  ],
+};
