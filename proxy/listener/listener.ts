@@ -40,6 +40,9 @@ import { isTransparent, restoreDestination } from './original-dst.ts';
 import { type SniffEnd, Sniffer, type SniffPlan } from './sniffer.ts';
 import { TlsFilter } from './tls-filter.ts';
 
+/** What Envoy's monitor of connections counts: those that it does not let in. Its pressure stays 0. */
+const REFUSED_BY_MONITOR = 'overload.envoy.resource_monitors.global_downstream_max_connections.failed_updates';
+
 /** Address index of a connection whose listener is another one than the one that accepted it. */
 const REDIRECTED = -1;
 
@@ -295,6 +298,7 @@ export class Listener {
     const limited = env.connectionsMax > 0 && !this.model.ignoreGlobalConnLimit;
     if (limited && env.counts.total() >= env.connectionsMax) {
       add(slots, stat.LISTENER_DOWNSTREAM_GLOBAL_CX_OVERFLOW, 1);
+      if (env.overload !== null) add(env.stats.cell(REFUSED_BY_MONITOR, 'c'), 0, 1);
       return true;
     }
     if (this.model.maxConnections > 0 && env.counts.ofListener(index) >= this.model.maxConnections) {

@@ -117,12 +117,6 @@ export class OverloadManager {
     this.cancelTimer();
   }
 
-  /** Connections of the process now, for the monitor that is counted elsewhere. */
-  noteConnections(connections: number): void {
-    for (const { model, pressure } of this.monitors)
-      if (model.kind === 'connections') pressure[0] = Math.floor((100 * connections) / model.max);
-  }
-
   private refresh(): void {
     const now = this.env.runtime.nowMs();
     if (this.refreshedMs >= 0) this.delay.record(Math.round(now - this.refreshedMs));

@@ -285,7 +285,7 @@ export class ProxyServer implements ServerView {
     const state = this.pool.overload;
     if (model.overload === null || state === null) return;
     const { OverloadManager } = await import('./overload-manager.ts');
-    const overload = new OverloadManager(model.overload, {
+    this.overload = new OverloadManager(model.overload, {
       runtime: SYSTEM_RUNTIME,
       stats: stats.local,
       state,
@@ -297,8 +297,6 @@ export class ProxyServer implements ServerView {
         giveMemoryBack();
       },
     });
-    this.overload = overload;
-    stats.onRead(() => overload.noteConnections(this.connections));
   }
 
   /** Starts name resolution where clusters need it, and waits for those that ask to be waited for. */

@@ -75,6 +75,13 @@ export const overloadRequests: Group = group(
     buffer_factory_config: { minimum_account_to_track_power_of_two: 20 },
     resource_monitors: [
       injected,
+      {
+        name: 'envoy.resource_monitors.global_downstream_max_connections',
+        typed_config: {
+          '@type': `${MONITORS}downstream_connections.v3.DownstreamConnectionsConfig`,
+          max_active_downstream_connections: 1000,
+        },
+      },
       heap('heap', { max_heap_size_bytes: TEBIBYTE }),
       heap('heap.runtime', { max_heap_size_bytes_runtime: { default_value: TEBIBYTE, runtime_key: 'heap.max' } }),
     ],
