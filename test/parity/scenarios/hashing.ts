@@ -15,7 +15,8 @@ import {
   tcp,
   to,
 } from '../config.ts';
-import type { Group, Ports, Scenario } from '../types.ts';
+import { ask, preface } from '../frames.ts';
+import type { ClientStep, Group, Ports, Scenario } from '../types.ts';
 
 const HOSTS = ['a', 'b', 'c', 'd', 'e'] as const;
 const TYPES = 'type.googleapis.com/envoy.extensions.';
@@ -70,6 +71,17 @@ const spread = (name: string, path: string, count = 24): Scenario => ({
   ]).flat(),
   answers: count,
 });
+/** Many requests at once, all with the same key. */
+const crowd = (name: string, path: string, count: number): Scenario => ({
+  name,
+  http2: 'polite',
+  client: Array.from({ length: count }, (_, i): readonly ClientStep[] => [
+    (i === 0 ? preface() : '') + ask(2 * i + 1, `${path}?${i}`, ['x-key: all the same']),
+    { upstreamSaw: i + 1 },
+  ]).flat(),
+  answers: count,
+  upstreams: Object.fromEntries(HOSTS.map((host) => [host, { replies: [[{ waitMs: 1_000 }, answer('200 OK')]] }])),
+});
 const one = (name: string, path: string, ...headers: string[]): Scenario => ({ name, client: [get(path, ...headers)] });
 
 const STATE = {
@@ -121,6 +133,8 @@ export const hashing: Group = {
             to('/panic', 'panic', byHeader),
             to('/reversed', 'reversed-maglev', byHeader),
             to('/bounded', 'bounded', byHeader),
+            to('/weights-bounded', 'bounded-weights', byHeader),
+            to('/table-bounded', 'bounded-table', byHeader),
             to('/own-policy', 'own-policy', byHeader),
             to('/cluster-policy', 'cluster-policy', byHeader),
             to('/path', 'ring', by(header(':path'))),
@@ -314,6 +328,20 @@ export const hashing: Group = {
         }),
         hashed(
           ports,
+          'bounded-weights',
+          { lb_policy: 'RING_HASH', common_lb_config: { consistent_hashing_lb_config: { hash_balance_factor: 125 } } },
+          [
+            { name: 'a', weight: 1 },
+            { name: 'b', weight: 3 },
+            { name: 'c', weight: 7 },
+          ],
+        ),
+        hashed(ports, 'bounded-table', {
+          lb_policy: 'MAGLEV',
+          common_lb_config: { consistent_hashing_lb_config: { hash_balance_factor: 200 } },
+        }),
+        hashed(
+          ports,
           'own-policy',
           typed(RING, { consistent_hashing_lb_config: { hash_policy: [header('x-other')] } }),
         ),
@@ -343,6 +371,9 @@ export const hashing: Group = {
     spread('panic', '/panic', 12),
     spread('the order of hosts is no matter', '/reversed', 12),
     spread('a bound that nobody meets', '/bounded', 12),
+    crowd('a bound that is met', '/bounded', 12),
+    crowd('a bound that is met, weights', '/weights-bounded', 12),
+    crowd('a bound that is met, table', '/table-bounded', 12),
     spread('clusters by hash', '/weights', 16),
     one('the balancer’s own policy', '/own-policy', 'x-key: a', 'x-other: something'),
     one('the balancer’s own policy again', '/own-policy', 'x-key: b', 'x-other: something else'),
