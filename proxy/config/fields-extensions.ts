@@ -22,6 +22,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol', USED],
   ['envoy.extensions.filters.listener.original_dst.v3.OriginalDst', USED],
   ['envoy.extensions.filters.listener.original_src.v3.OriginalSrc', USED],
+  ['envoy.extensions.filters.listener.local_ratelimit.v3.LocalRateLimit', USED],
   // Network filters
   ['envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', USED],
   ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', USED],

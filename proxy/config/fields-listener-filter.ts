@@ -29,6 +29,7 @@ export const LISTENER_FILTER_FIELDS: FieldTable = {
   [`${FILTERS}http_inspector.v3.HttpInspector`]: fields(),
   [`${FILTERS}original_dst.v3.OriginalDst`]: fields(),
   [`${FILTERS}original_src.v3.OriginalSrc`]: fields(honoured(TEST, 'bind_port mark')),
+  [`${FILTERS}local_ratelimit.v3.LocalRateLimit`]: fields(honoured(TEST, 'stat_prefix token_bucket runtime_enabled')),
   [PROXY_PROTOCOL]: fields(
     honoured(TEST, 'rules allow_requests_without_proxy_protocol pass_through_tlvs disallowed_versions stat_prefix'),
     honouredExcept(TEST, 'tlv_location', {

@@ -4,6 +4,7 @@ import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { isLeftOut, missingImplementation } from './fields-extensions.ts';
 import type { LowerContext } from './lower-common.ts';
+import { lowerRateLimit } from './lower-network-filter.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, sub } from './message.ts';
 import type { ListenerModel } from './model.ts';
 import type {
@@ -19,6 +20,7 @@ const TLS_INSPECTOR = `${FILTERS}tls_inspector.v3.TlsInspector`;
 const HTTP_INSPECTOR = `${FILTERS}http_inspector.v3.HttpInspector`;
 const ORIGINAL_DST = `${FILTERS}original_dst.v3.OriginalDst`;
 const ORIGINAL_SRC = `${FILTERS}original_src.v3.OriginalSrc`;
+const LOCAL_RATE_LIMIT = `${FILTERS}local_ratelimit.v3.LocalRateLimit`;
 const PROXY_PROTOCOL = `${FILTERS}proxy_protocol.v3.ProxyProtocol`;
 
 /** Envoy's defaults. */
@@ -76,6 +78,8 @@ function lowerFilter(message: Msg, ctx: LowerContext, path: string): ListenerFil
       return { kind: 'original_dst', disabled };
     case ORIGINAL_SRC:
       return { kind: 'original_src', bindPort: bool(config, 'bindPort'), mark: num(config, 'mark'), disabled };
+    case LOCAL_RATE_LIMIT:
+      return { kind: 'local_ratelimit', config: lowerRateLimit(config, '', `${path}.typed_config`), disabled };
     case PROXY_PROTOCOL:
       return { ...lowerProxyProtocol(config), disabled };
     default:

@@ -44,6 +44,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
   const matcher = sub(message, 'filterChainMatcher');
   if (matcher === null) checkChainMatches(chains.filterChains, addressName, path);
   else checkChainNames(chains.filterChains, addressName, path);
+  const listenerFilters = lowerListenerFilters(message, ctx, path);
   const filtersTimeoutMs = wholeMs(message, 'listenerFiltersTimeout', LISTENER_FILTERS_TIMEOUT_MS, path);
   return {
     name: str(message, 'name') || addressName,
@@ -51,6 +52,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     additionalAddresses: lowerAdditionalAddresses(message, path),
     statPrefix: str(message, 'statPrefix'),
     gates:
+      listenerFilters.filter(({ kind }) => kind === 'local_ratelimit').length +
       countGates(chains.filterChains) +
       countGates(chains.defaultFilterChain === null ? [] : [chains.defaultFilterChain]),
     ...chains,
@@ -63,7 +65,7 @@ export function lowerListener(message: Msg, ctx: LowerContext, path: string): Li
     drainModifyOnly: num(message, 'drainType') === 1,
     ignoreGlobalConnLimit: bool(message, 'ignoreGlobalConnLimit'),
     bypassOverloadManager: bool(message, 'bypassOverloadManager'),
-    listenerFilters: lowerListenerFilters(message, ctx, path),
+    listenerFilters,
     listenerFiltersTimeoutMs: filtersTimeoutMs,
     continueOnListenerFiltersTimeout: bool(message, 'continueOnListenerFiltersTimeout'),
     serverFirstMs: filtersTimeoutMs === 0 ? ctx.options.serverFirstMs : 0,

@@ -6,7 +6,7 @@ import { type LowerContext, readDataSource } from './lower-common.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerSetConnectionState } from './lower-metadata-filters.ts';
 import { bool, type Msg, num, str, sub, toMs } from './message.ts';
-import type { NetworkFilterModel, RuntimeFlagModel } from './model.ts';
+import type { LocalRateLimitModel, NetworkFilterModel, RuntimeFlagModel } from './model.ts';
 
 /** Shortest time between two fills of a token bucket, ms; Envoy's words name it. */
 const FILL_INTERVAL_MS_MIN = 50;
@@ -45,6 +45,11 @@ function lowerConnectionLimit(message: Msg, _ctx: LowerContext, path: string): N
 }
 
 function lowerLocalRateLimit(message: Msg, _ctx: LowerContext, path: string): NetworkFilterModel {
+  return { kind: 'local_ratelimit', config: lowerRateLimit(message, str(message, 'shareKey'), path) };
+}
+
+/** `LocalRateLimit`, of a network filter or a listener filter, which has no `share_key`. */
+export function lowerRateLimit(message: Msg, shareKey: string, path: string): LocalRateLimitModel {
   const bucket = sub(message, 'tokenBucket');
   const interval = bucket === null ? null : sub(bucket, 'fillInterval');
   if (bucket === null || interval === null) throw new ConfigError('token_bucket is required', path);
@@ -53,15 +58,12 @@ function lowerLocalRateLimit(message: Msg, _ctx: LowerContext, path: string): Ne
     throw new ConfigError('local rate limit token bucket fill timer must be >= 50ms', `${path}.token_bucket`);
   }
   return {
-    kind: 'local_ratelimit',
-    config: {
-      statPrefix: str(message, 'statPrefix'),
-      maxTokens: num(bucket, 'maxTokens'),
-      tokensPerFill: num(bucket, 'tokensPerFill', 1),
-      fillIntervalMs,
-      shareKey: str(message, 'shareKey'),
-      enabled: lowerFlag(sub(message, 'runtimeEnabled')),
-    },
+    statPrefix: str(message, 'statPrefix'),
+    maxTokens: num(bucket, 'maxTokens'),
+    tokensPerFill: num(bucket, 'tokensPerFill', 1),
+    fillIntervalMs,
+    shareKey,
+    enabled: lowerFlag(sub(message, 'runtimeEnabled')),
   };
 }
 

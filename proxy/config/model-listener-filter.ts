@@ -1,5 +1,7 @@
 // The model of listener filters (Envoy: extensions.filters.listener).
 
+import type { LocalRateLimitModel } from './model.ts';
+
 /** `ListenerFilterChainMatchPredicate`. */
 export type ConnectionPredicateModel =
   | { readonly kind: 'any' }
@@ -46,6 +48,7 @@ export type ListenerFilterModel = (
   | { readonly kind: 'http_inspector' }
   | ProxyProtocolModel
   | { readonly kind: 'original_dst' }
+  | { readonly kind: 'local_ratelimit'; readonly config: LocalRateLimitModel }
   | { readonly kind: 'original_src'; readonly bindPort: boolean; readonly mark: number }
 ) & {
   /** The filter is passed over for connections that match; `null` = for none. */

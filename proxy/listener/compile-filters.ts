@@ -2,8 +2,10 @@
 
 import type { ListenerFilterModel } from '../config/model-listener-filter.ts';
 import type { StatsStore } from '../observe/stats.ts';
+import { PASS } from './gate.ts';
 import { HttpInspector } from './http-inspector.ts';
-import { compilePredicate, exceptFor, type ListenerFilter } from './listener-filter.ts';
+import { type GateEnv, LocalRateLimit } from './limits.ts';
+import { CLOSE, compilePredicate, DONE, exceptFor, type ListenerFilter } from './listener-filter.ts';
 import { OriginalDstFilter, OriginalSrcFilter } from './original-dst.ts';
 import { ProxyProtocolFilter } from './proxy-protocol.ts';
 import { TlsInspector } from './tls-inspector.ts';
@@ -16,14 +18,20 @@ export function compileListenerFilters(
   models: readonly ListenerFilterModel[],
   stats: StatsStore,
   transparent: boolean,
+  gates: GateEnv,
 ): ListenerFilter[] {
   return models.map((model) => {
-    const filter = createFilter(model, stats, transparent);
+    const filter = createFilter(model, stats, transparent, gates);
     return model.disabled === null ? filter : exceptFor(compilePredicate(model.disabled), filter);
   });
 }
 
-function createFilter(model: ListenerFilterModel, stats: StatsStore, transparent: boolean): ListenerFilter {
+function createFilter(
+  model: ListenerFilterModel,
+  stats: StatsStore,
+  transparent: boolean,
+  gates: GateEnv,
+): ListenerFilter {
   switch (model.kind) {
     case 'tls_inspector':
       return new TlsInspector(model, stats);
@@ -31,9 +39,16 @@ function createFilter(model: ListenerFilterModel, stats: StatsStore, transparent
       return new HttpInspector(stats);
     case 'proxy_protocol':
       return new ProxyProtocolFilter(model, stats);
+    case 'local_ratelimit':
+      return rateLimited(new LocalRateLimit(model.config, gates, 'listener_local_ratelimit'));
     case 'original_dst':
       return new OriginalDstFilter(transparent);
     case 'original_src':
       return new OriginalSrcFilter(model.bindPort, model.mark);
   }
+}
+
+/** A gate that stands before everything else; it looks at no bytes. */
+function rateLimited(limit: LocalRateLimit): ListenerFilter {
+  return { begin: () => (limit.admit() === PASS ? DONE : CLOSE), look: () => DONE };
 }

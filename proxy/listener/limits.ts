@@ -36,7 +36,7 @@ export function compileGate(model: NetworkFilterModel, env: GateEnv): Connection
     case 'connection_limit':
       return new ConnectionLimit(model.config, env);
     case 'local_ratelimit':
-      return new LocalRateLimit(model.config, env);
+      return new LocalRateLimit(model.config, env, 'local_rate_limit');
     case 'sni_cluster':
       env.shared.number();
       return SNI_CLUSTER;
@@ -90,7 +90,8 @@ class ConnectionLimit implements ConnectionGate {
 
 const MICROS_PER_MS = 1_000;
 
-class LocalRateLimit implements ConnectionGate {
+/** Also a listener filter, which begins with its word. */
+export class LocalRateLimit implements ConnectionGate {
   readonly closeReason = 'local_ratelimit_close_over_limit';
   // Envoy's choice among the flags.
   readonly flags = FLAG_URX;
@@ -101,13 +102,14 @@ class LocalRateLimit implements ConnectionGate {
   private readonly enabled: boolean;
   private readonly stats: Float64Array;
 
-  constructor(model: LocalRateLimitModel, env: GateEnv) {
+  /** @param statScope what stands before the filter's own prefix */
+  constructor(model: LocalRateLimitModel, env: GateEnv, statScope: string) {
     this.model = model;
     this.shared = env.shared;
     this.bucket = env.shared.bucket(model.shareKey);
     this.microsPerToken = (model.fillIntervalMs * MICROS_PER_MS) / model.tokensPerFill;
     this.enabled = isEnabled(model.enabled, env);
-    this.stats = env.stats.block(LOCAL_RATE_LIMIT, `local_rate_limit.${model.statPrefix}.`);
+    this.stats = env.stats.block(LOCAL_RATE_LIMIT, `${statScope}.${model.statPrefix}.`);
   }
 
   admit(): number {

@@ -349,7 +349,7 @@ export class Listener {
     const { env, model } = this;
     if (model.listenerFilters.length === 0) return null;
     return {
-      filters: compileListenerFilters(model.listenerFilters, env.stats, this.transparent),
+      filters: compileListenerFilters(model.listenerFilters, env.stats, this.transparent, env.gates),
       timeoutMs: model.listenerFiltersTimeoutMs,
       serverFirstMs: model.serverFirstMs,
       runtime: env.runtime,

@@ -48,6 +48,33 @@ t.test('defaults', async (t) => {
   ]);
 });
 
+t.test('a rate limit', async (t) => {
+  const limit = `${FILTERS}local_ratelimit.v3.LocalRateLimit`;
+  const bucket = { max_tokens: 3, tokens_per_fill: 2, fill_interval: '1s' };
+  const runtime_enabled = { default_value: false, runtime_key: 'limit.on' };
+  const model = lower([filter(limit, { stat_prefix: 'x', token_bucket: bucket, runtime_enabled })]);
+  t.equal(model.gates, 1);
+  t.same(model.listenerFilters, [
+    {
+      kind: 'local_ratelimit',
+      config: {
+        statPrefix: 'x',
+        maxTokens: 3,
+        tokensPerFill: 2,
+        fillIntervalMs: 1_000,
+        shareKey: '',
+        enabled: { defaultValue: false, runtimeKey: 'limit.on' },
+      },
+      disabled: null,
+    },
+  ]);
+  const fast = { max_tokens: 1, fill_interval: '0.01s' };
+  t.match(
+    refusal(() => lower([filter(limit, { stat_prefix: 'x', token_bucket: fast })])),
+    'fill timer must be >= 50ms',
+  );
+});
+
 t.test('use_proxy_proto of the first chain puts a filter behind the others', async (t) => {
   const chain = (use_proxy_proto: boolean): object => ({ use_proxy_proto, filters: [tcpFilter()] });
   const kinds = (...chains: object[]): string[] =>
@@ -154,10 +181,9 @@ t.test('refusals', async (t) => {
     refusal(() => lower([{ name: 'x' }])),
     "Didn't find a registered implementation for 'x' with type URL: ''",
   );
-  const other = `${FILTERS}local_ratelimit.v3.LocalRateLimit`;
-  const bucket = { max_tokens: 1, fill_interval: '1s' };
+  const other = `${FILTERS}set_filter_state.v3.Config`;
   t.match(
-    refusal(() => lower([filter(other, { stat_prefix: 'x', token_bucket: bucket })])),
+    refusal(() => lower([filter(other)])),
     `Didn't find a registered implementation for 'f' with type URL: '${other.slice(TYPE.length)}'`,
   );
 });

@@ -8,6 +8,7 @@ import t from 'tap';
 import type { ListenerFilterModel } from '../../proxy/config/model-listener-filter.ts';
 import { compileListenerFilters } from '../../proxy/listener/compile-filters.ts';
 import type { AcceptedConnection } from '../../proxy/listener/connection.ts';
+import { SharedGates } from '../../proxy/listener/shared-gates.ts';
 import { type SniffEnd, Sniffer } from '../../proxy/listener/sniffer.ts';
 import { takeEarly } from '../../proxy/net/read-buffer.ts';
 import { SYSTEM_RUNTIME } from '../../proxy/util/runtime.ts';
@@ -16,6 +17,13 @@ import * as hello from '../fixtures/hello.ts';
 import { ADMIN, httpListener, type RunningProxy, startProxy, staticCluster, tcpListener } from '../fixtures/proxy.ts';
 import { downstreamTls, pair } from '../fixtures/tls.ts';
 import { FakeStats } from '../fixtures/upstream.ts';
+
+/** None of the filters here counts. */
+const NO_GATES = {
+  stats: new FakeStats(),
+  shared: new SharedGates(new SharedArrayBuffer(0), 1, 0),
+  runtimeValue: () => null,
+};
 
 const TLS: ListenerFilterModel = {
   kind: 'tls_inspector',
@@ -68,7 +76,7 @@ function look(chunks: readonly Buffer[]): Looked {
   const facts = new Facts();
   let end: SniffEnd | null = null;
   const plan = {
-    filters: compileListenerFilters([PROXY, TLS, HTTP], new FakeStats(), false),
+    filters: compileListenerFilters([PROXY, TLS, HTTP], new FakeStats(), false, NO_GATES),
     timeoutMs: 0,
     serverFirstMs: 0,
     runtime: SYSTEM_RUNTIME,

@@ -66,6 +66,21 @@ const MERGES: Readonly<Record<string, object>> = {
   overwrite: { proxy_protocol_tlv_merge_policy: 'OVERWRITE_BY_TYPE_IF_EXISTS_OR_ADD' },
   append: { proxy_protocol_tlv_merge_policy: 'APPEND_IF_EXISTS_OR_ADD' },
 };
+/** Limits of connections before anything of them is read. */
+const RATES: Readonly<Record<string, object>> = {
+  rated: {},
+  unrated: { runtime_enabled: { default_value: true, runtime_key: 'limits.off' } },
+};
+const rateLimit = (name: string, more: object): object => ({
+  name: 'limit',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.listener.local_ratelimit.v3.LocalRateLimit',
+    stat_prefix: name,
+    token_bucket: { max_tokens: 2, tokens_per_fill: 1, fill_interval: '3600s' },
+    ...more,
+  },
+});
+const RUNTIME = { layered_runtime: { layers: [{ name: 'static', static_layer: { 'limits.off': false } }] } };
 const SOCKETS = 'type.googleapis.com/envoy.extensions.transport_sockets.';
 const WRITES_HEADERS = {
   transport_socket: {
@@ -82,7 +97,7 @@ const PONG: readonly ClientStep[] = [{ bytes: 4 }, { close: 'fin' }];
 
 export const tcpMore: Group = {
   name: 'tcp-more',
-  listeners: [...Object.keys(LISTENERS), ...Object.keys(MERGES), 'headed'],
+  listeners: [...Object.keys(LISTENERS), ...Object.keys(MERGES), ...Object.keys(RATES), 'headed'],
   upstreams: ['a'],
   bootstrap: (ports, log) =>
     bootstrap(
@@ -95,12 +110,18 @@ export const tcpMore: Group = {
           ...tcp(ports, log, name, { cluster: 'headers', proxy_protocol_tlvs: VALUES, ...policy }),
           listener_filters: [proxyProtocol({ pass_through_tlvs: {} })],
         })),
+        ...Object.entries(RATES).map(([name, more]) => ({
+          ...tcp(ports, log, name, { cluster: 'a' }),
+          listener_filters: [rateLimit(name, more)],
+          access_log: [fileLog(log, { of: 'listener' })],
+        })),
         withProxyHeader(tcp(ports, log, 'headed', { cluster: 'a' })),
       ],
       [cluster('a', [ports['a']]), cluster('headers', [ports['a']], WRITES_HEADERS), cluster('dead', [ports['dead']])],
+      RUNTIME,
     ),
   // Whether bytes come before the upstream is there is a race, unless it is they that ask for it.
-  stats: new RegExp(`^(?!tcp\\.early\\.early_data)(?:${STATS.source})`),
+  stats: new RegExp(`^(?!tcp\\.early\\.early_data)(?:${STATS.source}|listener_local_ratelimit)`),
   scenarios: [
     at('early', 'bytes both ways', ['ping', ...PONG], { read: 4 }, 'pong'),
     at('early', 'the upstream speaks first', [{ bytes: 5 }, 'x', { close: 'fin' }], 'hello', { read: 1 }),
@@ -132,6 +153,12 @@ export const tcpMore: Group = {
     ...Object.keys(MERGES).map((name) =>
       at(name, 'values of a header', [`${BINARY_HEADER}ping`, ...PONG], { read: 60 }, 'pong'),
     ),
+    ...['rated', 'unrated', 'unrated'].map((name, i) =>
+      at(name, `connection ${i}`, ['ping', ...PONG], { read: 4 }, 'pong'),
+    ),
+    at('rated', 'the second', ['ping', ...PONG], { read: 4 }, 'pong'),
+    at('rated', 'the third', []),
+    at('unrated', 'the third', ['ping', ...PONG], { read: 4 }, 'pong'),
     at('headed', 'a header', [`${HEADER}ping`, ...PONG], { read: 4 }, 'pong'),
     at('headed', 'none', ['GET / HTTP/1.1\r\n\r\n']),
   ],
