@@ -42,6 +42,7 @@ const OTHER_ACTIONS: ReadonlySet<string> = new Set(['close_idle_http_connections
 const CONFIGURED_ACTIONS: ReadonlySet<string> = new Set(['reduce_timeouts', 'shrink_heap']);
 const SHED_POINT_NAMES: ReadonlySet<string> = new Set<ShedPointName>([
   'tcp_listener_accept',
+  'hcm_ondata_creating_codec',
   'http_connection_manager_decode_headers',
 ]);
 

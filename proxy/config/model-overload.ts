@@ -43,7 +43,10 @@ export interface OverloadActionModel {
   readonly triggers: readonly TriggerModel[];
 }
 
-export type ShedPointName = 'tcp_listener_accept' | 'http_connection_manager_decode_headers';
+export type ShedPointName =
+  | 'tcp_listener_accept'
+  | 'hcm_ondata_creating_codec'
+  | 'http_connection_manager_decode_headers';
 
 export interface ShedPointModel {
   readonly name: ShedPointName;

@@ -120,6 +120,10 @@ export class DownstreamConnection implements TransportHandler {
   // === From the socket, while it is silent; its end always ===
 
   onData(chunk: Buffer): void {
+    if (this.manager.shedsConnection()) {
+      this.destroy();
+      return;
+    }
     const codec = this.manager.createCodec(this, chunk);
     this.codec = codec;
     this.transport.handler = codec;

@@ -7,6 +7,7 @@ import type { H2Options } from '../codec/http2.ts';
 import { http2Options } from '../codec/http2-options.ts';
 import type { AccessLogModel } from '../config/model-access-log.ts';
 import type { HttpConnectionManagerModel, RouteConfigModel } from '../config/model-http.ts';
+import type { ShedPointName } from '../config/model-overload.ts';
 import { type FilterChain, FilterChains } from '../filter/compile.ts';
 import type { FilterEnv, FilterStream, SharedCount } from '../filter/filter.ts';
 import type { FilterRun } from '../filter/run.ts';
@@ -36,7 +37,7 @@ import type { CompiledRoute, RouteTable } from '../router/route.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import { Router } from '../router/router.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
-import { DISABLE_KEEPALIVE, type OverloadState, SHED_REQUESTS, STOP_REQUESTS } from '../util/overload.ts';
+import { DISABLE_KEEPALIVE, type OverloadState, SHED_CODECS, SHED_REQUESTS, STOP_REQUESTS } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ClientCertRule, compileClientCert } from './client-cert.ts';
@@ -242,13 +243,23 @@ export class HttpManager {
     const { overload } = this;
     if (overload === null) return false;
     const sheds = overload.applies(SHED_REQUESTS, this.runtime);
-    if (sheds) {
-      const shed = this.env.stats.cell(SHED_COUNT, 'c');
-      shed[0] = (shed[0] as number) + 1;
-    }
+    if (sheds) this.countShed('http_connection_manager_decode_headers');
     if (!sheds && !overload.applies(STOP_REQUESTS, this.runtime)) return false;
     this.count(HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE);
     return true;
+  }
+
+  /** Asked when a connection's first bytes come; counts one that is closed instead of served. */
+  shedsConnection(): boolean {
+    if (this.overload?.applies(SHED_CODECS, this.runtime) !== true) return false;
+    this.countShed('hcm_ondata_creating_codec');
+    this.count(HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE);
+    return true;
+  }
+
+  private countShed(point: ShedPointName): void {
+    const shed = this.env.stats.cell(`overload.envoy.load_shed_points.${point}.shed_load_count`, 'c');
+    shed[0] = (shed[0] as number) + 1;
   }
 
   /** Asked once per response, as long as the connection goes on. */
@@ -349,8 +360,6 @@ function choosesHttp2(info: ConnectionInfo, first: Buffer): boolean {
   if (agreed !== '') return agreed === 'h2';
   return first.length >= HTTP2_MAGIC.length && HTTP2_MAGIC.equals(first.subarray(0, HTTP2_MAGIC.length));
 }
-
-const SHED_COUNT = 'overload.envoy.load_shed_points.http_connection_manager_decode_headers.shed_load_count';
 
 const PREMATURE_STREAMS = 500;
 const PREMATURE_SECONDS = 1;

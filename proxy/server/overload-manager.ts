@@ -16,6 +16,7 @@ import {
   type OverloadState,
   REDUCE_TIMEOUTS,
   REJECT_CONNECTIONS,
+  SHED_CODECS,
   SHED_CONNECTIONS,
   SHED_REQUESTS,
   STOP_CONNECTIONS,
@@ -70,6 +71,7 @@ const SLOTS: { readonly [name in OverloadActionName | ShedPointName]: number } =
   reset_high_memory_stream: -1,
   reduce_timeouts: REDUCE_TIMEOUTS,
   tcp_listener_accept: SHED_CONNECTIONS,
+  hcm_ondata_creating_codec: SHED_CODECS,
   http_connection_manager_decode_headers: SHED_REQUESTS,
 };
 

@@ -10,7 +10,8 @@ export const STOP_CONNECTIONS = 3;
 export const SHED_CONNECTIONS = 4;
 export const SHED_REQUESTS = 5;
 export const REDUCE_TIMEOUTS = 6;
-const SLOTS = 7;
+export const SHED_CODECS = 7;
+const SLOTS = 8;
 
 /** See the head of this file. */
 export class OverloadState {

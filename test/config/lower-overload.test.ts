@@ -123,7 +123,7 @@ t.test('what is not done is said', async (t) => {
     {
       resource_monitors: [HEAP],
       actions: [action('close_idle_http_connections', at(0.5))],
-      loadshed_points: [{ name: 'envoy.load_shed_points.hcm_ondata_creating_codec', triggers: [at(0.5)] }],
+      loadshed_points: [{ name: 'envoy.load_shed_points.http1_server_abort_dispatch', triggers: [at(0.5)] }],
     },
     ctx,
   );

@@ -48,6 +48,7 @@ import {
   overloadKeepalive,
   overloadRequests,
   overloadShed,
+  overloadShedCodecs,
   overloadShedConnections,
   overloadTimeouts,
 } from './scenarios/overload.ts';
@@ -145,6 +146,7 @@ export const GROUPS: readonly Group[] = [
   overloadKeepalive,
   overloadConnections,
   overloadShed,
+  overloadShedCodecs,
   overloadShedConnections,
   overloadTimeouts,
   internalRedirects,

@@ -162,6 +162,17 @@ export const overloadShed: Group = group(
   ],
 );
 
+export const overloadShedCodecs: Group = group(
+  'overload-shed-codecs',
+  { loadshed_points: [shed('hcm_ondata_creating_codec', reached)] },
+  [
+    { name: 'a request', client: [get('/')], answers: 0 },
+    { name: 'a stream', client: [preface() + ask(1, '/')], answers: 0 },
+    { name: 'a listener that is left alone', listener: 'bypass', client: [get('/')] },
+    { name: 'bytes are no requests', listener: 'raw', client: [get('/')] },
+  ],
+);
+
 export const overloadShedConnections: Group = group(
   'overload-shed-connections',
   { loadshed_points: [shed('tcp_listener_accept', saturated)] },
