@@ -161,6 +161,13 @@ export function backtrackClass(pattern: string): BacktrackClass {
   return new PatternReader(pattern).classify();
 }
 
+const DOTS = /\\.|\[\^?(?:\\.|[^\]])*\]|\./g;
+
+/** For V8, of a pattern that was admitted. To RE2 a dot is everything but a line feed, to V8 no carriage return either. */
+function fullExpression(pattern: string): RegExp {
+  return new RegExp(`^(?:${pattern.replace(DOTS, (item) => (item === '.' ? '[^\\n]' : item))})$`);
+}
+
 /**
  * Compiles a pattern that must match the whole text (RE2 `FullMatch`).
  * @param pattern valid RE2; `lower` has refused anything else
@@ -171,7 +178,7 @@ export function compileFullMatch(pattern: string): TextMatch {
     const compiled = re2().compile(pattern);
     return (text) => compiled.matches(text);
   }
-  const expression = new RegExp(`^(?:${pattern})$`);
+  const expression = fullExpression(pattern);
   if (kind === 'linear') return (text) => expression.test(text);
   let compiled: ReturnType<Re2['compile']> | null = null;
   return (text) => {
@@ -186,7 +193,7 @@ export type TextCapture = (text: string) => readonly string[] | null;
 
 export function compileCapture(pattern: string): TextCapture {
   if (backtrackClass(pattern) === 'linear') {
-    const expression = new RegExp(`^(?:${pattern})$`);
+    const expression = fullExpression(pattern);
     return (text) => expression.exec(text)?.map((group) => group ?? '') ?? null;
   }
   const compiled = re2().compile(pattern);
@@ -197,9 +204,13 @@ export function compileCapture(pattern: string): TextCapture {
   };
 }
 
-/** Replaces every match of an RE2 pattern; in the substitution `\1` is group 1 and `\\` a backslash. */
+/**
+ * Replaces every match of an RE2 pattern; in the substitution `\1` is group 1 and `\\` a backslash. As with RE2, a
+ * group that the pattern does not have makes it replace nothing, and any other escape ends the substitution.
+ */
 export function compileReplaceAll(pattern: string, substitution: string): (text: string) => string {
   const compiled = re2().compile(pattern);
+  if (highestGroup(substitution) > compiled.groupCount()) return (text) => text;
   const parts = substitutionParts(substitution);
   return (text) => {
     const matcher = compiled.matcher(text);
@@ -218,6 +229,15 @@ export function compileReplaceAll(pattern: string, substitution: string): (text:
   };
 }
 
+/** The largest group number that a substitution names, also behind a bad escape; 0 = none. */
+function highestGroup(substitution: string): number {
+  let highest = 0;
+  for (const [, digit] of substitution.matchAll(/\\(.)/gs)) {
+    if (digit !== undefined && digit >= '0' && digit <= '9') highest = Math.max(highest, Number(digit));
+  }
+  return highest;
+}
+
 /** Literals and group numbers in order; RE2 knows `\0` to `\9` only. */
 function substitutionParts(substitution: string): (string | number)[] {
   const parts: (string | number)[] = [];
@@ -225,16 +245,17 @@ function substitutionParts(substitution: string): (string | number)[] {
   for (let i = 0; i < substitution.length; i++) {
     const char = substitution[i] as string;
     const next = substitution[i + 1] ?? '';
-    if (char !== '\\' || next === '') {
+    if (char !== '\\') {
       literal += char;
       continue;
     }
     i++;
-    if (next >= '0' && next <= '9') {
+    if (next === '\\') literal += next;
+    else if (next >= '0' && next <= '9') {
       if (literal !== '') parts.push(literal);
       literal = '';
       parts.push(Number(next));
-    } else literal += next;
+    } else break;
   }
   if (literal !== '') parts.push(literal);
   return parts;

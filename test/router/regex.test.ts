@@ -127,6 +127,12 @@ t.test('replacements, as RE2 GlobalReplace', (t) => {
     ['^', '>', 'ab', '>ab'],
     ['$', '<', 'ab', 'ab<'],
     ['a|', '-', 'bab', '-b-b-'],
+    ['l', '<\\1>', 'alb', 'alb'],
+    ['(l)', '<\\2>', 'alb', 'alb'],
+    ['l', 'a\\', 'alb', 'aab'],
+    ['l', '\\q', 'alb', 'ab'],
+    ['l', 'a\\qb\\0c', 'alb', 'aab'],
+    ['(l)', 'x\\1\\qy', 'alb', 'axlb'],
   ];
   for (const [source, substitution, from, want] of rows)
     t.equal(compileReplaceAll(source, substitution)(from), want, `s/${source}/${substitution}/ on ${from}`);
