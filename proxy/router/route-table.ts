@@ -1,9 +1,7 @@
 // Virtual hosts and routes of one configuration, compiled for lookup.
 //
-// Virtual host: exact name, then the longest `*.suffix`, then the longest `prefix.*`, then `*`. Routes: the first match
-// in configured order wins. Case-sensitive exact and prefix paths are looked up in maps by value, so that a thousand of
-// them cost as many probes as there are different prefix lengths; what needs looking at one by one is kept in a list.
-// Every list is sorted by the routes' order; the lowest position that holds wins. Hosts are compiled when first used.
+// Virtual host: exact name, then the longest `*.suffix`, then the longest `prefix.*`, then `*`. Its routes: see
+// `path-index.ts` and `route-tree.ts`. Hosts are compiled when first used.
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RouteConfigModel, VirtualHostModel } from '../config/model-http.ts';
