@@ -195,7 +195,7 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     // As if the peer had asked for it: its last request is answered and the connection closed without delay.
     if (max > 0 && this.requests >= max) head.keepAlive = false;
     this.wantsClose = !head.keepAlive;
-    this.expectContinue(head);
+    this.expectContinue(stream, head);
     stream.onHead(head, endStream);
   }
 
@@ -375,12 +375,13 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
   }
 
   /** Without `proxy_100_continue` the proxy itself says to go on. */
-  private expectContinue(head: RequestHead): void {
+  private expectContinue(stream: HttpStream, head: RequestHead): void {
     const { headers } = head;
     const { proxy100Continue } = this.manager.model;
     if (proxy100Continue || headers.get('expect')?.toLowerCase() !== '100-continue') return;
     headers.remove('expect');
     this.manager.chargeStatus(100);
+    stream.status = 100;
     this.transport.writeHead('HTTP/1.1 100 Continue\r\n\r\n');
     this.transport.flush();
   }

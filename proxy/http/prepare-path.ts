@@ -14,7 +14,10 @@ export function preparePath(info: StreamInfo, model: HttpConnectionManagerModel)
   info.path = result.path;
   if (result.kind === 'reject') return 'reject';
   if (result.kind === 'redirect') return 'redirect';
-  if (model.stripHostPort !== 'no' || model.stripTrailingHostDot)
+  if (model.stripHostPort !== 'no' || model.stripTrailingHostDot) {
+    const there = info.authority !== '';
     info.authority = normalizeHost(info.authority, model, info.connection.localPort);
+    if (there && info.authority === '') info.authorityIsEmpty = true;
+  }
   return 'ok';
 }

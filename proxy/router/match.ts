@@ -32,8 +32,15 @@ export function compileStringMatch(model: StringMatchModel): TextMatch {
   const { value } = model;
   if (model.kind === 'regex') return compileFullMatch(value);
   const plain = plainMatch(model.kind, value);
-  return model.ignoreCase ? (text) => plain(text.toLowerCase()) : plain;
+  return model.ignoreCase ? (text) => plain(asciiLower(text)) : plain;
 }
+
+/** Bytes beyond ASCII have no case. */
+function asciiLower(text: string): string {
+  return BEYOND_ASCII.test(text) ? text.replace(/[A-Z]+/g, (run) => run.toLowerCase()) : text.toLowerCase();
+}
+
+const BEYOND_ASCII = /[^\0-\x7f]/;
 
 function plainMatch(kind: 'exact' | 'prefix' | 'suffix' | 'contains', value: string): TextMatch {
   switch (kind) {
@@ -65,6 +72,11 @@ export function compileHeaderRead(name: string): (info: StreamInfo, headers: Hea
     default:
       return (_info, headers) => headers.getJoined(name);
   }
+}
+
+/** Reads a header as `compileHeaderRead` does, of a repeated one its first value. */
+export function compileFirstRead(name: string): (info: StreamInfo, headers: HeaderMap) => string | null {
+  return isPlainName(name) ? (_info, headers) => headers.get(name) : compileHeaderRead(name);
 }
 
 /** Compiles one header matcher. */

@@ -17,7 +17,7 @@ import { U64 } from '../util/hash64.ts';
 import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies, type HashPolicy } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
-import { compileHeaderMatch, compileHeaderRead, type RuntimeValue } from './match.ts';
+import { compileFirstRead, compileHeaderMatch, compileHeaderRead, type RuntimeValue } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
@@ -175,8 +175,7 @@ function compileHeaderTarget(
   filters: RouteFilters,
 ): NonNullable<CompiledRoute['target']> {
   const known = new Map<string, CompiledTarget>();
-  const plain = header !== 'host' && !header.startsWith(':');
-  const read = plain ? (_: StreamInfo, headers: HeaderMap) => headers.get(header) : compileHeaderRead(header);
+  const read = compileFirstRead(header);
   return (info, headers) => {
     const name = read(info, headers);
     if (name === null || name === '') return null;
@@ -218,15 +217,26 @@ function compileWeighted(
     return (picks[picks.length - 1] as (typeof picks)[number]).target;
   };
   if (weighted.useHashPolicy) return chooseByHash(compileHashPolicies(action.hashPolicy), totalWeight, choose);
+  const read = headerName === '' ? null : compileHeaderRead(headerName);
   return (info, headers, random) => {
-    let value = random;
-    if (headerName !== '') {
-      const given = headers.get(headerName);
-      if (given !== null && /^\d{1,15}$/.test(given)) value = Number(given);
-    }
-    return choose(totalWeight === 0 ? 0 : value % totalWeight)(info, headers, random);
+    if (totalWeight === 0) return choose(0)(info, headers, random);
+    const given = read === null ? null : read(info, headers);
+    const value = given === null ? -1 : remainderOf(given, totalWeight);
+    return choose(value < 0 ? random % totalWeight : value)(info, headers, random);
   };
 }
+
+/** What a decimal number of 64 bits leaves when it is divided; −1 = it is none. */
+function remainderOf(text: string, divisor: number): number {
+  if (!DECIMAL.test(text)) return -1;
+  if (text.length <= SAFE_DIGITS) return Number(text) % divisor;
+  const value = BigInt(text.replace('+', ''));
+  return value > U64_MAX ? -1 : Number(value % BigInt(divisor));
+}
+
+const DECIMAL = /^\+?[0-9]{1,32}$/;
+const SAFE_DIGITS = 15;
+const U64_MAX = 2n ** 64n - 1n;
 
 /** The same request comes to the same cluster; without a hash, any will do. */
 function chooseByHash(

@@ -9,7 +9,7 @@ import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import { barePath } from './bare-path.ts';
-import { compileHeaderRead, type RuntimeValue } from './match.ts';
+import { compileFirstRead, type RuntimeValue } from './match.ts';
 import { indexRoutes, type RouteSource } from './path-index.ts';
 import type { FiltersOf, RouteResult, RouteTable } from './route.ts';
 import { RouteStatsSet } from './route-stats.ts';
@@ -51,7 +51,7 @@ class CompiledRouteTable implements RouteTable {
     this.ignorePort = config.ignorePortInHostMatching;
     this.stripParameters = config.ignorePathParametersInPathMatching;
     this.anyTls = config.virtualHosts.some((host) => host.requireTls !== 'none');
-    this.readHost = config.vhostHeader === '' ? null : compileHeaderRead(config.vhostHeader);
+    this.readHost = config.vhostHeader === '' ? null : compileFirstRead(config.vhostHeader);
     const stats = new RouteStatsSet(env.stats);
     let fallback: HostRoutes | null = null;
     for (const model of config.virtualHosts) {

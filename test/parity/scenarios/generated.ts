@@ -26,10 +26,28 @@ const level = (name: string): object => ({
   response_headers_to_add: [add('x-level', name), add('x-over', name, 'OVERWRITE_IF_EXISTS_OR_ADD')],
 });
 
+/** Hardly a request is for `b`, unless the header says so. */
+const weighted = (header_name: string): object => ({
+  cluster: undefined,
+  weighted_clusters: {
+    header_name,
+    clusters: [
+      { name: 'a', weight: 4_294_000_000 },
+      { name: 'b', weight: 1_000 },
+    ],
+  },
+});
 const MAIN = [
   to('/authority', '', { cluster: undefined, cluster_header: ':authority' }),
   to('/host', '', { cluster: undefined, cluster_header: 'host' }),
   to('/header', '', { cluster: undefined, cluster_header: 'x-cluster' }),
+  to('/weighted', '', weighted('x-pick')),
+  to('/by-host', '', weighted(':authority')),
+  to('/code', 'a', {}, { request_headers_to_add: [add('x-code', '%RESPONSE_CODE%')] }),
+  {
+    match: { prefix: '/nocase', headers: [{ name: 'x-h', string_match: { exact: 'AÉ', ignore_case: true } }] },
+    redirect: { path_redirect: '/matched' },
+  },
   to('/names', 'a', {}, { request_headers_to_add: [add('x-names', NAMES)] }),
   { match: { prefix: '/direct' }, direct_response: { status: 200 } },
   {
@@ -68,14 +86,26 @@ const LEVELS = {
   ],
 };
 
+/** The virtual host is named by a header; `a.test` has no routes. */
+const BY_HEADER = {
+  name: 'by-header',
+  vhost_header: 'x-host',
+  virtual_hosts: [
+    { name: 'none', domains: ['a.test'], routes: [] },
+    { name: 'some', domains: ['a.*'], routes: [to('/', 'a')] },
+  ],
+};
+
 const at = (name: string, path: string, ...headers: string[]): Scenario => ({ name, client: [get(path, ...headers)] });
 const on = (listener: string, scenario: Scenario): Scenario => ({ ...scenario, listener });
 const absolute = (target: string, ...headers: string[]): Scenario =>
   at(`absolute target ${target}`, target, ...headers);
 
+const CONTINUE = ['expect: 100-continue', 'content-length: 0'];
+
 export const generated: Group = {
   name: 'generated',
-  listeners: ['main', 'filtered', 'levels', 'port', 'tls'],
+  listeners: ['main', 'filtered', 'levels', 'port', 'tls', 'by-header'],
   upstreams: ['a', 'b'],
   bootstrap: (ports, log) => {
     const access_log = [fileLog(log, { vc: '%VIRTUAL_CLUSTER_NAME%' })];
@@ -97,6 +127,7 @@ export const generated: Group = {
         http(ports, log, 'filtered', routes(FILTERED), filtered),
         http(ports, log, 'levels', LEVELS),
         http(ports, log, 'port', routes([to('/', 'a')]), { append_x_forwarded_port: true }),
+        http(ports, log, 'by-header', BY_HEADER, { access_log, strip_trailing_host_dot: true }),
         http(ports, log, 'tls', wantsTls, filtered),
       ],
       [cluster('a', [ports['a']]), cluster('b', [ports['b']])],
@@ -113,6 +144,16 @@ export const generated: Group = {
     at('virtual cluster of a redirect', '/redirect', 'x-vc: 1'),
     at('virtual cluster where there is no cluster', '/header', 'x-vc: 1', 'x-cluster: nobody'),
     at('length added to an answer without body', '/length'),
+    at('weight by a number with a sign', '/weighted', 'x-pick: +4294000001'),
+    at('weight by a number of 64 bits', '/weighted', 'x-pick: 18446744071779808500'),
+    at('weight by two numbers', '/weighted', 'x-pick: 4294000001', 'x-pick: 4294000002'),
+    at('weight by host', '/by-host', 'host: 4294000001'),
+    at('letters beyond ASCII have a case', '/nocase', 'x-h: a\u00c3\u00a9'),
+    at('letters within ASCII have none', '/nocase', 'x-h: a\u00c3\u0089'),
+    { name: 'code of a request that is told to go on', client: [request('POST', '/code', CONTINUE)] },
+    on('by-header', at('virtual host by the first of two headers', '/', 'x-host: a.test', 'x-host: b')),
+    on('by-header', at('virtual host by the first of two other headers', '/', 'x-host: a.x', 'x-host: a.test')),
+    on('by-header', at('host is but a dot', '/', 'host: .', 'x-host: a.x')),
     on('filtered', at('a filter comes too late to choose the cluster', '/header')),
     on('filtered', at('a filter knows the cluster', '/names')),
     on('filtered', at('parameters of two levels', '/encoded?x=%2F', 'x-a: v/%2')),
