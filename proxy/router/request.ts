@@ -45,6 +45,8 @@ import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './ti
 
 /** `:status` and its value. */
 const STATUS_FIELD_BYTES = 10;
+/** A new connection is stale at once where it is shared, and its other requests are done before this one arrives. */
+const REPLAYS_MAX = 3;
 const TIMEOUT_BODY = 'upstream request timeout';
 
 /** See the head of this file. */
@@ -57,8 +59,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   private readonly route: CompiledRoute;
   private readonly target: CompiledTarget;
-  /** The request was sent again after a stale connection had swallowed it. */
-  private replayed: boolean;
+  /** How often the request was sent again after a stale connection had swallowed it. */
+  private replays: number;
   private beganMs: number;
   private perTryIdleMs: number;
   /** How long an attempt may last; 0 = without a limit. */
@@ -88,7 +90,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.route = route;
     this.target = target;
     this.freshConnection = false;
-    this.replayed = false;
+    this.replays = 0;
     this.globalMs = route.timeoutMs;
     this.hedging = route.hedgeOnPerTryTimeout;
     this.alternativeResponse = false;
@@ -297,8 +299,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, replay: Replay): void {
     this.noteAttempt(attempt);
     const headers = this.down.requestHeaders;
-    const once = !this.replayed && !attempt.hedged && !attempt.responseStarted;
-    if (once && headers !== null && mayReplay(replay, this.body, this.down.method)) this.replay(headers);
+    const may = this.replays < REPLAYS_MAX && !attempt.hedged && !attempt.responseStarted;
+    if (may && headers !== null && mayReplay(replay, this.body, this.down.method)) this.replay(headers);
     else this.onFailure(attempt, reason, transportFailure);
   }
 
@@ -557,11 +559,11 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   /**
    * A kept-alive connection that died before a byte came back, or that its peer was leaving, says nothing about this
-   * request, which is sent again, on a new connection and without counting a retry. Once: what kills a second connection
-   * is the request itself.
+   * request, which is sent again, on a new connection and without counting a retry. Seldom more than once: what kills a
+   * connection that has carried nothing else is the request itself.
    */
   private replay(headers: HeaderMap): void {
-    this.replayed = true;
+    this.replays++;
     this.stats.countReplay();
     this.freshConnection = true;
     this.startAttempt(headers);

@@ -191,6 +191,10 @@ export class Breaker {
     return sum;
   }
 
+  get hasRoom(): boolean {
+    return this.used < this.max;
+  }
+
   /** Takes a place. @returns false: there is none */
   tryTake(): boolean {
     const { cells, own, max } = this;

@@ -104,7 +104,7 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
   /** Streams allowed at a time: what is configured, or what the peer allows if that is less. */
   private streamsMax: number;
   /** Some response has begun on it. */
-  private answered: boolean;
+  answered: boolean;
   /** Highest stream that the peer works on, once it has said that it is leaving. */
   private lastStreamId: number;
   /** Why streams end when the session is closed under them. */

@@ -28,10 +28,15 @@ export class Http2Pool extends ConnectionPool<Http2Connection> implements Http2O
     this.codecStats = codecStats;
   }
 
-  /** As described at `HttpPool`. Whoever asks for a fresh connection has met the end of one, which is ready no more. */
-  startStream(handler: UpstreamStreamHandler, _fresh: boolean): PendingStream | null {
+  /** As described at `HttpPool`; where no connection may be opened, one that is in use will do for a fresh one. */
+  startStream(handler: UpstreamStreamHandler, fresh: boolean): PendingStream | null {
     const connection = this.available;
     if (connection === null) return this.wait(handler);
+    if (fresh && connection.answered && this.context.breakers.connections.hasRoom) {
+      const pending = this.wait(handler, true);
+      if (this.connecting === 0) this.serve();
+      return pending;
+    }
     if (this.admit(handler)) connection.attach(handler);
     return null;
   }
@@ -81,10 +86,10 @@ export class Http2Pool extends ConnectionPool<Http2Connection> implements Http2O
   }
 
   private serve(): void {
-    while (this.available !== null) {
-      const handler = this.pending.take();
+    for (let connection = this.available; connection !== null; connection = this.available) {
+      const handler = this.pending.take(connection.answered && this.connecting > 0);
       if (handler === null) return;
-      if (this.admit(handler)) this.available.attach(handler);
+      if (this.admit(handler)) connection.attach(handler);
     }
   }
 }

@@ -80,10 +80,13 @@ export class PendingQueue {
     return pending;
   }
 
-  /** The one that has waited longest leaves the queue. @param used the connection has carried requests before */
+  /**
+   * The one that has waited longest leaves the queue; a new connection goes first to those who wait for one.
+   * @param used the connection has carried requests before
+   */
   take(used = false): UpstreamStreamHandler | null {
     let pending = this.head;
-    if (used) while (pending?.fresh === true) pending = pending.next;
+    if (this.freshLength > 0) while (pending !== null && pending.fresh === used) pending = pending.next;
     if (pending === null) return null;
     this.remove(pending);
     return pending.handler;

@@ -52,7 +52,8 @@ function http1Upstream(dice: Dice): Server {
   });
 }
 
-function http2Upstream(dice: Dice): Http2Host {
+/** @param lastOf of so many answers one is the last of its connection */
+function http2Upstream(dice: Dice, lastOf: number): Http2Host {
   const running = new Map<Socket, number>();
   const answer = ({ session, stream, socket }: Seen): void => {
     running.set(socket, (running.get(socket) ?? 0) + 1);
@@ -60,7 +61,7 @@ function http2Upstream(dice: Dice): Http2Host {
       running.set(socket, (running.get(socket) ?? 1) - 1);
       if (socket.destroyed) return;
       session.respond(stream, 200, new HeaderMap(), true);
-      if (dice.below(LAST_OF * CLIENTS) !== 0) return;
+      if (dice.below(lastOf) !== 0) return;
       if (dice.below(2) === 0) session.goaway(0);
       endLater(dice, socket, () => (running.get(socket) ?? 0) > 0);
     });
@@ -89,16 +90,16 @@ async function askAll(port: number, count: number): Promise<Map<number, number>>
 }
 
 const HTTP2_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
-const overHttp2 = {
+const overHttp2 = (http2_protocol_options: object): object => ({
   typed_extension_protocol_options: {
     [HTTP2_OPTIONS]: {
       '@type': `type.googleapis.com/${HTTP2_OPTIONS}`,
-      explicit_http_config: { http2_protocol_options: {} },
+      explicit_http_config: { http2_protocol_options },
     },
   },
-};
+});
 
-t.setTimeout(2 * TIMEOUT_MS);
+t.setTimeout(3 * TIMEOUT_MS);
 
 t.test(`stale connections over HTTP/1, ${REQUESTS} requests, SEED=${seed}`, { timeout: TIMEOUT_MS }, async (t) => {
   const server = http1Upstream(new Dice(seed));
@@ -108,11 +109,19 @@ t.test(`stale connections over HTTP/1, ${REQUESTS} requests, SEED=${seed}`, { ti
   server.close();
 });
 
-t.test(`stale connections over HTTP/2, ${REQUESTS} requests, SEED=${seed}`, { timeout: TIMEOUT_MS }, async (t) => {
-  const host = await http2Upstream(new Dice(seed)).listen();
-  await run(t, host.port, overHttp2);
-  host.close();
-});
+for (const [kind, options, lastOf] of [
+  ['on one connection', {}, LAST_OF * CLIENTS],
+  ['on connections of two streams', { max_concurrent_streams: 2 }, LAST_OF],
+] as const)
+  t.test(
+    `stale connections over HTTP/2 ${kind}, ${REQUESTS} requests, SEED=${seed}`,
+    { timeout: TIMEOUT_MS },
+    async (t) => {
+      const host = await http2Upstream(new Dice(seed), lastOf).listen();
+      await run(t, host.port, overHttp2(options));
+      host.close();
+    },
+  );
 
 async function run(t: Pick<typeof import('tap').t, 'same' | 'ok' | 'comment'>, upstreamPort: number, cluster: object) {
   const proxy = await startProxy({
