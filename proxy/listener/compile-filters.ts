@@ -40,7 +40,7 @@ function createFilter(
     case 'proxy_protocol':
       return new ProxyProtocolFilter(model, stats);
     case 'local_ratelimit':
-      return rateLimited(new LocalRateLimit(model.config, gates, 'listener_local_ratelimit'));
+      return rateLimited(new LocalRateLimit(model.config, gates, 'listener_local_ratelimit.'));
     case 'original_dst':
       return new OriginalDstFilter(transparent);
     case 'original_src':

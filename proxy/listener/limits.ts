@@ -36,7 +36,7 @@ export function compileGate(model: NetworkFilterModel, env: GateEnv): Connection
     case 'connection_limit':
       return new ConnectionLimit(model.config, env);
     case 'local_ratelimit':
-      return new LocalRateLimit(model.config, env, 'local_rate_limit');
+      return new LocalRateLimit(model.config, env, 'local_rate_limit.');
     case 'sni_cluster':
       env.shared.number();
       return SNI_CLUSTER;
@@ -102,14 +102,14 @@ export class LocalRateLimit implements ConnectionGate {
   private readonly enabled: boolean;
   private readonly stats: Float64Array;
 
-  /** @param statScope what stands before the filter's own prefix */
+  /** @param statScope what stands before the filter's own prefix, with its dot */
   constructor(model: LocalRateLimitModel, env: GateEnv, statScope: string) {
     this.model = model;
     this.shared = env.shared;
     this.bucket = env.shared.bucket(model.shareKey);
     this.microsPerToken = (model.fillIntervalMs * MICROS_PER_MS) / model.tokensPerFill;
     this.enabled = isEnabled(model.enabled, env);
-    this.stats = env.stats.block(LOCAL_RATE_LIMIT, `${statScope}.${model.statPrefix}.`);
+    this.stats = env.stats.block(LOCAL_RATE_LIMIT, `${statScope}${model.statPrefix}.`);
   }
 
   admit(): number {
