@@ -25,16 +25,12 @@ export class ConnectionState implements ConnectionGate {
   }
 
   admit(connection: ConnectionInfo): number {
-    const info = new StreamInfo(connection, Date.now(), connection.startedMs);
-    info.remoteAddress = connection.remoteAddress;
-    info.dynamicMetadata = connection.dynamicMetadata ?? null;
-    // A gate is asked after the handshake: Envoy's filter is told of the connection before, and then knows no more.
-    const { tls } = connection;
-    connection.tls = null;
-    keep(connection, this.onNewConnection, info);
-    connection.tls = tls;
-    if (tls !== null) keep(connection, this.onTlsHandshake, info);
+    keep(connection, this.onNewConnection);
     return PASS;
+  }
+
+  onSecure(connection: ConnectionInfo): void {
+    keep(connection, this.onTlsHandshake);
   }
 
   onClosed(): void {}
@@ -44,7 +40,11 @@ function compileKept(model: FilterStateValueModel): Kept {
   return { key: model.key, sharing: model.sharing, make: compileObject(model) };
 }
 
-function keep(connection: ConnectionInfo, objects: readonly Kept[], info: StreamInfo): void {
+function keep(connection: ConnectionInfo, objects: readonly Kept[]): void {
+  if (objects.length === 0) return;
+  const info = new StreamInfo(connection, Date.now(), connection.startedMs);
+  info.remoteAddress = connection.remoteAddress;
+  info.dynamicMetadata = connection.dynamicMetadata ?? null;
   for (const { key, sharing, make } of objects) {
     const value = make(info);
     if (value === null) continue;

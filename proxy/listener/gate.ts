@@ -15,11 +15,45 @@ export interface ConnectionGate {
   /** Response flags of the records of such connections. */
   readonly flags: number;
   admit(connection: ConnectionInfo): number;
+  /** Told of the end of the TLS handshake, where there is one. */
+  onSecure?(connection: ConnectionInfo): void;
   /** Once for each connection that was asked about. @param admitted what `admit` had said */
   onClosed(admitted: boolean): void;
 }
 
 type OnClosed = (record?: StreamInfo) => void;
+
+/** A terminal filter behind TLS whose gates want to know of handshakes. */
+export class SecureFilter implements NetworkFilter {
+  private readonly gates: readonly ConnectionGate[];
+  private readonly inner: NetworkFilter;
+
+  constructor(gates: readonly ConnectionGate[], inner: NetworkFilter) {
+    this.gates = gates;
+    this.inner = inner;
+  }
+
+  get activeConnections(): number {
+    return this.inner.activeConnections;
+  }
+
+  accept(socket: Socket, connection: ConnectionInfo, onClosed: OnClosed): void {
+    for (const gate of this.gates) gate.onSecure?.(connection);
+    this.inner.accept(socket, connection, onClosed);
+  }
+
+  refused(connection: ConnectionInfo, flags: number): StreamInfo | undefined {
+    return this.inner.refused(connection, flags);
+  }
+
+  drain(): void {
+    this.inner.drain();
+  }
+
+  closeAll(): void {
+    this.inner.closeAll();
+  }
+}
 
 /** A terminal filter behind gates. */
 export class GatedFilter implements NetworkFilter {

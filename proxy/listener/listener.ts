@@ -32,7 +32,7 @@ import { AcceptedConnection } from './connection.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { add } from './count.ts';
 import type { ListenerDirectory } from './directory.ts';
-import { GatedFilter } from './gate.ts';
+import { GatedFilter, SecureFilter } from './gate.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { compileGate, type GateEnv } from './limits.ts';
 import { closingFilter, type FilterFactory, type NetworkFilter } from './network-filter.ts';
@@ -249,10 +249,12 @@ export class Listener {
       bypassesOverload: this.model.bypassOverloadManager,
     });
     const { transport } = model;
-    const tls = transport.kind === 'raw' ? null : this.secure(transport.tls, filter, model, prefix);
-    const inner = tls ?? filter;
-    // As in Envoy, gates decide before the handshake.
     const gates = model.filters.slice(0, -1).map((gate) => compileGate(gate, this.env.gates));
+    const told = gates.filter((gate) => gate.onSecure !== undefined);
+    const behind = told.length === 0 ? filter : new SecureFilter(told, filter);
+    const tls = transport.kind === 'raw' ? null : this.secure(transport.tls, behind, model, prefix);
+    // As in Envoy, gates decide before the handshake.
+    const inner = tls ?? filter;
     return { model, filter: gates.length === 0 ? inner : new GatedFilter(gates, inner, this.env.runtime), tls };
   }
 

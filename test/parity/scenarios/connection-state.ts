@@ -1,5 +1,6 @@
 // Filter state that a network filter keeps with the connection: who sees it, and what it decides.
 
+import { downstreamTls, pair } from '../../fixtures/tls.ts';
 import { bootstrap, cluster, fileLog, get, http, router, routes, STATS, tcp, to } from '../config.ts';
 import type { Group, Scenario } from '../types.ts';
 
@@ -10,6 +11,31 @@ const state = (object_key: string, format: string, more: object = {}): object =>
   ...more,
 });
 const STRING = { factory_key: 'envoy.string' };
+/** A listener whose clients speak TLS, with what is kept before and after the handshake. */
+function secured(listener: object): object {
+  const { filter_chains } = listener as { filter_chains: { filters: object[] }[] };
+  const of = (moment: string): object[] => [
+    state(`at-${moment}`, '%DOWNSTREAM_TLS_CIPHER% %DOWNSTREAM_PEER_SUBJECT%', STRING),
+    state('moment', moment, STRING),
+  ];
+  const filter = {
+    name: 'both',
+    typed_config: {
+      '@type': `${TYPE}filters.network.set_filter_state.v3.Config`,
+      on_new_connection: of('start'),
+      on_downstream_tls_handshake: of('handshake'),
+    },
+  };
+  return {
+    ...listener,
+    filter_chains: filter_chains.map((chain) => ({
+      ...chain,
+      filters: [filter, ...chain.filters],
+      transport_socket: downstreamTls({ tls_certificates: [pair('server')] }),
+    })),
+  };
+}
+
 const keeps = (...values: object[]): object => ({
   name: 'keeps',
   typed_config: { '@type': `${TYPE}filters.network.set_filter_state.v3.Config`, on_new_connection: values },
@@ -23,10 +49,17 @@ function behind(listener: object, ...filters: object[]): object {
   };
 }
 const READ = Object.fromEntries(
-  ['own', 'envoy.tcp_proxy.cluster', 'shared', 'request', 'ip', 'envoy.tcp_proxy.disable_tunneling'].map((key) => [
-    key,
-    `%FILTER_STATE(${key}:PLAIN)% %FILTER_STATE(${key})% %UPSTREAM_FILTER_STATE(${key}:PLAIN)%`,
-  ]),
+  [
+    'own',
+    'envoy.tcp_proxy.cluster',
+    'shared',
+    'request',
+    'ip',
+    'envoy.tcp_proxy.disable_tunneling',
+    'at-start',
+    'at-handshake',
+    'moment',
+  ].map((key) => [key, `%FILTER_STATE(${key}:PLAIN)% %FILTER_STATE(${key})% %UPSTREAM_FILTER_STATE(${key}:PLAIN)%`]),
 );
 const ORIGINAL_DST = 'envoy.network.transport_socket.original_dst_address';
 const OWN = [
@@ -53,6 +86,7 @@ export const connectionState: Group = {
     'tunneled',
     'idle',
     'patient',
+    'secure',
     'there',
     'requested',
     'bad',
@@ -97,6 +131,7 @@ export const connectionState: Group = {
         proxy('tunneled', tunnel, state('envoy.tcp_proxy.disable_tunneling', 'no')),
         proxy('idle', {}, state('envoy.tcp_proxy.per_connection_idle_timeout_ms', '80')),
         proxy('patient', { idle_timeout: '0.08s' }, state('envoy.tcp_proxy.per_connection_idle_timeout_ms', '0')),
+        secured(manager('secure', 'a', [])),
         manager('there', 'original', [state(ORIGINAL_DST, `127.0.0.1:${ports['b']}`)]),
         manager('requested', 'original', [], state(ORIGINAL_DST, '%REQ(x-to)%')),
         manager('bad', 'original', [state(ORIGINAL_DST, 'nonsense')]),
@@ -126,12 +161,13 @@ export const connectionState: Group = {
     {
       name: 'tunneled: a tunnel',
       listener: 'tunneled',
-      client: ['hello'],
+      client: [],
       upstreams: { a: { early: true, replies: [['HTTP/1.1 200 OK\r\n\r\n', 'bytes', { close: 'full' }]] } },
       answers: 0,
     },
     { name: 'idle: it limits idleness', listener: 'idle', client: [], answers: 0 },
     { name: 'patient: no limit', listener: 'patient', client: [{ waitMs: 200 }, get('/')] },
+    { ...ask('secure', 'before and after the handshake'), tls: { version: 'TLSv1.2' } },
     ask('there', 'it names the host'),
     ask('there', 'it goes before the header', 'x-envoy-original-dst-host: 127.0.0.1:1'),
     ask('bad', 'no address'),
