@@ -102,11 +102,29 @@ const STATE = {
     ],
   },
 };
+const TCP_STATE = {
+  name: 'state',
+  typed_config: {
+    '@type': `${TYPES}filters.network.set_filter_state.v3.Config`,
+    on_new_connection: [
+      {
+        object_key: 'tcp-key',
+        factory_key: 'envoy.hashable_string',
+        format_string: { text_format_source: { inline_string: 'always the same' } },
+      },
+    ],
+  },
+};
+/** A listener with a filter before its own. */
+function behind(filter: object, listener: object): object {
+  const [chain] = (listener as { filter_chains: readonly { filters: readonly object[] }[] }).filter_chains;
+  return { ...listener, filter_chains: [{ ...chain, filters: [filter, ...(chain?.filters ?? [])] }] };
+}
 const ROUTER = { name: 'router', typed_config: { '@type': `${TYPES}filters.http.router.v3.Router` } };
 
 export const hashing: Group = {
   name: 'hashing',
-  listeners: ['main', 'tcp', 'tcp-none'],
+  listeners: ['main', 'tcp', 'tcp-state', 'tcp-none'],
   upstreams: HOSTS,
   bootstrap: (ports, log) =>
     bootstrap(
@@ -236,6 +254,10 @@ export const hashing: Group = {
           { http_filters: [STATE, ROUTER] },
         ),
         tcp(ports, log, 'tcp', { cluster: 'ring', hash_policy: [{ source_ip: {} }] }),
+        behind(
+          TCP_STATE,
+          tcp(ports, log, 'tcp-state', { cluster: 'ring', hash_policy: [{ filter_state: { key: 'tcp-key' } }] }),
+        ),
         tcp(ports, log, 'tcp-none', { cluster: 'one', hash_policy: [{ filter_state: { key: 'nothing' } }] }),
       ],
       [
@@ -444,6 +466,7 @@ export const hashing: Group = {
       upstreams: Object.fromEntries(HOSTS.map((host) => [host, { replies: [[answer('503 No')]] }])),
     },
     { name: 'TCP by address', listener: 'tcp', client: [request('GET', '/', [])] },
+    { name: 'TCP by filter state', listener: 'tcp-state', client: [request('GET', '/', [])] },
     { name: 'TCP by what is not there', listener: 'tcp-none', client: [request('GET', '/', [])] },
   ],
 };
