@@ -273,6 +273,9 @@ export class HttpStream extends StreamInfo implements Downstream {
   refreshRoute(headers: HeaderMap): void {
     const { idleMs, route } = this;
     this.resolveRoute(headers);
+    // The record names the cluster of the new route, or none.
+    this.upstreamCluster = '';
+    this.nameCluster();
     if (this.route !== route && this.filters !== null) this.manager.refilter(this.filters, this, headers);
     if (this.idleMs !== idleMs && !this.over) this.timers.idle.start(this.idleMs);
   }
