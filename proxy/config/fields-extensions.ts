@@ -98,6 +98,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['xds.type.matcher.v3.IPMatcher', USED],
   ['xds.type.matcher.v3.ServerNameMatcher', USED],
   ['envoy.extensions.matching.input_matchers.ip.v3.Ip', USED],
+  ['envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing', USED],
   ['envoy.config.route.v3.Route', USED],
   ['envoy.config.route.v3.RouteList', USED],
   ['google.protobuf.StringValue', USED],

@@ -37,6 +37,9 @@ export const MATCHER_FIELDS: FieldTable = {
       'stat_prefix',
     ),
   ),
+  'envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing': fields(
+    honoured(TEST, 'threshold modulo seed'),
+  ),
   'envoy.type.matcher.v3.HttpRequestHeaderMatchInput': fields(honoured(TEST, 'header_name')),
   'envoy.extensions.matching.common_inputs.environment_variable.v3.Config': fields(honoured(TEST, 'name')),
   [`${NETWORK}DestinationIPInput`]: fields(),

@@ -23,6 +23,7 @@ const DEPTH_MAX = 32;
 const IP_TREE = 'xds.type.matcher.v3.IPMatcher';
 const NAME_TREE = 'xds.type.matcher.v3.ServerNameMatcher';
 const IP_TEST = 'envoy.extensions.matching.input_matchers.ip.v3.Ip';
+const HASH_TEST = 'envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing';
 const ENVIRONMENT = 'envoy.extensions.matching.common_inputs.environment_variable.v3.Config';
 const FILTER_STATE = 'envoy.extensions.matching.common_inputs.network.v3.FilterStateInput';
 
@@ -185,10 +186,18 @@ function lowerTest(message: Msg, path: string): InputTestModel {
     return { kind: 'string', string: lowerStringMatch(value, `${path}.value_match`) };
   }
   return extension(value, `${path}.custom_match`, (config, at) => {
+    if (config.$typeName === HASH_TEST) {
+      return { kind: 'hash', seed: seedOf(config), modulo: num(config, 'modulo'), from: num(config, 'threshold') };
+    }
     if (config.$typeName !== IP_TEST) return null;
     const ranges = list(config, 'cidrRanges').map((range, i) => lowerCidr(range, `${at}.cidr_ranges[${i}]`));
     return { kind: 'ip', ranges };
   });
+}
+
+/** Too large for a number. */
+function seedOf(message: Msg): string {
+  return String((message as unknown as { readonly seed: bigint }).seed);
 }
 
 function required(message: Msg, field: string, path: string): Msg {

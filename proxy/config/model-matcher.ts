@@ -46,7 +46,15 @@ export type PredicateModel =
 /** What a value is compared with; a value that is absent matches nothing. */
 export type InputTestModel =
   | { readonly kind: 'string'; readonly string: StringMatchModel }
-  | { readonly kind: 'ip'; readonly ranges: readonly CidrModel[] };
+  | { readonly kind: 'ip'; readonly ranges: readonly CidrModel[] }
+  /** The remainder of the value's hash is `from` or more. */
+  | {
+      readonly kind: 'hash';
+      /** Decimal, unsigned 64 bits. */
+      readonly seed: string;
+      readonly modulo: number;
+      readonly from: number;
+    };
 
 /** A fact about a connection. */
 export type ConnectionFact =

@@ -10,6 +10,7 @@ import type {
   OnMatchModel,
   PredicateModel,
 } from '../config/model-matcher.ts';
+import { U64, xxHash64 } from '../util/hash64.ts';
 import { CidrMap, compileRanges, parseIp, parseIpAsWritten } from '../util/ip.ts';
 import { compileStringMatch } from './match.ts';
 
@@ -188,5 +189,17 @@ function compilePredicate<A, S, R>(model: PredicateModel, env: MatcherEnv<A, S, 
 }
 
 function compileTest(model: InputTestModel): (text: string) => boolean {
-  return model.kind === 'string' ? compileStringMatch(model.string) : compileRanges(model.ranges);
+  switch (model.kind) {
+    case 'string':
+      return compileStringMatch(model.string);
+    case 'ip':
+      return compileRanges(model.ranges);
+    case 'hash': {
+      const { modulo, from } = model;
+      const bits = BigInt(model.seed);
+      const seed = new U64(Number(bits >> 32n), Number(bits & 0xffff_ffffn));
+      const hash = new U64();
+      return (text) => xxHash64(text, hash, seed).modulo(modulo) >= from;
+    }
+  }
 }

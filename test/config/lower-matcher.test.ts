@@ -74,6 +74,17 @@ t.test('matchers of virtual hosts', async (t) => {
   );
 });
 
+t.test('hashes', async (t) => {
+  const hash = extension('envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing', {
+    threshold: 5,
+    modulo: 10,
+    seed: '18446744073709551615',
+  });
+  const model = host(listOf(single(header, { custom_match: hash }), toRoute))?.matcher;
+  const test = { kind: 'hash', seed: '18446744073709551615', modulo: 10, from: 5 };
+  t.match(model?.choice, { entries: [{ predicate: { test } }] });
+});
+
 t.test('trees', async (t) => {
   const map = { a: toRoute };
   const choice = (matcher_tree: object): unknown =>

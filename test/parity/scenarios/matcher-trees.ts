@@ -77,6 +77,13 @@ const cidrs = (address_prefix: string, prefix_len: number): object =>
     cidr_ranges: [{ address_prefix, prefix_len }],
     stat_prefix: 'ip',
   });
+const hashed = (threshold: number, modulo: number, seed: number | string): object =>
+  extension('envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing', {
+    threshold,
+    modulo,
+    seed,
+  });
+
 /** Matchers by the name of their virtual host. */
 const MATCHERS: Readonly<Record<string, object>> = {
   strings: listOf(
@@ -174,6 +181,14 @@ const MATCHERS: Readonly<Record<string, object>> = {
   state: exactMap(stateInput('text'), { abc: route('abc') }, otherwise(route('nothing'))),
   'state-missing': listOf([[value(stateInput('none'), regex('.*')), route('never')]], otherwise(route('nothing'))),
   'custom-ip': listOf([[custom(X, cidrs('10.0.0.0', 8)), route('inside')]], otherwise(route('outside'))),
+  hash: listOf(
+    [
+      [custom(X, hashed(5, 10, 7)), route('upper half')],
+      [custom(X, hashed(4_000_000_000, 4_294_967_295, '18446744073709551615')), route('top')],
+      [custom(X, hashed(0, 1, 0)), route('all')],
+    ],
+    otherwise(route('nothing')),
+  ),
 };
 
 const SET_STATE = {
@@ -268,5 +283,7 @@ export const matcherTrees: Group = {
     at('state-missing', 'anything'),
     ...each('custom-ip', '10.1.1.1', '11.1.1.1', 'none', '::1'),
     at('custom-ip', 'missing'),
+    ...each('hash', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't'),
+    at('hash', 'missing'),
   ],
 };
