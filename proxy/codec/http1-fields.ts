@@ -142,7 +142,8 @@ function addField(name: HeaderName, raw: string, value: string, options: H1Optio
     section === SECTION_REQUEST ? name.requestInline : section === SECTION_RESPONSE ? name.responseInline : -1;
   if (inline >= 0 && alreadySeen(inline)) {
     const at = headers.names.indexOf(name.name);
-    headers.values[at] = `${headers.values[at]},${value}`;
+    const before = headers.values[at] as string;
+    headers.values[at] = before === '' || value === '' ? before + value : `${before},${value}`;
     lastValue = name.kind === KIND_PLAIN ? at : NO_FIELD;
     return null;
   }

@@ -224,7 +224,9 @@ function readUnusualStartLine(line: string, options: H1Options): H1Error | null 
 
 /** A version that is refused is so behind the URL. */
 function badUrl({ allowAbsoluteUrl }: H1Options): H1Error | null {
-  return target.startsWith('*') && method !== 'OPTIONS' && allowAbsoluteUrl ? INVALID_URL : null;
+  if (!allowAbsoluteUrl) return null;
+  if (target.startsWith('*')) return method === 'OPTIONS' ? null : INVALID_URL;
+  return parseAbsoluteForm(target)?.authority === '' ? INVALID_URL : null;
 }
 
 function checkTargetForm(): H1Error | null {

@@ -45,7 +45,8 @@ export function admitPath(stream: HttpStream): boolean {
     return false;
   }
   const verdict: PathVerdict = preparePath(stream, manager.model);
-  if (verdict === 'reject') {
+  // A gRPC client follows no redirects.
+  if (verdict === 'reject' || (verdict === 'redirect' && stream.isGrpc)) {
     manager.count(HTTP_DOWNSTREAM_RQ_FAILED_PATH_NORMALIZATION);
     stream.localReply(400, '', 'path_normalization_failed', null);
     return false;

@@ -150,11 +150,12 @@ function compileQueryMatch(model: QueryMatchModel): (info: StreamInfo) => boolea
 
 /** The first cookie of the name, without quotes around it; `null` = there is none. */
 export function cookieValue(headers: HeaderMap, name: string): string | null {
-  const cookies = headers.getJoined('cookie');
-  if (cookies === null) return null;
-  for (const part of cookies.split(/[;,]/)) {
-    const pair = part.trim();
-    if (pair.startsWith(name) && pair.charCodeAt(name.length) === EQUALS) return unquote(pair.slice(name.length + 1));
+  const { names, values } = headers;
+  for (let at = names.indexOf('cookie'); at >= 0; at = names.indexOf('cookie', at + 1)) {
+    for (const part of (values[at] as string).split(';')) {
+      const pair = part.trim();
+      if (pair.startsWith(name) && pair.charCodeAt(name.length) === EQUALS) return unquote(pair.slice(name.length + 1));
+    }
   }
   return null;
 }

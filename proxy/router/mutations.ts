@@ -109,7 +109,8 @@ class Addition {
     else if (this.inline) {
       const at = headers.names.indexOf(name);
       if (at >= 0) {
-        headers.values[at] = `${headers.values[at]},${value}`;
+        const before = headers.values[at] as string;
+        headers.values[at] = before === '' || value === '' ? before + value : `${before},${value}`;
         return;
       }
     }

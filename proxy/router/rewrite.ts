@@ -109,7 +109,7 @@ function compileHostRewrite(action: RouteActionModel): Rewrite | null {
   return (info, headers, keepOriginals) => {
     const host = value(info, headers);
     if (host === null || host === '') return;
-    if (keepOriginals) headers.set('x-envoy-original-host', info.authority);
+    if (keepOriginals && info.authority !== '') headers.set('x-envoy-original-host', info.authority);
     if (appendXForwardedHost) appendForwardedHost(headers, info.authority);
     info.authority = host;
   };
@@ -162,12 +162,12 @@ export function compileRedirect(
   };
 }
 
-/** A new port replaces the old one; the old scheme's default port goes when the scheme changes and the host stays. */
+/** A new port replaces that of the request, and comes behind a new host's own; the old scheme's default port goes when the scheme changes and the host stays. */
 function redirectHost(authority: string, redirect: RedirectModel, from: string, to: string): string {
   const host = redirect.host !== '' ? redirect.host : authority;
-  const colon = host.startsWith('[') ? host.indexOf(':', host.indexOf(']')) : host.indexOf(':');
+  const colon = host.startsWith('[') ? host.indexOf(':', host.indexOf(']')) : host.lastIndexOf(':');
   const bare = colon < 0 ? host : host.slice(0, colon);
-  if (redirect.port !== 0) return `${bare}:${redirect.port}`;
+  if (redirect.port !== 0) return `${redirect.host === '' ? bare : host}:${redirect.port}`;
   if (colon >= 0 && redirect.host === '' && redirect.scheme.kind !== 'keep') {
     const port = host.slice(colon);
     if ((from === 'http' && to === 'https' && port === ':80') || (from === 'https' && to === 'http' && port === ':443'))

@@ -78,7 +78,8 @@ class CompiledRouteTable implements RouteTable {
     if (!this.anyTls) return false;
     const requirement = (this.only ?? this.find(info, headers))?.model.requireTls ?? 'none';
     if (requirement === 'none' || (requirement === 'external_only' && info.internal)) return false;
-    return headers.get('x-forwarded-proto') === 'http';
+    const proto = headers.getJoined('x-forwarded-proto');
+    return proto !== null && proto !== '' && proto !== 'https';
   }
 
   private find(info: StreamInfo, headers: HeaderMap): HostRoutes | null {

@@ -48,6 +48,13 @@ const MAIN = [
     match: { prefix: '/nocase', headers: [{ name: 'x-h', string_match: { exact: 'AÉ', ignore_case: true } }] },
     redirect: { path_redirect: '/matched' },
   },
+  { match: { prefix: '/to' }, redirect: { host_redirect: 'to.example:81', port_redirect: 443 } },
+  { match: { prefix: '/port' }, redirect: { port_redirect: 443 } },
+  {
+    match: { prefix: '/cookie', cookies: [{ name: 'user', string_match: { exact: 'a,b' } }] },
+    redirect: { path_redirect: '/matched' },
+  },
+  to('/rewritten', 'a', { host_rewrite_literal: 'literal' }),
   to('/names', 'a', {}, { request_headers_to_add: [add('x-names', NAMES)] }),
   { match: { prefix: '/direct' }, direct_response: { status: 200 } },
   {
@@ -105,7 +112,7 @@ const CONTINUE = ['expect: 100-continue', 'content-length: 0'];
 
 export const generated: Group = {
   name: 'generated',
-  listeners: ['main', 'filtered', 'levels', 'port', 'tls', 'by-header'],
+  listeners: ['main', 'filtered', 'levels', 'port', 'tls', 'by-header', 'slashes'],
   upstreams: ['a', 'b'],
   bootstrap: (ports, log) => {
     const access_log = [fileLog(log, { vc: '%VIRTUAL_CLUSTER_NAME%' })];
@@ -127,6 +134,9 @@ export const generated: Group = {
         http(ports, log, 'filtered', routes(FILTERED), filtered),
         http(ports, log, 'levels', LEVELS),
         http(ports, log, 'port', routes([to('/', 'a')]), { append_x_forwarded_port: true }),
+        http(ports, log, 'slashes', routes([to('/', 'a')]), {
+          path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
+        }),
         http(ports, log, 'by-header', BY_HEADER, { access_log, strip_trailing_host_dot: true }),
         http(ports, log, 'tls', wantsTls, filtered),
       ],
@@ -148,6 +158,13 @@ export const generated: Group = {
     at('weight by a number of 64 bits', '/weighted', 'x-pick: 18446744071779808500'),
     at('weight by two numbers', '/weighted', 'x-pick: 4294000001', 'x-pick: 4294000002'),
     at('weight by host', '/by-host', 'host: 4294000001'),
+    at('one name in two lines, nothing in the first', '/', 'origin:', 'origin: a'),
+    at('one name in two lines, nothing in either', '/', 'origin:', 'origin:'),
+    at('new host with a port, and a new port', '/to'),
+    at('new port of a host with two', '/port', 'host: a:1:2'),
+    at('cookie with a comma', '/cookie', 'cookie: user="a,b"; user=2'),
+    at('cookie in the second line', '/cookie', 'cookie: x', 'cookie: user=a,b'),
+    at('rewritten host that was empty', '/rewritten', 'host:'),
     at('letters beyond ASCII have a case', '/nocase', 'x-h: a\u00c3\u00a9'),
     at('letters within ASCII have none', '/nocase', 'x-h: a\u00c3\u0089'),
     { name: 'code of a request that is told to go on', client: [request('POST', '/code', CONTINUE)] },
@@ -164,12 +181,16 @@ export const generated: Group = {
     on('port', at('forwarded port is there', '/', 'x-forwarded-port: 9')),
     on('port', at('forwarded port behind a proxy', '/', 'x-forwarded-for: 1.2.3.4')),
     on('tls', at('to TLS with what filters made of the path', '/a?b=1', 'x-a: v/')),
+    on('tls', at('to TLS, said twice', '/', 'x-forwarded-proto: https', 'x-forwarded-proto: https')),
+    on('slashes', at('escaped slashes', '/a%2Fb')),
+    on('slashes', at('escaped slashes of gRPC', '/a%2Fb', 'content-type: application/grpc')),
     on('tls', at('TLS before the proxy', '/a', 'x-forwarded-proto: https', 'x-a: v')),
     absolute('http://a.example/x', 'host: \u00c3\u00a9'),
     ...['b*', 'b:', 'b:65536', 'b:1x', 'b_c', '[::1]', '[::1', '::1', 'u@b', 'a@b@c', ':80', 'b!c'].map((host) =>
       absolute(`http://${host}/x`),
     ),
     { name: 'old version, bad path', client: [request('GET', '/\u00c3\u00a9', []).replace('HTTP/1.1', 'HTTP/1.0')] },
+    { name: 'old version, bad host', client: [get('http://a:8*').replace('HTTP/1.1', 'HTTP/1.0')] },
     { name: 'old version, asterisk', client: [request('GET', '*', []).replace('HTTP/1.1', 'HTTP/1.0')] },
   ],
 };
