@@ -47,7 +47,12 @@ function lowerHeaderSpecifier(message: Msg, path: string): HeaderMatchModel['mat
 }
 
 function string(kind: StringMatchModel['kind'], value: unknown): HeaderMatchModel['match'] {
-  return { kind: 'string', string: { kind, value: wireString(value as string), ignoreCase: false } };
+  // As in Envoy nothing in particular is everything: an empty `exact_match` takes any value.
+  const any = kind === 'exact' && value === '';
+  return {
+    kind: 'string',
+    string: { kind: any ? 'prefix' : kind, value: wireString(value as string), ignoreCase: false },
+  };
 }
 
 /** `config.route.v3.QueryParameterMatcher`. Without a specifier the parameter must be present. */

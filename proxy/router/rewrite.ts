@@ -78,7 +78,9 @@ function compilePathRewrite(
     const replace = compileReplaceAll(regex.pattern, regex.substitution);
     return (path) => {
       const query = path.indexOf('?');
-      return query < 0 ? replace(path) : replace(path.slice(0, query)) + path.slice(query);
+      if (query < 0) return replace(path);
+      const after = replace(path.slice(0, query));
+      return after === '' ? '' : after + path.slice(query);
     };
   }
   if (prefix === '') return null;

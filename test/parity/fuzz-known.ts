@@ -10,4 +10,9 @@ export interface Known {
   readonly explains: (one: Runnable, request: string, lines: readonly string[]) => boolean;
 }
 
-export const KNOWN: readonly Known[] = [];
+export const KNOWN: readonly Known[] = [
+  {
+    why: 'HTTP/1.0 has no chunks (RFC 9112 §6.1): refused with 400, which Envoy serves (group http1: HTTP/1.0 and chunked request)',
+    explains: (_one, request) => /^[^\r\n]* HTTP\/1\.0\r\n/.test(request) && /\r\ntransfer-encoding:/i.test(request),
+  },
+];
