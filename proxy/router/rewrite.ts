@@ -238,7 +238,7 @@ export function rewriteToHost(
   keepOriginals: boolean,
 ): void {
   if (hostname === '' || info.authority === hostname) return;
-  if (keepOriginals) headers.addIfAbsent('x-envoy-original-host', info.authority);
+  if (keepOriginals && info.authority !== '') headers.addIfAbsent('x-envoy-original-host', info.authority);
   const { action } = route.model;
   if (action.kind === 'route' && action.appendXForwardedHost) appendForwardedHost(headers, info.authority);
   info.authority = hostname;
