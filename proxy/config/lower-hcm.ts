@@ -12,8 +12,9 @@ import { lowerLocalReply } from './lower-local-reply.ts';
 import { lowerRouteConfig } from './lower-route.ts';
 import { CONNECT_UDP, NO_UDP } from './lower-route-action.ts';
 import { checkTurnedOn } from './lower-route-filters.ts';
+import { lowerScopedRoutes } from './lower-scoped-routes.ts';
 import { bool, has, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
-import type { HttpConnectionManagerModel, ProxyStatusModel, UpgradeModel } from './model-http.ts';
+import type { HttpConnectionManagerModel, ProxyStatusModel, RouteConfigModel, UpgradeModel } from './model-http.ts';
 
 // Envoy's defaults
 const MAX_REQUEST_HEADERS_KB = 60;
@@ -40,7 +41,7 @@ export function lowerHttpConnectionManager(message: Msg, ctx: LowerContext, path
   const httpFilters = lowerHttpFilters(list(message, 'httpFilters'), ctx, `${path}.http_filters`);
   if (httpFilters.some(({ config }) => config.kind === 'fault'))
     ctx.faultScopes.add(`http.${str(message, 'statPrefix')}.`);
-  if (routes.kind === 'inline') checkTurnedOn(httpFilters, routes.config, `${path}.http_filters`);
+  for (const config of configsOf(routes)) checkTurnedOn(httpFilters, config, `${path}.http_filters`);
   return {
     statPrefix: str(message, 'statPrefix'),
     codec: lowerCodec(message, path),
@@ -90,10 +91,21 @@ function lowerRoutes(message: Msg, ctx: LowerContext, path: string): HttpConnect
       return { kind: 'inline', config: lowerRouteConfig(specifier.value as Msg, ctx, `${path}.route_config`) };
     case 'rds':
       return { kind: 'rds', name: str(specifier.value as Msg, 'routeConfigName') };
-    case undefined:
-      throw new ConfigError('route_specifier is required', path);
+    case 'scopedRoutes':
+      return { kind: 'scoped', config: lowerScopedRoutes(specifier.value as Msg, ctx, `${path}.scoped_routes`) };
     default:
-      throw new ConfigError('scoped routes are not supported; use route_config or rds', `${path}.scoped_routes`);
+      throw new ConfigError('route_specifier is required', path);
+  }
+}
+
+function configsOf(routes: HttpConnectionManagerModel['routes']): readonly RouteConfigModel[] {
+  switch (routes.kind) {
+    case 'inline':
+      return [routes.config];
+    case 'scoped':
+      return routes.config.scopes.map((scope) => scope.config);
+    case 'rds':
+      return [];
   }
 }
 

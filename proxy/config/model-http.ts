@@ -10,13 +10,15 @@ import type { FilterStateMatchModel, MetadataMatchModel } from './model-match.ts
 import type { MatcherModel } from './model-matcher.ts';
 import type { MirrorModel } from './model-mirror.ts';
 import type { InternalRedirectModel } from './model-redirect.ts';
+import type { ScopedRoutesModel } from './model-scoped-routes.ts';
 
 export interface HttpConnectionManagerModel {
   readonly statPrefix: string;
   readonly codec: 'auto' | 'http1' | 'http2';
-  /** Inline configuration, or the name of an RDS resource. */
+  /** Inline configuration, several by scope, or the name of an RDS resource. */
   readonly routes:
     | { readonly kind: 'inline'; readonly config: RouteConfigModel }
+    | { readonly kind: 'scoped'; readonly config: ScopedRoutesModel }
     | { readonly kind: 'rds'; readonly name: string };
   /** The last one is the router. */
   readonly httpFilters: readonly HttpFilterModel[];

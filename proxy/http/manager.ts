@@ -33,9 +33,10 @@ import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import { compileStringMatch } from '../router/match.ts';
-import type { CompiledRoute, RouteTable } from '../router/route.ts';
+import type { CompiledRoute, FiltersOf, RouteTable } from '../router/route.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import { Router } from '../router/router.ts';
+import { compileScopedRoutes } from '../router/scoped-routes.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import { DISABLE_KEEPALIVE, type OverloadState, SHED_CODECS, SHED_REQUESTS, STOP_REQUESTS } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
@@ -104,7 +105,6 @@ export class HttpManager {
   readonly forwardedIp: (remoteIp: string) => string;
   readonly clientCert: ClientCertRule;
   readonly localReply: ReplyRewrite | null;
-  readonly internalOnlyHeaders: readonly string[];
   readonly cxLength: Histogram;
   private readonly listenerStats: Float64Array;
   private readonly rqTime: Histogram;
@@ -159,9 +159,7 @@ export class HttpManager {
     const filter = model.httpFilters[model.httpFilters.length - 1];
     if (filter?.config.kind !== 'router') throw new Error('the last HTTP filter is not the router');
     this.router = new Router(filter.config, env, prefix);
-    const routeConfig = model.routes.kind === 'inline' ? model.routes.config : emptyRoutes(model.routes.name);
-    this.internalOnlyHeaders = routeConfig.internalOnlyHeaders;
-    this.routes = compileRouteTable(routeConfig, env, (levels) => this.chains.of(levels));
+    this.routes = compileRoutes(model.routes, env, (levels) => this.chains.of(levels));
     this.connections = new Set();
   }
 
@@ -376,6 +374,11 @@ function resetLimits(model: HttpConnectionManagerModel, env: HttpEnv): ResetLimi
     streams: runtimeNumber('overload.premature_reset_total_stream_count', PREMATURE_STREAMS),
     lifetimeSeconds: runtimeNumber('overload.premature_reset_min_stream_lifetime_seconds', PREMATURE_SECONDS),
   };
+}
+
+function compileRoutes(routes: HttpConnectionManagerModel['routes'], env: HttpEnv, filtersOf: FiltersOf): RouteTable {
+  if (routes.kind === 'scoped') return compileScopedRoutes(routes.config, env, filtersOf);
+  return compileRouteTable(routes.kind === 'inline' ? routes.config : emptyRoutes(routes.name), env, filtersOf);
 }
 
 /** Until its RDS resource comes, a manager routes nothing. */

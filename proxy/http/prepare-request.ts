@@ -55,6 +55,7 @@ const SENDER_BITS = KNOWN_FORWARDED_FOR | KNOWN_FORWARDED_OTHER | KNOWN_ENVOY;
 export function prepareRequest(stream: HttpStream, head: RequestHead, headers: HeaderMap): void {
   const { manager } = stream;
   const { model } = manager;
+  const internalOnly = manager.routes.internalOnlyHeaders(stream, headers);
   if ((head.known & HOP_BITS) !== 0) removeHopByHop(head, headers);
   if (model.useRemoteAddress) identifyByConnection(stream, headers);
   else if ((head.known & SENDER_BITS) !== 0 || model.appendXForwardedPort) identifyByHeaders(stream, headers);
@@ -67,7 +68,7 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
     for (let i = 0; i < INTERNAL_ONLY.length; i++) headers.remove(INTERNAL_ONLY[i] as string);
     if (edge) for (let i = 0; i < EDGE_ONLY.length; i++) headers.remove(EDGE_ONLY[i] as string);
   }
-  if (!stream.internal) for (const name of manager.internalOnlyHeaders) headers.remove(name);
+  if (!stream.internal) for (const name of internalOnly) headers.remove(name);
   if (model.addUserAgent) manager.identifySelf(headers);
   if (edge && stream.connection.remoteIp !== '') headers.set('x-envoy-external-address', bareIp(stream.remoteAddress));
   if (model.generateRequestId) stream.requestId = ensureRequestId(headers, edge && !model.preserveExternalRequestId);

@@ -41,6 +41,7 @@ class CompiledRouteTable implements RouteTable {
   private readonly ignorePort: boolean;
   private readonly stripParameters: boolean;
   private readonly anyTls: boolean;
+  private readonly hidden: readonly string[];
   private readonly readHost: ((info: StreamInfo, headers: HeaderMap) => string | null) | null;
 
   constructor(config: RouteConfigModel, env: RouteTableEnv, filtersOf: FiltersOf) {
@@ -51,6 +52,7 @@ class CompiledRouteTable implements RouteTable {
     this.ignorePort = config.ignorePortInHostMatching;
     this.stripParameters = config.ignorePathParametersInPathMatching;
     this.anyTls = config.virtualHosts.some((host) => host.requireTls !== 'none');
+    this.hidden = config.internalOnlyHeaders;
     this.readHost = config.vhostHeader === '' ? null : compileFirstRead(config.vhostHeader);
     const stats = new RouteStatsSet(env.stats);
     let fallback: HostRoutes | null = null;
@@ -80,6 +82,10 @@ class CompiledRouteTable implements RouteTable {
     if (requirement === 'none' || (requirement === 'external_only' && info.internal)) return false;
     const proto = headers.getJoined('x-forwarded-proto');
     return proto !== null && proto !== '' && proto !== 'https';
+  }
+
+  internalOnlyHeaders(): readonly string[] {
+    return this.hidden;
   }
 
   private find(info: StreamInfo, headers: HeaderMap): HostRoutes | null {

@@ -114,4 +114,6 @@ export interface RouteTable {
   match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult;
   /** `require_tls` of the matched virtual host says that this plain request must be redirected. */
   needsTls(info: StreamInfo, headers: HeaderMap): boolean;
+  /** Lower-case names of headers that are taken from requests of the outside. */
+  internalOnlyHeaders(info: StreamInfo, headers: HeaderMap): readonly string[];
 }

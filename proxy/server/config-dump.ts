@@ -14,6 +14,7 @@ const ADMIN = `${TYPE}envoy.admin.v3.`;
 const MANAGER_TYPE = `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`;
 const SECRET_TYPE = `${TYPE}envoy.extensions.transport_sockets.tls.v3.Secret`;
 const ENDPOINTS_TYPE = `${TYPE}envoy.config.endpoint.v3.ClusterLoadAssignment`;
+const SCOPE_TYPE = `${TYPE}envoy.config.route.v3.ScopedRouteConfiguration`;
 /** Envoy's default for clusters that do not say otherwise. */
 const OVERPROVISIONING_FACTOR = 140;
 
@@ -106,7 +107,9 @@ export function dumpSections(
     [holder]: { '@type': TYPE + type, ...value },
     last_updated: loadedAt,
   });
-  const routes = listeners.flatMap(routeConfigs).filter(keep);
+  const managers = listeners.flatMap(managersOf);
+  const routes = valuesOf(managers, 'route_config').filter(keep);
+  const scoped = valuesOf(managers, 'scoped_routes');
   return [
     section('BootstrapConfigDump', { bootstrap, last_updated: loadedAt }),
     section('ClustersConfigDump', {
@@ -116,7 +119,9 @@ export function dumpSections(
     section('ListenersConfigDump', {
       static_listeners: listeners.filter(keep).map(stamp('listener', 'envoy.config.listener.v3.Listener')),
     }),
-    section('ScopedRoutesConfigDump', {}),
+    section('ScopedRoutesConfigDump', {
+      inline_scoped_route_configs: scoped.map((value) => ({ ...scopesOf(value, keep), last_updated: loadedAt })),
+    }),
     section('RoutesConfigDump', {
       static_route_configs: routes.map(stamp('route_config', 'envoy.config.route.v3.RouteConfiguration')),
     }),
@@ -144,14 +149,24 @@ function section(name: string, fields: JsonObject): JsonObject {
   return out;
 }
 
-/** Route configurations written inside a listener's connection managers. */
-function routeConfigs(listener: JsonObject): JsonObject[] {
+/** The connection managers of a listener. */
+function managersOf(listener: JsonObject): JsonObject[] {
   const chains = [...listAt(listener, 'filter_chains'), objectAt(listener, 'default_filter_chain')];
   return chains
     .flatMap((chain) => listAt(chain, 'filters'))
     .map((filter) => objectAt(filter, 'typed_config'))
-    .filter((config) => config['@type'] === MANAGER_TYPE && config['route_config'] !== undefined)
-    .map((config) => objectAt(config, 'route_config'));
+    .filter((config) => config['@type'] === MANAGER_TYPE);
+}
+
+function valuesOf(values: readonly JsonObject[], key: string): JsonObject[] {
+  return values.filter((value) => value[key] !== undefined).map((value) => objectAt(value, key));
+}
+
+/** Scopes are kept by their own names. */
+function scopesOf(scopedRoutes: JsonObject, keep: (scope: JsonObject) => boolean): JsonObject {
+  const scopes = listAt(objectAt(scopedRoutes, 'scoped_route_configurations_list'), 'scoped_route_configurations');
+  const kept = scopes.filter(keep).map((scope) => ({ '@type': SCOPE_TYPE, ...scope }));
+  return { name: textAt(scopedRoutes, 'name'), ...(kept.length === 0 ? {} : { scoped_route_configs: kept }) };
 }
 
 // === Endpoints ===

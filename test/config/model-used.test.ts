@@ -20,6 +20,7 @@ const MODEL_FILES = [
   'model-tls.ts',
   'model-http2.ts',
   'model-matcher.ts',
+  'model-scoped-routes.ts',
 ];
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.';

@@ -64,6 +64,7 @@ import { retryPriorities } from './scenarios/retry-priorities.ts';
 import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
+import { scopedRoutes } from './scenarios/scoped-routes.ts';
 import { smuggling } from './scenarios/smuggling.ts';
 import { staples } from './scenarios/staples.ts';
 import { streamMatches } from './scenarios/stream-matches.ts';
@@ -116,6 +117,7 @@ export const GROUPS: readonly Group[] = [
   pathTemplates,
   matcherTrees,
   chainTrees,
+  scopedRoutes,
   directBodies,
   cors,
   streamMatches,
