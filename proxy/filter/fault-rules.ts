@@ -6,7 +6,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { FaultModel, FaultShareModel } from '../config/model-fault.ts';
 import { compileHeaderMatch, type RuntimeValue } from '../router/match.ts';
 import type { FilterEnv, FilterStream } from './filter.ts';
-import { compileDraw, type Fraction, runtimeFraction } from './fraction.ts';
+import { compileDraw, type Fraction, RuntimeFractions } from './fraction.ts';
 
 const DOWNSTREAM_CLUSTER = 'x-envoy-downstream-service-cluster';
 const DOWNSTREAM_NODE = 'x-envoy-downstream-service-node';
@@ -35,6 +35,11 @@ export class FaultRules {
   private readonly env: FilterEnv;
   private readonly nodes: ReadonlySet<string> | null;
   private readonly headers: readonly ReturnType<typeof compileHeaderMatch>[];
+  private readonly clusterShares: RuntimeFractions;
+  /** What the runtime says under the configured keys; `null` = nothing. */
+  private readonly delayShare: Fraction | null;
+  private readonly abortShare: Fraction | null;
+  private readonly rateShare: Fraction | null;
 
   constructor(model: FaultModel, env: FilterEnv) {
     const max = model.maxActiveFaults < 0 ? Number.POSITIVE_INFINITY : model.maxActiveFaults;
@@ -43,6 +48,12 @@ export class FaultRules {
     this.maxActive = runtimeInteger(model.runtimeKeys.maxActiveFaults, max, env.runtimeValue);
     this.nodes = model.downstreamNodes.length === 0 ? null : new Set(model.downstreamNodes);
     this.headers = model.headers.map(compileHeaderMatch);
+    const shares = new RuntimeFractions(env.runtimeValue);
+    const { delayPercent, abortPercent, responseRateLimitPercent } = model.runtimeKeys;
+    this.clusterShares = shares;
+    this.delayShare = shares.of(delayPercent);
+    this.abortShare = shares.of(abortPercent);
+    this.rateShare = shares.of(responseRateLimitPercent);
   }
 
   concerns(stream: FilterStream, headers: HeaderMap): boolean {
@@ -57,13 +68,13 @@ export class FaultRules {
 
   /** KiB a second; 0 = the response is not slowed down. */
   responseRate(headers: HeaderMap): number {
-    const { responseRateLimit: limit, runtimeKeys } = this.model;
+    const { responseRateLimit: limit } = this.model;
     if (limit === null) return 0;
     const byHeader = limit.kibPerSecond < 0;
     const rate = byHeader ? (unsigned(headers.get(THROUGHPUT)) ?? 0) : limit.kibPerSecond;
     if (rate === 0) return 0;
     const share = byHeader ? asked(limit.share, headers.get(THROUGHPUT_PERCENTAGE)) : limit.share;
-    return this.draws(share, runtimeKeys.responseRateLimitPercent) ? rate : 0;
+    return this.draws(this.rateShare ?? share) ? rate : 0;
   }
 
   /** @returns ms; 0 = none */
@@ -72,7 +83,7 @@ export class FaultRules {
     if (delay === null) return 0;
     const byHeader = delay.delayMs < 0;
     const share = byHeader ? asked(delay.share, headers.get(DELAY_PERCENTAGE)) : delay.share;
-    if (!this.happens(share, runtimeKeys.delayPercent, downstreamCluster, 'delay.fixed_delay_percent')) return 0;
+    if (!this.happens(share, this.delayShare, downstreamCluster, 'delay.fixed_delay_percent')) return 0;
     const ms = byHeader ? unsigned(headers.get(DELAY)) : delay.delayMs;
     if (ms === null) return 0;
     const set = this.integer(runtimeKeys.delayDuration, ms);
@@ -85,7 +96,7 @@ export class FaultRules {
     if (abort === null) return null;
     const { error } = abort;
     const share = error.kind === 'header' ? asked(abort.share, headers.get(ABORT_PERCENTAGE)) : abort.share;
-    if (!this.happens(share, runtimeKeys.abortPercent, downstreamCluster, 'abort.abort_percent')) return null;
+    if (!this.happens(share, this.abortShare, downstreamCluster, 'abort.abort_percent')) return null;
     const http = error.kind === 'http' ? error.status : error.kind === 'header' ? httpStatus(headers.get(ABORT)) : null;
     if (http !== null) {
       const set = this.integer(runtimeKeys.abortHttpStatus, http);
@@ -98,12 +109,13 @@ export class FaultRules {
   }
 
   /** For a request that names its cluster, the key of that cluster stands in the place of the general one. */
-  private happens(share: FaultShareModel, key: string, downstreamCluster: string, ofCluster: string): boolean {
-    return this.draws(share, downstreamCluster === '' ? key : clusterKey(downstreamCluster, ofCluster));
+  private happens(share: Fraction, general: Fraction | null, downstreamCluster: string, ofCluster: string): boolean {
+    const set = downstreamCluster === '' ? general : this.clusterShares.of(clusterKey(downstreamCluster, ofCluster));
+    return this.draws(set ?? share);
   }
 
-  private draws(share: Fraction, key: string): boolean {
-    return compileDraw(runtimeFraction(share, key, this.env.runtimeValue), this.env.runtime)();
+  private draws(share: Fraction): boolean {
+    return compileDraw(share, this.env.runtime)();
   }
 
   private integer(key: string, fallback: number): number {

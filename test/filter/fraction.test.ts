@@ -1,7 +1,7 @@
 // Shares of requests, and what runtime layers make of them.
 
 import t from 'tap';
-import { ALWAYS, compileDraw, NEVER, runtimeFraction } from '../../proxy/filter/fraction.ts';
+import { ALWAYS, compileDraw, NEVER, RuntimeFractions, runtimeFraction } from '../../proxy/filter/fraction.ts';
 import { SYSTEM_RUNTIME } from '../../proxy/util/runtime.ts';
 
 t.test('a draw holds below the share', async (t) => {
@@ -38,6 +38,9 @@ t.test('the runtime decides where its value is a share', async (t) => {
       ['{"numerator":3}', 3, 100],
       ['{"denominator":"MILLION"}', 0, 1_000_000],
       ['{"numerator":3,"denominator":"DOZEN"}', 7, 1_000_000],
+      ['{"numerator":3,"denominator":"toString"}', 7, 1_000_000],
+      ['{oops', 7, 1_000_000],
+      ['{', 7, 1_000_000],
     ];
   for (const [value, numerator, denominator] of table) {
     t.same(
@@ -51,4 +54,21 @@ t.test('the runtime decides where its value is a share', async (t) => {
     fallback,
     'without a key',
   );
+});
+
+t.test('keys that requests name are no share unless they are set to one', async (t) => {
+  const values: Readonly<Record<string, string | number | boolean>> = {
+    torn: '{oops',
+    number: 30,
+    text: '12',
+    share: '{"numerator":3,"denominator":"TEN_THOUSAND"}',
+    flag: true,
+    '': 50,
+  };
+  const shares = new RuntimeFractions((key) => values[key] ?? null);
+  t.same(shares.of('number'), { numerator: 30, denominator: 100 });
+  t.same(shares.of('text'), { numerator: 12, denominator: 100 });
+  t.same(shares.of('share'), { numerator: 3, denominator: 10_000 });
+  t.equal(shares.of('share'), shares.of('share'), 'read once');
+  for (const key of ['torn', 'torn', 'flag', 'other', '']) t.equal(shares.of(key), null, key);
 });
