@@ -106,10 +106,14 @@ export class FilterChains {
    */
   rest(from: readonly HttpFilter[], last: HttpFilter, chain: FilterChain): readonly HttpFilter[] {
     const at = this.slots.indexOf(this.places.get(last) as Slot);
-    return (chain ?? []).filter((filter) => {
+    const off = this.off.get(from) as ReadonlySet<Slot>;
+    const rest = (chain ?? []).filter((filter) => {
       const slot = this.places.get(filter) as Slot;
-      return this.slots.indexOf(slot) > at && this.off.get(from)?.has(slot) !== true;
+      return this.slots.indexOf(slot) > at && !off.has(slot);
     });
+    // The request may find itself on a third route.
+    this.off.set(rest, off);
+    return rest;
   }
 
   /** A filter to which routes say nothing is the same one for all of them. */

@@ -1,8 +1,8 @@
 // Contract of HTTP filters: what stands between the connection manager and the router.
 //
-// A filter is compiled once per connection manager, and once more for routes that configure it otherwise. For each request it acts on, it opens a call: an object with only
-// the hooks it needs. Requests pass the filters in configured order, responses in reverse order. Hooks of one direction
-// come in message order; `onDone` comes once, last.
+// A filter is compiled once per connection manager, and once more for routes that configure it otherwise. For each
+// request it acts on, it opens a call: an object with only the hooks it needs. Requests pass the filters in configured
+// order, responses in reverse order. Hooks of one direction come in message order; `onDone` comes once, last.
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { StatsStore } from '../observe/stats.ts';

@@ -74,3 +74,19 @@ t.test('what istiod always emits is in no chain until some route gives it someth
   const said = { disabled: false, config: lowerFault(decode(FAULT, { delay }), '') };
   t.equal(made.of([null, null, { fault: said }])?.length, 1);
 });
+
+t.test('what the first route has turned off stays off on every route after it', async (t) => {
+  const made = new FilterChains(
+    ['a', 'b', 'c'].map((name) => ({ name, disabled: false, config: WEB })),
+    ENV,
+  );
+  const [first, second, third] = made.base ?? [];
+  if (first === undefined || second === undefined || third === undefined) throw new Error('three filters expected');
+  const begun = made.of([{ c: OFF }]) ?? [];
+  t.same(begun.length, 2);
+  const moved = made.rest(begun, first, made.base);
+  t.same(moved.length, 1);
+  t.equal(moved[0], second);
+  t.same(made.rest(moved, second, made.base), []);
+  t.equal(made.rest(made.rest(made.base ?? [], first, made.base), second, made.base)[0], third, 'unless it is on');
+});
