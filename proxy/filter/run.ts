@@ -196,6 +196,11 @@ export class FilterRun implements FilterRunControl {
     if (!this.done && !this.requestReplied) this.stream.routeTrailers(trailers);
   }
 
+  /** The request goes no further: it is answered from outside the filters. */
+  endRequest(): void {
+    this.requestReplied = true;
+  }
+
   // === Response ===
 
   responseHead(status: number, headers: HeaderMap, endStream: boolean): void {
@@ -302,5 +307,8 @@ export class FilterRun implements FilterRunControl {
     if (this.done) return;
     this.done = true;
     for (const call of this.calls) call.onDone?.();
+    if (!this.holding) return;
+    this.holding = false;
+    this.stream.releaseRequest();
   }
 }

@@ -57,6 +57,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   over: boolean;
   /** The filters have the request, or what answers it. */
   private filtered: boolean;
+  /** An answer of our own is under way, which filters may slow down. */
+  private replied: boolean;
   redirects: RedirectState | null;
   private informed: boolean;
   /** A plain request whose virtual host requires TLS. */
@@ -91,6 +93,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.upgrade = '';
     this.over = false;
     this.filtered = false;
+    this.replied = false;
     this.redirects = null;
     this.informed = false;
     this.redirectsToTls = false;
@@ -244,7 +247,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   // === From the filters ===
 
   enterRouter(headers: HeaderMap, endStream: boolean): void {
-    if (this.over) return;
+    if (this.over || this.replied) return;
     // Bodies and answers go straight past filters that do not act.
     if (this.filters?.idle === true) this.filters = null;
     if (this.redirectsToTls) {
@@ -252,7 +255,7 @@ export class HttpStream extends StreamInfo implements Downstream {
       return;
     }
     this.request = this.manager.router.start(this, headers, endStream);
-    if (this.request !== null && this.over) this.request.cancel();
+    if (this.request !== null && (this.over || this.replied)) this.request.cancel();
   }
 
   routeData(chunk: Uint8Array, endStream: boolean): void {
@@ -352,6 +355,7 @@ export class HttpStream extends StreamInfo implements Downstream {
       return;
     }
     this.details = details;
+    this.replied = true;
     this.nameCluster();
     if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.endsConnection = true;
     if (!this.filtered) this.openFilters();
@@ -360,10 +364,18 @@ export class HttpStream extends StreamInfo implements Downstream {
     // A filter that has paused another answer's head would take the body for that one's.
     const around = this.filters?.responseBegun === true;
     this.respondHead(reply.status, reply.headers, bodyless);
+    this.endRouting();
     if (bodyless) return;
     const bytes = Buffer.from(reply.body, 'latin1');
     if (around) this.sendData(bytes, true);
     else this.respondData(bytes, true);
+  }
+
+  /** What the upstream may still say is no answer any more, however long filters take to let ours pass. */
+  private endRouting(): void {
+    if (this.over) return;
+    if (this.filters !== null) this.filters.endRequest();
+    if (this.request !== null) this.request.cancel();
   }
 
   respond(status: number, headers: HeaderMap, details: string): void {

@@ -96,6 +96,28 @@ t.test('body behind a paused head is kept up to the limit, then its sender is he
   t.same(seen, ['abc', 'd', 'e'], 'each piece once');
 });
 
+t.test('a sender that is held when the stream ends is let go', async (t) => {
+  const stream = fakeStream({ bufferLimitBytes: 3 });
+  const run = new FilterRun([filter({ onRequestHead: () => PAUSE })], stream);
+  run.requestHead(headersOf({}), false);
+  run.requestData(bytes('abcd'), false);
+  t.same(stream.log, ['hold']);
+  run.finish();
+  run.finish();
+  t.same(stream.log, ['hold', 'release']);
+});
+
+t.test('a request that is answered from outside goes no further', async (t) => {
+  const stream = fakeStream();
+  const run = new FilterRun([filter({ onRequestHead: () => PAUSE })], stream);
+  run.requestHead(headersOf({}), false);
+  run.responseHead(504, headersOf({}), false);
+  run.endRequest();
+  run.requestData(bytes('x'), true);
+  run.resumeRequest(0);
+  t.same(stream.log, ['head 504']);
+});
+
 t.test('what was kept meets the next pause', async (t) => {
   const stream = fakeStream();
   const pausing = (): HttpFilter => filter({ onRequestHead: () => PAUSE });

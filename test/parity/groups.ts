@@ -19,6 +19,7 @@ import { failures } from './scenarios/failures.ts';
 import { faults } from './scenarios/fault.ts';
 import { faultHttp2 } from './scenarios/fault-http2.ts';
 import { filterOrder } from './scenarios/filter-order.ts';
+import { filterReplies } from './scenarios/filter-replies.ts';
 import { fineClusters } from './scenarios/fine-clusters.ts';
 import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts';
 import { fineRoutes } from './scenarios/fine-routes.ts';
@@ -133,6 +134,7 @@ export const GROUPS: readonly Group[] = [
   grpcStreams,
   metadataFilters,
   filterOrder,
+  filterReplies,
   replyMapping,
   connectionState,
   bufferFilter,
