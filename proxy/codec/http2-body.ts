@@ -3,7 +3,6 @@
 import { H2_FLOW_CONTROL_ERROR, H2_PROTOCOL_ERROR, H2_STREAM_CLOSED } from './http2.ts';
 import type { Http2Core } from './http2-core.ts';
 import { H2_FRAME_HEADER_BYTES } from './http2-frames.ts';
-import { drop } from './http2-pieces.ts';
 import type { Http2Stream } from './http2-stream.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -100,8 +99,8 @@ export class BodyReceiver {
     while (stream.kept.length > 0 && stream.holds === 0 && !stream.over) {
       const piece = stream.kept.shift() as Buffer;
       const last = stream.keptEnd && stream.keptTrailers === null && stream.kept.length === 0;
+      // Not for the next use of its memory: whoever was told may have given it to a socket that still reads it.
       this.tell(stream, piece, last);
-      drop(piece);
     }
     stream.delivering = false;
     if (stream.keptEnd && stream.holds === 0 && !stream.over && !stream.endTold) this.tellEnd(stream);

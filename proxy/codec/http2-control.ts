@@ -156,7 +156,7 @@ export class ControlReceiver {
     else if (id === 0 || core.isIdle(id)) core.refuse(null);
     else {
       const stream = core.streams.get(id);
-      if (stream === undefined) return;
+      if (stream === undefined || stream.closedOnWire) return;
       core.counts.rxReset++;
       stream.wireBytesReceived += H2_FRAME_HEADER_BYTES + 4;
       core.onPeerReset(stream, uint32(bytes, from));
@@ -181,7 +181,7 @@ export class ControlReceiver {
       core.sink.onGoaway(lastId, uint32(bytes, from + 4));
       if (!core.isClient) return;
       for (const stream of core.streams.values())
-        if (stream.id > lastId && !stream.over) core.onPeerReset(stream, H2_REFUSED_STREAM);
+        if (stream.id > lastId && !stream.over && !stream.closedOnWire) core.onPeerReset(stream, H2_REFUSED_STREAM);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 import {
   H2_INTERNAL_ERROR,
+  H2_NO_ERROR,
   H2_PROTOCOL_ERROR,
   H2_REFUSED_STREAM,
   type H2Counts,
@@ -191,10 +192,26 @@ export class Http2Core implements SenderOwner {
     this.sink.onStreamOver(stream);
   }
 
+  /** Not of streams that are closed on the wire: no frame means them any more. */
   onPeerReset(stream: Http2Stream, code: number): void {
+    if (code === H2_NO_ERROR && this.isClient && stream.remoteEnded && !stream.endTold) {
+      this.stopSending(stream);
+      return;
+    }
     const details = code === H2_REFUSED_STREAM ? REFUSED_DETAILS : RESET_DETAILS;
     this.drop(stream);
     this.tellReset(stream, { code, by: 'peer', details });
+  }
+
+  /** The server needs no more of the request; its answer is whole, though not all told (RFC 9113 §8.1). */
+  private stopSending(stream: Http2Stream): void {
+    stream.localEnded = true;
+    stream.endSent = true;
+    stream.dropPending();
+    this.uncount(stream);
+    if (!stream.waits) return;
+    stream.waits = false;
+    this.sink.onWritable(stream);
   }
 
   /** Our verdict on the peer's frames ends the stream. */

@@ -1,16 +1,16 @@
-// Copies of body pieces that wait, to be sent or to be read, in memory that is used again: fresh buffers would be garbage for V8 to let gather
-// (64 MiB before it collects).
+// Copies of body pieces that wait to be sent or to be read. Those that are sent are in memory that is used again: fresh
+// buffers would be garbage for V8 to let gather (64 MiB before it collects).
 
 /** Below this a copy out of Node's own pool is cheaper, bytes. */
 const LENT_BYTES_MIN = 2_048;
 /** Sizes there are: a frame, and what one read of a socket holds. */
 const SIZES = [16_384, 65_536] as const;
-/** Bytes that wait for their next use, of each size, in a thread: what half a default window brings at once. */
-const IDLE_BYTES_MAX = 8_388_608;
+/** Bytes that wait for their next use, of each size, in a thread. */
+const IDLE_BYTES_MAX = 2_097_152;
 
 const idle: readonly ArrayBuffer[][] = SIZES.map(() => []);
 
-/** A copy of a piece; `drop` it when it has been used, or leave it to the collector. */
+/** A copy of a piece; `drop` it when it has been copied on, or leave it to the collector. */
 export function keep(piece: Uint8Array): Buffer {
   const { length } = piece;
   for (let i = 0; length >= LENT_BYTES_MIN && i < SIZES.length; i++) {
@@ -22,7 +22,7 @@ export function keep(piece: Uint8Array): Buffer {
   return Buffer.from(piece);
 }
 
-/** The copy has been copied on: nobody looks at it any more. */
+/** The copy has been copied on and nobody else was ever given it: its bytes change with the next `keep` or `slabOf`. */
 export function drop(copy: Buffer): void {
   const { buffer } = copy;
   const at = SIZES.indexOf(buffer.byteLength as (typeof SIZES)[number]);
@@ -44,7 +44,7 @@ export function appendToLast(pieces: Buffer[], piece: Uint8Array): boolean {
   return true;
 }
 
-/** A copy of a piece in a buffer of its own, with room for more of them once there were others. `drop` it like others. */
+/** A copy of a piece in a buffer of its own, with room for more of them once there were others. `drop` as of `keep`. */
 export function slabOf(piece: Uint8Array, before: readonly Buffer[]): Buffer {
   const room = Math.min(SLAB_BYTES, 2 * (before.at(-1)?.length ?? 0));
   const size = Math.max(piece.length, room);

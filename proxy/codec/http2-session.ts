@@ -204,7 +204,7 @@ export class Http2Session implements H2SessionShape, FrameSink {
       stream.resetAfterEnd = true;
       return;
     }
-    if (core.error === null && !core.closed) {
+    if (core.error === null && !core.closed && !stream.closedOnWire) {
       this.sender.reset(stream.id, code);
       stream.wireBytesSent += H2_FRAME_HEADER_BYTES + 4;
     }

@@ -90,6 +90,11 @@ export class Http2Stream implements H2Stream {
     this.waits = false;
   }
 
+  /** Both messages have ended for the peer, which has forgotten the stream; the user may still be told of what is kept. */
+  get closedOnWire(): boolean {
+    return this.remoteEnded && this.endSent;
+  }
+
   /** @param piece is copied */
   keep(piece: Buffer): void {
     if (this.kept === NOTHING) this.kept = [];
@@ -102,10 +107,14 @@ export class Http2Stream implements H2Stream {
     for (let i = 0; i < this.kept.length; i++) kept += (this.kept[i] as Buffer).length;
     this.kept = NOTHING;
     this.keptTrailers = null;
+    this.dropPending();
+    return kept;
+  }
+
+  dropPending(): void {
     this.pending = NOTHING;
     this.pendingBytes = 0;
     this.pendingTrailers = null;
-    return kept;
   }
 
   /** @param piece is copied */

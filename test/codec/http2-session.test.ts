@@ -243,6 +243,87 @@ t.test('holds', (t) => {
   t.end();
 });
 
+t.test('pieces that were told are never written to again', (t) => {
+  // A socket may still read them: it copies views of the shared read buffer alone.
+  const PIECE_BYTES = 16_384;
+  const got: Buffer[] = [];
+  let stream: H2Stream | null = null;
+  const session: Http2Session = begin(false, {
+    onRequest(opened) {
+      stream = opened;
+    },
+    onData: (_stream, chunk) => got.push(chunk),
+  });
+  session.feed(readFrames(POST));
+  for (let i = 0; i < 8; i++) {
+    session.hold(stream as unknown as H2Stream);
+    session.feed(frame(0, 0, 1, Buffer.alloc(PIECE_BYTES, 2 * i)));
+    session.feed(frame(0, 0, 1, Buffer.alloc(PIECE_BYTES, 2 * i + 1)));
+    session.release(stream as unknown as H2Stream);
+    session.takeOutput();
+  }
+  t.same(
+    got.map((piece) => piece.length),
+    Array(16).fill(PIECE_BYTES),
+  );
+  t.same(
+    got.map((piece, i) => piece.equals(Buffer.alloc(PIECE_BYTES, i))),
+    Array(16).fill(true),
+  );
+  t.end();
+});
+
+t.test('a reset behind the end of an answer that is held', (t) => {
+  const answer = `${OK}\ndata 1 "a"\ndata 1 end "b"\nrst 1 `;
+  const start = (): { client: Http2Session; stream: H2Stream; told: string[] } => {
+    const told: string[] = [];
+    const client = begin(
+      true,
+      {
+        onResponse: (stream) => client.hold(stream),
+        onData: (_stream, chunk, end) => told.push(`${chunk}${end ? '.' : ''}`),
+        onReset: (_stream, { code, by }) => told.push(`reset ${code} by ${by}`),
+        onWritable: () => told.push('writable'),
+        onStreamOver: () => told.push('over'),
+      },
+      { streamSendBufferBytes: 1_000 },
+    );
+    return { client, stream: post(client), told };
+  };
+  for (const code of [H2_NO_ERROR, H2_CANCEL]) {
+    const { client, stream, told } = start();
+    client.sendData(stream, Buffer.alloc(1), true);
+    client.feed(readFrames(answer + code));
+    t.same(told, [], `${code}: the peer had forgotten the stream`);
+    t.equal(client.counts.rxReset, 0);
+    frames(client);
+    client.release(stream);
+    t.same(told, ['a', 'b.', 'over']);
+    t.equal(frames(client), '');
+  }
+  const early = start();
+  t.equal(early.client.sendData(early.stream, Buffer.alloc(70_000), false), false);
+  frames(early.client);
+  early.client.feed(readFrames(answer + H2_NO_ERROR));
+  t.same(early.told, ['writable'], 'the server needs no more of the request, whose rest goes nowhere');
+  t.equal(early.client.activeStreams, 0);
+  t.equal(early.client.sendData(early.stream, Buffer.alloc(70_000), false), true);
+  early.client.feed(readFrames('window 0 100000'));
+  t.equal(frames(early.client), '');
+  early.client.release(early.stream);
+  t.same(early.told, ['writable', 'a', 'b.', 'over']);
+  const failed = start();
+  failed.client.feed(readFrames(answer + H2_CANCEL));
+  t.same(failed.told, [`reset ${H2_CANCEL} by peer`, 'over'], 'with an error an unfinished request fails');
+  const dropped = start();
+  dropped.client.sendData(dropped.stream, Buffer.alloc(1), true);
+  dropped.client.feed(readFrames(answer + H2_CANCEL));
+  frames(dropped.client);
+  dropped.client.reset(dropped.stream, H2_CANCEL);
+  t.equal(frames(dropped.client), '', 'nobody is told of the end of what has ended');
+  t.end();
+});
+
 t.test('a reset without error behind an answer', (t) => {
   const session: Http2Session = begin(false, {
     onRequest(stream) {
