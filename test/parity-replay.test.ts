@@ -8,9 +8,9 @@ import { GROUPS } from './parity/groups.ts';
 import { runGroup } from './parity/run.ts';
 import type { Group, Observation } from './parity/types.ts';
 
-const TIMEOUT_MS = 170_000;
+const TIMEOUT_MS = 400_000;
 /** Groups that run at the same time: most of a scenario is waiting. */
-const PARALLEL = 3;
+const PARALLEL = 4;
 
 t.setTimeout(TIMEOUT_MS);
 t.jobs = PARALLEL;

@@ -20,7 +20,7 @@ t.test('wrong usage', async (t) => {
   for (const [args, words] of [
     [['--groups', 'retries'], '--groups'],
     [['retries'], 'retries'],
-    [['fuzz', '--seeds', '1'], ''],
+    [['fuzz', '--seeds', '1'], '--seeds'],
     [['--replay', '--update'], 'exclude each other'],
     [['--replay', '--group', 'nobody'], "no group is named like 'nobody'"],
     [['--replay', '--group', 'retries', '--scenario', 'no such thing'], "no scenario is named like 'no such thing'"],

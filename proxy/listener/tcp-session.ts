@@ -176,7 +176,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     this.maxDuration?.arm(proxy.durationMs());
     this.logTimer?.arm(proxy.model.accessLogFlushIntervalMs);
     if (proxy.logs.start !== null) proxy.logs.start(this.info);
-    if (proxy.model.connectsOnData) this.idle?.start(proxy.model.idleTimeoutMs);
+    if (proxy.model.connectsOnData) this.idle?.start(this.idleTimeoutMs);
     else this.connectUpstream();
   }
 

@@ -39,15 +39,21 @@ interface Report {
   readonly findings: Map<string, { readonly finding: Finding; count: number }>;
 }
 
-/** @returns the exit code: 0 = no difference that is not explained, 1 = some, 2 = wrong usage */
-export async function fuzz(args: readonly string[], envoy: string): Promise<number> {
-  let values: ReturnType<typeof parse>;
+/** Compares with the Envoy it is given. @returns the exit code: 0 = no difference that is not explained, 1 = some */
+type Fuzz = (envoy: string) => Promise<number>;
+
+/** @returns `null` = wrong usage, which has been told */
+export function fuzzOf(args: readonly string[]): Fuzz | null {
   try {
-    values = parse(args);
+    const values = parse(args);
+    return (envoy) => fuzz(values, envoy);
   } catch (error) {
     console.error(`parity: ${(error as Error).message}\n${FUZZ_USAGE}`);
-    return 2;
+    return null;
   }
+}
+
+async function fuzz(values: ReturnType<typeof parse>, envoy: string): Promise<number> {
   const { seed, configurations, requests } = values;
   console.log(`seed ${seed}, ${configurations} configurations of ${requests} requests`);
   const report: Report = { requests: 0, refusedByBoth: 0, known: new Map(), findings: new Map() };

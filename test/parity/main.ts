@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { findPeer, HOW_TO_GET } from '../../scripts/peers.ts';
 import { compareScenario, compareStats } from './compare.ts';
 import { distribution } from './distribution.ts';
-import { FUZZ_USAGE, fuzz } from './fuzz.ts';
+import { FUZZ_USAGE, fuzzOf } from './fuzz.ts';
 import { readGolden, writeGolden } from './golden.ts';
 import { GROUPS } from './groups.ts';
 import type { Binary } from './proxy-process.ts';
@@ -65,8 +65,9 @@ function chosenGroups(): Group[] {
 
 const [command, ...rest] = process.argv.slice(2);
 if ((command === 'fuzz' || command === 'distribution') && !rest.includes('--help')) {
-  const envoy = findPeer('envoy') ?? refuse(`no Envoy to compare with. To have one: ${HOW_TO_GET.envoy}`);
-  process.exit(command === 'fuzz' ? await fuzz(rest, envoy) : await distribution(envoy));
+  const task = command === 'fuzz' ? fuzzOf(rest) : distribution;
+  if (task === null) process.exit(2);
+  process.exit(await task(findPeer('envoy') ?? refuse(`no Envoy to compare with. To have one: ${HOW_TO_GET.envoy}`)));
 }
 const values = parse();
 if (values.help) {

@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
-const PROXY_MAIN = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
+const LAUNCHER = fileURLToPath(new URL('../../bin/outrigger-proxy', import.meta.url));
 const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 20;
 const STOP_GRACE_MS = 6_000;
@@ -36,8 +36,7 @@ export async function startProxy(
   flags.push('--file-flush-interval-msec', String(LOG_FLUSH_MS));
   const out = openSync(outPath, 'a');
   const stdio: ['ignore', number, number] = ['ignore', out, out];
-  const child =
-    binary === null ? spawn(process.execPath, [PROXY_MAIN, ...flags], { stdio }) : spawn(binary, flags, { stdio });
+  const child = binary === null ? spawn(LAUNCHER, flags, { stdio }) : spawn(binary, flags, { stdio });
   closeSync(out);
   let ended: string | null = null;
   child.on('error', (error) => {
