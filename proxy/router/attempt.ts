@@ -51,6 +51,8 @@ export class Attempt implements UpstreamStreamHandler {
   responseStarted: boolean;
   /** When it was begun, for clusters with histograms; monotonic ms. */
   startMs: number;
+  /** When it had a connection, for clusters that limit how long it may last; monotonic ms; −1 = not yet. */
+  readyMs: number;
   /** As it came, for clusters with histograms; −1 = none came. */
   responseHeadBytes: number;
   responseHeadFields: number;
@@ -72,6 +74,7 @@ export class Attempt implements UpstreamStreamHandler {
     this.headSent = false;
     this.responseStarted = false;
     this.startMs = 0;
+    this.readyMs = -1;
     this.responseHeadBytes = -1;
     this.responseHeadFields = 0;
     this.responseBodyBytes = 0;

@@ -23,6 +23,10 @@ export class RequestAttempts {
   avoidHostMaxAttempts: number;
   /** The limit of one attempt, ms; 0 = none. */
   perTryMs: number;
+  /** How long nothing may move on an attempt, ms; 0 = without a limit. */
+  protected perTryIdleMs: number;
+  /** How long an attempt may last, ms; 0 = without a limit. */
+  protected readonly streamMs: number;
   protected readonly router: Router;
   protected readonly cluster: Cluster;
   protected readonly stats: RequestStats;
@@ -41,6 +45,8 @@ export class RequestAttempts {
     this.priority = route.priority;
     this.avoidHostMaxAttempts = 0;
     this.perTryMs = 0;
+    this.perTryIdleMs = 0;
+    this.streamMs = cluster.model.upstreamStreamDurationMs;
     this.router = router;
     this.cluster = cluster;
     this.stats = stats;
@@ -87,11 +93,16 @@ export class RequestAttempts {
     }
     attempt?.abandon();
     this.attempt = null;
+    this.cancelAttemptTimers();
     return verdict;
   }
 
-  /** The newest attempt has met its limit and may still answer: another one is sent after it. */
+  /**
+   * The newest attempt has met its limit and may still answer: another one is sent after it. Not before the request is
+   * whole: what is still to come goes to one attempt alone.
+   */
   protected hedge(attempt: Attempt, status: number): void {
+    if (!this.down.requestComplete) return;
     attempt.runLate(status);
     this.afterTimeout = true;
     if (this.decide(true) !== 'retry') return;
@@ -99,6 +110,7 @@ export class RequestAttempts {
     this.rivals ??= [];
     this.rivals.push(attempt);
     this.attempt = null;
+    this.cancelAttemptTimers();
   }
 
   /** Another attempt will do, or may do, better than this one, whose head has come. */
@@ -121,23 +133,49 @@ export class RequestAttempts {
     const { rivals } = this;
     if (rivals === null) return false;
     if (attempt !== this.attempt) rivals.splice(rivals.indexOf(attempt), 1);
-    else if (rivals.length > 0) this.attempt = rivals.pop() ?? null;
-    else return false;
+    else {
+      const older = rivals.pop();
+      if (older === undefined) return false;
+      this.attempt = older;
+      this.cancelAttemptTimers();
+      this.armDuration(older, this.router.runtime.nowMs());
+    }
     return true;
   }
 
-  /** The answer of this attempt is the one: the others are not waited for. */
-  protected win(attempt: Attempt, rivals: Attempt[]): void {
+  /**
+   * The answer of this attempt is the one: the others are not waited for.
+   * @returns true when it was not the newest, whose time limits ran until now
+   */
+  protected win(attempt: Attempt, rivals: Attempt[], now: number): boolean {
     const { attempt: newest, down } = this;
-    if (newest !== attempt) {
+    const older = newest !== attempt;
+    if (older) {
       rivals.splice(rivals.indexOf(attempt), 1);
       if (newest !== null) rivals.push(newest);
       this.attempt = attempt;
-      down.perTryTimer.cancel();
       down.retryTimer.cancel();
       down.upstreamHost = attempt.host;
+      this.cancelAttemptTimers();
+      this.armDuration(attempt, now);
     }
     this.dropRivals();
+    return older;
+  }
+
+  /** Times the newest attempt by what its cluster leaves it from the moment it had a connection. */
+  protected armDuration(attempt: Attempt, now: number): void {
+    if (this.streamMs === 0) return;
+    if (attempt.readyMs < 0) attempt.readyMs = now;
+    this.down.attemptTimer.arm(Math.max(1, attempt.readyMs + this.streamMs - now));
+  }
+
+  /** What times the newest attempt must not go on to time another one. */
+  protected cancelAttemptTimers(): void {
+    const { down } = this;
+    if (this.perTryMs > 0) down.perTryTimer.cancel();
+    if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
+    if (this.streamMs > 0) down.attemptTimer.cancel();
   }
 
   protected dropRivals(): void {

@@ -62,9 +62,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   /** How often the request was sent again after a stale connection had swallowed it. */
   private replays: number;
   private beganMs: number;
-  private perTryIdleMs: number;
-  /** How long an attempt may last; 0 = without a limit. */
-  private readonly streamMs: number;
   private readonly body: RequestBody;
   /** Copies under way; `null` = none. */
   private shadows: Shadows | null;
@@ -95,8 +92,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.hedging = route.hedgeOnPerTryTimeout;
     this.alternativeResponse = false;
     this.expectedGiven = false;
-    this.perTryIdleMs = 0;
-    this.streamMs = cluster.model.upstreamStreamDurationMs;
     this.beganMs = 0;
     this.body = new RequestBody(down);
     this.shadows = null;
@@ -150,9 +145,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this, this.router.model.respectExpectedRqTimeout);
     const { cluster, router } = this;
     const own = cluster.model.retry === null ? null : router.retryPolicyOf(cluster, cluster.model.retry);
-    if (own !== null) this.retry = RetryState.create(own, headers, false);
-    else if (policy !== null || down.hasEnvoyHeaders)
-      this.retry = RetryState.create(policy, headers, down.hasEnvoyHeaders);
+    if (own !== null || policy !== null || down.hasEnvoyHeaders)
+      this.retry = RetryState.create(own ?? policy, headers, down.hasEnvoyHeaders);
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     down.attemptCount++;
@@ -236,7 +230,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.noteAttempt(attempt);
     this.afterTimeout = false;
     const wants = !attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true;
-    if (this.tryAgain(wants, 0) === 'retry') return;
+    if (!attempt.hedged && this.tryAgain(wants, 0) === 'retry') return;
     const status = down.requestComplete ? 504 : 408;
     this.fail(FLAG_UMSDR, status, 'upstream max stream duration reached', 'upstream_max_stream_duration_reached');
   }
@@ -263,20 +257,20 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const { down } = this;
     const headers = down.requestHeaders;
     if (headers === null) return;
-    noteConnection(down, stream, this.router.runtime.nowMs());
+    const now = this.router.runtime.nowMs();
+    noteConnection(down, stream, now);
     if (down.matchesUpstreamScheme) down.scheme = 'http';
     if (this.route.autoHostRewrite)
       rewriteToHost(this.route, down, headers, stream.host.hostname, !this.router.model.suppressEnvoyHeaders);
     attempt.headSent = true;
     this.stats.countAttempt();
-    if (this.streamMs > 0) down.attemptTimer.arm(this.streamMs);
-    if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
+    this.armDuration(attempt, now);
     // A head may be answered at once, from inside.
     const { body } = this;
     const { paused } = body;
     stream.sendHead(down.method, down.scheme, down.authority, down.path, headers, body.headOnly);
     if (!body.headOnly && !paused) body.sendTo(stream, this.retry === null && !this.redirectable);
-    if (body.ended) this.armPerTry();
+    if (body.ended && attempt === this.attempt) this.armPerTry();
     if (!paused) body.release();
   }
 
@@ -325,13 +319,13 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     }
     if (attempt === this.attempt) {
       down.perTryTimer.cancel();
-      if (this.perTryIdleMs > 0) down.perTryIdleTimer.arm(this.perTryIdleMs);
+      this.armPerTryIdle();
     }
     if (retry !== null) {
       if (this.isPassedOver(attempt, retry, status, headers)) return;
       this.endRetries();
     }
-    if (this.rivals !== null) this.win(attempt, this.rivals);
+    if (this.rivals !== null && this.win(attempt, this.rivals, now)) this.armPerTryIdle();
     if (route.internalRedirect !== null && this.follow(route.internalRedirect, attempt, status, headers)) return;
     if (retry !== null && !this.body.paused) this.body.forget();
     down.upstreamRxStartMs = now;
@@ -387,7 +381,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       return;
     }
     if (endStream) this.complete(this.router.runtime.nowMs());
-    else if (this.perTryIdleMs > 0) this.down.perTryIdleTimer.arm(this.perTryIdleMs);
+    else this.armPerTryIdle();
     if (!this.down.respondData(chunk, endStream) && !endStream) {
       this.responseHeld = true;
       attempt.stream?.hold();
@@ -456,8 +450,15 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (this.attempt?.headSent === true) this.armPerTry();
   }
 
+  /** The limits of a try: its time runs from where the request is whole, for a slow sender is not the host's doing. */
   private armPerTry(): void {
-    if (this.perTryMs > 0 && !this.over) this.down.perTryTimer.arm(this.perTryMs);
+    if (this.over) return;
+    if (this.perTryMs > 0) this.down.perTryTimer.arm(this.perTryMs);
+    this.armPerTryIdle();
+  }
+
+  private armPerTryIdle(): void {
+    if (this.perTryIdleMs > 0 && this.body.ended) this.down.perTryIdleTimer.arm(this.perTryIdleMs);
   }
 
   /** Takes an attempt for lost that has met its own limit. @param counter index of the `cluster` catalogue */
@@ -491,10 +492,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   private onFailure(attempt: Attempt, reason: PoolFailure | ResetReason, transportFailure: string): void {
     const { down, retry } = this;
-    if (attempt === this.attempt) {
-      down.perTryTimer.cancel();
-      this.cancelAttemptTimers();
-    }
+    if (attempt === this.attempt) this.cancelAttemptTimers();
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
     // An interim response is a begin, too.
     const begun = down.responseStarted || attempt.informed;
@@ -523,11 +521,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     answerFailure(down, status, body, details, overloaded, route.includeAttemptCountInResponse);
   }
 
-  private cancelAttemptTimers(): void {
-    if (this.perTryIdleMs > 0) this.down.perTryIdleTimer.cancel();
-    if (this.streamMs > 0) this.down.attemptTimer.cancel();
-  }
-
   /** The upstream response is whole. */
   private complete(now: number): void {
     const { down, attempt } = this;
@@ -549,7 +542,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.endRetries();
     this.dropRivals();
     down.routeTimer.cancel();
-    down.perTryTimer.cancel();
     down.retryTimer.cancel();
     this.cancelAttemptTimers();
     this.body.forget();
@@ -565,6 +557,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   private replay(headers: HeaderMap): void {
     this.replays++;
     this.stats.countReplay();
+    this.cancelAttemptTimers();
     this.freshConnection = true;
     this.startAttempt(headers);
     this.freshConnection = false;

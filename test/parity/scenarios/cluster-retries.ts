@@ -11,13 +11,17 @@ const at = (name: string, path: string, a: UpstreamScript, ...headers: string[])
   client: [get(path, ...headers)],
   upstreams: { a },
 });
+const inside = (name: string, a: UpstreamScript, ...headers: string[]): Scenario => ({
+  ...at(name, '/plain', a, 'x-forwarded-for: 10.0.0.1', ...headers),
+  listener: 'inside',
+});
 const backOff = { retry_back_off: { base_interval: '0.01s' } };
 const on = (retry_on: string, extra: object = {}): object => ({ retry_policy: { retry_on, ...backOff, ...extra } });
 const HEADERS = { include_request_attempt_count: true, include_attempt_count_in_response: true };
 
 export const clusterRetries: Group = {
   name: 'cluster-retries',
-  listeners: ['main', 'host'],
+  listeners: ['main', 'host', 'inside'],
   upstreams: ['a'],
   bootstrap: (ports, log) =>
     bootstrap(
@@ -43,6 +47,9 @@ export const clusterRetries: Group = {
           'host',
           routes([to('/plain', 'a'), to('/own', 'a', on('gateway-error'))], { ...HEADERS, ...on('retriable-4xx') }),
         ),
+        http(ports, log, 'inside', routes([to('/plain', 'a')], HEADERS), {
+          internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
+        }),
       ],
       [
         cluster(
@@ -85,6 +92,14 @@ export const clusterRetries: Group = {
     at("the route's time limit of a try", '/try', {
       replies: [[{ waitMs: 600 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
     }),
+    inside('conditions by header of a friend', codes(503, 503, 200), 'x-envoy-retry-on: 5xx'),
+    inside('tries by header of a friend', codes(418, 418, 418, 200), 'x-envoy-max-retries: 3'),
+    inside(
+      'codes by header of a friend',
+      codes(404, 418, 200),
+      'x-envoy-retriable-status-codes: 404',
+      'x-envoy-retry-grpc-on: cancelled',
+    ),
     { ...at("the virtual host's before the cluster's", '/plain', codes(418, 200)), listener: 'host' },
     { ...at("the virtual host's", '/plain', codes(409, 200)), listener: 'host' },
     { ...at("the route's before both", '/own', codes(502, 200)), listener: 'host' },

@@ -1,6 +1,6 @@
 // Hedging: a try that has met its time limit goes on beside the next one, and the first good answer wins.
 
-import { answer, bootstrap, cluster, get, http, request, router, routes, STATS, to } from '../config.ts';
+import { answer, bootstrap, cluster, get, http, httpOptions, request, router, routes, STATS, to } from '../config.ts';
 import type { Action, Group, Scenario, UpstreamScript } from '../types.ts';
 
 /** Tries have 0.2 s; a further one follows at once. */
@@ -39,6 +39,7 @@ const LIST = [
   to('/connect', 'a', hedged({ retry_on: 'connect-failure' })),
   to('/full', 'full', hedged()),
   to('/idle', 'a', hedged({ per_try_timeout: '3s', per_try_idle_timeout: '0.2s' })),
+  to('/limited', 'limited', hedged({ per_try_timeout: '0.6s' })),
   to('/over', 'a', hedged({}, { timeout: '0.5s' })),
   to('/long', 'a', hedged({ retry_back_off: { base_interval: '86400s' } }, { timeout: '0.5s' })),
   to('/plain', 'a', {
@@ -78,6 +79,7 @@ export const hedging: Group = {
       ],
       [
         cluster('a', [ports['a']]),
+        cluster('limited', [ports['a']], httpOptions({}, { max_stream_duration: '1s' })),
         cluster('full', [ports['a']], { circuit_breakers: { thresholds: [{ max_retries: 0 }] } }),
       ],
     ),
@@ -102,6 +104,15 @@ export const hedging: Group = {
     at('conditions do not matter', '/connect', after([1_000, ok('first')], [0, ok('second')])),
     at('a bad answer that is not retried', '/connect', after([300, bad('first')], [1_000, ok('second')])),
     at('by the idle time of a try', '/idle', after([1_000, ok('first')], [0, ok('second')])),
+    {
+      name: 'nothing follows while the request is on its way',
+      client: [request('POST', '/idle', ['content-length: 4'], 'ab'), { waitMs: 500 }, 'cd'],
+    },
+    at(
+      'the first is quicker and lasts too long',
+      '/limited',
+      after([800, 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhe', { waitMs: 500 }, 're'], [2_500, ok('second')]),
+    ),
     {
       name: 'a body is sent twice',
       client: [request('POST', '/two', ['content-length: 5'], 'hello')],

@@ -111,6 +111,15 @@ export const timeouts: Group = {
       upstreams: slow,
     },
     { name: 'per-try idle timeout', client: [get('/try-idle')], upstreams: slow },
+    {
+      name: 'per-try idle timeout does not run within a request body',
+      client: [request('POST', '/try-idle', ['content-length: 4'], 'ab'), { waitMs: 250 }, 'cd'],
+    },
+    {
+      name: 'per-try idle timeout behind a slow request body',
+      client: [request('POST', '/try-idle', ['content-length: 4'], 'ab'), { waitMs: 250 }, 'cd'],
+      upstreams: slow,
+    },
     { name: 'connection idle timeout after a request', listener: 'idle', client: [get('/')] },
     { name: 'connection idle timeout before a request', listener: 'idle', answers: 0, client: [] },
     {
