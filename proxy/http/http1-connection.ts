@@ -135,7 +135,8 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
   // === From the socket ===
 
   onData(chunk: Buffer): void {
-    if (this.closing) {
+    // An answer may begin before its request has ended: the rest of that is passed on all the same.
+    if (this.closing && (this.deaf || this.stream === null || this.stream.requestComplete)) {
       this.connection.ignoredBytes = !this.deaf;
       return;
     }
