@@ -4,6 +4,7 @@
 import { HeaderMap } from '../codec/headers.ts';
 import type { CorsPolicyModel } from '../config/model-http-filter.ts';
 import { compileStringMatch } from '../router/match.ts';
+import { runtimeFraction } from '../router/runtime-fraction.ts';
 import {
   CONTINUE,
   type FilterCall,
@@ -13,7 +14,7 @@ import {
   REPLIED,
   type Verdict,
 } from './filter.ts';
-import { ALWAYS, compileDraw, type Draw, NEVER, runtimeFraction } from './fraction.ts';
+import { ALWAYS, compileDraw, type Draw, NEVER } from './fraction.ts';
 
 /** The policies of one route as one. */
 interface Policy {

@@ -4,9 +4,10 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { FaultModel, FaultShareModel } from '../config/model-fault.ts';
-import { compileHeaderMatch, type RuntimeValue } from '../router/match.ts';
+import { compileHeaderMatch } from '../router/match.ts';
+import { type Fraction, RuntimeFractions, type RuntimeValue } from '../router/runtime-fraction.ts';
 import type { FilterEnv, FilterStream } from './filter.ts';
-import { compileDraw, type Fraction, RuntimeFractions } from './fraction.ts';
+import { compileDraw } from './fraction.ts';
 
 const DOWNSTREAM_CLUSTER = 'x-envoy-downstream-service-cluster';
 const DOWNSTREAM_NODE = 'x-envoy-downstream-service-node';

@@ -9,21 +9,17 @@ import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileValueTest, valueAt } from '../observe/value-match.ts';
 import { compileRanges } from '../util/ip.ts';
 import { compileFullMatch, type TextMatch } from './regex.ts';
+import { type RuntimeValue, runtimeFraction } from './runtime-fraction.ts';
 
 /** A condition on a request; `random` is 32 bits drawn for the request. */
 export type Condition = (info: StreamInfo, headers: HeaderMap, random: number) => boolean;
-
-/** Values of runtime keys; `null` = not set. */
-export type RuntimeValue = (key: string) => string | number | boolean | null;
 
 /** Whether a request with these 32 random bits belongs to a share. */
 export type InFraction = (random: number) => boolean;
 
 /** A number under the runtime key is a percentage and takes the place of the configured share. */
 export function compileFraction(model: FractionModel, runtime: RuntimeValue): InFraction {
-  const configured = model.runtimeKey === '' ? null : runtime(model.runtimeKey);
-  const numerator = typeof configured === 'number' ? configured : model.numerator;
-  const denominator = typeof configured === 'number' ? 100 : model.denominator;
+  const { numerator, denominator } = runtimeFraction(model, model.runtimeKey, runtime);
   return (random) => random % denominator < numerator;
 }
 

@@ -17,12 +17,13 @@ import { U64 } from '../util/hash64.ts';
 import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies, type HashPolicy } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
-import { compileFirstRead, compileHeaderMatch, compileHeaderRead, type RuntimeValue } from './match.ts';
+import { compileFirstRead, compileHeaderMatch, compileHeaderRead } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget, FiltersOf, Mutate, RouteFilters } from './route.ts';
 import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
+import type { RuntimeValue } from './runtime-fraction.ts';
 import { compileMirrors } from './shadow.ts';
 
 /** Targets named by a request header that are remembered, per route. */

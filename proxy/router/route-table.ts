@@ -9,11 +9,12 @@ import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import { barePath } from './bare-path.ts';
-import { compileFirstRead, type RuntimeValue } from './match.ts';
+import { compileFirstRead } from './match.ts';
 import { indexRoutes, type RouteSource } from './path-index.ts';
 import type { FiltersOf, RouteResult, RouteTable } from './route.ts';
 import { RouteStatsSet } from './route-stats.ts';
 import { compileRouteTree } from './route-tree.ts';
+import type { RuntimeValue } from './runtime-fraction.ts';
 
 /** What a table needs besides its configuration. */
 export interface RouteTableEnv {

@@ -28,9 +28,10 @@ import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { failureText } from './failure.ts';
 import { KeptBody } from './kept-body.ts';
-import { compileFraction, type InFraction, type RuntimeValue } from './match.ts';
+import { compileFraction, type InFraction } from './match.ts';
 import { compileMutationSteps } from './mutations.ts';
 import type { Mutate } from './route.ts';
+import type { RuntimeValue } from './runtime-fraction.ts';
 
 const EMPTY = new Uint8Array(0);
 

@@ -1,7 +1,8 @@
 // Shares of requests, and what runtime layers make of them.
 
 import t from 'tap';
-import { ALWAYS, compileDraw, NEVER, RuntimeFractions, runtimeFraction } from '../../proxy/filter/fraction.ts';
+import { ALWAYS, compileDraw, NEVER } from '../../proxy/filter/fraction.ts';
+import { RuntimeFractions, runtimeFraction } from '../../proxy/router/runtime-fraction.ts';
 import { SYSTEM_RUNTIME } from '../../proxy/util/runtime.ts';
 
 t.test('a draw holds below the share', async (t) => {
