@@ -59,10 +59,7 @@ export class FaultRules {
 
   concerns(stream: FilterStream, headers: HeaderMap): boolean {
     const { upstreamCluster } = this.model;
-    if (upstreamCluster !== '') {
-      const target = stream.route?.target?.(stream, headers, stream.random) ?? null;
-      if (target === null || target.cluster.name !== upstreamCluster) return false;
-    }
+    if (upstreamCluster !== '' && stream.target?.cluster.name !== upstreamCluster) return false;
     if (this.nodes !== null && !this.nodes.has(headers.get(DOWNSTREAM_NODE) ?? '')) return false;
     return this.headers.every((holds) => holds(stream, headers));
   }

@@ -8,7 +8,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
-import type { CompiledRoute } from '../router/route.ts';
+import type { CompiledRoute, CompiledTarget } from '../router/route.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 
@@ -28,10 +28,10 @@ export interface FilterStream extends StreamInfo {
   /** Never `null` while a filter is asked. */
   readonly requestHeaders: HeaderMap | null;
   readonly route: CompiledRoute | null;
+  /** Chosen with the route; `null` = it forwards nowhere. */
+  readonly target: CompiledTarget | null;
   /** The client speaks gRPC: local replies are turned into it. */
   readonly isGrpc: boolean;
-  /** 32 random bits of the request. */
-  readonly random: number;
   /** Bytes of body that a filter may keep, per direction. */
   readonly bufferLimitBytes: number;
   localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;

@@ -1,6 +1,5 @@
 // Envoy's stats of gRPC calls: `cluster.<name>.grpc.[<service>.<method>.]…` (Envoy: source/common/grpc/context_impl).
 
-import type { HeaderMap } from '../codec/headers.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { FilterStream } from './filter.ts';
 
@@ -93,6 +92,6 @@ export class GrpcCounts {
 }
 
 /** Stat name of the cluster that the request's route points to; empty when it points nowhere. */
-export function clusterOf(stream: FilterStream, headers: HeaderMap): string {
-  return stream.route?.target?.(stream, headers, stream.random)?.cluster.current?.model.statName ?? '';
+export function clusterOf(stream: FilterStream): string {
+  return stream.target?.cluster.current?.model.statName ?? '';
 }

@@ -32,7 +32,7 @@ export function compileGrpcStats(model: GrpcStatsModel, stats: StatsStore): Http
       // Not what the client sent: a filter before this one may have turned the request into gRPC.
       if (!isGrpcContentType(headers.get('content-type'))) return null;
       const method = grpcMethodOf(stream.path);
-      const cluster = method === null ? '' : clusterOf(stream, headers);
+      const cluster = method === null ? '' : clusterOf(stream);
       const cells = method === null || cluster === '' ? null : counts.of(cluster, choose(method));
       if (cells === null && !model.emitFilterState) return null;
       return new GrpcStatsCall(stream, cells, model);

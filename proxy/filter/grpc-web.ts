@@ -37,14 +37,14 @@ export function compileGrpcWeb(stats: StatsStore): HttpFilter {
     open: (run: FilterRunControl, at: number) => {
       const headers = run.stream.requestHeaders as HeaderMap;
       const text = CONTENT_TYPES.get(headers.get('content-type') ?? '');
-      return text === undefined ? null : new GrpcWebCall(run, at, text, cellsOf(run.stream, headers, counts));
+      return text === undefined ? null : new GrpcWebCall(run, at, text, cellsOf(run.stream, counts));
     },
   };
 }
 
-function cellsOf(stream: FilterStream, headers: HeaderMap, counts: GrpcCounts): GrpcCells | null {
+function cellsOf(stream: FilterStream, counts: GrpcCounts): GrpcCells | null {
   const method = grpcMethodOf(stream.path);
-  const cluster = method === null ? '' : clusterOf(stream, headers);
+  const cluster = method === null ? '' : clusterOf(stream);
   return cluster === '' ? null : counts.of(cluster, method);
 }
 

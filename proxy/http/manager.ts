@@ -223,16 +223,15 @@ export class HttpManager {
   }
 
   /** The filters that act on a request; `null` = none. */
-  filtersOf(route: CompiledRoute | null, info: StreamInfo, headers: HeaderMap, random: number): FilterChain {
+  filtersOf({ route, target }: Pick<FilterStream, 'route' | 'target'>): FilterChain {
     if (route === null) return this.chains.base;
-    const target = route.filtersByTarget && route.target !== null ? route.target(info, headers, random) : null;
     // They come from `chains`.
-    return (target === null ? route.filters : target.filters) as FilterChain;
+    return (target ?? route).filters as FilterChain;
   }
 
   /** The filters that a request has not come to yet are those of its present route. */
-  refilter(run: FilterRun, stream: FilterStream, headers: HeaderMap): void {
-    const chain = this.filtersOf(stream.route, stream, headers, stream.random);
+  refilter(run: FilterRun, stream: FilterStream): void {
+    const chain = this.filtersOf(stream);
     run.follow((from, last) => this.chains.rest(from, last, chain));
   }
 

@@ -2,7 +2,7 @@
 // It owns the order of things: checks, request preparation, route, router, response preparation, end.
 // Protocol-neutral: bytes are the writer's and the decoder's business.
 
-import { HeaderMap } from '../codec/headers.ts';
+import type { HeaderMap } from '../codec/headers.ts';
 import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
 import { isGrpcContentType } from '../filter/grpc-frames.ts';
@@ -169,7 +169,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (manager.startLog !== null) this.logStart(manager.startLog);
     if (upgrade && !admitUpgrade(this, headers)) return;
     if (this.idleMs > 0 && !this.over) this.timers.idle.start(this.idleMs);
-    const filters = manager.filtersOf(this.route, this, headers, this.random);
+    const filters = manager.filtersOf(this);
     this.filtered = true;
     if (filters === null) this.enterRouter(headers, endStream);
     else {
@@ -279,7 +279,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     // The record names the cluster of the new route, or none.
     this.upstreamCluster = '';
     this.nameCluster();
-    if (this.route !== route && this.filters !== null) this.manager.refilter(this.filters, this, headers);
+    if (this.route !== route && this.filters !== null) this.manager.refilter(this.filters, this);
     if (this.idleMs !== idleMs && !this.over) this.timers.idle.start(this.idleMs);
   }
 
@@ -443,7 +443,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** An answer to a request that has not come to the filters passes them as any other. */
   private openFilters(): void {
     this.filtered = true;
-    const filters = this.manager.filtersOf(this.route, this, this.requestHeaders ?? NO_HEADERS, this.random);
+    const filters = this.manager.filtersOf(this);
     if (filters !== null) this.filters = new FilterRun(filters, this);
   }
 
@@ -539,9 +539,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.manager.onStreamOver(this);
   }
 }
-
-/** Of a request whose head did not come. */
-const NO_HEADERS = new HeaderMap();
 
 /** Bodies of answers to requests that could not be decoded (seen on Envoy 1.40). */
 const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([

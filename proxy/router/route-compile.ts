@@ -75,7 +75,6 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
         : new Map(forward.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled])),
     connect: forward?.upgrades.find(({ type }) => type === 'connect')?.connect ?? null,
     filters: filtersOf([model.filters], scope),
-    filtersByTarget: filtersByTarget(forward),
     mutateLocalResponse: responseMutations([model.headers], scope),
     hedgeOnPerTryTimeout: forward?.hedgeOnPerTryTimeout === true,
     retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
@@ -85,12 +84,6 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     virtualClusterOf: compileVirtualClusters(virtualHost),
     ...compileStats(model, scope),
   };
-}
-
-/** Whether the filters of a request depend on where it goes. */
-function filtersByTarget(action: RouteActionModel | null): boolean {
-  const cluster = action?.cluster;
-  return cluster?.kind === 'weighted' && cluster.clusters.some((entry) => entry.filters !== null);
 }
 
 /** @param levels of the route and what is below it */

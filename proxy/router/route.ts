@@ -67,9 +67,8 @@ export interface CompiledRoute {
   readonly connect: ConnectModel | null;
   /** Response mutations for answers without a target (direct responses, redirects): route, virtual host, configuration. */
   readonly mutateLocalResponse: Mutate | null;
+  /** Of requests that go nowhere; a target has its own. */
   readonly filters: RouteFilters;
-  /** Targets have a word in it: theirs hold. */
-  readonly filtersByTarget: boolean;
   /** `retry` compiled; `null` = none. */
   readonly retryPolicy: RetryPolicy | null;
   /** `null` = none. */
@@ -94,7 +93,7 @@ export interface CompiledTarget {
   readonly mutateRequest: Mutate | null;
   readonly mutateResponse: Mutate | null;
   readonly hostRewriteLiteral: string;
-  /** As the route's, unless `CompiledRoute.filtersByTarget`. */
+  /** The route's, and what the target itself says. */
   readonly filters: RouteFilters;
 }
 
