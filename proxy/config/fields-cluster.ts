@@ -117,8 +117,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     ),
   ),
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget': fields(
-    honoured(TEST, 'budget_percent min_retry_concurrency'),
-    warned('the budget counts the requests of the moment', 'budget_interval'),
+    honoured(TEST, 'budget_percent budget_interval min_retry_concurrency'),
   ),
   'envoy.config.cluster.v3.UpstreamConnectionOptions': fields(
     honoured(TEST, 'tcp_keepalive'),

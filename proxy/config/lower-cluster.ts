@@ -4,24 +4,30 @@ import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { lowerBalancer } from './lower-balancer.ts';
 import { lowerBind } from './lower-bind.ts';
+import { lowerBreakers, tracksRemaining } from './lower-breakers.ts';
 import { type LowerContext, lowerMetadata, lowerTcpKeepalive } from './lower-common.ts';
 import { lowerDiscovery } from './lower-discovery.ts';
 import { wholeMs } from './lower-duration.ts';
 import { lowerLocalities } from './lower-endpoints.ts';
 import { lowerOutlier } from './lower-outlier.ts';
 import { lowerTransportMatches, lowerUpstreamTransport } from './lower-transport.ts';
-import { HTTP_OPTIONS_KEY, lowerErrorMatcher, lowerUpstreamHttp } from './lower-upstream-http.ts';
-import { bool, list, type Msg, messageMap, num, str, sub } from './message.ts';
-import type { BreakerModel, ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
+import {
+  HTTP_OPTIONS_KEY,
+  lowerErrorMatcher,
+  lowerUpstreamHttp,
+  type UpstreamHttpModel,
+} from './lower-upstream-http.ts';
+import { bool, type Msg, messageMap, num, str, sub } from './message.ts';
+import type { ClusterModel, DiscoveryModel, LocalityModel } from './model-cluster.ts';
 import type { OutlierModel } from './model-outlier.ts';
 import type { TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 import { typeNameOf } from './registry.ts';
+import { runtimeInteger } from './runtime-values.ts';
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DEFAULT_PANIC_PERCENT = 50;
 const UPDATE_MERGE_MS = 1000;
-const UINT32_MAX = 0xffff_ffff;
 
 /** @throws ConfigError with the field's path below `path` */
 export function lowerCluster(message: Msg, ctx: LowerContext, path: string): ClusterModel {
@@ -32,7 +38,7 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
   const panic = common === null ? null : sub(common, 'healthyPanicThreshold');
   const tracked = sub(message, 'trackClusterStats');
   const connection = sub(message, 'upstreamConnectionOptions');
-  const protocol = lowerUpstreamHttp(message, path);
+  const protocol = withoutHttp2(lowerUpstreamHttp(message, path), ctx);
   const transport = lowerUpstreamTransport(sub(message, 'transportSocket'), ctx, `${path}.transport_socket`);
   const transportMatches = lowerTransportMatches(message, ctx, path);
   if (protocol.protocol === 'auto') checkAlpn(name, transport, transportMatches, path);
@@ -42,10 +48,18 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     discovery,
     lbPolicy: lowerBalancer(message, discovery, path),
     localities: checkedLocalities(message, discovery, path),
-    healthyPanicThreshold: panic === null ? DEFAULT_PANIC_PERCENT : num(panic, 'value'),
+    healthyPanicThreshold: Math.min(
+      100,
+      runtimeInteger(
+        ctx.runtime,
+        'upstream.healthy_panic_threshold',
+        panic === null ? DEFAULT_PANIC_PERCENT : num(panic, 'value'),
+      ),
+    ),
+    maintenancePercent: Math.min(100, runtimeInteger(ctx.runtime, `upstream.maintenance_mode.${name}`, 0)),
     connectTimeoutMs: wholeMs(message, 'connectTimeout', DEFAULT_CONNECT_TIMEOUT_MS, path),
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', DEFAULT_BUFFER_LIMIT_BYTES),
-    breakers: lowerBreakers(message, path),
+    breakers: lowerBreakers(message, ctx.runtime, path),
     breakerBase: 0,
     updateMergeWindowMs:
       common === null
@@ -92,6 +106,17 @@ function watchedBy(cluster: Msg, discovery: DiscoveryModel, ctx: LowerContext, p
   return null;
 }
 
+/** `upstream.use_http2`: 0 takes HTTP/2 away from the clusters that have nothing else. */
+function withoutHttp2(model: UpstreamHttpModel, ctx: LowerContext): UpstreamHttpModel {
+  const percent = runtimeInteger(ctx.runtime, USE_HTTP2, 100);
+  if (percent >= 100 || model.protocol === 'http1' || model.protocol === 'auto') return model;
+  if (percent === 0) return { ...model, protocol: 'http1' };
+  ctx.unsupported('layered_runtime', `${USE_HTTP2} is all or nothing: 0 or 100`);
+  return model;
+}
+
+const USE_HTTP2 = 'upstream.use_http2';
+
 /** The characters that Envoy does not let into a stat name. */
 export function sanitizeStatName(name: string): string {
   return name.replace(/:\/\/|:\/|:|\0/g, '_');
@@ -114,67 +139,6 @@ function checkedLocalities(cluster: Msg, discovery: DiscoveryModel, path: string
     throw new ConfigError('ORIGINAL_DST clusters must have no load assignment configured', where);
   }
   return localities;
-}
-
-// === Circuit breakers ===
-
-const HIGH_PRIORITY = 1;
-
-function lowerBreakers(cluster: Msg, path: string): ClusterModel['breakers'] {
-  const breakers = sub(cluster, 'circuitBreakers');
-  const thresholds = breakers === null ? [] : list(breakers, 'thresholds');
-  const perHost = breakers === null ? [] : list(breakers, 'perHostThresholds');
-  for (const [index, item] of perHost.entries())
-    if (NOT_PER_HOST.some((field) => sub(item, field) !== null))
-      throw new ConfigError(
-        'Unsupported field in per_host_thresholds',
-        `${path}.circuit_breakers.per_host_thresholds[${index}]`,
-      );
-  const of = (items: readonly Msg[], high: boolean) =>
-    items.find((item) => (num(item, 'priority') === HIGH_PRIORITY) === high) ?? null;
-  const lower = (high: boolean) => lowerBreaker(of(thresholds, high), of(perHost, high));
-  return { default: lower(false), high: lower(true) };
-}
-
-const NOT_PER_HOST = ['maxPendingRequests', 'maxRequests', 'maxRetries', 'maxConnectionPools', 'retryBudget'];
-
-const BREAKER_DEFAULTS: BreakerModel = {
-  maxConnections: 1024,
-  maxConnectionsPerHost: UINT32_MAX,
-  maxPendingRequests: 1024,
-  maxRequests: 1024,
-  maxRetries: 3,
-  maxConnectionPools: UINT32_MAX,
-  retryBudget: null,
-};
-
-function lowerBreaker(message: Msg | null, perHost: Msg | null): BreakerModel {
-  const maxConnectionsPerHost = perHost === null ? UINT32_MAX : num(perHost, 'maxConnections', UINT32_MAX);
-  if (message === null) return { ...BREAKER_DEFAULTS, maxConnectionsPerHost };
-  const budget = sub(message, 'retryBudget');
-  const percent = budget === null ? null : sub(budget, 'budgetPercent');
-  return {
-    maxConnections: num(message, 'maxConnections', BREAKER_DEFAULTS.maxConnections),
-    maxConnectionsPerHost,
-    maxPendingRequests: num(message, 'maxPendingRequests', BREAKER_DEFAULTS.maxPendingRequests),
-    maxRequests: num(message, 'maxRequests', BREAKER_DEFAULTS.maxRequests),
-    maxRetries: num(message, 'maxRetries', BREAKER_DEFAULTS.maxRetries),
-    maxConnectionPools: num(message, 'maxConnectionPools', BREAKER_DEFAULTS.maxConnectionPools),
-    retryBudget:
-      budget === null
-        ? null
-        : {
-            budgetPercent: percent === null ? 20 : num(percent, 'value'),
-            minRetryConcurrency: num(budget, 'minRetryConcurrency', 3),
-          },
-  };
-}
-
-function tracksRemaining(cluster: Msg): ClusterModel['trackRemaining'] {
-  const breakers = sub(cluster, 'circuitBreakers');
-  const tracking = breakers === null ? [] : list(breakers, 'thresholds').filter((item) => bool(item, 'trackRemaining'));
-  const of = (high: boolean) => tracking.some((item) => (num(item, 'priority') === HIGH_PRIORITY) === high);
-  return { default: of(false), high: of(true) };
 }
 
 function checkProtocolOptions(cluster: Msg, ctx: LowerContext, path: string): void {

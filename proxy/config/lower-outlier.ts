@@ -6,6 +6,7 @@ import { lowerHeaderMatch } from './lower-header-match.ts';
 import { bool, list, type Msg, num, oneof } from './message.ts';
 import type { Model } from './model.ts';
 import type { ErrorMatchModel, OutlierModel } from './model-outlier.ts';
+import { runtimeInteger } from './runtime-values.ts';
 
 const INTERVAL_MS = 10_000;
 const BASE_EJECTION_MS = 30_000;
@@ -18,11 +19,8 @@ export function lowerOutlier(
   runtime: Model['runtime'],
   path: string,
 ): OutlierModel {
-  const value = (key: string, configured: number): number => {
-    const found = runtime[`outlier_detection.${key}`];
-    const number = typeof found === 'string' ? Number(found) : found;
-    return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : configured;
-  };
+  const value = (key: string, configured: number): number =>
+    runtimeInteger(runtime, `outlier_detection.${key}`, configured);
   const count = (key: string, field: string, fallback: number): number => value(key, num(message, field, fallback));
   const ms = (key: string, field: string, fallbackMs: number): number =>
     value(key, wholeMs(message, field, fallbackMs, path));

@@ -9,8 +9,7 @@ import { lowerHeaderMatch } from './lower-header-match.ts';
 import { bool, list, type Msg, num, numbers, oneofCase, str, sub } from './message.ts';
 import type { HostPredicateModel, RetryPolicyModel } from './model-http.ts';
 
-/** Envoy's first back-off between retries, ms; the largest is ten times the first. */
-const BACK_OFF_MS_DEFAULT = 25;
+/** The largest back-off is so many times the first, unless it is given. */
 const BACK_OFF_MAX_FACTOR = 10;
 /** The longest wait that an upstream may ask for, ms. */
 const RESET_MS_MAX_DEFAULT = 300_000;
@@ -90,13 +89,8 @@ export function lowerRetryOn(text: string): readonly string[] {
 }
 
 function lowerBackOff(message: Msg | null, path: string): { readonly baseMs: number; readonly maxMs: number } {
-  if (message === null) {
-    return {
-      baseMs: BACK_OFF_MS_DEFAULT,
-      maxMs: BACK_OFF_MS_DEFAULT * BACK_OFF_MAX_FACTOR,
-    };
-  }
-  const baseMs = Math.max(1, wholeMs(message, 'baseInterval', BACK_OFF_MS_DEFAULT, path));
+  if (message === null) return { baseMs: -1, maxMs: -1 };
+  const baseMs = Math.max(1, wholeMs(message, 'baseInterval', 1, path));
   const maxMs = Math.max(1, wholeMs(message, 'maxInterval', baseMs * BACK_OFF_MAX_FACTOR, path));
   if (maxMs < baseMs) {
     throw new ConfigError('retry_policy.max_interval must greater than or equal to the base_interval', path);

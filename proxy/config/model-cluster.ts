@@ -19,6 +19,8 @@ export interface ClusterModel {
   readonly healthyPanicThreshold: number;
   readonly connectTimeoutMs: number;
   readonly perConnectionBufferLimitBytes: number;
+  /** So many of 100 requests are answered at once (runtime key `upstream.maintenance_mode.<name>`). */
+  readonly maintenancePercent: number;
   readonly breakers: { readonly default: BreakerModel; readonly high: BreakerModel };
   /** Changes of hosts' health within so much time after another one are taken note of together; 0 = each at once. */
   readonly updateMergeWindowMs: number;
@@ -157,7 +159,16 @@ export interface BreakerModel {
   readonly maxRequests: number;
   readonly maxRetries: number;
   readonly maxConnectionPools: number;
-  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | null;
+  /** In place of `maxRetries`; `null` = none. */
+  readonly retryBudget: RetryBudgetModel | null;
+}
+
+/** How many retries may run at once: a share of requests, and some in any case. */
+export interface RetryBudgetModel {
+  readonly budgetPercent: number;
+  /** The share is of the requests that began within so long; 0 = of those under way. */
+  readonly intervalMs: number;
+  readonly minRetryConcurrency: number;
 }
 
 export interface Http1ClientModel {

@@ -328,6 +328,7 @@ export interface RetryPolicyModel {
   readonly retriableStatusCodes: readonly number[];
   readonly retriableHeaders: readonly HeaderMatchModel[];
   readonly retriableRequestHeaders: readonly HeaderMatchModel[];
+  /** −1, like `backOffMaxMs`: as the runtime says (`upstream.base_retry_backoff_ms`). */
   readonly backOffBaseMs: number;
   readonly backOffMaxMs: number;
   /** Where an answer says when to come again, in order; the first one that can be read counts. */

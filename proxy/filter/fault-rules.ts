@@ -5,7 +5,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { FaultModel, FaultShareModel } from '../config/model-fault.ts';
 import { compileHeaderMatch } from '../router/match.ts';
-import { type Fraction, RuntimeFractions, type RuntimeValue } from '../router/runtime-fraction.ts';
+import { type Fraction, RuntimeFractions, runtimeInteger } from '../router/runtime-fraction.ts';
 import type { FilterEnv, FilterStream } from './filter.ts';
 import { compileDraw } from './fraction.ts';
 
@@ -152,11 +152,4 @@ function httpStatus(header: string | null): number | null {
 /** A whole number of at most ten digits, blanks around it allowed as in Envoy; `null` = none. */
 function unsigned(text: string | null): number | null {
   return text !== null && /^\s*\+?\d{1,10}\s*$/.test(text) ? Number(text) : null;
-}
-
-/** The runtime's number where the key is set to one. */
-function runtimeInteger(key: string, fallback: number, runtimeValue: RuntimeValue): number {
-  const value = runtimeValue(key);
-  const number = typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : -1;
-  return number >= 0 ? Math.floor(number) : fallback;
 }

@@ -212,6 +212,10 @@ export class RequestAttempts {
     const { retry, down } = this;
     if (retry === null || down.responseStarted) return 'no';
     const verdict = retry.decide(wants, this.cluster, this.priority, this.stats);
+    if (verdict === 'retry' && !this.router.allowsRetry()) {
+      retry.end(this.cluster, this.priority);
+      return 'no';
+    }
     if (verdict === 'limit') down.flags |= FLAG_URX;
     else if (verdict === 'overflow') down.flags |= FLAG_UO;
     else if (verdict === 'retry') {

@@ -146,7 +146,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const { cluster, router } = this;
     const own = cluster.model.retry === null ? null : router.retryPolicyOf(cluster, cluster.model.retry);
     if (own !== null || policy !== null || down.hasEnvoyHeaders)
-      this.retry = RetryState.create(own ?? policy, headers, down.hasEnvoyHeaders);
+      this.retry = RetryState.create(own ?? policy ?? router.headersOnlyPolicy, headers, down.hasEnvoyHeaders);
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     down.attemptCount++;
@@ -505,7 +505,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (!begun) this.charge(text.status);
     if (this.leave(attempt)) return;
     const details = resetDetails(begun, text.reason, transportFailure);
-    this.fail(text.flag, text.status, failureBody(text.reason, this.retryTaken), details, reason === 'overflow');
+    const overloaded = reason === 'overflow' && !this.router.model.suppressEnvoyHeaders;
+    this.fail(text.flag, text.status, failureBody(text.reason, this.retryTaken), details, overloaded);
   }
 
   /** Answers with an error, or breaks off what was begun. */

@@ -15,7 +15,6 @@ import type { Cluster, PoolFailure, ResetReason, UpstreamHostInfo } from '../ups
 import type { RequestStats } from './request-stats.ts';
 import {
   GRPC_ALL,
-  HEADERS_ONLY_POLICY,
   ON_5XX,
   ON_CONNECT_FAILURE,
   ON_GATEWAY_ERROR,
@@ -82,12 +81,11 @@ export class RetryState {
   }
 
   /**
-   * Takes the `x-envoy-*` retry headers out of a request and joins them with the route's policy.
+   * Takes the `x-envoy-*` retry headers out of a request and joins them with its policy.
    * @returns `null` when nothing asks for retries
    */
-  static create(policy: RetryPolicy | null, headers: HeaderMap, mayHaveHeaders: boolean): RetryState | null {
-    let bits = policy === null ? 0 : policy.bits;
-    let retries = policy === null ? HEADERS_ONLY_POLICY.numRetries : policy.numRetries;
+  static create(policy: RetryPolicy, headers: HeaderMap, mayHaveHeaders: boolean): RetryState | null {
+    let { bits, numRetries: retries } = policy;
     let codes: ReadonlySet<number> | null = null;
     let extra: readonly string[] = [];
     if (mayHaveHeaders) {
@@ -99,8 +97,8 @@ export class RetryState {
       extra = take(headers, 'x-envoy-retriable-header-names').map((name) => name.trim().toLowerCase());
     }
     if (bits === 0) return null;
-    if (policy?.retriableRequest != null && !policy.retriableRequest(headers)) return null;
-    return new RetryState(policy ?? HEADERS_ONLY_POLICY, bits, retries, codes, extra);
+    if (policy.retriableRequest !== null && !policy.retriableRequest(headers)) return null;
+    return new RetryState(policy, bits, retries, codes, extra);
   }
 
   /** A complete response head came: is it an answer to try again? */

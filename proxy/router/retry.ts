@@ -7,6 +7,7 @@ import type { JsonValue } from '../config/model.ts';
 import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../config/model-http.ts';
 import type { Replay, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { RequestBody } from './request-body.ts';
+import { type RuntimeValue, runtimeInteger } from './runtime-fraction.ts';
 
 export const ON_5XX = 1 << 0;
 export const ON_GATEWAY_ERROR = 1 << 1;
@@ -85,9 +86,13 @@ export function retryBits(tokens: readonly string[]): number {
   return bits;
 }
 
-/** @param matchers compiles a list of header matchers into "any of them holds" */
+/**
+ * @param usualBackOffMs the first back-off of policies that say nothing
+ * @param matchers compiles a list of header matchers into "any of them holds"
+ */
 export function compileRetry(
   model: RetryPolicyModel,
+  usualBackOffMs: number,
   matchers: (list: RetryPolicyModel['retriableHeaders']) => HeaderCheck,
 ): RetryPolicy {
   return {
@@ -98,8 +103,8 @@ export function compileRetry(
     statusCodes: new Set(model.retriableStatusCodes),
     retriableHeader: model.retriableHeaders.length === 0 ? null : matchers(model.retriableHeaders),
     retriableRequest: model.retriableRequestHeaders.length === 0 ? null : matchers(model.retriableRequestHeaders),
-    backOffBaseMs: model.backOffBaseMs,
-    backOffMaxMs: model.backOffMaxMs,
+    backOffBaseMs: model.backOffBaseMs < 0 ? usualBackOffMs : model.backOffBaseMs,
+    backOffMaxMs: model.backOffBaseMs < 0 ? usualBackOffMs * BACK_OFF_MAX_FACTOR : model.backOffMaxMs,
     resetMs: model.resetHeaders.length === 0 ? null : compileReset(model.resetHeaders, model.resetMaxMs),
     avoids: model.hostPredicates.length === 0 ? null : compileAvoid(model.hostPredicates),
     hostAttemptsMax: model.hostSelectionRetryMaxAttempts,
@@ -107,8 +112,21 @@ export function compileRetry(
   };
 }
 
+/** The first back-off of policies that say nothing, ms. */
+export function usualBackOffMs(runtimeValue: RuntimeValue): number {
+  return Math.max(1, runtimeInteger('upstream.base_retry_backoff_ms', BACK_OFF_MS, runtimeValue));
+}
+
 /** What a request gets when only its headers ask for retries. */
-export const HEADERS_ONLY_POLICY: RetryPolicy = {
+export function headersOnlyPolicy(backOffMs: number): RetryPolicy {
+  return { ...HEADERS_ONLY, backOffBaseMs: backOffMs, backOffMaxMs: backOffMs * BACK_OFF_MAX_FACTOR };
+}
+
+const BACK_OFF_MS = 25;
+/** As in `lower-retry.ts`. */
+const BACK_OFF_MAX_FACTOR = 10;
+
+const HEADERS_ONLY: RetryPolicy = {
   bits: 0,
   numRetries: 1,
   perTryTimeoutMs: 0,
@@ -116,8 +134,8 @@ export const HEADERS_ONLY_POLICY: RetryPolicy = {
   statusCodes: new Set(),
   retriableHeader: null,
   retriableRequest: null,
-  backOffBaseMs: 25,
-  backOffMaxMs: 250,
+  backOffBaseMs: BACK_OFF_MS,
+  backOffMaxMs: BACK_OFF_MS * BACK_OFF_MAX_FACTOR,
   resetMs: null,
   avoids: null,
   hostAttemptsMax: 1,

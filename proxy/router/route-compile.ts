@@ -19,7 +19,7 @@ import { compileHashPolicies, type HashPolicy } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileFirstRead, compileHeaderMatch, compileHeaderRead } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
-import { compileRetry } from './retry.ts';
+import { compileRetry, usualBackOffMs } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
 import type { CompiledRoute, CompiledTarget, FiltersOf, Mutate, RouteFilters } from './route.ts';
 import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
@@ -77,7 +77,8 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     filters: filtersOf([model.filters], scope),
     mutateLocalResponse: responseMutations([model.headers], scope),
     hedgeOnPerTryTimeout: forward?.hedgeOnPerTryTimeout === true,
-    retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, compileAnyOf),
+    retryPolicy:
+      forward?.retry == null ? null : compileRetry(forward.retry, usualBackOffMs(scope.runtimeValue), compileAnyOf),
     hashPolicy: forward === null ? null : compileHashPolicies(forward.hashPolicy),
     internalRedirect: forward?.internalRedirect == null ? null : compileInternalRedirect(forward.internalRedirect),
     mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeValue),

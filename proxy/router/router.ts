@@ -19,12 +19,14 @@ import { ClusterHistograms } from './cluster-histograms.ts';
 import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { ClusterHashPolicies } from './hash-policy.ts';
+import { refuseForMaintenance, underMaintenance } from './maintenance.ts';
 import { RouterRequest } from './request.ts';
 import { RequestStats } from './request-stats.ts';
-import { compileRetry, type RetryPolicy } from './retry.ts';
+import { compileRetry, headersOnlyPolicy, type RetryPolicy, usualBackOffMs } from './retry.ts';
 import type { CompiledRoute } from './route.ts';
 import { compileAnyOf } from './route-compile.ts';
 import type { RouteStats } from './route-stats.ts';
+import { runtimeInteger } from './runtime-fraction.ts';
 import { type MirrorEnv, Mirroring } from './shadow.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
 
@@ -35,6 +37,9 @@ export class Router {
   readonly stats: Float64Array;
   readonly mirroring: Mirroring;
   readonly hashPolicies: ClusterHashPolicies;
+  readonly headersOnlyPolicy: RetryPolicy;
+  /** So many of 100 retries are allowed (runtime key `upstream.use_retry`). */
+  readonly retryPercent: number;
   private readonly store: StatsStore;
   private readonly counted: WeakMap<Cluster, ClusterCounts>;
   private readonly retryPolicies: WeakMap<Cluster, RetryPolicy>;
@@ -48,6 +53,8 @@ export class Router {
     this.stats = env.stats.block(HTTP_ROUTER, statPrefix);
     this.mirroring = new Mirroring(env);
     this.hashPolicies = new ClusterHashPolicies();
+    this.headersOnlyPolicy = headersOnlyPolicy(usualBackOffMs(env.runtimeValue));
+    this.retryPercent = runtimeInteger('upstream.use_retry', 100, env.runtimeValue);
     this.counted = new WeakMap();
     this.retryPolicies = new WeakMap();
     this.strict = compileStrictHeaders(model.strictCheckHeaders);
@@ -87,7 +94,12 @@ export class Router {
       }
     }
     if (route.virtualClusterOf !== null) down.virtualClusterName = route.virtualClusterOf(down, headers);
-    const request = new RouterRequest(this, down, route, target, cluster, this.statsOf(cluster, scopesOf(route, down)));
+    const stats = this.statsOf(cluster, scopesOf(route, down));
+    if (cluster.model.maintenancePercent > 0 && underMaintenance(cluster, this.runtime)) {
+      refuseForMaintenance(down, cluster, stats, this.model.suppressEnvoyHeaders);
+      return null;
+    }
+    const request = new RouterRequest(this, down, route, target, cluster, stats);
     request.begin(headers, endStream);
     return request;
   }
@@ -149,11 +161,15 @@ export class Router {
     down.localReply(direct.status, body, 'direct_response', add);
   }
 
+  allowsRetry(): boolean {
+    return this.retryPercent >= 100 || this.runtime.random() * 100 < this.retryPercent;
+  }
+
   /** What a cluster says itself about retries of its requests. */
   retryPolicyOf(cluster: Cluster, model: RetryPolicyModel): RetryPolicy {
     let policy = this.retryPolicies.get(cluster);
     if (policy === undefined) {
-      policy = compileRetry(model, compileAnyOf);
+      policy = compileRetry(model, this.headersOnlyPolicy.backOffBaseMs, compileAnyOf);
       this.retryPolicies.set(cluster, policy);
     }
     return policy;

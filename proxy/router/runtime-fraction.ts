@@ -23,6 +23,13 @@ function fractionOf(value: ReturnType<RuntimeValue>): Fraction | null {
   return value.startsWith('{') ? parsed(value) : null;
 }
 
+/** The runtime's number where the key is set to one. */
+export function runtimeInteger(key: string, fallback: number, runtimeValue: RuntimeValue): number {
+  const value = runtimeValue(key);
+  const number = typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : -1;
+  return number >= 0 ? Math.floor(number) : fallback;
+}
+
 /** Shares of keys that requests may name: no text is read twice. */
 export class RuntimeFractions {
   private readonly runtimeValue: RuntimeValue;

@@ -7,7 +7,11 @@
 
 import { HeaderMap } from '../codec/headers.ts';
 import type { MirrorModel } from '../config/model-mirror.ts';
-import { RETRY_OR_SHADOW_ABANDONED, UPSTREAM_RQ_TIMEOUT } from '../observe/catalogue-cluster.ts';
+import {
+  RETRY_OR_SHADOW_ABANDONED,
+  UPSTREAM_RQ_MAINTENANCE_MODE,
+  UPSTREAM_RQ_TIMEOUT,
+} from '../observe/catalogue-cluster.ts';
 import { HTTP_ROUTER, ROUTER_RQ_TOTAL } from '../observe/catalogue-http.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
@@ -28,6 +32,7 @@ import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { failureText } from './failure.ts';
 import { KeptBody } from './kept-body.ts';
+import { underMaintenance } from './maintenance.ts';
 import { compileFraction, type InFraction } from './match.ts';
 import { compileMutationSteps } from './mutations.ts';
 import type { Mutate } from './route.ts';
@@ -301,6 +306,13 @@ class Shadow implements AttemptOwner, PickContext {
   }
 
   start(endStream: boolean): void {
+    const { cluster } = this;
+    if (cluster.model.maintenancePercent > 0 && underMaintenance(cluster, this.env.runtime)) {
+      this.codes.charge(503, true);
+      (cluster.stats[UPSTREAM_RQ_MAINTENANCE_MODE] as number)++;
+      this.over = true;
+      return;
+    }
     this.headOnly = endStream;
     if (endStream) this.end();
     this.attempt.start(this, null);

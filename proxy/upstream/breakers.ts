@@ -10,6 +10,7 @@ import type { BreakerModel, ClusterModel } from '../config/model-cluster.ts';
 import * as stat from '../observe/catalogue-cluster.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
 import { bug } from '../util/error.ts';
+import { BegunRequests, CELLS_PER_WINDOW } from './begun-requests.ts';
 
 export const LIMIT_CX = 0;
 export const LIMIT_PENDING = 1;
@@ -20,6 +21,7 @@ export const LIMIT_POOLS = 4;
 export type Limit = 0 | 1 | 2 | 3 | 4;
 
 const LIMITS = 5;
+const PRIORITIES = 2;
 /** Clusters that every table has room for. */
 const CLUSTERS_MIN = 16_384;
 /** What a limit is that is not set, or as good as that. */
@@ -29,7 +31,7 @@ const HOSTS_MAX = 16_384;
 /** Places of the table that a host may be looked for in. */
 const HOST_PROBES_MAX = 64;
 /** Cells of one cluster: both priorities. `ClusterModel.breakerBase` is a multiple of it. */
-export const CELLS_PER_CLUSTER = LIMITS * 2;
+export const CELLS_PER_CLUSTER = LIMITS * PRIORITIES;
 
 /** Slots of the "open" gauges in a cluster's block, by `Limit`. */
 export const OPEN_GAUGES: { readonly [priority in 'default' | 'high']: readonly number[] } = {
@@ -51,7 +53,7 @@ export const OPEN_GAUGES: { readonly [priority in 'default' | 'high']: readonly 
 
 /**
  * The shared table as one worker sees it: cells of hosts, which are found by their names, then cells of clusters, each
- * one run of `workers` counts and the "open" flag.
+ * one run of `workers` counts and the "open" flag, then what clusters with a budget for retries count.
  */
 export class SharedBreakers {
   readonly buffer: SharedArrayBuffer;
@@ -60,6 +62,8 @@ export class SharedBreakers {
   readonly worker: number;
   readonly cells: Int32Array;
   readonly hostCells: Int32Array;
+  /** A window for each priority of each cluster and each worker; see `begun-requests.ts`. */
+  readonly begun: Int32Array;
   /** Whose cell it is: a digest of the name; 0 = nobody's. */
   private readonly hostNames: Int32Array;
   /** Values from one cell to the next. */
@@ -72,7 +76,11 @@ export class SharedBreakers {
     this.stride = workers + 1;
     this.hostNames = new Int32Array(buffer, 0, HOSTS_MAX);
     this.hostCells = new Int32Array(buffer, this.hostNames.byteLength, HOSTS_MAX * this.stride);
-    this.cells = new Int32Array(buffer, this.hostNames.byteLength + this.hostCells.byteLength);
+    const rest = buffer.byteLength / Int32Array.BYTES_PER_ELEMENT - HOSTS_MAX * (1 + this.stride);
+    const capacity = rest / (CELLS_PER_CLUSTER * this.stride + PRIORITIES * workers * CELLS_PER_WINDOW);
+    const afterHosts = this.hostNames.byteLength + this.hostCells.byteLength;
+    this.cells = new Int32Array(buffer, afterHosts, capacity * CELLS_PER_CLUSTER * this.stride);
+    this.begun = new Int32Array(buffer, afterHosts + this.cells.byteLength);
   }
 
   /**
@@ -82,7 +90,8 @@ export class SharedBreakers {
   static allocate(workers: number, clusters: number): SharedArrayBuffer {
     const capacity = Math.max(clusters * 2, CLUSTERS_MIN);
     const cells = (HOSTS_MAX + capacity * CELLS_PER_CLUSTER) * (workers + 1);
-    return new SharedArrayBuffer((HOSTS_MAX + cells) * Int32Array.BYTES_PER_ELEMENT);
+    const begun = capacity * PRIORITIES * workers * CELLS_PER_WINDOW;
+    return new SharedArrayBuffer((HOSTS_MAX + cells + begun) * Int32Array.BYTES_PER_ELEMENT);
   }
 
   /** The cell of a host, the same for every worker that asks; −1 = there is no place for it. */
@@ -215,6 +224,19 @@ export class Breaker {
     return true;
   }
 
+  /** Takes a place within another limit than its own, which its gauge goes on to follow. @returns false: there is none */
+  tryTakeWithin(limit: number): boolean {
+    const { cells, own } = this;
+    Atomics.add(cells, own, 1);
+    const { used } = this;
+    if (used > limit) {
+      Atomics.sub(cells, own, 1);
+      return false;
+    }
+    this.noteTaken(used);
+    return true;
+  }
+
   /** Takes a place whether there is one or not. */
   take(): void {
     const { cells, own } = this;
@@ -222,7 +244,7 @@ export class Breaker {
     this.noteTaken(this.used);
   }
 
-  private noteTaken(used: number): void {
+  protected noteTaken(used: number): void {
     const { remaining, remainingAt } = this.gauges;
     if (remaining !== null) (remaining[remainingAt] as number)--;
     if (used >= this.max) this.setOpen(1);
@@ -249,6 +271,28 @@ export class Breaker {
   }
 }
 
+/** Requests that are counted for a budget, besides. */
+class CountedBreaker extends Breaker {
+  private readonly begun: BegunRequests;
+
+  constructor(
+    shared: SharedBreakers,
+    cells: Int32Array,
+    cell: number,
+    max: number,
+    gauges: LimitGauges,
+    begun: BegunRequests,
+  ) {
+    super(shared, cells, cell, max, gauges);
+    this.begun = begun;
+  }
+
+  protected override noteTaken(used: number): void {
+    super.noteTaken(used);
+    this.begun.count();
+  }
+}
+
 /** The five limits of one priority. */
 export class PriorityBreakers {
   readonly connections: Breaker;
@@ -257,26 +301,54 @@ export class PriorityBreakers {
   readonly retries: Breaker;
   readonly pools: Breaker;
   readonly model: BreakerModel;
+  /** What the budget's share is of; `null` = of what is under way. */
+  private readonly begun: BegunRequests | null;
 
-  constructor(shared: SharedBreakers, base: number, model: BreakerModel, gauges: (limit: Limit) => LimitGauges) {
+  /** @param nowMs monotonic, of this thread */
+  constructor(
+    shared: SharedBreakers,
+    base: number,
+    model: BreakerModel,
+    gauges: (limit: Limit) => LimitGauges,
+    nowMs: () => number,
+  ) {
     const breaker = (limit: Limit, max: number) => new Breaker(shared, shared.cells, base + limit, max, gauges(limit));
     this.model = model;
+    this.begun = begunOf(shared, base, model, nowMs);
     this.connections = breaker(LIMIT_CX, model.maxConnections);
     this.pending = breaker(LIMIT_PENDING, model.maxPendingRequests);
-    this.requests = breaker(LIMIT_RQ, model.maxRequests);
+    this.requests =
+      this.begun === null
+        ? breaker(LIMIT_RQ, model.maxRequests)
+        : new CountedBreaker(shared, shared.cells, base + LIMIT_RQ, model.maxRequests, gauges(LIMIT_RQ), this.begun);
     this.retries = breaker(LIMIT_RETRIES, model.maxRetries);
     this.pools = breaker(LIMIT_POOLS, model.maxConnectionPools);
   }
 
-  /** Takes a place for a retry: among `max_retries`, or within the budget (a share of what is active and pending). */
+  /** Takes a place for a retry: among `max_retries`, or within the budget. */
   tryRetry(): boolean {
     const budget = this.model.retryBudget;
     if (budget !== null) {
-      const active = this.requests.used + this.pending.used;
-      this.retries.max = Math.max(Math.floor((active * budget.budgetPercent) / 100), budget.minRetryConcurrency);
+      const active = this.begun === null ? this.requests.used + this.pending.used : this.begun.sum;
+      const share = Math.floor((active * budget.budgetPercent) / 100);
+      return this.retries.tryTakeWithin(Math.max(share, budget.minRetryConcurrency));
     }
     return this.retries.tryTake();
   }
+}
+
+function begunOf(
+  shared: SharedBreakers,
+  base: number,
+  { retryBudget }: BreakerModel,
+  nowMs: () => number,
+): BegunRequests | null {
+  if (retryBudget === null || retryBudget.intervalMs === 0) return null;
+  // Threads start their clocks at different times.
+  const { timeOrigin } = performance;
+  const first = (base / LIMITS) * shared.workers * CELLS_PER_WINDOW;
+  const clock = (): number => timeOrigin + nowMs();
+  return new BegunRequests(shared.begun, first, shared.workers, shared.worker, retryBudget.intervalMs, clock);
 }
 
 /** First cell of a priority within a cluster's run. */

@@ -27,6 +27,7 @@ import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer, hasCapacity } from './balancer.ts';
 import {
   HostConnections,
+  LIMIT_RETRIES,
   type LimitGauges,
   OPEN_GAUGES,
   PriorityBreakers,
@@ -369,14 +370,15 @@ export class UpstreamCluster implements Cluster {
     const gauges = (limit: number): LimitGauges => ({
       block: stats,
       open: open[limit] as number,
-      remaining,
+      // Of a budget there is no telling: it moves with the requests.
+      remaining: limit === LIMIT_RETRIES && model.breakers[priority].retryBudget !== null ? null : remaining,
       remainingAt: REMAINING[limit] as number,
     });
     const cells = priorityBase(breakerBase, priority);
     const context = {
       model,
       stats,
-      breakers: new PriorityBreakers(env.breakers, cells, model.breakers[priority], gauges),
+      breakers: new PriorityBreakers(env.breakers, cells, model.breakers[priority], gauges, () => env.runtime.nowMs()),
       perHost: limitsHosts(model)
         ? new HostConnections(env.breakers, model.name, model.breakers[priority].maxConnectionsPerHost)
         : null,

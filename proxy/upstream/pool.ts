@@ -74,7 +74,8 @@ export abstract class PoolBase implements PendingOwner {
   /** Lets the request wait for a connection. */
   protected wait(handler: UpstreamStreamHandler, fresh = false): PendingStream | null {
     if (!this.register()) {
-      handler.onPoolFailure('overflow', '', null);
+      // As in Envoy: a host without a pool is no host.
+      handler.onPoolFailure('no_healthy_host', '', null);
       return null;
     }
     if (!this.context.breakers.pending.tryTake()) {

@@ -39,6 +39,7 @@ const DEFAULTS: ClusterModel = {
   healthyPanicThreshold: 50,
   connectTimeoutMs: 5000,
   perConnectionBufferLimitBytes: 1_048_576,
+  maintenancePercent: 0,
   breakers: {
     default: {
       maxConnections: 1024,
@@ -147,7 +148,10 @@ t.test('circuit breakers by priority', async (t) => {
           max_retries: 4,
           track_remaining: true,
         },
-        { max_connection_pools: 5, retry_budget: { budget_percent: { value: 25 }, min_retry_concurrency: 10 } },
+        {
+          max_connection_pools: 5,
+          retry_budget: { budget_percent: { value: 25 }, min_retry_concurrency: 10, budget_interval: '3s' },
+        },
       ],
       per_host_thresholds: [{ max_connections: 6 }],
     },
@@ -157,7 +161,7 @@ t.test('circuit breakers by priority', async (t) => {
       ...DEFAULTS.breakers.default,
       maxConnectionPools: 5,
       maxConnectionsPerHost: 6,
-      retryBudget: { budgetPercent: 25, minRetryConcurrency: 10 },
+      retryBudget: { budgetPercent: 25, intervalMs: 3_000, minRetryConcurrency: 10 },
     },
     high: { ...DEFAULTS.breakers.high, maxConnections: 1, maxPendingRequests: 2, maxRequests: 3, maxRetries: 4 },
   });
@@ -167,7 +171,41 @@ t.test('circuit breakers by priority', async (t) => {
     /per_host_thresholds\[0\]: Unsupported field in per_host_thresholds$/,
   );
   const budget = lower({ circuit_breakers: { thresholds: [{ retry_budget: {} }] } }).breakers.default.retryBudget;
-  t.same(budget, { budgetPercent: 20, minRetryConcurrency: 3 }, 'defaults of a budget');
+  t.same(budget, { budgetPercent: 20, intervalMs: 0, minRetryConcurrency: 3 }, 'defaults of a budget');
+});
+
+t.test('runtime keys win over fields', async (t) => {
+  const ctx = new LowerContext();
+  ctx.runtime = {
+    'circuit_breakers.c.default.max_connections': 1,
+    'circuit_breakers.c.default.max_pending_requests': '2',
+    'circuit_breakers.c.default.max_requests': -1,
+    'circuit_breakers.c.default.max_retries': 'three',
+    'circuit_breakers.c.default.retry_budget.min_retry_concurrency': 4,
+    'circuit_breakers.c.high.retry_budget.budget_percent': 0.5,
+    'circuit_breakers.c.high.retry_budget.budget_interval': 0,
+    'circuit_breakers.d.default.max_connections': 5,
+    'upstream.healthy_panic_threshold': 6,
+    'upstream.maintenance_mode.c': 700,
+    'upstream.use_http2': 0,
+  };
+  const thresholds = [{ priority: 'HIGH', retry_budget: { budget_interval: '2s', min_retry_concurrency: 8 } }];
+  const model = lower({ circuit_breakers: { thresholds }, http2_protocol_options: {} }, ctx);
+  t.match(model.breakers, {
+    default: {
+      maxConnections: 1,
+      maxPendingRequests: 2,
+      maxRequests: 1024,
+      maxRetries: 3,
+      retryBudget: { budgetPercent: 20, intervalMs: 0, minRetryConcurrency: 4 },
+    },
+    high: { maxConnections: 1024, retryBudget: { budgetPercent: 0.5, intervalMs: 0, minRetryConcurrency: 8 } },
+  });
+  t.match(model, { healthyPanicThreshold: 6, maintenancePercent: 100, protocol: 'http1' });
+  t.same(ctx.warnings, []);
+  ctx.runtime = { 'upstream.use_http2': 50 };
+  t.equal(lower({ http2_protocol_options: {} }, ctx).protocol, 'http2');
+  t.match(ctx.warnings, [/upstream\.use_http2 is all or nothing/]);
 });
 
 t.test('endpoints', async (t) => {

@@ -61,10 +61,12 @@ import { replyMapping } from './scenarios/reply-mapping.ts';
 import { retries } from './scenarios/retries.ts';
 import { retriesHttp2 } from './scenarios/retries-http2.ts';
 import { retriesMore } from './scenarios/retries-more.ts';
+import { retryBudget } from './scenarios/retry-budget.ts';
 import { retryPriorities } from './scenarios/retry-priorities.ts';
 import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
+import { runtimeKeys, runtimeNoRetries } from './scenarios/runtime-keys.ts';
 import { scopedRoutes } from './scenarios/scoped-routes.ts';
 import { smuggling } from './scenarios/smuggling.ts';
 import { staples } from './scenarios/staples.ts';
@@ -158,5 +160,8 @@ export const GROUPS: readonly Group[] = [
   headerLevels,
   actionsHttp2,
   flush,
+  retryBudget,
+  runtimeKeys,
+  runtimeNoRetries,
   generated,
 ];

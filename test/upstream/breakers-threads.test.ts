@@ -60,7 +60,7 @@ t.test('no thread gets a place too many, and a dead one keeps none', async (t) =
     retryBudget: null,
   };
   const gauges = (limit: number) => ({ block: new Float64Array(5), open: limit, remaining: null, remainingAt: 0 });
-  const { requests } = new PriorityBreakers(main, 0, limits, gauges);
+  const { requests } = new PriorityBreakers(main, 0, limits, gauges, () => 0);
   t.equal(requests.used, 0, 'all places are given back');
   for (let i = 0; i < MAX; i++) t.ok(requests.tryTake());
   t.notOk(requests.tryTake());

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { StatsConfigModel } from '../../proxy/config/model.ts';
+import type { BreakerModel } from '../../proxy/config/model-cluster.ts';
 import { CLUSTER_CATALOGUE } from '../../proxy/observe/catalogue-cluster.ts';
 import { StatsRegistry } from '../../proxy/observe/stats-registry.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';
@@ -27,15 +28,17 @@ const LIMITS = {
 
 const STATS: StatsConfigModel = { useAllDefaultTags: true, tags: [], matcher: { kind: 'all' }, histogramBuckets: [] };
 
+let clockMs = 0;
+
 /** The same cluster as several workers see it. */
-function workers(count: number, model = LIMITS) {
+function workers(count: number, model: BreakerModel = LIMITS) {
   const buffer = SharedBreakers.allocate(count, 1);
   return Array.from({ length: count }, (_, worker) => {
     const shared = new SharedBreakers(buffer, count, worker);
     const block = new Float64Array(5);
     const remaining = new Float64Array(5);
     const gauges = (limit: number) => ({ block, open: limit, remaining, remainingAt: limit });
-    return { shared, block, remaining, breakers: new PriorityBreakers(shared, 0, model, gauges) };
+    return { shared, block, remaining, breakers: new PriorityBreakers(shared, 0, model, gauges, () => clockMs) };
   });
 }
 
@@ -110,7 +113,7 @@ t.test('after a crash the gauge tells whether a breaker is open', async (t) => {
       remaining: null,
       remainingAt: 0,
     });
-    return { shared, connections: new PriorityBreakers(shared, 0, LIMITS, gauges).connections };
+    return { shared, connections: new PriorityBreakers(shared, 0, LIMITS, gauges, () => clockMs).connections };
   });
   const [a, b, c] = all as [(typeof all)[0], (typeof all)[0], (typeof all)[0]];
   const shown = () => registry.valueOf('cluster.c.circuit_breakers.default.cx_open');
@@ -147,13 +150,59 @@ t.test('retries: a number, or a share of what is active', async (t) => {
   plain.breakers.retries.give();
   t.ok(plain.breakers.tryRetry());
 
-  const model = { ...LIMITS, retryBudget: { budgetPercent: 20, minRetryConcurrency: 1 } } as unknown as typeof LIMITS;
+  const model = { ...LIMITS, retryBudget: { budgetPercent: 20, intervalMs: 0, minRetryConcurrency: 1 } };
   const [budget] = workers(1, model) as [ReturnType<typeof workers>[0]];
   t.ok(budget.breakers.tryRetry(), 'the minimum');
   t.notOk(budget.breakers.tryRetry());
   for (let i = 0; i < 10; i++) budget.breakers.requests.take();
   t.ok(budget.breakers.tryRetry(), '20 % of 10');
   t.notOk(budget.breakers.tryRetry());
+});
+
+t.test('retries: a share of what has begun lately, in any worker', async (t) => {
+  clockMs = 5_000;
+  const model = { ...LIMITS, retryBudget: { budgetPercent: 50, intervalMs: 1_000, minRetryConcurrency: 0 } };
+  const [a, b] = workers(2, model) as [ReturnType<typeof workers>[0], ReturnType<typeof workers>[0]];
+  const request = ({ breakers }: typeof a): void => {
+    t.ok(breakers.requests.tryTake());
+    breakers.requests.give();
+  };
+  const retries = (): number => {
+    let taken = 0;
+    while (b.breakers.tryRetry()) taken++;
+    for (let i = 0; i < taken; i++) b.breakers.retries.give();
+    return taken;
+  };
+  t.equal(retries(), 0, 'nothing has begun');
+  request(a);
+  request(a);
+  clockMs += 350;
+  request(b);
+  request(a);
+  t.equal(retries(), 2, 'half of four');
+  clockMs += 650;
+  t.equal(retries(), 2, 'the tenth part still counts');
+  clockMs += 150;
+  t.equal(retries(), 1, 'half of the two that came later');
+  clockMs += 60_000;
+  t.equal(retries(), 0);
+  request(b);
+  request(b);
+  t.equal(retries(), 1);
+});
+
+t.test('the gauge of a budget follows max_retries, as in Envoy', async (t) => {
+  const model = { ...LIMITS, maxRetries: 2, retryBudget: { budgetPercent: 0, intervalMs: 0, minRetryConcurrency: 3 } };
+  const [{ breakers, block }] = workers(1, model) as [ReturnType<typeof workers>[0]];
+  const open = (): number => block[3] as number;
+  t.ok(breakers.tryRetry());
+  t.equal(open(), 0);
+  t.ok(breakers.tryRetry());
+  t.equal(open(), 1);
+  t.ok(breakers.tryRetry(), 'open, and within the budget');
+  t.notOk(breakers.tryRetry());
+  for (let i = 0; i < 3; i++) breakers.retries.give();
+  t.equal(open(), 0);
 });
 
 t.test('clusters and priorities have cells of their own', async (t) => {
