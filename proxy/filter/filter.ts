@@ -8,7 +8,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
-import type { CompiledRoute, CompiledTarget } from '../router/route.ts';
+import type { CompiledTarget, RouteRules } from '../router/route.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 
@@ -27,7 +27,7 @@ export type Verdict = typeof CONTINUE | typeof PAUSE | typeof REPLIED;
 export interface FilterStream extends StreamInfo {
   /** Never `null` while a filter is asked. */
   readonly requestHeaders: HeaderMap | null;
-  readonly route: CompiledRoute | null;
+  readonly route: RouteRules | null;
   /** Chosen with the route; `null` = it forwards nowhere. */
   readonly target: CompiledTarget | null;
   /** The client speaks gRPC: local replies are turned into it. */

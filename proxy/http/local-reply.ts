@@ -9,7 +9,7 @@ import { compileFormat, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
 import { compileMutations } from '../router/mutations.ts';
-import type { CompiledRoute, Mutate } from '../router/route.ts';
+import type { Mutate, RouteRules } from '../router/route.ts';
 import type { HttpStream } from './stream.ts';
 
 /** A finished answer; `body` is a latin1 image. */
@@ -60,8 +60,8 @@ export function buildLocalReply(stream: HttpStream, status: number, body: string
 }
 
 /** Answers of our own to requests that are routed are changed as their upstream's would be. */
-function mutationsOf(route: CompiledRoute, stream: HttpStream): Mutate | null {
-  if (route.target === null) return route.kind === 'non_forwarding' ? route.mutateLocalResponse : null;
+function mutationsOf(route: RouteRules, stream: HttpStream): Mutate | null {
+  if (route.kind !== 'route') return route.kind === 'non_forwarding' ? route.mutateLocalResponse : null;
   return stream.target === null ? route.mutateLocalResponse : stream.target.mutateResponse;
 }
 

@@ -33,7 +33,7 @@ import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import { compileStringMatch } from '../router/match.ts';
-import type { CompiledRoute, FiltersOf, RouteTable } from '../router/route.ts';
+import type { FiltersOf, RouteRules, RouteTable } from '../router/route.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import { Router } from '../router/router.ts';
 import { compileScopedRoutes } from '../router/scoped-routes.ts';
@@ -310,7 +310,7 @@ export class HttpManager {
     if (this.log !== null) this.log(info);
   }
 
-  allowsUpgrade(token: string, route: CompiledRoute): boolean {
+  allowsUpgrade(token: string, route: RouteRules): boolean {
     return route.upgrades?.get(token) ?? this.upgrades.get(token) ?? false;
   }
 

@@ -23,7 +23,7 @@ import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
 import type { RedirectState } from '../router/internal-redirect.ts';
 import type { KeptBody } from '../router/kept-body.ts';
 import type { RouterRequest } from '../router/request.ts';
-import type { CompiledRoute, CompiledTarget } from '../router/route.ts';
+import type { CompiledTarget, RouteRules } from '../router/route.ts';
 import type { Deadline } from '../util/deadline.ts';
 import { admitHead, admitPath, admitUpgrade } from './admission.ts';
 import { buildLocalReply } from './local-reply.ts';
@@ -40,7 +40,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   readonly writer: ResponseWriter;
   readonly timers: StreamTimers;
   random: number;
-  route: CompiledRoute | null;
+  route: RouteRules | null;
   target: CompiledTarget | null;
   request: RouterRequest | null;
   /** `null` = no filter acts on the request, or the request has not come to them. */
@@ -126,7 +126,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     return this.manager.model.matchUpstreamScheme;
   }
   get bufferLimitBytes(): number {
-    const limit = this.route === null ? 0 : this.route.model.requestBodyBufferLimitBytes;
+    const limit = this.route === null ? 0 : this.route.requestBodyBufferLimitBytes;
     return limit > 0 ? limit : this.manager.bufferLimitBytes;
   }
 
@@ -397,10 +397,9 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.upstreamCluster = '';
     this.routeName = '';
     if (this.manager.routes.needsTls(this, headers)) return '';
-    const route = this.findRoute(headers);
-    if (route === null) return null;
+    if (this.findRoute(headers) === null) return null;
     this.nameCluster();
-    return route.name;
+    return this.routeName;
   }
 
   restart(body: KeptBody | null): void {
@@ -460,17 +459,23 @@ export class HttpStream extends StreamInfo implements Downstream {
     limitDuration(this, route, headers);
   }
 
-  private findRoute(headers: HeaderMap): CompiledRoute | null {
+  private findRoute(headers: HeaderMap): RouteRules | null {
     this.routeResolutions++;
-    const route = this.manager.routes.match(this, headers, this.random);
-    this.route = route;
-    this.target = route === null || route.target === null ? null : route.target(this, headers, this.random);
-    if (route === null) return null;
-    this.routeName = route.name;
-    this.routeMetadata = route.model.metadata;
-    this.virtualHostMetadata = route.virtualHost.metadata;
-    this.virtualHostName = route.virtualHostName;
-    return route;
+    const found = this.manager.routes.match(this, headers, this.random);
+    if (found === null) {
+      this.route = null;
+      this.target = null;
+      return null;
+    }
+    const { rules } = found;
+    const { pickTarget } = rules;
+    this.route = rules;
+    this.target = pickTarget === null ? found.target : pickTarget(this, headers, this.random);
+    this.routeName = found.name;
+    this.routeMetadata = found.metadata;
+    this.virtualHostMetadata = found.virtualHostMetadata;
+    this.virtualHostName = found.virtualHostName;
+    return rules;
   }
 
   private logStart(log: AccessLogger): void {

@@ -9,7 +9,7 @@ import {
 } from '../observe/catalogue-http.ts';
 import { FLAG_SI } from '../observe/flags.ts';
 import { readGrpcTimeout, streamLimit, writeGrpcTimeout } from '../router/grpc-timeout.ts';
-import type { CompiledRoute } from '../router/route.ts';
+import type { RouteRules } from '../router/route.ts';
 import type { HttpStream } from './stream.ts';
 
 interface TimeLimit {
@@ -58,7 +58,7 @@ export function endByTime(stream: HttpStream, limit: TimeLimit): void {
 }
 
 /** Arms `max_stream_duration`, which the `grpc-timeout` header may shorten, and tells the upstream of it. */
-export function limitDuration(stream: HttpStream, route: CompiledRoute, headers: HeaderMap): void {
+export function limitDuration(stream: HttpStream, route: RouteRules, headers: HeaderMap): void {
   const { duration } = stream.timers;
   let ms = route.maxStreamDurationMs >= 0 ? route.maxStreamDurationMs : stream.manager.model.maxStreamDurationMs;
   if (stream.isGrpc) {

@@ -5,7 +5,7 @@ import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Deadline } from '../util/deadline.ts';
 import type { RedirectState } from './internal-redirect.ts';
 import type { KeptBody } from './kept-body.ts';
-import type { CompiledRoute, CompiledTarget } from './route.ts';
+import type { CompiledTarget, RouteRules } from './route.ts';
 
 /** Adds headers to a local reply before it is finished; `null` = none. */
 export type ReplyHeaders = ((headers: HeaderMap) => void) | null;
@@ -14,7 +14,7 @@ export type ReplyHeaders = ((headers: HeaderMap) => void) | null;
 export interface Downstream extends StreamInfo {
   /** Never `null` once the router is entered. */
   readonly requestHeaders: HeaderMap | null;
-  readonly route: CompiledRoute | null;
+  readonly route: RouteRules | null;
   /** Where the route sends the request, chosen when the route was; `null` = nowhere. */
   readonly target: CompiledTarget | null;
   readonly isGrpc: boolean;

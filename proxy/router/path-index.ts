@@ -7,8 +7,8 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { RouteMatchModel, RouteModel } from '../config/model-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { barePath } from './bare-path.ts';
-import { type Condition, compileConditions } from './match.ts';
-import { goesOn, PathNode } from './path-tree.ts';
+import { compileConditions } from './match.ts';
+import { PathNode, type PathTrees, type PathValue } from './path-tree.ts';
 import { compileFullMatch } from './regex.ts';
 import type { CompiledRoute, RouteResult } from './route.ts';
 import { compileRoute, type RouteScope } from './route-compile.ts';
@@ -18,93 +18,55 @@ export interface RouteSource {
   match(path: string, info: StreamInfo, headers: HeaderMap, random: number): RouteResult;
 }
 
-/** Compiles a list of routes. */
-export function indexRoutes(routes: readonly RouteModel[], scope: RouteScope): RouteSource {
-  const index = new PathIndex();
-  routes.forEach((model, position) => {
-    const conditions = compileConditions(model.match, scope.runtimeValue);
-    index.add({ index: position, route: compileRoute(model, scope), conditions }, model.match);
-  });
-  return index;
-}
+/** Where the routes of all virtual hosts of a table stand. */
+export type RouteTrees = PathTrees<Entry>;
 
-interface Entry {
-  readonly index: number;
-  readonly route: CompiledRoute;
-  readonly conditions: Condition | null;
-}
+/** A route at its position. */
+interface Entry extends CompiledRoute, PathValue {}
 
 interface LinearEntry extends Entry {
   readonly matchesPath: (path: string, info: StreamInfo) => boolean;
 }
 
-/** See the head of the file. */
-class PathIndex implements RouteSource {
-  private readonly tree: PathNode<Entry>;
-  private readonly linear: LinearEntry[];
-
-  constructor() {
-    this.tree = new PathNode('');
-    this.linear = [];
-  }
-
-  add(entry: Entry, match: RouteMatchModel): void {
-    const { path, caseSensitive } = match;
+/** Compiles a list of routes. */
+export function indexRoutes(routes: readonly RouteModel[], scope: RouteScope, trees: RouteTrees): RouteSource {
+  const tree = new PathNode<Entry>('');
+  const linear: LinearEntry[] = [];
+  routes.forEach((model, index) => {
+    const { path, caseSensitive } = model.match;
+    const conditions = compileConditions(model.match, scope.runtimeValue);
+    const entry: Entry = { ...compileRoute(model, scope), index, conditions };
     if (!caseSensitive || path.kind === 'connect' || path.kind === 'regex' || path.kind === 'template') {
-      this.linear.push({ ...entry, matchesPath: compilePath(match) });
+      linear.push({ ...entry, matchesPath: compilePath(model.match) });
       return;
     }
-    const node = this.tree.at(path.value);
-    const slot = path.kind === 'path_separated_prefix' ? 'separated' : path.kind;
-    node[slot] ??= [];
-    node[slot].push(entry);
+    tree.at(path.value)[path.kind === 'path_separated_prefix' ? 'separated' : path.kind].push(entry);
+  });
+  return new PathIndex(trees, trees.pack(tree), linear);
+}
+
+/** See the head of the file. */
+class PathIndex implements RouteSource {
+  private readonly trees: RouteTrees;
+  private readonly root: number;
+  private readonly linear: readonly LinearEntry[];
+
+  constructor(trees: RouteTrees, root: number, linear: readonly LinearEntry[]) {
+    this.trees = trees;
+    this.root = root;
+    this.linear = linear;
   }
 
   match(path: string, info: StreamInfo, headers: HeaderMap, random: number): RouteResult {
-    const best = this.walk(path, info, headers, random);
+    const best = this.trees.find(this.root, path, info, headers, random);
     for (let i = 0; i < this.linear.length; i++) {
       const entry = this.linear[i] as LinearEntry;
       if (best !== null && entry.index > best.index) break;
       if (!entry.matchesPath(path, info)) continue;
-      if (entry.conditions === null || entry.conditions(info, headers, random)) return entry.route;
+      if (entry.conditions === null || entry.conditions(info, headers, random)) return entry;
     }
-    return best === null ? null : best.route;
+    return best;
   }
-
-  /** The first route of the tree. */
-  private walk(path: string, info: StreamInfo, headers: HeaderMap, random: number): Entry | null {
-    let best: Entry | null = null;
-    let node = this.tree;
-    for (let at = 0; ; ) {
-      if (node.prefix !== null) best = first(node.prefix, best, info, headers, random);
-      if (at === path.length) {
-        if (node.exact !== null) best = first(node.exact, best, info, headers, random);
-        if (node.separated !== null) best = first(node.separated, best, info, headers, random);
-        return best;
-      }
-      const code = path.charCodeAt(at);
-      if (code === SLASH && node.separated !== null) best = first(node.separated, best, info, headers, random);
-      const child = node.child(code);
-      if (child === null || !goesOn(path, child.label, at)) return best;
-      at += child.label.length;
-      node = child;
-    }
-  }
-}
-
-function first(
-  list: readonly Entry[],
-  best: Entry | null,
-  info: StreamInfo,
-  headers: HeaderMap,
-  random: number,
-): Entry | null {
-  for (let i = 0; i < list.length; i++) {
-    const entry = list[i] as Entry;
-    if (best !== null && entry.index > best.index) return best;
-    if (entry.conditions === null || entry.conditions(info, headers, random)) return entry;
-  }
-  return best;
 }
 
 /** One path matcher for the list, where plain paths are those that ignore case. A CONNECT request, which has no path, is matched by `connect` alone. */

@@ -13,7 +13,7 @@ import type { Downstream } from './downstream.ts';
 import { addBytes } from './record.ts';
 import type { RequestStats } from './request-stats.ts';
 import type { RetryState, RetryVerdict } from './retry-state.ts';
-import type { CompiledRoute } from './route.ts';
+import type { RouteRules } from './route.ts';
 import type { Router } from './router.ts';
 
 /** The part of a `RouterRequest` that knows neither bodies nor answers. */
@@ -40,7 +40,7 @@ export class RequestAttempts {
   /** The attempt before met its time limit. */
   protected afterTimeout: boolean;
 
-  constructor(router: Router, down: Downstream, route: CompiledRoute, cluster: Cluster, stats: RequestStats) {
+  constructor(router: Router, down: Downstream, route: RouteRules, cluster: Cluster, stats: RequestStats) {
     this.down = down;
     this.priority = route.priority;
     this.avoidHostMaxAttempts = 0;

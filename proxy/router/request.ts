@@ -38,7 +38,7 @@ import type { RequestStats } from './request-stats.ts';
 import { mayReplay } from './retry.ts';
 import { RetryState } from './retry-state.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
-import type { CompiledRoute, CompiledTarget } from './route.ts';
+import type { CompiledTarget, RouteRules } from './route.ts';
 import type { Router } from './router.ts';
 import type { MirrorPolicy, Shadows } from './shadow.ts';
 import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
@@ -57,7 +57,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   alternativeResponse: boolean;
   expectedGiven: boolean;
 
-  private readonly route: CompiledRoute;
+  private readonly route: RouteRules;
   private readonly target: CompiledTarget;
   /** How often the request was sent again after a stale connection had swallowed it. */
   private replays: number;
@@ -78,7 +78,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   constructor(
     router: Router,
     down: Downstream,
-    route: CompiledRoute,
+    route: RouteRules,
     target: CompiledTarget,
     cluster: Cluster,
     stats: RequestStats,
@@ -417,7 +417,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   private startAttempt(headers: HeaderMap): void {
     const { down, route } = this;
-    if (down.attemptCount > 1 && route.virtualHost.includeIsTimeoutRetryHeader)
+    if (down.attemptCount > 1 && route.includeIsTimeoutRetryHeader)
       headers.set('x-envoy-is-timeout-retry', this.afterTimeout ? 'true' : 'false');
     if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     const attempt = new Attempt(this, this.cluster);

@@ -5,7 +5,7 @@ import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteM
 import { compileText } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileCapture, compileReplaceAll } from './regex.ts';
-import type { CompiledRoute, CompiledTarget } from './route.ts';
+import type { CompiledTarget, RouteRules } from './route.ts';
 
 /**
  * Changes `info.path` and `info.authority`.
@@ -218,7 +218,7 @@ function withQuery(path: string, before: string, stripQuery: boolean): string {
  * @param keepOriginals see `Rewrite`
  */
 export function applyRequestChanges(
-  route: CompiledRoute,
+  route: RouteRules,
   target: CompiledTarget,
   info: StreamInfo,
   headers: HeaderMap,
@@ -231,7 +231,7 @@ export function applyRequestChanges(
 
 /** `auto_host_rewrite`: the picked host's name becomes the authority. Safe to call again for a retry. */
 export function rewriteToHost(
-  route: CompiledRoute,
+  route: RouteRules,
   info: StreamInfo,
   headers: HeaderMap,
   hostname: string,
@@ -239,7 +239,6 @@ export function rewriteToHost(
 ): void {
   if (hostname === '' || info.authority === hostname) return;
   if (keepOriginals && info.authority !== '') headers.addIfAbsent('x-envoy-original-host', info.authority);
-  const { action } = route.model;
-  if (action.kind === 'route' && action.appendXForwardedHost) appendForwardedHost(headers, info.authority);
+  if (route.appendXForwardedHost) appendForwardedHost(headers, info.authority);
   info.authority = hostname;
 }

@@ -1,5 +1,4 @@
-// One route of the model turned into the object that a request gets: every decision that does not need the request is
-// taken here.
+// One route of the model turned into what a request gets: every decision that does not need the request is taken here.
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type {
@@ -21,10 +20,19 @@ import { compileFirstRead, compileHeaderMatch, compileHeaderRead } from './match
 import { compileMutations, sequence } from './mutations.ts';
 import { compileRetry, usualBackOffMs } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
-import type { CompiledRoute, CompiledTarget, FiltersOf, Mutate, RouteFilters } from './route.ts';
+import type {
+  CompiledRoute,
+  CompiledTarget,
+  FiltersOf,
+  Mutate,
+  PickTarget,
+  RouteFilters,
+  RouteRules,
+} from './route.ts';
 import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
 import type { RuntimeValue } from './runtime-fraction.ts';
 import { compileMirrors } from './shadow.ts';
+import { rulesKey, type SharedParts } from './shared-parts.ts';
 
 /** Targets named by a request header that are remembered, per route. */
 const HEADER_TARGETS_MAX = 1_000;
@@ -37,23 +45,35 @@ export interface RouteScope {
   readonly stats: RouteStatsSet;
   readonly runtimeValue: RuntimeValue;
   readonly filtersOf: FiltersOf;
+  readonly shared: SharedParts;
 }
 
 /** Compiles a route of any kind. */
 export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRoute {
+  const { virtualHost, shared } = scope;
+  const { action } = model;
+  const cluster = action.kind === 'route' && action.cluster.kind === 'cluster' ? action.cluster.name : null;
+  const key = rulesKey(model, virtualHost);
+  return {
+    name: model.name,
+    metadata: model.metadata,
+    virtualHostName: virtualHost.name,
+    virtualHostMetadata: virtualHost.metadata,
+    target: cluster === null ? null : shared.target(key, cluster, () => compileTarget(model, scope, cluster)),
+    rules: shared.rules(key, () => compileRules(model, scope)),
+  };
+}
+
+function compileRules(model: RouteModel, scope: RouteScope): RouteRules {
   const { virtualHost } = scope;
   const { action } = model;
   const forward = action.kind === 'route' ? action : null;
-  const target = forward === null ? null : compileTarget(forward, model, scope);
   return {
-    model,
-    virtualHost,
-    virtualHostName: virtualHost.name,
-    name: model.name,
     kind: action.kind,
-    target,
+    pickTarget: forward === null ? null : compilePick(forward, model, scope),
     rewrite: forward === null ? null : compileRewrite(forward, model.match),
     autoHostRewrite: forward?.hostRewrite.kind === 'auto',
+    appendXForwardedHost: forward?.appendXForwardedHost === true,
     redirect: action.kind === 'redirect' ? compileRedirect(action, model.match) : null,
     redirectModel: action.kind === 'redirect' ? action : null,
     directResponse: action.kind === 'direct_response' ? action : null,
@@ -68,6 +88,8 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
     priority: forward?.priority ?? 'default',
     includeAttemptCount: virtualHost.includeRequestAttemptCount,
     includeAttemptCountInResponse: virtualHost.includeAttemptCountInResponse,
+    includeIsTimeoutRetryHeader: virtualHost.includeIsTimeoutRetryHeader,
+    requestBodyBufferLimitBytes: model.requestBodyBufferLimitBytes,
     clusterNotFoundCode: forward?.clusterNotFoundCode ?? 503,
     upgrades:
       forward === null || forward.upgrades.length === 0
@@ -96,7 +118,7 @@ function filtersOf(levels: readonly RouteFiltersModel[], scope: RouteScope): Rou
 function compileStats(
   model: RouteModel,
   { virtualHost, stats }: RouteScope,
-): Pick<CompiledRoute, 'stats' | 'virtualClusterStats'> {
+): Pick<RouteRules, 'stats' | 'virtualClusterStats'> {
   const own = model.statPrefix === '' ? [] : [stats.route(virtualHost.name, model.statPrefix)];
   const { virtualClusters } = virtualHost;
   if (virtualClusters.length === 0) return { stats: own.length === 0 ? null : own, virtualClusterStats: null };
@@ -106,7 +128,7 @@ function compileStats(
   return { stats: null, virtualClusterStats: byName };
 }
 
-function compileVirtualClusters({ virtualClusters }: VirtualHostModel): CompiledRoute['virtualClusterOf'] {
+function compileVirtualClusters({ virtualClusters }: VirtualHostModel): RouteRules['virtualClusterOf'] {
   if (virtualClusters.length === 0) return null;
   const list = virtualClusters.map(({ name, headers }) => ({ name, matchers: headers.map(compileHeaderMatch) }));
   return (info, headers) =>
@@ -131,16 +153,17 @@ export function compileAnyOf(models: readonly HeaderMatchModel[]): (headers: Hea
 
 const NO_INFO = Object.freeze({ method: '', path: '', authority: '', scheme: '', status: 0 }) as unknown as StreamInfo;
 
-function compileTarget(action: RouteActionModel, model: RouteModel, scope: RouteScope): CompiledRoute['target'] {
+function compileTarget(model: RouteModel, scope: RouteScope, cluster: string): CompiledTarget {
+  return makeTarget(scope.clusters.ref(cluster), [model.headers], '', scope, filtersOf([model.filters], scope));
+}
+
+function compilePick(action: RouteActionModel, model: RouteModel, scope: RouteScope): PickTarget | null {
   const { cluster } = action;
-  const filters = filtersOf([model.filters], scope);
   switch (cluster.kind) {
-    case 'cluster': {
-      const target = makeTarget(scope.clusters.ref(cluster.name), [model.headers], '', scope, filters);
-      return () => target;
-    }
+    case 'cluster':
+      return null;
     case 'cluster_header':
-      return compileHeaderTarget(cluster.header, [model.headers], '', scope, filters);
+      return compileHeaderTarget(cluster.header, [model.headers], '', scope, filtersOf([model.filters], scope));
     case 'weighted':
       return compileWeighted(cluster, action, model, scope);
   }
@@ -168,7 +191,7 @@ function compileHeaderTarget(
   hostRewriteLiteral: string,
   scope: RouteScope,
   filters: RouteFilters,
-): NonNullable<CompiledRoute['target']> {
+): PickTarget {
   const known = new Map<string, CompiledTarget>();
   const read = compileFirstRead(header);
   return (info, headers) => {
@@ -190,7 +213,7 @@ function compileWeighted(
   action: RouteActionModel,
   model: RouteModel,
   scope: RouteScope,
-): NonNullable<CompiledRoute['target']> {
+): PickTarget {
   const { headerName, runtimeKeyPrefix } = weighted;
   const picks = weighted.clusters.map((cluster) => {
     const levels = [cluster.headers, model.headers];
@@ -203,7 +226,7 @@ function compileWeighted(
     return { weight: typeof given === 'number' ? given : cluster.weight, target };
   });
   const totalWeight = picks.reduce((sum, pick) => sum + pick.weight, 0);
-  const choose = (value: number): NonNullable<CompiledRoute['target']> => {
+  const choose = (value: number): PickTarget => {
     let left = value;
     for (const pick of picks) {
       if (left < pick.weight) return pick.target;
@@ -237,8 +260,8 @@ const U64_MAX = 2n ** 64n - 1n;
 function chooseByHash(
   policy: HashPolicy | null,
   totalWeight: number,
-  choose: (value: number) => NonNullable<CompiledRoute['target']>,
-): NonNullable<CompiledRoute['target']> {
+  choose: (value: number) => PickTarget,
+): PickTarget {
   const hash = new U64();
   return (info, headers, random) => {
     const hashed = policy?.(info, headers, null, hash) === true;
@@ -246,7 +269,7 @@ function chooseByHash(
   };
 }
 
-function constant(target: CompiledTarget): NonNullable<CompiledRoute['target']> {
+function constant(target: CompiledTarget): PickTarget {
   return () => target;
 }
 

@@ -10,11 +10,14 @@ import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
 import { barePath } from './bare-path.ts';
 import { compileFirstRead } from './match.ts';
-import { indexRoutes, type RouteSource } from './path-index.ts';
+import { indexRoutes, type RouteSource, type RouteTrees } from './path-index.ts';
+import { PathTrees } from './path-tree.ts';
 import type { FiltersOf, RouteResult, RouteTable } from './route.ts';
+import type { RouteScope } from './route-compile.ts';
 import { RouteStatsSet } from './route-stats.ts';
 import { compileRouteTree } from './route-tree.ts';
 import type { RuntimeValue } from './runtime-fraction.ts';
+import { SharedParts } from './shared-parts.ts';
 
 /** What a table needs besides its configuration. */
 export interface RouteTableEnv {
@@ -56,10 +59,13 @@ class CompiledRouteTable implements RouteTable {
     this.hidden = config.internalOnlyHeaders;
     this.readHost = config.vhostHeader === '' ? null : compileFirstRead(config.vhostHeader);
     const stats = new RouteStatsSet(env.stats);
+    const { clusters, runtimeValue } = env;
+    const trees: RouteTrees = new PathTrees();
+    const around = { config, clusters, stats, runtimeValue, filtersOf, shared: new SharedParts() };
     let fallback: HostRoutes | null = null;
     for (const model of config.virtualHosts) {
       stats.open(model);
-      const host = new HostRoutes(model, config, stats, env, filtersOf);
+      const host = new HostRoutes(model, around, trees);
       for (const domain of model.domains) {
         if (domain === '*') fallback = host;
         else if (domain.startsWith('*')) this.suffixes.set(domain.slice(1), host);
@@ -149,24 +155,14 @@ function withoutPort(host: string): string {
 /** The routes of one virtual host. */
 class HostRoutes {
   readonly model: VirtualHostModel;
-  private readonly config: RouteConfigModel;
-  private readonly stats: RouteStatsSet;
-  private readonly env: RouteTableEnv;
-  private readonly filtersOf: FiltersOf;
+  private readonly around: Omit<RouteScope, 'virtualHost'>;
+  private readonly trees: RouteTrees;
   private compiled: RouteSource | null;
 
-  constructor(
-    model: VirtualHostModel,
-    config: RouteConfigModel,
-    stats: RouteStatsSet,
-    env: RouteTableEnv,
-    filtersOf: FiltersOf,
-  ) {
+  constructor(model: VirtualHostModel, around: Omit<RouteScope, 'virtualHost'>, trees: RouteTrees) {
     this.model = model;
-    this.config = config;
-    this.stats = stats;
-    this.env = env;
-    this.filtersOf = filtersOf;
+    this.around = around;
+    this.trees = trees;
     this.compiled = null;
   }
 
@@ -176,11 +172,9 @@ class HostRoutes {
   }
 
   private compile(): RouteSource {
-    const { config, model: virtualHost, stats, filtersOf } = this;
-    const { clusters, runtimeValue } = this.env;
-    const scope = { config, virtualHost, clusters, stats, runtimeValue, filtersOf };
-    const { matcher, routes } = virtualHost;
-    return matcher === null ? indexRoutes(routes, scope) : compileRouteTree(matcher, scope);
+    const scope = { ...this.around, virtualHost: this.model };
+    const { matcher, routes } = this.model;
+    return matcher === null ? indexRoutes(routes, scope, this.trees) : compileRouteTree(matcher, scope, this.trees);
   }
 }
 

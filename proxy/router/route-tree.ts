@@ -8,15 +8,19 @@ import { filterStateText, readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileHeaderRead } from './match.ts';
 import { compileMatcher, type Matcher, type ReadInput } from './matcher.ts';
-import { indexRoutes, type RouteSource } from './path-index.ts';
+import { indexRoutes, type RouteSource, type RouteTrees } from './path-index.ts';
 import type { RouteResult } from './route.ts';
 import type { RouteScope } from './route-compile.ts';
 
 /** Compiles `VirtualHost.matcher`. */
-export function compileRouteTree(model: MatcherModel<readonly RouteModel[]>, scope: RouteScope): RouteSource {
+export function compileRouteTree(
+  model: MatcherModel<readonly RouteModel[]>,
+  scope: RouteScope,
+  trees: RouteTrees,
+): RouteSource {
   const find = compileMatcher<readonly RouteModel[], StreamInfo, RouteSource>(model, {
     input: compileInput,
-    action: (routes) => indexRoutes(routes, scope),
+    action: (routes) => indexRoutes(routes, scope, trees),
   });
   return new RouteTree(find);
 }

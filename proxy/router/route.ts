@@ -1,13 +1,16 @@
 // SEAM: what route matching gives the router. Everything is decided at compile time; a request gets one of these objects.
+//
+// A route is in two parts: what is its own, and its rules, which thousands of routes have in common. With one object a
+// route for everything, a request of a large mesh waits for memory more than for anything else that routing does.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { MetadataModel } from '../config/model.ts';
 import type {
   ConnectModel,
   DirectResponseModel,
   GrpcLimitsModel,
   RedirectModel,
   RouteModel,
-  VirtualHostModel,
 } from '../config/model-http.ts';
 import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
@@ -28,18 +31,30 @@ export type RouteFilters = readonly object[] | null;
 /** Makes the filters of a route. @param levels of configuration, virtual host, route and weighted cluster, in that order */
 export type FiltersOf = (levels: readonly RouteFiltersModel[]) => RouteFilters;
 
-/** A route compiled for one worker. One shape for all kinds. */
+/** A route compiled for one worker: what is its own. One shape for all kinds. */
 export interface CompiledRoute {
-  readonly model: RouteModel;
-  readonly virtualHost: VirtualHostModel;
-  readonly virtualHostName: string;
   readonly name: string;
-  readonly kind: 'route' | 'redirect' | 'direct_response' | 'non_forwarding';
-  /** Picks the target; `null` when the cluster header is absent. `random`: 32 bits of the request, for weights. */
-  readonly target: ((info: StreamInfo, headers: HeaderMap, random: number) => CompiledTarget | null) | null;
+  readonly metadata: MetadataModel;
+  readonly virtualHostName: string;
+  readonly virtualHostMetadata: MetadataModel;
+  /** The target of each of its requests; `null` = there is none, or `rules.pickTarget` tells. */
+  readonly target: CompiledTarget | null;
+  readonly rules: RouteRules;
+}
+
+/** What a route does with its requests. One shape for all kinds; routes that do the same share it. */
+export interface RouteRules {
+  readonly kind: RouteModel['action']['kind'];
+  /**
+   * Picks the target; `null` when the cluster header is absent. `random`: 32 bits of the request, for weights.
+   * `null` = all requests of a route go to the same one, or none does.
+   */
+  readonly pickTarget: PickTarget | null;
   /** Rewrites `info.path` (setting `x-envoy-original-path`) and `info.authority` before the request goes up; `null` = nothing to do. `hostname` is the picked host's, for `auto`. */
   readonly rewrite: ((info: StreamInfo, headers: HeaderMap, keepOriginals: boolean) => void) | null;
   readonly autoHostRewrite: boolean;
+  /** The host that `auto` replaces is kept in `x-forwarded-host`. */
+  readonly appendXForwardedHost: boolean;
   readonly redirect: ((info: StreamInfo) => { readonly status: number; readonly location: string }) | null;
   readonly redirectModel: RedirectModel | null;
   readonly directResponse: DirectResponseModel | null;
@@ -60,6 +75,9 @@ export interface CompiledRoute {
   readonly priority: 'default' | 'high';
   readonly includeAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
+  /** 0 = the connection's limit. */
+  readonly requestBodyBufferLimitBytes: number;
   readonly clusterNotFoundCode: number;
   /** Upgrade overrides of the route: lower-case type → enabled. */
   readonly upgrades: ReadonlyMap<string, boolean> | null;
@@ -96,6 +114,9 @@ export interface CompiledTarget {
   /** The route's, and what the target itself says. */
   readonly filters: RouteFilters;
 }
+
+/** See `RouteRules.pickTarget`. */
+export type PickTarget = (info: StreamInfo, headers: HeaderMap, random: number) => CompiledTarget | null;
 
 export type RouteResult =
   | CompiledRoute

@@ -23,7 +23,7 @@ import { refuseForMaintenance, underMaintenance } from './maintenance.ts';
 import { RouterRequest } from './request.ts';
 import { RequestStats } from './request-stats.ts';
 import { compileRetry, headersOnlyPolicy, type RetryPolicy, usualBackOffMs } from './retry.ts';
-import type { CompiledRoute } from './route.ts';
+import type { RouteRules } from './route.ts';
 import { compileAnyOf } from './route-compile.ts';
 import type { RouteStats } from './route-stats.ts';
 import { runtimeInteger } from './runtime-fraction.ts';
@@ -128,7 +128,7 @@ export class Router {
     );
   }
 
-  private answer(down: Downstream, route: CompiledRoute): void {
+  private answer(down: Downstream, route: RouteRules): void {
     const mutate = route.mutateLocalResponse;
     const redirect = route.redirect;
     if (redirect !== null) {
@@ -202,7 +202,7 @@ interface ClusterCounts {
 }
 
 /** Where a request is counted besides its cluster. */
-function scopesOf(route: CompiledRoute, down: Downstream): readonly RouteStats[] | null {
+function scopesOf(route: RouteRules, down: Downstream): readonly RouteStats[] | null {
   const byName = route.virtualClusterStats;
   return byName === null ? route.stats : (byName.get(down.virtualClusterName) ?? null);
 }

@@ -33,7 +33,9 @@ function draw(routes: readonly object[], names: readonly string[]): number[] {
   const counts = names.map(() => 0);
   for (let i = 0; i < DRAWS; i++) {
     const random = dice.below(2 ** 32);
-    const name = table.match(info, headers, random)?.target?.(info, headers, random)?.cluster.name ?? '';
+    const found = table.match(info, headers, random);
+    const target = found?.target ?? found?.rules.pickTarget?.(info, headers, random);
+    const name = target?.cluster.name ?? '';
     const at = names.indexOf(name);
     counts[at] = (counts[at] ?? 0) + 1;
   }

@@ -81,7 +81,8 @@ function outcomeOf(table: RouteTable, request: RecordedRequest): Outcome {
   return route === null ? { status: 404 } : runRoute(route, info, headers);
 }
 
-function runRoute(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): Outcome {
+function runRoute(found: CompiledRoute, info: StreamInfo, headers: HeaderMap): Outcome {
+  const route = found.rules;
   const reply = new HeaderMap();
   const out: Outcome = { status: 0 };
   if (route.kind !== 'route') {
@@ -95,7 +96,7 @@ function runRoute(route: CompiledRoute, info: StreamInfo, headers: HeaderMap): O
     }
     route.mutateLocalResponse?.(reply, info);
   } else {
-    const target = route.target?.(info, headers, 0) ?? null;
+    const target = found.target ?? route.pickTarget?.(info, headers, 0) ?? null;
     if (target === null || target.cluster.current === null) return { status: route.clusterNotFoundCode };
     applyRequestChanges(route, target, info, headers, true);
     if (route.autoHostRewrite) rewriteToHost(route, info, headers, HOST_NAME, true);
