@@ -51,8 +51,9 @@ export function compileCors(env: FilterEnv): (policies: readonly CorsPolicyModel
 function corsFilter(policy: Policy, stats: CorsStats): HttpFilter {
   return {
     open: (run: FilterRunControl) => {
-      // Routes that answer themselves have no say in it, whatever their policy.
-      if (run.stream.route?.kind !== 'route') return null;
+      // Routes that answer themselves have no say in it, whatever their policy; one without an action does not.
+      const kind = run.stream.route?.kind;
+      if (kind !== 'route' && kind !== 'non_forwarding') return null;
       const origin = (run.stream.requestHeaders as HeaderMap).get('origin');
       if (origin === null || origin === '') return null;
       const enabled = policy.enabled();

@@ -32,10 +32,8 @@ export function buildLocalReply(stream: HttpStream, status: number, body: string
   const headers = new HeaderMap();
   const reply: LocalReply = { status, body, isJson: false, headers };
   const mutate = stream.route === null ? null : mutationsOf(stream.route, stream);
-  if (mutate !== null) {
-    stream.responseHeaders = headers;
-    mutate(headers, stream);
-  }
+  stream.responseHeaders = headers;
+  if (mutate !== null) mutate(headers, stream);
   if (add !== null) add(headers);
   stream.status = status;
   const custom = headers.get('content-type');
@@ -43,7 +41,6 @@ export function buildLocalReply(stream: HttpStream, status: number, body: string
   let contentType = custom ?? 'text/plain';
   if (localReply !== null) {
     stream.localReplyBody = body;
-    stream.responseHeaders = headers;
     const rewritten = localReply(stream, reply) || 'text/plain';
     contentType = typeAfter(headers.get('content-type'), custom, rewritten, reply.body !== body);
   }

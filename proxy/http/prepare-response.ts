@@ -15,8 +15,14 @@ export function prepareResponse(stream: HttpStream, headers: HeaderMap): void {
   headers.remove('proxy-connection');
   if (stream.upgrade === '') headers.remove('upgrade');
   if (model.via !== '') appendVia(headers, model.via);
-  if (model.alwaysSetRequestIdInResponse && stream.requestId !== '') headers.set('x-request-id', stream.requestId);
+  if (model.alwaysSetRequestIdInResponse) repeatRequestId(stream, headers);
   if (!headers.has('date')) headers.add('date', manager.clock.httpDate());
   if (model.serverHeader === 'overwrite') headers.set('server', model.serverName);
   else if (model.serverHeader === 'append_if_absent') headers.addIfAbsent('server', model.serverName);
+}
+
+/** What the request has now: filters may have changed it, and one that is answered early has what its sender wrote. */
+function repeatRequestId({ requestHeaders }: HttpStream, headers: HeaderMap): void {
+  const id = requestHeaders === null ? null : requestHeaders.get('x-request-id');
+  if (id !== null) headers.set('x-request-id', id);
 }

@@ -356,6 +356,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     }
     this.details = details;
     this.replied = true;
+    if (this.routeResolutions === 0 && this.requestHeaders !== null) this.routeForReply(this.requestHeaders);
     this.nameCluster();
     if (status === 400 && !this.manager.model.streamErrorOnInvalidHttpMessage) this.endsConnection = true;
     if (!this.filtered) this.openFilters();
@@ -449,8 +450,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   private resolveRoute(headers: HeaderMap): void {
     this.redirectsToTls = this.manager.routes.needsTls(this, headers);
     if (this.redirectsToTls) {
-      this.route = null;
-      this.target = null;
+      this.noteNoRoute(headers);
       return;
     }
     const route = this.findRoute(headers);
@@ -460,13 +460,12 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   private findRoute(headers: HeaderMap): RouteRules | null {
-    this.routeResolutions++;
     const found = this.manager.routes.match(this, headers, this.random);
     if (found === null) {
-      this.route = null;
-      this.target = null;
+      this.noteNoRoute(headers);
       return null;
     }
+    this.routeResolutions++;
     const { rules } = found;
     const { pickTarget } = rules;
     this.route = rules;
@@ -474,8 +473,27 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.routeName = found.name;
     this.routeMetadata = found.metadata;
     this.virtualHostMetadata = found.virtualHostMetadata;
-    this.virtualHostName = found.virtualHostName;
     return rules;
+  }
+
+  private noteNoRoute(headers: HeaderMap): void {
+    this.routeResolutions++;
+    this.route = null;
+    this.target = null;
+    this.routeName = '';
+    this.routeMetadata = null;
+    this.virtualHostMetadata = this.manager.routes.virtualHostMetadata(this, headers);
+  }
+
+  /**
+   * A request that is answered before it was routed still shapes the answer and its record as its route says. Envoy finds
+   * none where nothing says how the request came, which the manager adds later on.
+   */
+  private routeForReply(headers: HeaderMap): void {
+    const { routes } = this.manager;
+    const routable = (headers.get('x-forwarded-proto') ?? '') !== '' && !routes.needsTls(this, headers);
+    if (routable) this.findRoute(headers);
+    else this.noteNoRoute(headers);
   }
 
   private logStart(log: AccessLogger): void {
@@ -498,6 +516,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.method = from.method;
     this.path = from.path;
     this.authority = from.authority;
+    this.authorityIsEmpty = from.authorityIsEmpty;
     this.scheme = from.scheme;
     this.requestHeaderBytes = from.requestHeaderBytes;
     this.requestBodyBytes = from.requestBodyBytes;

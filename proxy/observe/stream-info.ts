@@ -201,7 +201,6 @@ export class StreamInfo {
   /** How often a route was looked for. */
   routeResolutions: number;
   routeName: string;
-  virtualHostName: string;
   virtualClusterName: string;
   /** Observability name of the cluster; empty. */
   upstreamCluster: string;
@@ -290,7 +289,6 @@ export class StreamInfo {
     this.internal = false;
     this.routeResolutions = 0;
     this.routeName = '';
-    this.virtualHostName = '';
     this.virtualClusterName = '';
     this.upstreamCluster = '';
     this.upstreamClusterRaw = '';

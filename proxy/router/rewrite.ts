@@ -5,7 +5,7 @@ import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteM
 import { compileText } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileCapture, compileReplaceAll } from './regex.ts';
-import type { CompiledTarget, RouteRules } from './route.ts';
+import type { CompiledRedirect, CompiledTarget, RouteRules } from './route.ts';
 
 /**
  * Changes `info.path` and `info.authority`.
@@ -18,14 +18,7 @@ export function compileRewrite(action: RouteActionModel, match: RouteMatchModel)
   const path = compilePath(action, match);
   const host = compileHostRewrite(action);
   if (path === null) return host;
-  const rewritePath: Rewrite = (info, headers, keepOriginals) => {
-    const before = info.path;
-    const after = path(before, info);
-    // Envoy leaves a path alone that would become empty, and calls any other rewritten, changed or not.
-    if (after === '') return;
-    if (keepOriginals) headers.set('x-envoy-original-path', before);
-    info.path = after;
-  };
+  const rewritePath = changePath(path);
   if (host === null) return rewritePath;
   return (info, headers, keepOriginals) => {
     host(info, headers, keepOriginals);
@@ -34,6 +27,17 @@ export function compileRewrite(action: RouteActionModel, match: RouteMatchModel)
 }
 
 type NewPath = (path: string, info: StreamInfo) => string;
+
+/** Envoy leaves a path alone that would become empty, and calls any other rewritten, changed or not. */
+function changePath(path: NewPath): Rewrite {
+  return (info, headers, keepOriginals) => {
+    const before = info.path;
+    const after = path(before, info);
+    if (after === '') return;
+    if (keepOriginals) headers.set('x-envoy-original-path', before);
+    info.path = after;
+  };
+}
 
 function compilePath(action: RouteActionModel, match: RouteMatchModel): NewPath | null {
   if (action.pathFormat !== '') return compilePathFormat(action.pathFormat);
@@ -148,20 +152,21 @@ function compileHostValue(
   }
 }
 
-/** Where a redirect sends a request. */
-export function compileRedirect(
-  redirect: RedirectModel,
-  match: RouteMatchModel,
-): (info: StreamInfo) => { readonly status: number; readonly location: string } {
-  const rewrite = compileRedirectPath(redirect, match);
-  return (info) => {
+/**
+ * Where a redirect sends a request. A prefix or a pattern that is rewritten changes the request itself, as it would where
+ * the request went on; what replaces the whole path does not.
+ */
+export function compileRedirect(redirect: RedirectModel, match: RouteMatchModel): CompiledRedirect {
+  const finish = compileRedirectPath(redirect);
+  const location = (info: StreamInfo): string => {
     const { scheme } = info;
     const toScheme =
       redirect.scheme.kind === 'https' ? 'https' : redirect.scheme.kind === 'literal' ? redirect.scheme.value : scheme;
     const host = redirectHost(info.authority, redirect, scheme, toScheme);
-    const path = rewrite(info.path, info);
-    return { status: redirect.code, location: `${toScheme}://${host}${path.startsWith('/') ? path : `/${path}`}` };
+    const path = finish(info.path, info);
+    return `${toScheme}://${host}${path.startsWith('/') ? path : `/${path}`}`;
   };
+  return { status: redirect.code, rewrite: compileRedirectRewrite(redirect, match), location };
 }
 
 /** A new port replaces that of the request, and comes behind a new host's own; the old scheme's default port goes when the scheme changes and the host stays. */
@@ -178,7 +183,14 @@ function redirectHost(authority: string, redirect: RedirectModel, from: string, 
   return host;
 }
 
-function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): NewPath {
+function compileRedirectRewrite({ path }: RedirectModel, match: RouteMatchModel): Rewrite | null {
+  if (path.kind !== 'prefix' && path.kind !== 'regex') return null;
+  const rewrite =
+    path.kind === 'prefix' ? compilePathRewrite(match, path.value, null) : compilePathRewrite(match, '', path.rewrite);
+  return rewrite === null ? null : changePath(rewrite);
+}
+
+function compileRedirectPath(redirect: RedirectModel): NewPath {
   const { path, stripQuery } = redirect;
   const strip = (text: string): string => {
     const query = text.indexOf('?');
@@ -186,6 +198,8 @@ function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): N
   };
   switch (path.kind) {
     case 'keep':
+    case 'prefix':
+    case 'regex':
       return strip;
     case 'literal':
       return (text) => withQuery(path.value, text, stripQuery);
@@ -196,14 +210,6 @@ function compileRedirectPath(redirect: RedirectModel, match: RouteMatchModel): N
         return after === '' ? strip(text) : withQuery(after, text, stripQuery);
       };
     }
-    case 'prefix': {
-      const rewrite = compilePathRewrite(match, path.value, null);
-      return (text) => strip(rewrite === null ? text : rewrite(text));
-    }
-    case 'regex': {
-      const rewrite = compilePathRewrite(match, '', path.rewrite);
-      return (text) => strip(rewrite === null ? text : rewrite(text));
-    }
   }
 }
 
@@ -213,8 +219,8 @@ function withQuery(path: string, before: string, stripQuery: boolean): string {
 }
 
 /**
- * Changes a request on its way up as route and target say: the weighted cluster's host, headers, then host and path,
- * so that formats see what the client sent.
+ * Changes a request on its way up as route and target say: headers, then host and path, so that formats see what the
+ * client sent.
  * @param keepOriginals see `Rewrite`
  */
 export function applyRequestChanges(
@@ -224,7 +230,6 @@ export function applyRequestChanges(
   headers: HeaderMap,
   keepOriginals: boolean,
 ): void {
-  if (target.hostRewriteLiteral !== '') info.authority = target.hostRewriteLiteral;
   if (target.mutateRequest !== null) target.mutateRequest(headers, info);
   if (route.rewrite !== null) route.rewrite(info, headers, keepOriginals);
 }

@@ -57,7 +57,6 @@ export function compileRoute(model: RouteModel, scope: RouteScope): CompiledRout
   return {
     name: model.name,
     metadata: model.metadata,
-    virtualHostName: virtualHost.name,
     virtualHostMetadata: virtualHost.metadata,
     target: cluster === null ? null : shared.target(key, cluster, () => compileTarget(model, scope, cluster)),
     rules: shared.rules(key, () => compileRules(model, scope)),
@@ -178,9 +177,8 @@ function makeTarget(
 ): CompiledTarget {
   return {
     cluster,
-    mutateRequest: requestMutations(levels, scope),
+    mutateRequest: requestMutations(levels, scope, hostRewriteLiteral),
     mutateResponse: responseMutations(levels, scope),
-    hostRewriteLiteral,
     filters,
   };
 }
@@ -273,10 +271,19 @@ function constant(target: CompiledTarget): PickTarget {
   return () => target;
 }
 
-function requestMutations(levels: readonly HeaderMutationsModel[], scope: RouteScope): Mutate | null {
-  return sequence(
-    inOrder(levels, scope).map((level) => compileMutations(level.requestAdd, level.requestRemove, 'request')),
+function rename(host: string): Mutate {
+  return (_headers, info) => {
+    info.authority = host;
+  };
+}
+
+/** @param host what a weighted cluster says of it, which those behind it see; empty = nothing */
+function requestMutations(levels: readonly HeaderMutationsModel[], scope: RouteScope, host: string): Mutate | null {
+  const steps = inOrder(levels, scope).map((level) =>
+    compileMutations(level.requestAdd, level.requestRemove, 'request'),
   );
+  if (host !== '') steps.splice(levels.length - 1, 0, rename(host));
+  return sequence(steps);
 }
 
 function responseMutations(levels: readonly HeaderMutationsModel[], scope: RouteScope): Mutate | null {

@@ -4,6 +4,7 @@
 // `path-index.ts` and `route-tree.ts`. Hosts are compiled when first used.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { JsonObject } from '../config/model.ts';
 import type { RouteConfigModel, VirtualHostModel } from '../config/model-http.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
@@ -83,6 +84,10 @@ class CompiledRouteTable implements RouteTable {
     return host === null ? null : host.match(this.pathOf(info.path), info, headers, random);
   }
 
+  virtualHostMetadata(info: StreamInfo, headers: HeaderMap): JsonObject | null {
+    return (this.only ?? this.find(info, headers))?.model.metadata ?? null;
+  }
+
   needsTls(info: StreamInfo, headers: HeaderMap): boolean {
     if (!this.anyTls) return false;
     const requirement = (this.only ?? this.find(info, headers))?.model.requireTls ?? 'none';
@@ -99,7 +104,8 @@ class CompiledRouteTable implements RouteTable {
     // A configured header that is missing finds nothing, not even `*`.
     let host = this.readHost === null ? info.authority : this.readHost(info, headers);
     if (host === null) return null;
-    if (host === '') return this.fallback;
+    // A host that was never named is none, one without letters is any.
+    if (host === '') return this.readHost === null && !info.authorityIsEmpty ? null : this.fallback;
     host = host.toLowerCase();
     if (this.ignorePort) host = withoutPort(host);
     return this.exact.get(host) ?? this.suffixes.find(host) ?? this.prefixes.find(host) ?? this.fallback;

@@ -4,7 +4,7 @@
 // route for everything, a request of a large mesh waits for memory more than for anything else that routing does.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { MetadataModel } from '../config/model.ts';
+import type { JsonObject, MetadataModel } from '../config/model.ts';
 import type {
   ConnectModel,
   DirectResponseModel,
@@ -35,7 +35,6 @@ export type FiltersOf = (levels: readonly RouteFiltersModel[]) => RouteFilters;
 export interface CompiledRoute {
   readonly name: string;
   readonly metadata: MetadataModel;
-  readonly virtualHostName: string;
   readonly virtualHostMetadata: MetadataModel;
   /** The target of each of its requests; `null` = there is none, or `rules.pickTarget` tells. */
   readonly target: CompiledTarget | null;
@@ -55,7 +54,7 @@ export interface RouteRules {
   readonly autoHostRewrite: boolean;
   /** The host that `auto` replaces is kept in `x-forwarded-host`. */
   readonly appendXForwardedHost: boolean;
-  readonly redirect: ((info: StreamInfo) => { readonly status: number; readonly location: string }) | null;
+  readonly redirect: CompiledRedirect | null;
   readonly redirectModel: RedirectModel | null;
   readonly directResponse: DirectResponseModel | null;
   /** Renders the body of a direct response; `null` = it is as configured. */
@@ -105,12 +104,21 @@ export interface RouteRules {
   readonly stats: readonly RouteStats[] | null;
 }
 
+/** An answer that sends a request elsewhere. */
+export interface CompiledRedirect {
+  readonly status: number;
+  /** Done to the request first, as `RouteRules.rewrite` is; `null` = nothing. */
+  readonly rewrite: RouteRules['rewrite'];
+  /** Made with the answer, whose details are known by then. */
+  readonly location: (info: StreamInfo) => string;
+}
+
 /** The cluster of one request with the mutations that hold for it (weighted cluster → route → virtual host → configuration, in Envoy's order). */
 export interface CompiledTarget {
   readonly cluster: ClusterRef;
+  /** Sets the authority, too, where a weighted cluster has one of its own. */
   readonly mutateRequest: Mutate | null;
   readonly mutateResponse: Mutate | null;
-  readonly hostRewriteLiteral: string;
   /** The route's, and what the target itself says. */
   readonly filters: RouteFilters;
 }
@@ -132,6 +140,8 @@ export interface RouteTable {
    * @param random 32-bit unsigned value for runtime fractions and weights of this request
    */
   match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult;
+  /** Of the best virtual host, whether it has a route for the request or not; `null` = there is no host. */
+  virtualHostMetadata(info: StreamInfo, headers: HeaderMap): JsonObject | null;
   /** `require_tls` of the matched virtual host says that this plain request must be redirected. */
   needsTls(info: StreamInfo, headers: HeaderMap): boolean;
   /** Lower-case names of headers that are taken from requests of the outside. */

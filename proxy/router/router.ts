@@ -75,7 +75,7 @@ export class Router {
       return null;
     }
     if (route.kind !== 'route') {
-      this.answer(down, route);
+      this.answer(down, route, headers);
       return null;
     }
     const { target } = down;
@@ -128,14 +128,14 @@ export class Router {
     );
   }
 
-  private answer(down: Downstream, route: RouteRules): void {
+  private answer(down: Downstream, route: RouteRules, headers: HeaderMap): void {
     const mutate = route.mutateLocalResponse;
     const redirect = route.redirect;
     if (redirect !== null) {
       this.count(ROUTER_RQ_DIRECT_RESPONSE);
-      const { status, location } = redirect(down);
-      down.localReply(status, '', 'direct_response', (reply) => {
-        reply.set('location', location);
+      if (redirect.rewrite !== null) redirect.rewrite(down, headers, !this.model.suppressEnvoyHeaders);
+      down.localReply(redirect.status, '', 'direct_response', (reply) => {
+        reply.set('location', redirect.location(down));
         if (mutate !== null) mutate(reply, down);
       });
       return;

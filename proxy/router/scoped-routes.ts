@@ -1,6 +1,7 @@
 // Route tables by scope: headers make a key, the key finds a table, and that one finds the route.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { JsonObject } from '../config/model.ts';
 import type { ScopedRoutesModel, ScopeKeyPartModel } from '../config/model-scoped-routes.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileFirstRead } from './match.ts';
@@ -40,6 +41,10 @@ class ScopedRoutes implements RouteTable {
   match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult {
     const table = this.find(info, headers);
     return table === null ? null : table.match(info, headers, random);
+  }
+
+  virtualHostMetadata(info: StreamInfo, headers: HeaderMap): JsonObject | null {
+    return this.find(info, headers)?.virtualHostMetadata(info, headers) ?? null;
   }
 
   needsTls(info: StreamInfo, headers: HeaderMap): boolean {

@@ -143,7 +143,6 @@ function httpStream(): StreamInfo {
   info.remoteAddress = '9.9.9.9:0';
   info.routeResolutions = 1;
   info.routeName = 'rt';
-  info.virtualHostName = 'vh';
   info.virtualClusterName = 'vc';
   info.upstreamCluster = 'c_alt';
   info.upstreamClusterRaw = 'c';

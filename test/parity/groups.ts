@@ -25,6 +25,7 @@ import { fineListeners, noStats, someStats } from './scenarios/fine-listeners.ts
 import { fineRoutes } from './scenarios/fine-routes.ts';
 import { flush } from './scenarios/flush.ts';
 import { generated } from './scenarios/generated.ts';
+import { generatedRoutes } from './scenarios/generated-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { hashing } from './scenarios/hashing.ts';
@@ -164,4 +165,5 @@ export const GROUPS: readonly Group[] = [
   runtimeKeys,
   runtimeNoRetries,
   generated,
+  generatedRoutes,
 ];

@@ -73,7 +73,14 @@ function outcomeOf(table: RouteTable, request: RecordedRequest): Outcome {
   const { method, path, authority, headers } = decodeHead(request);
   headers.addIfAbsent('x-forwarded-proto', 'http');
   const info = new StreamInfo(connection, 0, 0);
-  Object.assign(info, { method, path, authority, requestHeaders: headers, protocol: 'HTTP/1.1' });
+  Object.assign(info, {
+    method,
+    path,
+    authority,
+    authorityIsEmpty: authority === '',
+    requestHeaders: headers,
+    protocol: 'HTTP/1.1',
+  });
   info.scheme = headers.get('x-forwarded-proto') as string;
   info.internal = headers.get('x-forwarded-for')?.startsWith('10.') ?? false;
   if (table.needsTls(info, headers)) return { status: 301, location: `https://${authority}${path}` };
@@ -87,8 +94,10 @@ function runRoute(found: CompiledRoute, info: StreamInfo, headers: HeaderMap): O
   const out: Outcome = { status: 0 };
   if (route.kind !== 'route') {
     const { redirect, directResponse, directLocation } = route;
-    if (redirect !== null) Object.assign(out, redirect(info));
-    else if (directResponse !== null) {
+    if (redirect !== null) {
+      redirect.rewrite?.(info, headers, true);
+      Object.assign(out, { status: redirect.status, location: redirect.location(info) });
+    } else if (directResponse !== null) {
       // A gRPC client gets its own answers as 200 with the real one in trailers: the manager's work.
       const grpc = headers.get('content-type')?.startsWith('application/grpc') ?? false;
       out.status = grpc ? 200 : directResponse.status;
