@@ -8,10 +8,9 @@ export const RETRY_FIELDS: FieldTable = {
   'envoy.config.route.v3.RetryPolicy': fields(
     honoured(
       TEST,
-      'retry_on num_retries per_try_timeout retry_priority retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off rate_limited_retry_back_off retriable_headers retriable_request_headers per_try_idle_timeout',
+      'retry_on num_retries per_try_timeout retry_priority retry_host_predicate host_selection_retry_max_attempts retriable_status_codes retry_back_off rate_limited_retry_back_off retriable_headers retriable_request_headers per_try_idle_timeout refresh_cluster_on_retry',
     ),
     rejected('a stock Envoy has no such extension; remove it', 'retry_options_predicates'),
-    rejected('retries stay in the cluster; remove it', 'refresh_cluster_on_retry'),
   ),
   'envoy.config.route.v3.RetryPolicy.RetryPriority': fields(honoured(TEST, 'name typed_config')),
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': fields(

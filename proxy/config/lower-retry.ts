@@ -72,6 +72,7 @@ export function lowerRetryPolicy(message: Msg, path: string): RetryPolicyModel {
     hostPredicates: list(message, 'retryHostPredicate').map((predicate, index) =>
       lowerHostPredicate(predicate, `${path}.retry_host_predicate[${index}]`),
     ),
+    refreshCluster: bool(message, 'refreshClusterOnRetry'),
     previousPriorities: lowerRetryPriority(sub(message, 'retryPriority'), `${path}.retry_priority`),
   };
 }

@@ -337,6 +337,8 @@ export interface RetryPolicyModel {
   readonly resetMaxMs: number;
   readonly hostSelectionRetryMaxAttempts: number;
   readonly hostPredicates: readonly HostPredicateModel[];
+  /** Each retry may go to another of the weighted clusters. */
+  readonly refreshCluster: boolean;
   /** `update_frequency`: after so many attempts the priorities they went to are left out; 0 = never. */
   readonly previousPriorities: number;
 }

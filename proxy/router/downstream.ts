@@ -15,8 +15,8 @@ export interface Downstream extends StreamInfo {
   /** Never `null` once the router is entered. */
   readonly requestHeaders: HeaderMap | null;
   readonly route: RouteRules | null;
-  /** Where the route sends the request, chosen when the route was; `null` = nowhere. */
-  readonly target: CompiledTarget | null;
+  /** Where the route sends the request, chosen when the route was, or when a retry went elsewhere; `null` = nowhere. */
+  target: CompiledTarget | null;
   readonly isGrpc: boolean;
   /** Token of an admitted upgrade, lower case, or `connect`; empty. */
   readonly upgrade: string;

@@ -13,8 +13,9 @@ import type { Downstream } from './downstream.ts';
 import { addBytes } from './record.ts';
 import type { RequestStats } from './request-stats.ts';
 import type { RetryState, RetryVerdict } from './retry-state.ts';
-import type { RouteRules } from './route.ts';
+import type { CompiledTarget, RouteRules } from './route.ts';
 import type { Router } from './router.ts';
+import type { Refresh } from './weighted.ts';
 
 /** The part of a `RouterRequest` that knows neither bodies nor answers. */
 export class RequestAttempts {
@@ -26,10 +27,15 @@ export class RequestAttempts {
   /** How long nothing may move on an attempt, ms; 0 = without a limit. */
   protected perTryIdleMs: number;
   /** How long an attempt may last, ms; 0 = without a limit. */
-  protected readonly streamMs: number;
+  protected streamMs: number;
   protected readonly router: Router;
-  protected readonly cluster: Cluster;
-  protected readonly stats: RequestStats;
+  protected readonly route: RouteRules;
+  /** Changes when a retry goes elsewhere, as what depends on it does. */
+  protected target: CompiledTarget;
+  protected cluster: Cluster;
+  protected stats: RequestStats;
+  /** What retries that go elsewhere go by; `null` = they stay. */
+  protected refresh: Refresh | null;
   /** The newest; `null` while the next one waits for its time. */
   protected attempt: Attempt | null;
   /** Older ones under way, as many as there are retries; `null` = none has ever been hedged. */
@@ -40,7 +46,14 @@ export class RequestAttempts {
   /** The attempt before met its time limit. */
   protected afterTimeout: boolean;
 
-  constructor(router: Router, down: Downstream, route: RouteRules, cluster: Cluster, stats: RequestStats) {
+  constructor(
+    router: Router,
+    down: Downstream,
+    route: RouteRules,
+    target: CompiledTarget,
+    cluster: Cluster,
+    stats: RequestStats,
+  ) {
     this.down = down;
     this.priority = route.priority;
     this.avoidHostMaxAttempts = 0;
@@ -48,8 +61,11 @@ export class RequestAttempts {
     this.perTryIdleMs = 0;
     this.streamMs = cluster.model.upstreamStreamDurationMs;
     this.router = router;
+    this.route = route;
+    this.target = target;
     this.cluster = cluster;
     this.stats = stats;
+    this.refresh = null;
     this.attempt = null;
     this.rivals = null;
     this.retry = null;
@@ -65,6 +81,34 @@ export class RequestAttempts {
   /** Asked from the first retry on. */
   avoidHost(host: UpstreamHostInfo): boolean {
     return this.retry?.avoids(host) === true;
+  }
+
+  /** Chooses another cluster for the attempts that follow. @returns false: there is none where the choice has fallen */
+  protected goElsewhere(refresh: Refresh, headers: HeaderMap): boolean {
+    const { down, route } = this;
+    const next = route.weighted?.next(refresh, this.target, down, headers) ?? null;
+    if (next === this.target) return true;
+    down.target = next;
+    const cluster = next === null ? null : next.cluster.current;
+    if (next === null || cluster === null) {
+      down.upstreamCluster = '';
+      return false;
+    }
+    this.target = next;
+    this.cluster = cluster;
+    this.stats = this.router.statsFor(cluster, route, down);
+    this.streamMs = cluster.model.upstreamStreamDurationMs;
+    this.noteCluster();
+    return true;
+  }
+
+  /** Says in the record where the request goes. */
+  protected noteCluster(): void {
+    const { down } = this;
+    const { statName, name, metadata } = this.cluster.model;
+    down.upstreamCluster = statName;
+    down.upstreamClusterRaw = name === statName ? '' : name;
+    down.clusterMetadata = metadata;
   }
 
   /** The time of the attempt has come that was decided on. */
@@ -188,7 +232,7 @@ export class RequestAttempts {
 
   /** No further attempt: the place in the breaker is given back. */
   protected endRetries(): void {
-    this.retry?.end(this.cluster, this.priority);
+    this.retry?.end(this.priority);
     this.retry = null;
   }
 
@@ -213,7 +257,7 @@ export class RequestAttempts {
     if (retry === null || down.responseStarted) return 'no';
     const verdict = retry.decide(wants, this.cluster, this.priority, this.stats);
     if (verdict === 'retry' && !this.router.allowsRetry()) {
-      retry.end(this.cluster, this.priority);
+      retry.end(this.priority);
       return 'no';
     }
     if (verdict === 'limit') down.flags |= FLAG_URX;

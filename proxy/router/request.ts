@@ -57,8 +57,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   alternativeResponse: boolean;
   expectedGiven: boolean;
 
-  private readonly route: RouteRules;
-  private readonly target: CompiledTarget;
   /** How often the request was sent again after a stale connection had swallowed it. */
   private replays: number;
   private beganMs: number;
@@ -83,9 +81,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     cluster: Cluster,
     stats: RequestStats,
   ) {
-    super(router, down, route, cluster, stats);
-    this.route = route;
-    this.target = target;
+    super(router, down, route, target, cluster, stats);
     this.freshConnection = false;
     this.replays = 0;
     this.globalMs = route.timeoutMs;
@@ -131,10 +127,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.internal = down.internal;
     this.body.headOnly = endStream;
     this.body.ended = endStream;
-    const { statName, name, metadata } = this.cluster.model;
-    down.upstreamCluster = statName;
-    if (name !== statName) down.upstreamClusterRaw = name;
-    down.clusterMetadata = metadata;
+    this.noteCluster();
     const policy = route.retryPolicy;
     if (policy !== null) {
       this.perTryMs = policy.perTryTimeoutMs;
@@ -147,6 +140,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const own = cluster.model.retry === null ? null : router.retryPolicyOf(cluster, cluster.model.retry);
     if (own !== null || policy !== null || down.hasEnvoyHeaders)
       this.retry = RetryState.create(own ?? policy ?? router.headersOnlyPolicy, headers, down.hasEnvoyHeaders);
+    if (this.retry?.policy.refreshCluster === true && route.weighted !== null)
+      this.refresh = route.weighted.remember(down, headers, down.random);
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     down.attemptCount++;
@@ -239,8 +234,12 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   onRetryTimer(): void {
     const headers = this.down.requestHeaders;
     if (this.over || headers === null) return;
-    this.beginRetry();
     this.down.attemptCount++;
+    if (this.refresh !== null && !this.goElsewhere(this.refresh, headers)) {
+      this.failWithoutHost();
+      return;
+    }
+    this.beginRetry();
     this.announceTimeouts(headers, this.router.runtime.nowMs() - this.beganMs);
     this.startAttempt(headers);
   }
@@ -282,12 +281,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   ): void {
     if (host !== null) this.down.upstreamHost = host;
     if (this.stats.histograms !== null) this.noteAttempt(attempt);
-    if (reason === 'no_healthy_host') {
-      this.charge(503);
-      this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
-      return;
-    }
-    this.onFailure(attempt, reason, transportFailure);
+    if (reason === 'no_healthy_host') this.failWithoutHost();
+    else this.onFailure(attempt, reason, transportFailure);
   }
 
   onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, replay: Replay): void {
@@ -507,6 +502,11 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const details = resetDetails(begun, text.reason, transportFailure);
     const overloaded = reason === 'overflow' && !this.router.model.suppressEnvoyHeaders;
     this.fail(text.flag, text.status, failureBody(text.reason, this.retryTaken), details, overloaded);
+  }
+
+  private failWithoutHost(): void {
+    this.charge(503);
+    this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
   }
 
   /** Answers with an error, or breaks off what was begun. */

@@ -55,8 +55,8 @@ export class RetryState {
   readonly priorities: TriedPriorities | null;
   /** Where attempts went; `null` where nobody wants to know. */
   private tried: UpstreamHostInfo[] | null;
-  /** A place of the cluster's retry breaker is taken. */
-  private held: boolean;
+  /** Where a place for a retry is taken; `null` = nowhere. */
+  private held: Cluster | null;
   /** There was a retry, and the wish for one has not ended since. */
   private retried: boolean;
 
@@ -76,7 +76,7 @@ export class RetryState {
     this.resetMs = -1;
     this.tried = null;
     this.priorities = policy.previousPriorities > 0 ? new TriedPriorities(policy.previousPriorities) : null;
-    this.held = false;
+    this.held = null;
     this.retried = false;
   }
 
@@ -154,7 +154,7 @@ export class RetryState {
       this.retried = false;
       stats.count(UPSTREAM_RQ_RETRY_SUCCESS);
     }
-    this.end(cluster, priority);
+    this.end(priority);
     if (!wants) return 'no';
     if (this.remaining === 0) {
       stats.count(UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED);
@@ -165,7 +165,7 @@ export class RetryState {
       stats.count(UPSTREAM_RQ_RETRY_OVERFLOW);
       return 'overflow';
     }
-    this.held = true;
+    this.held = cluster;
     return 'retry';
   }
 
@@ -178,10 +178,11 @@ export class RetryState {
   }
 
   /** No further attempt: the place is given back. */
-  end(cluster: Cluster, priority: 'default' | 'high'): void {
-    if (!this.held) return;
-    this.held = false;
-    cluster.endRetry(priority);
+  end(priority: 'default' | 'high'): void {
+    const { held } = this;
+    if (held === null) return;
+    this.held = null;
+    held.endRetry(priority);
   }
 
   /**

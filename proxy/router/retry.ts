@@ -70,6 +70,7 @@ export interface RetryPolicy {
   readonly avoids: AvoidHost | null;
   readonly hostAttemptsMax: number;
   /** As in `RetryPolicyModel`. */
+  readonly refreshCluster: boolean;
   readonly previousPriorities: number;
 }
 
@@ -108,6 +109,7 @@ export function compileRetry(
     resetMs: model.resetHeaders.length === 0 ? null : compileReset(model.resetHeaders, model.resetMaxMs),
     avoids: model.hostPredicates.length === 0 ? null : compileAvoid(model.hostPredicates),
     hostAttemptsMax: model.hostSelectionRetryMaxAttempts,
+    refreshCluster: model.refreshCluster,
     previousPriorities: model.previousPriorities,
   };
 }
@@ -139,6 +141,7 @@ const HEADERS_ONLY: RetryPolicy = {
   resetMs: null,
   avoids: null,
   hostAttemptsMax: 1,
+  refreshCluster: false,
   previousPriorities: 0,
 };
 

@@ -12,9 +12,8 @@ import type {
 import type { RouteFiltersModel } from '../config/model-http-filter.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
-import { U64 } from '../util/hash64.ts';
 import { compileDirectBody } from './direct-body.ts';
-import { compileHashPolicies, type HashPolicy } from './hash-policy.ts';
+import { compileHashPolicies } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileFirstRead, compileHeaderMatch, compileHeaderRead } from './match.ts';
 import { compileMutations, sequence } from './mutations.ts';
@@ -33,6 +32,7 @@ import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts
 import type { RuntimeValue } from './runtime-fraction.ts';
 import { compileMirrors } from './shadow.ts';
 import { rulesKey, type SharedParts } from './shared-parts.ts';
+import { WeightedTargets } from './weighted.ts';
 
 /** Targets named by a request header that are remembered, per route. */
 const HEADER_TARGETS_MAX = 1_000;
@@ -69,7 +69,7 @@ function compileRules(model: RouteModel, scope: RouteScope): RouteRules {
   const forward = action.kind === 'route' ? action : null;
   return {
     kind: action.kind,
-    pickTarget: forward === null ? null : compilePick(forward, model, scope),
+    ...compilePick(forward, model, scope),
     rewrite: forward === null ? null : compileRewrite(forward, model.match),
     autoHostRewrite: forward?.hostRewrite.kind === 'auto',
     appendXForwardedHost: forward?.appendXForwardedHost === true,
@@ -153,43 +153,51 @@ export function compileAnyOf(models: readonly HeaderMatchModel[]): (headers: Hea
 const NO_INFO = Object.freeze({ method: '', path: '', authority: '', scheme: '', status: 0 }) as unknown as StreamInfo;
 
 function compileTarget(model: RouteModel, scope: RouteScope, cluster: string): CompiledTarget {
-  return makeTarget(scope.clusters.ref(cluster), [model.headers], '', scope, filtersOf([model.filters], scope));
+  return makeTarget(scope.clusters.ref(cluster), partsOf(model, scope), scope);
 }
 
-function compilePick(action: RouteActionModel, model: RouteModel, scope: RouteScope): PickTarget | null {
-  const { cluster } = action;
-  switch (cluster.kind) {
-    case 'cluster':
-      return null;
-    case 'cluster_header':
-      return compileHeaderTarget(cluster.header, [model.headers], '', scope, filtersOf([model.filters], scope));
-    case 'weighted':
-      return compileWeighted(cluster, action, model, scope);
+/** How requests come to targets that are not all the same, and how retries come to others. */
+function compilePick(
+  action: RouteActionModel | null,
+  model: RouteModel,
+  scope: RouteScope,
+): Pick<RouteRules, 'pickTarget' | 'weighted'> {
+  switch (action?.cluster.kind) {
+    case 'cluster_header': {
+      const pickTarget = compileHeaderTarget(action.cluster.header, partsOf(model, scope), scope);
+      return { pickTarget, weighted: null };
+    }
+    case 'weighted': {
+      const weighted = compileWeighted(action.cluster, action, model, scope);
+      return { pickTarget: weighted.compile(), weighted };
+    }
+    default:
+      return { pickTarget: null, weighted: null };
   }
 }
 
-function makeTarget(
-  cluster: ClusterRef,
-  levels: readonly HeaderMutationsModel[],
-  hostRewriteLiteral: string,
-  scope: RouteScope,
-  filters: RouteFilters,
-): CompiledTarget {
+/** What a target is made of besides its cluster. */
+interface TargetParts extends Pick<CompiledTarget, 'filters' | 'place'> {
+  readonly hostRewriteLiteral: string;
+  readonly levels: readonly HeaderMutationsModel[];
+}
+
+/** Of a target that is alone. */
+function partsOf(model: RouteModel, scope: RouteScope): TargetParts {
+  return { levels: [model.headers], hostRewriteLiteral: '', filters: filtersOf([model.filters], scope), place: 0 };
+}
+
+function makeTarget(cluster: ClusterRef, parts: TargetParts, scope: RouteScope): CompiledTarget {
   return {
     cluster,
-    mutateRequest: requestMutations(levels, scope, hostRewriteLiteral),
-    mutateResponse: responseMutations(levels, scope),
-    filters,
+    mutateRequest: requestMutations(parts.levels, scope, parts.hostRewriteLiteral),
+    mutateResponse: responseMutations(parts.levels, scope),
+    filters: parts.filters,
+    place: parts.place,
   };
 }
 
-function compileHeaderTarget(
-  header: string,
-  levels: readonly HeaderMutationsModel[],
-  hostRewriteLiteral: string,
-  scope: RouteScope,
-  filters: RouteFilters,
-): PickTarget {
+function compileHeaderTarget(header: string, parts: TargetParts, scope: RouteScope): PickTarget {
   const known = new Map<string, CompiledTarget>();
   const read = compileFirstRead(header);
   return (info, headers) => {
@@ -197,7 +205,7 @@ function compileHeaderTarget(
     if (name === null || name === '') return null;
     let target = known.get(name);
     if (target === undefined) {
-      target = makeTarget(scope.clusters.find(name), levels, hostRewriteLiteral, scope, filters);
+      target = makeTarget(scope.clusters.find(name), parts, scope);
       if (target.cluster.current !== null && known.size < HEADER_TARGETS_MAX) known.set(name, target);
     }
     return target;
@@ -211,60 +219,23 @@ function compileWeighted(
   action: RouteActionModel,
   model: RouteModel,
   scope: RouteScope,
-): PickTarget {
+): WeightedTargets {
   const { headerName, runtimeKeyPrefix } = weighted;
-  const picks = weighted.clusters.map((cluster) => {
+  const picks = weighted.clusters.map((cluster, place) => {
     const levels = [cluster.headers, model.headers];
     const filters = filtersOf([model.filters, cluster.filters], scope);
+    const parts = { levels, hostRewriteLiteral: cluster.hostRewriteLiteral, filters, place };
     const target =
       cluster.clusterHeader !== ''
-        ? compileHeaderTarget(cluster.clusterHeader, levels, cluster.hostRewriteLiteral, scope, filters)
-        : constant(makeTarget(scope.clusters.ref(cluster.name), levels, cluster.hostRewriteLiteral, scope, filters));
+        ? compileHeaderTarget(cluster.clusterHeader, parts, scope)
+        : constant(makeTarget(scope.clusters.ref(cluster.name), parts, scope));
     const given = runtimeKeyPrefix === '' ? null : scope.runtimeValue(`${runtimeKeyPrefix}.${cluster.name}`);
     return { weight: typeof given === 'number' ? given : cluster.weight, target };
   });
-  const totalWeight = picks.reduce((sum, pick) => sum + pick.weight, 0);
-  const choose = (value: number): PickTarget => {
-    let left = value;
-    for (const pick of picks) {
-      if (left < pick.weight) return pick.target;
-      left -= pick.weight;
-    }
-    return (picks[picks.length - 1] as (typeof picks)[number]).target;
-  };
-  if (weighted.useHashPolicy) return chooseByHash(compileHashPolicies(action.hashPolicy), totalWeight, choose);
-  const read = headerName === '' ? null : compileHeaderRead(headerName);
-  return (info, headers, random) => {
-    if (totalWeight === 0) return choose(0)(info, headers, random);
-    const given = read === null ? null : read(info, headers);
-    const value = given === null ? -1 : remainderOf(given, totalWeight);
-    return choose(value < 0 ? random % totalWeight : value)(info, headers, random);
-  };
-}
-
-/** What a decimal number of 64 bits leaves when it is divided; −1 = it is none. */
-function remainderOf(text: string, divisor: number): number {
-  if (!DECIMAL.test(text)) return -1;
-  if (text.length <= SAFE_DIGITS) return Number(text) % divisor;
-  const value = BigInt(text.replace('+', ''));
-  return value > U64_MAX ? -1 : Number(value % BigInt(divisor));
-}
-
-const DECIMAL = /^\+?[0-9]{1,32}$/;
-const SAFE_DIGITS = 15;
-const U64_MAX = 2n ** 64n - 1n;
-
-/** The same request comes to the same cluster; without a hash, any will do. */
-function chooseByHash(
-  policy: HashPolicy | null,
-  totalWeight: number,
-  choose: (value: number) => PickTarget,
-): PickTarget {
-  const hash = new U64();
-  return (info, headers, random) => {
-    const hashed = policy?.(info, headers, null, hash) === true;
-    return choose(hashed ? hash.modulo(totalWeight) : random % totalWeight)(info, headers, random);
-  };
+  if (weighted.useHashPolicy)
+    return new WeightedTargets(picks, { kind: 'hash', policy: compileHashPolicies(action.hashPolicy) });
+  if (headerName === '') return new WeightedTargets(picks, { kind: 'random' });
+  return new WeightedTargets(picks, { kind: 'header', read: compileHeaderRead(headerName) });
 }
 
 function constant(target: CompiledTarget): PickTarget {

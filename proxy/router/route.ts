@@ -21,6 +21,7 @@ import type { InternalRedirect } from './internal-redirect.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { RouteStats } from './route-stats.ts';
 import type { MirrorPolicy } from './shadow.ts';
+import type { WeightedTargets } from './weighted.ts';
 
 /** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
 export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
@@ -49,6 +50,8 @@ export interface RouteRules {
    * `null` = all requests of a route go to the same one, or none does.
    */
   readonly pickTarget: PickTarget | null;
+  /** Where retries may go instead; `null` = the route has one cluster. */
+  readonly weighted: WeightedTargets | null;
   /** Rewrites `info.path` (setting `x-envoy-original-path`) and `info.authority` before the request goes up; `null` = nothing to do. `hostname` is the picked host's, for `auto`. */
   readonly rewrite: ((info: StreamInfo, headers: HeaderMap, keepOriginals: boolean) => void) | null;
   readonly autoHostRewrite: boolean;
@@ -121,6 +124,8 @@ export interface CompiledTarget {
   readonly mutateResponse: Mutate | null;
   /** The route's, and what the target itself says. */
   readonly filters: RouteFilters;
+  /** Among the weighted clusters of its route. */
+  readonly place: number;
 }
 
 /** See `RouteRules.pickTarget`. */

@@ -94,7 +94,7 @@ export class Router {
       }
     }
     if (route.virtualClusterOf !== null) down.virtualClusterName = route.virtualClusterOf(down, headers);
-    const stats = this.statsOf(cluster, scopesOf(route, down));
+    const stats = this.statsFor(cluster, route, down);
     if (cluster.model.maintenancePercent > 0 && underMaintenance(cluster, this.runtime)) {
       refuseForMaintenance(down, cluster, stats, this.model.suppressEnvoyHeaders);
       return null;
@@ -173,6 +173,11 @@ export class Router {
       this.retryPolicies.set(cluster, policy);
     }
     return policy;
+  }
+
+  /** Where a request of the route is counted that goes to the cluster. */
+  statsFor(cluster: Cluster, route: RouteRules, down: Downstream): RequestStats {
+    return this.statsOf(cluster, scopesOf(route, down));
   }
 
   private statsOf(cluster: Cluster, scopes: readonly RouteStats[] | null): RequestStats {

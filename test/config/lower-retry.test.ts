@@ -38,6 +38,7 @@ const DEFAULTS: RetryPolicyModel = {
   resetMaxMs: 300_000,
   hostSelectionRetryMaxAttempts: 1,
   hostPredicates: [],
+  refreshCluster: false,
   previousPriorities: 0,
 };
 
@@ -58,6 +59,7 @@ t.test('defaults, and all that is set', async (t) => {
         max_interval: '5s',
       },
       host_selection_retry_max_attempts: '5',
+      refresh_cluster_on_retry: true,
       retry_priority: {
         name: 'p',
         typed_config: {
@@ -89,6 +91,7 @@ t.test('defaults, and all that is set', async (t) => {
       ],
       resetMaxMs: 5_000,
       hostSelectionRetryMaxAttempts: 5,
+      refreshCluster: true,
       previousPriorities: 2,
       hostPredicates: [
         { kind: 'previous_hosts' },

@@ -57,6 +57,7 @@ import {
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
+import { refreshCluster } from './scenarios/refresh-cluster.ts';
 import { replies } from './scenarios/replies.ts';
 import { replyMapping } from './scenarios/reply-mapping.ts';
 import { retries } from './scenarios/retries.ts';
@@ -161,6 +162,7 @@ export const GROUPS: readonly Group[] = [
   headerLevels,
   actionsHttp2,
   flush,
+  refreshCluster,
   retryBudget,
   runtimeKeys,
   runtimeNoRetries,
