@@ -2,6 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { untilAtRest } from '../fixtures/process-rest.ts';
 import { tlsText } from '../fixtures/tls.ts';
 import { readHttp2, replies } from './frames.ts';
 import type { ClientStep, ClientTls, Observation, ObservedMessage, ObservedTls, Scenario } from './types.ts';
@@ -26,9 +27,12 @@ export interface ClientResult {
   readonly tls: ObservedTls | null;
 }
 
-/** Waits until a condition holds, woken by `changed()`. */
+/** Waits until a condition holds, woken by `changed()`; and for times. */
 export class Waiter {
   private readonly waiting = new Set<() => void>();
+  /** Process of the proxy under test; -1 = none yet. */
+  pid = -1;
+  private resting: Promise<void> = Promise.resolve();
 
   changed(): void {
     for (const wake of [...this.waiting]) wake();
@@ -49,6 +53,21 @@ export class Waiter {
       const timer = setTimeout(() => finish(false), timeoutMs);
       this.waiting.add(wake);
     });
+  }
+
+  /** Resolves when a time has passed and the proxy has done all that it had to do within it. */
+  async pass(ms: number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await this.rest();
+  }
+
+  /**
+   * Resolves when the proxy has nothing left to do but to wait. Who asks at the same time is told one after the other, so
+   * that what one does is done with when the next one does something.
+   */
+  rest(): Promise<void> {
+    if (this.pid !== -1) this.resting = this.resting.then(() => untilAtRest(this.pid));
+    return this.resting;
   }
 }
 
@@ -143,6 +162,7 @@ export async function playClient(
     const wanted = scenario.answers ?? 1;
     await waiter.until(() => client.ended || (wanted > 0 && client.finals() >= wanted), STEP_TIMEOUT_MS);
     await waiter.until(() => client.ended, lingerMs);
+    await waiter.rest();
   }
   const { messages, rest } = client.parse();
   const partial = parsePartial(rest);
@@ -195,7 +215,7 @@ async function connectFromOwnPort(port: number, scenario: Scenario): Promise<Soc
 async function playStep(client: ScriptedClient, step: ClientStep, waiter: Waiter, saw: () => number): Promise<void> {
   if (typeof step === 'string') {
     if (!client.socket.destroyed) client.socket.write(step, 'latin1');
-  } else if ('waitMs' in step) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
+  } else if ('waitMs' in step) await waiter.pass(step.waitMs);
   else if ('close' in step) {
     if (step.close === 'fin') client.socket.end();
     else {

@@ -66,7 +66,7 @@ export function playHttp2(socket: Socket, script: Http2Script, host: Http2Host):
 async function reply(socket: Socket, stream: H2Stream, actions: readonly Http2Action[], waiter: Waiter): Promise<void> {
   for (const action of actions) {
     if (socket.destroyed) return;
-    if ('waitMs' in action) await new Promise((resolve) => setTimeout(resolve, action.waitMs));
+    if ('waitMs' in action) await waiter.pass(action.waitMs);
     else if ('waitFor' in action) await waiter.until(() => stream.remoteEnded || stream.over, 3_000);
     else if ('close' in action) {
       if (action.close === 'fin') socket.end();

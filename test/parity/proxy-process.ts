@@ -17,6 +17,7 @@ const LOG_FLUSH_MS = 20;
 export type Binary = string | null;
 
 export interface ProxyProcess {
+  readonly pid: number;
   /** SIGTERM, and waits until it is gone; its access log is whole then. */
   stop(): Promise<void>;
 }
@@ -57,7 +58,7 @@ export async function startProxy(
     }
     await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
   }
-  return { stop: () => stopChild(child) };
+  return { pid: child.pid ?? -1, stop: () => stopChild(child) };
 }
 
 function stopChild(child: ChildProcess): Promise<void> {

@@ -49,6 +49,7 @@ export async function runGroup(
     const config = join(dir, 'bootstrap.json');
     writeFileSync(config, JSON.stringify(group.bootstrap(ports, logPath)));
     const proxy = await startProxy(binary, config, ports['admin'] ?? 0, join(dir, 'out.log'));
+    waiter.pid = proxy.pid;
     let played: Played[];
     let stats: Record<string, number>;
     try {
@@ -89,6 +90,7 @@ async function playAll(
       await one.hangUp(HANG_UP_MS);
       if (one.seen().length > 0) upstream[name] = one.seen();
     }
+    await waiter.rest();
     played.push({ scenario, client, upstream });
   }
   return played;

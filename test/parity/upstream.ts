@@ -213,7 +213,7 @@ export class ScriptedUpstream {
     for (const action of actions) {
       if (socket.destroyed) return;
       if (typeof action === 'string') socket.write(action, 'latin1');
-      else if ('waitMs' in action) await new Promise((resolve) => setTimeout(resolve, action.waitMs));
+      else if ('waitMs' in action) await this.waiter.pass(action.waitMs);
       else if (action.close === 'fin') socket.end();
       else if (action.close === 'reset') socket.resetAndDestroy();
       else socket.destroy();
