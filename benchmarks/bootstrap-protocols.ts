@@ -2,20 +2,25 @@
 // sidecars of a call.
 
 import { type Authority, makeCa } from '../test/fixtures/pki.ts';
-import { HCM_TYPE, RAISED_BREAKERS, ROUTER_TYPE, socketAddress, TCP_PROXY_TYPE } from './bootstrap.ts';
+import {
+  bootstrapOf,
+  connectionManager,
+  everyHost,
+  extension,
+  type Ports,
+  staticCluster,
+  tcpProxy,
+} from './bootstrap-frame.ts';
 
-const TYPES = 'type.googleapis.com/envoy.extensions.';
-const HTTP_OPTIONS_TYPE = `${TYPES}upstreams.http.v3.HttpProtocolOptions`;
+const HTTP_OPTIONS_TYPE = extension('upstreams.http.v3.HttpProtocolOptions');
 
 /** One listener and one cluster. */
-export interface ProxyJob {
+export interface ProxyJob extends Ports {
   readonly kind: 'http' | 'tcp';
   readonly upstream: 'http1' | 'http2';
   /** TLS towards clients, towards the upstream. */
   readonly serverTls: boolean;
   readonly clientTls: boolean;
-  readonly port: number;
-  readonly adminPort: number;
   readonly upstreamPort: number;
 }
 
@@ -35,46 +40,12 @@ export function clientIdentity(): { readonly chain: string; readonly key: string
 
 /** A complete bootstrap as a JSON value. */
 export function protocolBootstrap(job: ProxyJob): object {
-  return {
-    node: { id: 'bench', cluster: 'bench' },
-    admin: { address: socketAddress('127.0.0.1', job.adminPort) },
-    static_resources: {
-      listeners: [
-        {
-          name: 'ingress',
-          address: socketAddress('127.0.0.1', job.port),
-          filter_chains: [
-            {
-              filters: [job.kind === 'tcp' ? tcpProxy() : manager()],
-              ...(job.serverTls ? { transport_socket: downstream(job) } : {}),
-            },
-          ],
-        },
-      ],
-      clusters: [cluster(job)],
-    },
-  };
-}
-
-function tcpProxy(): object {
-  return {
-    name: 'envoy.filters.network.tcp_proxy',
-    typed_config: { '@type': TCP_PROXY_TYPE, stat_prefix: 'ingress', cluster: 'origin' },
-  };
-}
-
-function manager(): object {
   const route = { name: 'default', match: { prefix: '/' }, route: { cluster: 'origin', timeout: '0s' } };
-  return {
-    name: 'envoy.filters.network.http_connection_manager',
-    typed_config: {
-      '@type': HCM_TYPE,
-      stat_prefix: 'ingress',
-      generate_request_id: true,
-      http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': ROUTER_TYPE } }],
-      route_config: { name: 'local', virtual_hosts: [{ name: 'origin', domains: ['*'], routes: [route] }] },
-    },
+  const chain = {
+    filters: [job.kind === 'tcp' ? tcpProxy() : connectionManager([everyHost(route)])],
+    ...(job.serverTls ? { transport_socket: downstream(job) } : {}),
   };
+  return bootstrapOf(job, chain, [cluster(job)]);
 }
 
 function cluster(job: ProxyJob): object {
@@ -86,18 +57,10 @@ function cluster(job: ProxyJob): object {
       },
     },
   };
-  return {
-    name: 'origin',
-    type: 'STATIC',
-    connect_timeout: '10s',
-    circuit_breakers: RAISED_BREAKERS,
+  return staticCluster('origin', [job.upstreamPort], {
     ...(job.upstream === 'http2' ? http2 : {}),
     ...(job.clientTls ? { transport_socket: upstream(job) } : {}),
-    load_assignment: {
-      cluster_name: 'origin',
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress('127.0.0.1', job.upstreamPort) } }] }],
-    },
-  };
+  });
 }
 
 function common(name: string, job: ProxyJob, peer: string): object {
@@ -120,7 +83,7 @@ function downstream(job: ProxyJob): object {
   return {
     name: 'tls',
     typed_config: {
-      '@type': `${TYPES}transport_sockets.tls.v3.DownstreamTlsContext`,
+      '@type': extension('transport_sockets.tls.v3.DownstreamTlsContext'),
       common_tls_context: common('server', job, ''),
       require_client_certificate: true,
     },
@@ -131,7 +94,7 @@ function upstream(job: ProxyJob): object {
   return {
     name: 'tls',
     typed_config: {
-      '@type': `${TYPES}transport_sockets.tls.v3.UpstreamTlsContext`,
+      '@type': extension('transport_sockets.tls.v3.UpstreamTlsContext'),
       common_tls_context: common('client', job, 'ns/bench/sa/server'),
       sni: 'origin.bench.svc.cluster.local',
     },

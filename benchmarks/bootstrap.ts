@@ -1,14 +1,22 @@
 // The bootstrap that Outrigger and Envoy are both measured with: one file, what a sidecar has switched on.
 
+import {
+  bootstrapOf,
+  connectionManager,
+  everyHost,
+  extension,
+  type HostAddress,
+  type Ports,
+  staticCluster,
+  tcpProxy,
+} from './bootstrap-frame.ts';
 import { HOST_BODY } from './settings.ts';
 
 /** Size of the "mesh" file: what a proxy in a middling mesh holds. */
 export const MESH_CLUSTERS = 1_000;
 export const MESH_HOSTS_PER_CLUSTER = 10;
 
-export interface BootstrapOptions {
-  readonly port: number;
-  readonly adminPort: number;
+export interface BootstrapOptions extends Ports {
   readonly originPort: number;
   readonly kind: 'http' | 'tcp';
   /** JSON access log to this file, or none. */
@@ -17,16 +25,7 @@ export interface BootstrapOptions {
   readonly mesh: boolean;
 }
 
-export const HCM_TYPE =
-  'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
-export const ROUTER_TYPE = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router';
-export const TCP_PROXY_TYPE = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
-const FILE_LOG_TYPE = 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog';
-const LIMIT = 100_000;
-/** `circuit_breakers` that no run reaches. */
-export const RAISED_BREAKERS = {
-  thresholds: [{ max_connections: LIMIT, max_pending_requests: LIMIT, max_requests: LIMIT, max_retries: LIMIT }],
-};
+const FILE_LOG_TYPE = extension('access_loggers.file.v3.FileAccessLog');
 
 /** The fields of Istio's default JSON access log. */
 const LOG_FIELDS = {
@@ -54,48 +53,10 @@ const LOG_FIELDS = {
 
 /** A complete bootstrap as a JSON value. */
 export function bootstrap(options: BootstrapOptions): object {
-  const filter = options.kind === 'tcp' ? tcpProxy(options) : connectionManager(options);
-  return {
-    node: { id: 'bench', cluster: 'bench' },
-    admin: { address: socketAddress('127.0.0.1', options.adminPort) },
-    static_resources: {
-      listeners: [
-        {
-          name: 'ingress',
-          address: socketAddress('127.0.0.1', options.port),
-          filter_chains: [{ filters: [filter] }],
-        },
-      ],
-      clusters: [cluster('origin', [['127.0.0.1', options.originPort]]), ...(options.mesh ? meshClusters() : [])],
-    },
-  };
-}
-
-function tcpProxy(options: BootstrapOptions): object {
-  return {
-    name: 'envoy.filters.network.tcp_proxy',
-    typed_config: { '@type': TCP_PROXY_TYPE, stat_prefix: 'ingress', cluster: 'origin', ...logs(options) },
-  };
-}
-
-function connectionManager(options: BootstrapOptions): object {
-  return {
-    name: 'envoy.filters.network.http_connection_manager',
-    typed_config: {
-      '@type': HCM_TYPE,
-      stat_prefix: 'ingress',
-      generate_request_id: true,
-      ...logs(options),
-      http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': ROUTER_TYPE } }],
-      route_config: {
-        name: 'local',
-        virtual_hosts: [
-          ...(options.mesh ? meshVirtualHosts() : []),
-          { name: 'origin', domains: ['*'], routes: [route('origin')] },
-        ],
-      },
-    },
-  };
+  const virtualHosts = [...(options.mesh ? meshVirtualHosts() : []), everyHost(route('origin'))];
+  const filter = options.kind === 'tcp' ? tcpProxy(logs(options)) : connectionManager(virtualHosts, [], logs(options));
+  const clusters = [cluster('origin', [options.originPort]), ...(options.mesh ? meshClusters() : [])];
+  return bootstrapOf(options, { filters: [filter] }, clusters);
 }
 
 function logs(options: BootstrapOptions): object {
@@ -117,7 +78,7 @@ function logs(options: BootstrapOptions): object {
 function meshClusters(): object[] {
   const clusters: object[] = [];
   for (let i = 0; i < MESH_CLUSTERS; i++) {
-    const hosts: [string, number][] = [];
+    const hosts: HostAddress[] = [];
     for (let h = 0; h < MESH_HOSTS_PER_CLUSTER; h++) hosts.push([`10.${(i >> 8) & 255}.${i & 255}.${h + 1}`, 8080]);
     clusters.push(cluster(`outbound|8080||service-${i}.default.svc.cluster.local`, hosts));
   }
@@ -145,24 +106,8 @@ function route(to: string): object {
   };
 }
 
-function cluster(name: string, hosts: readonly (readonly [string, number])[]): object {
-  return {
-    name,
-    type: 'STATIC',
-    connect_timeout: '10s',
-    lb_policy: 'LEAST_REQUEST',
-    circuit_breakers: RAISED_BREAKERS,
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [
-        { lb_endpoints: hosts.map(([address, port]) => ({ endpoint: { address: socketAddress(address, port) } })) },
-      ],
-    },
-  };
-}
-
-export function socketAddress(address: string, port: number): object {
-  return { socket_address: { address, port_value: port } };
+function cluster(name: string, hosts: readonly HostAddress[]): object {
+  return staticCluster(name, hosts, { lb_policy: 'LEAST_REQUEST' });
 }
 
 /** nginx with the same job as the bootstrap. */

@@ -89,8 +89,22 @@ export async function closedLoop(port: number, seconds: number): Promise<number>
     if (result.errors > 0) throw new Error(`${result.errors} requests failed under load`);
     return result.requests;
   }
-  const url = `http://127.0.0.1:${port}/`;
-  const { stdout } = await pinned([wrk, '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, url], seconds);
+  return wrkLoop(wrk, port, seconds);
+}
+
+/**
+ * Closed loop of 32 connections by wrk; the requests answered with 200.
+ * @param more arguments
+ */
+export async function wrkLoop(
+  wrk: string,
+  port: number,
+  seconds: number,
+  path = '/',
+  more: readonly string[] = [],
+): Promise<number> {
+  const url = `http://127.0.0.1:${port}${path}`;
+  const { stdout } = await pinned([wrk, '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, ...more, url], seconds);
   const requests = /(\d+) requests in/.exec(stdout);
   if (requests === null || /Socket errors|Non-2xx/.test(stdout)) throw new Error(`wrk reports:\n${stdout}`);
   return Number(requests[1]);

@@ -1,6 +1,7 @@
 // The origin of every row: a lean HTTP/1.1 server, so that the proxy in front of it is what limits.
 //
 //   GET /            100 bytes
+//   GET /small...   the same; below /small/retried, 503 to the first attempt of each request
 //   GET /head        the request's own head as the body (what the proxy sent upstream)
 //   GET /bytes?n=N   N zero bytes, as fast as they are taken
 //
@@ -12,6 +13,8 @@ import { HOST_BODY } from './settings.ts';
 const SMALL = Buffer.from(
   `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${HOST_BODY.length}\r\n\r\n${HOST_BODY}`,
 );
+const BUSY = Buffer.from('HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n');
+const FIRST_ATTEMPT = 'x-envoy-attempt-count: 1\r\n';
 const CHUNK = Buffer.alloc(65_536);
 const HEAD_BYTES_MAX = 65_536;
 
@@ -54,6 +57,11 @@ class Connection {
       return;
     }
     const head = text.slice(from, to);
+    if (text.startsWith('GET /small', from)) {
+      const busy = text.startsWith('/retried', from + 10) && head.includes(FIRST_ATTEMPT);
+      this.socket.write(busy ? BUSY : SMALL);
+      return;
+    }
     this.socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${head.length}\r\n\r\n${head}`, 'latin1');
   }
 

@@ -4,11 +4,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findPeer, HOW_TO_GET } from '../scripts/peers.ts';
 import { hostName, pathOf, ROUTES_HOSTS, ROUTES_PER_HOST, routesBootstrap } from './bootstrap-routes.ts';
-import { CLOSED_LOOP_S, interleave, MIB, type Plan, pinned, type Row, Table } from './drive.ts';
+import { CLOSED_LOOP_S, interleave, MIB, type Plan, type Row, Table, wrkLoop } from './drive.ts';
 import { cpuSeconds, freePort, get, type Running, rssBytes, start, untilServing } from './process.ts';
 import type { RowResult } from './report.ts';
 import { LAUNCHER, type RivalName } from './rivals.ts';
-import { CONNECTIONS, PROXY_CORE } from './settings.ts';
+import { PROXY_CORE } from './settings.ts';
 
 const START_TIMEOUT_MS = 60_000;
 /** Requests that the load repeats, spread over hosts and routes. */
@@ -45,11 +45,11 @@ async function routesRow(row: Row, plan: Plan): Promise<RowResult> {
     for (const rival of plan.rivals.filter((name) => name === 'outrigger' || name === 'envoy')) {
       for (const full of [true, false]) subjects.push(await startSubject(rival, full, plan));
     }
-    for (const { port } of subjects) await drive(wrk, script, port, plan.warmupS);
+    for (const { port } of subjects) await wrkLoop(wrk, port, plan.warmupS, '/', ['-s', script]);
     const plain = new Map<string, number>();
     await interleave(plan, subjects, async (subject, round) => {
       const before = cpuSeconds(subject.running.pid);
-      const requests = await drive(wrk, script, subject.port, seconds);
+      const requests = await wrkLoop(wrk, subject.port, seconds, '/', ['-s', script]);
       const perRequest = ((cpuSeconds(subject.running.pid) - before) / requests) * 1e6;
       cpu.add(subject.label, perRequest);
       rss.add(subject.label, rssBytes(subject.running.pid) / MIB);
@@ -106,12 +106,4 @@ function loadScript(): string {
   }
   return `local n = 0\nlocal all\ninit = function()\n  all = {\n${lines.join('\n')}\n  }\nend
 request = function()\n  n = n + 1\n  if n > #all then n = 1 end\n  return all[n]\nend\n`;
-}
-
-async function drive(wrk: string, script: string, port: number, seconds: number): Promise<number> {
-  const url = `http://127.0.0.1:${port}/`;
-  const { stdout } = await pinned([wrk, '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, url], seconds);
-  const requests = /(\d+) requests in/.exec(stdout);
-  if (requests === null || /Socket errors|Non-2xx/.test(stdout)) throw new Error(`wrk reports:\n${stdout}`);
-  return Number(requests[1]);
 }

@@ -18,6 +18,7 @@ import type { LoadResult } from './load.ts';
 import { cpuSeconds, rssBytes, sleep } from './process.ts';
 import type { Measure, RowResult } from './report.ts';
 import { type Job, type RivalName, type Subject, startRival, whyAbsent } from './rivals.ts';
+import { FURTHER_ROW } from './rows-further.ts';
 import { PROTOCOL_ROWS } from './rows-protocols.ts';
 import { ROUTES_ROW } from './rows-routes.ts';
 import { ANY_CORE, IDLE_CONNECTIONS, OPEN_RATE, SLOW_READER_BYTES_PER_S } from './settings.ts';
@@ -44,6 +45,7 @@ export const ROWS: readonly Row[] = [
   { name: 'body', title: 'one big body through a reader of 50 MB/s', run: bodyRow },
   { name: 'idle', title: `${IDLE_CONNECTIONS} idle connections`, run: idleRow },
   ROUTES_ROW,
+  FURTHER_ROW,
   ...PROTOCOL_ROWS,
 ];
 
