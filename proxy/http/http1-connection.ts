@@ -389,6 +389,8 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
 
   private onCodecError(error: H1Error): void {
     const { manager } = this;
+    // The body of a request that was answered early, whose answer was the last one: nobody minds.
+    if (this.stream === null && this.closing) return;
     if (error.stat !== '') {
       const at = HTTP1_REQUESTS_REJECTED_WITH_UNDERSCORES_IN_HEADERS;
       manager.codecStats[at] = (manager.codecStats[at] as number) + 1;

@@ -52,6 +52,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   responseComplete: boolean;
   /** Our answer was a 400: as Envoy sees it, whoever sent that request may not know where the next one begins. */
   endsConnection: boolean;
+  /** What the peer sends is no HTTP. The record says so, the answer does not know it yet. */
+  private undecodable: boolean;
   /** An upgrade token, lower case, or `connect`; empty. */
   upgrade: string;
   over: boolean;
@@ -90,6 +92,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.responseStarted = false;
     this.responseComplete = false;
     this.endsConnection = false;
+    this.undecodable = false;
     this.upgrade = '';
     this.over = false;
     this.filtered = false;
@@ -224,7 +227,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   /** What the peer sends is no HTTP, or more than is allowed. */
   onProtocolError(status: number, details: string): void {
     if (this.over) return;
-    this.flags |= FLAG_DPE;
+    this.undecodable = true;
     if (this.responseStarted) {
       this.abortResponse(details);
       return;
@@ -555,6 +558,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.over = true;
     this.endMs = this.manager.runtime.nowMs();
     this.timers.cancel();
+    if (this.undecodable) this.flags |= FLAG_DPE;
     if (this.request === null) this.nameCluster();
     if (this.filters !== null) this.filters.finish();
     if (this.request !== null) this.request.cancel();

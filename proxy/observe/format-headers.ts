@@ -81,7 +81,7 @@ const withoutQuery: OperatorFactory = (argument, max, name) => {
 };
 
 function stripQuery(path: string): string {
-  const at = path.search(/[?#]/);
+  const at = path.indexOf('?');
   return at < 0 ? path : path.slice(0, at);
 }
 
@@ -107,11 +107,10 @@ const path: OperatorFactory = (argument, max) => {
   });
 };
 
+/** To its end: a fragment, which the manager refuses, counts as well. */
 function queryOf(info: StreamInfo): string | null {
   const at = info.path.indexOf('?');
-  if (at < 0) return null;
-  const end = info.path.indexOf('#', at);
-  return info.path.slice(at + 1, end < 0 ? undefined : end);
+  return at < 0 ? null : info.path.slice(at + 1);
 }
 
 /** `%QUERY_PARAM(key):n%`: the first value of the key, percent-decoded. */

@@ -60,7 +60,7 @@ export function compileHeaderRead(name: string): (info: StreamInfo, headers: Hea
       return (info) => info.path;
     case ':authority':
     case 'host':
-      return (info) => (info.authority === '' ? null : info.authority);
+      return (info) => (info.authority === '' && !info.authorityIsEmpty ? null : info.authority);
     case ':scheme':
       return (info) => (info.scheme === '' ? null : info.scheme);
     case ':status':

@@ -76,7 +76,8 @@ class CompiledRouteTable implements RouteTable {
     }
     this.fallback = fallback;
     const onlyFallback = this.exact.size === 0 && this.suffixes.empty && this.prefixes.empty;
-    this.only = onlyFallback && this.readHost === null ? fallback : null;
+    // Nobody asks for a host then, and be it to find that there is none.
+    this.only = onlyFallback ? fallback : null;
   }
 
   match(info: StreamInfo, headers: HeaderMap, random: number): RouteResult {

@@ -20,6 +20,7 @@ const redirect = (prefix: string, action: object, more: object = {}): object => 
 const substitution = (regex: string, text: string): object => ({ pattern: { regex }, substitution: text });
 
 const ROUTES = [
+  { match: { prefix: '/hosted', headers: [{ name: 'host' }] }, direct_response: { status: 200 } },
   { name: 'nowhere', match: { prefix: '/nowhere' }, non_forwarding_action: {}, ...cors },
   { name: 'own', match: { prefix: '/own' }, direct_response: { status: 200 }, ...metadata('route'), ...cors },
   redirect('/pre', { prefix_rewrite: '/moved' }, { response_headers_to_add: [add('x-seen', '%REQ(:PATH)%')] }),
@@ -111,7 +112,7 @@ const ID = 'x-request-id: 0000000a-1111-4111-8111-111111111111';
 
 export const generatedRoutes: Group = {
   name: 'generated-routes',
-  listeners: ['main', 'filtered', 'quiet', 'sampled'],
+  listeners: ['main', 'filtered', 'quiet', 'by-header', 'sampled'],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const access_log = [
@@ -120,6 +121,7 @@ export const generatedRoutes: Group = {
         original: '%REQ(X-ENVOY-ORIGINAL-PATH)%',
         virtualHost: '%METADATA(VIRTUAL_HOST:m:k)%',
         ofRoute: '%METADATA(ROUTE:m:k)%',
+        query: '%QUERY_PARAMS% %QUERY_PARAMS(DECODED)% %QUERY_PARAM(q)% %PATH(NQ)%',
         resolved: '%ROUTE_RESOLUTION_COUNT%',
       }),
     ];
@@ -138,7 +140,10 @@ export const generatedRoutes: Group = {
           name: 'mutation',
           typed_config: {
             '@type': `${FILTERS}header_mutation.v3.HeaderMutation`,
-            mutations: { request_mutations: [removal] },
+            mutations: {
+              request_mutations: [removal],
+              response_mutations: [{ append: add('x-flags', '%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%') }],
+            },
           },
         },
         router({}),
@@ -151,6 +156,7 @@ export const generatedRoutes: Group = {
         http(ports, log, 'main', HOSTS, main),
         http(ports, log, 'filtered', HOSTS, filtered),
         http(ports, log, 'quiet', HOSTS, quiet),
+        http(ports, log, 'by-header', routes([to('/', 'a')], {}, { vhost_header: 'x-host' })),
         http(ports, log, 'sampled', routes([to('/', 'a')]), { access_log: sampledLogs(log) }),
       ],
       [cluster('a', [ports['a']])],
@@ -184,6 +190,16 @@ export const generatedRoutes: Group = {
     at('weighted cluster with a host', '/weighted'),
     on('filtered', at('request id taken out', '/a/b', ID)),
     on('filtered', at('request id taken out: answered here', '/own', ID)),
+    on('filtered', { name: 'what is no HTTP', client: ['GET /\xe9 HTTP/1.1\r\nhost: a\r\n\r\n'] }),
+    at('a fragment behind the query', '/a?q=1#f'),
+    at('a fragment before the query', '/a#f?q=1'),
+    at('an empty host is a header', '/hosted', 'host:'),
+    on('by-header', at('a virtual host for all needs no name', '/')),
+    {
+      name: 'a body that is none, behind an answer',
+      client: [`GET /own HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n`],
+      answers: 0,
+    },
     on('sampled', at('records by share: in', '/in', ID)),
     on('sampled', at('records by share: out', '/out', 'x-request-id: 00000063-1111-4111-8111-111111111111')),
   ],
