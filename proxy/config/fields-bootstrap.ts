@@ -136,6 +136,7 @@ export const BOOTSTRAP_FIELDS: FieldTable = {
   'envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig': fields(
     honoured(OVERLOAD, 'max_memory_bytes'),
   ),
+  'envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig': fields(honoured(OVERLOAD, 'mode')),
   'envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig': fields(
     honoured(OVERLOAD, 'filename'),
   ),

@@ -126,6 +126,7 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.config.overload.v3.ShrinkHeapConfig', USED],
   ['envoy.config.overload.v3.ScaleTimersOverloadActionConfig', USED],
   ['envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig', USED],
+  ['envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig', USED],
   ['envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig', USED],
   ['envoy.extensions.bootstrap.internal_listener.v3.InternalListener', USED],
 ]);

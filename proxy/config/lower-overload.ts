@@ -24,6 +24,8 @@ const PATH = 'overload_manager';
 const REFRESH_MS = 1000;
 const MONITORS = 'envoy.extensions.resource_monitors.';
 const CONNECTIONS_NAME = 'envoy.resource_monitors.global_downstream_max_connections';
+/** `CpuUtilizationConfig.UtilizationComputeStrategy`. */
+const CONTAINER = 1;
 const ACTIONS = 'envoy.overload_actions.';
 const SHED_POINTS = 'envoy.load_shed_points.';
 
@@ -44,6 +46,15 @@ const SHED_POINT_NAMES: ReadonlySet<string> = new Set<ShedPointName>([
   'tcp_listener_accept',
   'hcm_ondata_creating_codec',
   'http_connection_manager_decode_headers',
+  'http1_server_abort_dispatch',
+  'http2_server_go_away_on_dispatch',
+  'http2_server_go_away_and_close_on_dispatch',
+  'http3_server_go_away_on_dispatch',
+  'http3_server_go_away_and_close_on_dispatch',
+  'http_downstream_filter_check',
+  'connection_pool_new_connection',
+  'tcp_proxy_upstream_connect',
+  'tcp_proxy_on_data',
 ]);
 
 /** @throws ConfigError with the field's path */
@@ -81,6 +92,8 @@ function lowerMonitor(monitor: Msg, runtime: Model['runtime'], path: string): Mo
       return { name, kind: 'fixed_heap', maxBytes: heapLimit(message, runtime, path) };
     case `${MONITORS}cgroup_memory.v3.CgroupMemoryConfig`:
       return { name, kind: 'cgroup_memory', maxBytes: num(message, 'maxMemoryBytes') };
+    case `${MONITORS}cpu_utilization.v3.CpuUtilizationConfig`:
+      return { name, kind: 'cpu', mode: num(message, 'mode') === CONTAINER ? 'container' : 'host' };
     case `${MONITORS}injected_resource.v3.InjectedResourceConfig`:
       return { name, kind: 'injected', path: str(message, 'filename') };
     case `${MONITORS}downstream_connections.v3.DownstreamConnectionsConfig`:

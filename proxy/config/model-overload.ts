@@ -23,6 +23,7 @@ export type MonitorModel = { readonly name: string } & (
   | { readonly kind: 'fixed_heap'; readonly maxBytes: number }
   /** `maxBytes` 0 = what the control group allows. */
   | { readonly kind: 'cgroup_memory'; readonly maxBytes: number }
+  | { readonly kind: 'cpu'; readonly mode: 'host' | 'container' }
   /** A file that holds the pressure, 0 to 1. */
   | { readonly kind: 'injected'; readonly path: string }
   /** Counted by listeners, not looked at every interval. */
@@ -46,7 +47,17 @@ export interface OverloadActionModel {
 export type ShedPointName =
   | 'tcp_listener_accept'
   | 'hcm_ondata_creating_codec'
-  | 'http_connection_manager_decode_headers';
+  | 'http_connection_manager_decode_headers'
+  | 'http1_server_abort_dispatch'
+  | 'http2_server_go_away_on_dispatch'
+  | 'http2_server_go_away_and_close_on_dispatch'
+  /** There is no HTTP/3 to shed. */
+  | 'http3_server_go_away_on_dispatch'
+  | 'http3_server_go_away_and_close_on_dispatch'
+  | 'http_downstream_filter_check'
+  | 'connection_pool_new_connection'
+  | 'tcp_proxy_upstream_connect'
+  | 'tcp_proxy_on_data';
 
 export interface ShedPointModel {
   readonly name: ShedPointName;

@@ -33,9 +33,11 @@ import {
   HTTP_DOWNSTREAM_FLOW_CONTROL_PAUSED_READING_TOTAL,
   HTTP_DOWNSTREAM_FLOW_CONTROL_RESUMED_READING_TOTAL,
   HTTP_DOWNSTREAM_RQ_HTTP1_TOTAL,
+  HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE,
   HTTP1_DROPPED_HEADERS_WITH_UNDERSCORES,
   HTTP1_REQUESTS_REJECTED_WITH_UNDERSCORES_IN_HEADERS,
 } from '../observe/catalogue-http.ts';
+import type { DispatchSheds } from './dispatch-sheds.ts';
 import type { DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
 import type { HttpManager } from './manager.ts';
 import type { ResponseWriter } from './response-writer.ts';
@@ -140,6 +142,8 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
       this.connection.ignoredBytes = !this.deaf;
       return;
     }
+    const { dispatchSheds } = this.manager;
+    if (dispatchSheds !== null && this.shedsBytes(dispatchSheds)) return;
     this.feeding = true;
     const error = this.runDue(this.decoder.feed(chunk));
     this.feeding = false;
@@ -387,6 +391,21 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     this.transport.flush();
   }
 
+  /** @returns true when that was the end */
+  private shedsBytes({ close, goaway, abort }: DispatchSheds): boolean {
+    if (close?.sheds() === true) {
+      this.connection.countBytes();
+      this.close();
+      return true;
+    }
+    if (goaway?.sheds() === true) this.startDrain();
+    if (abort?.sheds() !== true) return false;
+    this.manager.count(HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE);
+    this.fail(500, 'overload');
+    this.connection.countBytes();
+    return true;
+  }
+
   private onCodecError(error: H1Error): void {
     const { manager } = this;
     // The body of a request that was answered early, whose answer was the last one: nobody minds.
@@ -396,9 +415,14 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
       manager.codecStats[at] = (manager.codecStats[at] as number) + 1;
     }
     manager.count(HTTP_DOWNSTREAM_CX_PROTOCOL_ERROR);
+    this.fail(error.status, error.details);
+  }
+
+  /** Answers, where that is still possible, and listens no longer. */
+  private fail(status: number, details: string): void {
     this.deaf = true;
     const stream = this.stream ?? this.beginStream();
-    stream.onProtocolError(error.status, error.details);
+    stream.onProtocolError(status, details);
     if (!this.closing) {
       this.closing = true;
       this.closeAfterFlush();

@@ -20,6 +20,7 @@ import {
   moveHttp2Counts,
 } from '../observe/catalogue-http2.ts';
 import { type KeepaliveOwner, PingKeepalive } from '../util/ping-keepalive.ts';
+import type { DispatchSheds } from './dispatch-sheds.ts';
 import type { DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
 import { Http2Streams } from './http2-streams.ts';
 import type { LoadedStream } from './loaded-streams.ts';
@@ -144,11 +145,26 @@ export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner
       this.connection.ignoredBytes = true;
       return;
     }
+    const { dispatchSheds } = this.manager;
+    if (dispatchSheds !== null && this.shedsBytes(dispatchSheds)) return;
     this.keepalive?.onBytes();
     const error = this.session.feed(chunk);
     if (error !== null) this.onCodecError(error);
     else if (this.session.pendingHead !== null) this.streams.onHeadBegun(this.session.pendingHead);
     this.connection.countBytes();
+  }
+
+  /** @returns true when that was the end */
+  private shedsBytes({ close, goaway }: DispatchSheds): boolean {
+    if (close?.sheds() === true) {
+      this.startDrain();
+      this.session.goaway(H2_NO_ERROR);
+      this.fail('');
+      this.connection.countBytes();
+      return true;
+    }
+    if (goaway?.sheds() === true) this.startDrain();
+    return false;
   }
 
   onEnd(): void {

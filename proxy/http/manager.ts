@@ -30,6 +30,7 @@ import {
   LISTENER_HTTP_DOWNSTREAM_RQ_COMPLETED,
 } from '../observe/catalogue-http.ts';
 import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
+import type { FindShedPoint } from '../observe/shed-point.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import { compileStringMatch } from '../router/match.ts';
@@ -42,6 +43,7 @@ import { DISABLE_KEEPALIVE, type OverloadState, SHED_CODECS, SHED_REQUESTS, STOP
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ClientCertRule, compileClientCert } from './client-cert.ts';
+import { DispatchSheds } from './dispatch-sheds.ts';
 import { type DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
 import { compileInternal } from './forwarded.ts';
 import { HttpDate } from './http-date.ts';
@@ -82,6 +84,8 @@ export interface HttpListenerInfo {
   readonly overload: OverloadState | null;
   /** `null` = time limits stay as they are. */
   readonly timerScale: TimerScale | null;
+  /** Where load is shed of its connections. */
+  readonly shedPoint: FindShedPoint;
 }
 
 /** See the head of this file. */
@@ -97,6 +101,7 @@ export class HttpManager {
   readonly clock: HttpDate;
   readonly router: Router;
   readonly overload: OverloadState | null;
+  readonly dispatchSheds: DispatchSheds | null;
   private readonly timerScale: TimerScale | null;
   private readonly chains: FilterChains;
   routes: RouteTable;
@@ -130,6 +135,7 @@ export class HttpManager {
     this.clock = new HttpDate();
     this.overload = listener.overload;
     this.timerScale = listener.timerScale;
+    this.dispatchSheds = DispatchSheds.of(listener.shedPoint);
     this.stats = env.stats.block(HTTP, prefix);
     env.stats.block(HTTP_TRACING, `${prefix}tracing.`); // printed also when nothing is traced
     this.codecStats = env.stats.block(HTTP1_CODEC, 'http1.');
@@ -158,7 +164,7 @@ export class HttpManager {
     this.chains = new FilterChains(model.httpFilters, filterEnv(env, prefix));
     const filter = model.httpFilters[model.httpFilters.length - 1];
     if (filter?.config.kind !== 'router') throw new Error('the last HTTP filter is not the router');
-    this.router = new Router(filter.config, env, prefix);
+    this.router = new Router(filter.config, env, prefix, listener.shedPoint('http_downstream_filter_check'));
     this.routes = compileRoutes(model.routes, env, (levels) => this.chains.of(levels));
     this.connections = new Set();
   }

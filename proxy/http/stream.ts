@@ -573,5 +573,6 @@ const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([
   [400, 'Bad Request'],
   [426, 'Upgrade Required'],
   [431, 'Request Header Fields Too Large'],
+  [500, 'Internal Server Error'],
   [501, 'Not Implemented'],
 ]);

@@ -15,7 +15,8 @@ import {
 } from '../observe/catalogue-cluster.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { type FilterStateObject, readObject } from '../observe/filter-state.ts';
-import { FLAG_DT, FLAG_NC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX } from '../observe/flags.ts';
+import { FLAG_DT, FLAG_NC, FLAG_OM, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX } from '../observe/flags.ts';
+import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo, type UpstreamHostInfo } from '../observe/stream-info.ts';
 import type { HashPolicy } from '../router/hash-policy.ts';
@@ -58,6 +59,10 @@ export interface TcpProxyEnv {
   readonly clusters: ClusterManager;
   /** Whether a connection that carries something now should be closed. */
   drainClose(): boolean;
+  /** Asked before an upstream is; `null` = no load is shed there. */
+  readonly shedConnect: ShedPoint | null;
+  /** Asked when a client's bytes come. */
+  readonly shedData: ShedPoint | null;
 }
 
 /** The filter that a session belongs to. */
@@ -176,6 +181,10 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     this.maxDuration?.arm(proxy.durationMs());
     this.logTimer?.arm(proxy.model.accessLogFlushIntervalMs);
     if (proxy.logs.start !== null) proxy.logs.start(this.info);
+    if (proxy.env.shedConnect?.sheds() === true) {
+      this.closeForOverload();
+      return;
+    }
     if (proxy.model.connectsOnData) this.idle?.start(this.idleTimeoutMs);
     else this.connectUpstream();
   }
@@ -190,12 +199,22 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     this.downstream.destroy();
   }
 
+  private closeForOverload(): void {
+    add(this.proxy.stats, stat.TCP_DOWNSTREAM_CX_OVERLOAD_CLOSE, 1);
+    this.info.flags |= FLAG_OM;
+    this.closeLocally('');
+  }
+
   // === Downstream ===
 
   onData(chunk: Buffer): void {
     const bytes = chunk.length;
     this.info.requestBodyBytes += bytes;
     add(this.proxy.stats, stat.TCP_DOWNSTREAM_CX_RX_BYTES_TOTAL, bytes);
+    if (this.proxy.env.shedData?.sheds() === true) {
+      this.closeForOverload();
+      return;
+    }
     this.idle?.refresh();
     if (this.early === null) this.sendUp(chunk);
     else this.keepEarly(this.early, chunk);
@@ -287,10 +306,15 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     this.onConnected();
   }
 
-  onTcpFailure(reason: PoolFailure, transportFailureReason: string, host: UpstreamHostInfo | null): void {
+  onTcpFailure(reason: PoolFailure | 'shed', transportFailureReason: string, host: UpstreamHostInfo | null): void {
     this.pending = null;
     this.tunnel = null;
     const { info } = this;
+    if (reason === 'shed') {
+      info.attemptCount++;
+      this.connectUpstream();
+      return;
+    }
     if (reason === 'no_healthy_host') {
       info.flags |= FLAG_UH;
       this.failInit(NO_HEALTHY_UPSTREAM);

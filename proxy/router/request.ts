@@ -12,7 +12,10 @@ import {
   UPSTREAM_RQ_PER_TRY_TIMEOUT,
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
-import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
+import {
+  ROUTER_RQ_OVERLOAD_LOCAL_REPLY,
+  ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED,
+} from '../observe/catalogue-http.ts';
 import { FLAG_UH, FLAG_UMSDR, FLAG_UT } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type {
@@ -148,6 +151,12 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
     if (down.unsafeHeader !== '') {
       refuseUnsafe(down);
+      return;
+    }
+    if (router.shed?.sheds() === true) {
+      router.count(ROUTER_RQ_OVERLOAD_LOCAL_REPLY);
+      this.finish();
+      down.localReply(503, 'envoy overloaded', 'overload', null);
       return;
     }
     const mirrors = cluster.model.mirrors.length === 0 ? route.mirrors : router.mirroring.ofCluster(cluster);

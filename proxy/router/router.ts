@@ -12,6 +12,7 @@ import {
   ROUTER_RQ_TOTAL,
 } from '../observe/catalogue-http.ts';
 import { FLAG_IH, FLAG_NC, FLAG_NR } from '../observe/flags.ts';
+import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { Cluster } from '../upstream/upstream.ts';
 import type { Runtime } from '../util/runtime.ts';
@@ -34,6 +35,7 @@ import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
 export class Router {
   readonly model: RouterModel;
   readonly runtime: Runtime;
+  readonly shed: ShedPoint | null;
   readonly stats: Float64Array;
   readonly mirroring: Mirroring;
   readonly hashPolicies: ClusterHashPolicies;
@@ -45,10 +47,14 @@ export class Router {
   private readonly retryPolicies: WeakMap<Cluster, RetryPolicy>;
   private readonly strict: StrictCheck | null;
 
-  /** @param statPrefix of the connection manager, e.g. `http.ingress.` */
-  constructor(model: RouterModel, env: MirrorEnv, statPrefix: string) {
+  /**
+   * @param statPrefix of the connection manager, e.g. `http.ingress.`
+   * @param shed asked before a request goes up; `null` = no load is shed there
+   */
+  constructor(model: RouterModel, env: MirrorEnv, statPrefix: string, shed: ShedPoint | null) {
     this.model = model;
     this.runtime = env.runtime;
+    this.shed = shed;
     this.store = env.stats;
     this.stats = env.stats.block(HTTP_ROUTER, statPrefix);
     this.mirroring = new Mirroring(env);

@@ -36,6 +36,7 @@ import { type Runtime, SYSTEM_RUNTIME } from '../util/runtime.ts';
 import { TimerWheel } from '../util/timer-wheel.ts';
 import { DrainState } from './drain.ts';
 import type { FromWorker, StartMessage, WorkerInit } from './messages.ts';
+import { shedPoints } from './overload-manager.ts';
 
 /** The parts of one worker. */
 export interface Composition {
@@ -77,6 +78,7 @@ export function compose(
 ): Composition {
   const { breakers, gates, outliers, pipeLocks } = shared;
   const overload = shared.overload === null ? null : new OverloadState(shared.overload);
+  const shedPoint = shedPoints(model.overload, overload, SYSTEM_RUNTIME, stats);
   const timerScale = overload === null || model.overload === null ? null : TimerScale.of(overload, model.overload);
   const runtime = SYSTEM_RUNTIME;
   const wheel = new TimerWheel(runtime);
@@ -107,6 +109,7 @@ export function compose(
             report: (cell, sign) => post({ type: 'outlier', cell, sign }),
             compileErrors: compileErrorMatch,
           },
+    shed: shedPoint('connection_pool_new_connection'),
   });
   const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
     createAccessLogger(models, files, type, model.runtime);
@@ -152,11 +155,20 @@ export function compose(
             overload: place.bypassesOverload ? null : overload,
             // As in Envoy, no listener is spared shorter time limits.
             timerScale,
+            shedPoint: place.bypassesOverload ? () => null : shedPoint,
           });
         case 'tcp_proxy':
           return new TcpProxy(
             filter.config,
-            { stats, runtime, wheel, clusters, drainClose: () => drain.drainClose(place.direction) },
+            {
+              stats,
+              runtime,
+              wheel,
+              clusters,
+              drainClose: () => drain.drainClose(place.direction),
+              shedConnect: place.bypassesOverload ? null : shedPoint('tcp_proxy_upstream_connect'),
+              shedData: place.bypassesOverload ? null : shedPoint('tcp_proxy_on_data'),
+            },
             tcpLogs(filter.config, accessLogger),
           );
         case 'echo':

@@ -10,15 +10,23 @@ import type {
 } from '../config/model-overload.ts';
 import { OVERLOAD } from '../observe/catalogue-server.ts';
 import { logger } from '../observe/log.ts';
+import { type FindShedPoint, ShedPoint } from '../observe/shed-point.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import {
+  ABORT_HTTP1,
+  CLOSE_HTTP2,
   DISABLE_KEEPALIVE,
+  GOAWAY_HTTP2,
   type OverloadState,
   REDUCE_TIMEOUTS,
   REJECT_CONNECTIONS,
   SHED_CODECS,
   SHED_CONNECTIONS,
+  SHED_FILTERS,
+  SHED_POOLS,
   SHED_REQUESTS,
+  SHED_TCP_CONNECT,
+  SHED_TCP_DATA,
   STOP_CONNECTIONS,
   STOP_REQUESTS,
 } from '../util/overload.ts';
@@ -73,7 +81,29 @@ const SLOTS: { readonly [name in OverloadActionName | ShedPointName]: number } =
   tcp_listener_accept: SHED_CONNECTIONS,
   hcm_ondata_creating_codec: SHED_CODECS,
   http_connection_manager_decode_headers: SHED_REQUESTS,
+  http1_server_abort_dispatch: ABORT_HTTP1,
+  http2_server_go_away_on_dispatch: GOAWAY_HTTP2,
+  http2_server_go_away_and_close_on_dispatch: CLOSE_HTTP2,
+  http3_server_go_away_on_dispatch: -1,
+  http3_server_go_away_and_close_on_dispatch: -1,
+  http_downstream_filter_check: SHED_FILTERS,
+  connection_pool_new_connection: SHED_POOLS,
+  tcp_proxy_upstream_connect: SHED_TCP_CONNECT,
+  tcp_proxy_on_data: SHED_TCP_DATA,
 };
+
+/** Finds the places of a worker at which load is shed. */
+export function shedPoints(
+  model: OverloadModel | null,
+  state: OverloadState | null,
+  runtime: Runtime,
+  stats: StatsStore,
+): FindShedPoint {
+  return (name) => {
+    if (state === null || model?.shedPoints.some((point) => point.name === name) !== true) return null;
+    return new ShedPoint(name, SLOTS[name], state, runtime, stats);
+  };
+}
 
 /** See the head of this file. */
 export class OverloadManager {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { MonitorModel } from '../config/model-overload.ts';
+import { CpuMonitor } from './cpu-monitor.ts';
 
 /** Measures a pressure, 0 = nothing used, 1 = everything. @throws Error when it cannot be told */
 export type Measure = () => number;
@@ -20,6 +21,10 @@ export function measureOf(monitor: MonitorModel): Measure | null {
       return () => process.memoryUsage.rss() / monitor.maxBytes;
     case 'cgroup_memory':
       return () => cgroupPressure(monitor.maxBytes);
+    case 'cpu': {
+      const cpu = new CpuMonitor(monitor.mode);
+      return () => cpu.measure();
+    }
     case 'injected':
       return () => injectedPressure(monitor.path);
     case 'connections':

@@ -31,6 +31,7 @@ import {
   UPSTREAM_RQ_ACTIVE,
   UPSTREAM_RQ_TOTAL,
 } from '../observe/catalogue-cluster.ts';
+import type { ShedPoint } from '../observe/shed-point.ts';
 import type { Histogram } from '../observe/stats.ts';
 import { joinHostPort } from '../util/ip.ts';
 import type { Runtime } from '../util/runtime.ts';
@@ -46,6 +47,8 @@ export interface ConnectionContext {
   readonly breakers: PriorityBreakers;
   /** `null` = a host may have as many connections as the cluster. */
   readonly perHost: HostConnections | null;
+  /** Asked before connections are made; `null` = no load is shed there. */
+  readonly shed: ShedPoint | null;
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   readonly dial: Dial;

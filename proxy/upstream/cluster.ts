@@ -20,6 +20,7 @@ import {
   REMAINING_RQ,
   UPSTREAM_CX_NONE_HEALTHY,
 } from '../observe/catalogue-cluster.ts';
+import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
@@ -56,6 +57,8 @@ export interface UpstreamEnv {
   readonly dial: Dial;
   readonly tls: TlsEnv;
   readonly outliers: OutlierEnv | null;
+  /** `null` = no load is shed where connections are made. */
+  readonly shed: ShedPoint | null;
 }
 
 /** Repicks of a host that a retry should avoid; beyond it the last one is taken. */
@@ -382,6 +385,7 @@ export class UpstreamCluster implements Cluster {
       perHost: limitsHosts(model)
         ? new HostConnections(env.breakers, model.name, model.breakers[priority].maxConnectionsPerHost)
         : null,
+      shed: env.shed,
       runtime: env.runtime,
       wheel: env.wheel,
       dial: env.dial,

@@ -84,6 +84,12 @@ export abstract class PoolBase implements PendingOwner {
       return null;
     }
     const pending = this.pending.add(handler, fresh);
+    const { shed } = this.context;
+    if (shed !== null && this.pending.length > this.connectingCapacity && shed.sheds()) {
+      pending.cancel();
+      handler.onPoolFailure('overflow', '', null);
+      return null;
+    }
     this.openWhereNeeded();
     return pending;
   }

@@ -41,6 +41,14 @@ export function connectTcp(context: ConnectionContext, host: Host, handler: TcpH
     handler.onTcpFailure('overflow', '', host);
     return null;
   }
+  if (context.shed?.sheds() === true) {
+    releaseConnection(context, host);
+    breakers.pending.give();
+    (stats[UPSTREAM_RQ_PENDING_TOTAL] as number)++;
+    (stats[UPSTREAM_RQ_CANCELLED] as number)++;
+    handler.onTcpFailure('shed', '', host);
+    return null;
+  }
   return new TcpConnection(context, host, handler);
 }
 

@@ -145,7 +145,8 @@ export interface TcpHandler {
    * it must call `lease.closed()` when it is gone.
    */
   onTcpReady(transport: Transport, host: UpstreamHostInfo, lease: TcpLease): void;
-  onTcpFailure(reason: PoolFailure, transportFailureReason: string, host: UpstreamHostInfo | null): void;
+  /** @param reason `shed`: the pressure is too high for another connection */
+  onTcpFailure(reason: PoolFailure | 'shed', transportFailureReason: string, host: UpstreamHostInfo | null): void;
 }
 
 /** Accounts of a raw connection: counters, breaker, maximum duration. */

@@ -11,7 +11,14 @@ export const SHED_CONNECTIONS = 4;
 export const SHED_REQUESTS = 5;
 export const REDUCE_TIMEOUTS = 6;
 export const SHED_CODECS = 7;
-const SLOTS = 8;
+export const ABORT_HTTP1 = 8;
+export const GOAWAY_HTTP2 = 9;
+export const CLOSE_HTTP2 = 10;
+export const SHED_FILTERS = 11;
+export const SHED_POOLS = 12;
+export const SHED_TCP_CONNECT = 13;
+export const SHED_TCP_DATA = 14;
+const SLOTS = 15;
 
 /** See the head of this file. */
 export class OverloadState {

@@ -51,6 +51,10 @@ t.test('every field', async (t) => {
           typed_config: { '@type': `${MONITORS}cgroup_memory.v3.CgroupMemoryConfig`, max_memory_bytes: 3 },
         },
         {
+          name: 'cpu',
+          typed_config: { '@type': `${MONITORS}cpu_utilization.v3.CpuUtilizationConfig`, mode: 'CONTAINER' },
+        },
+        {
           name: 'file',
           typed_config: { '@type': `${MONITORS}injected_resource.v3.InjectedResourceConfig`, filename: '/f' },
         },
@@ -92,6 +96,7 @@ t.test('every field', async (t) => {
       { name: 'heap', kind: 'fixed_heap', maxBytes: 9 },
       { name: 'runtime', kind: 'fixed_heap', maxBytes: 77 },
       { name: 'group', kind: 'cgroup_memory', maxBytes: 3 },
+      { name: 'cpu', kind: 'cpu', mode: 'container' },
       { name: 'file', kind: 'injected', path: '/f' },
       { name: CONNECTIONS, kind: 'connections', max: 8 },
     ],
@@ -123,7 +128,7 @@ t.test('what is not done is said', async (t) => {
     {
       resource_monitors: [HEAP],
       actions: [action('close_idle_http_connections', at(0.5))],
-      loadshed_points: [{ name: 'envoy.load_shed_points.http1_server_abort_dispatch', triggers: [at(0.5)] }],
+      loadshed_points: [{ name: 'envoy.load_shed_points.of_tomorrow', triggers: [at(0.5)] }],
     },
     ctx,
   );

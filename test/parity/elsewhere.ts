@@ -46,7 +46,6 @@ export const DETAILS_ELSEWHERE: Elsewhere = {
 };
 
 export const FLAGS_ELSEWHERE: Elsewhere = {
-  'streams are reset when the pressure changes; see overload.test': ['OM'],
   'an attempt that we reset ourselves ends with the flag of its time limit': ['LR'],
 };
 

@@ -54,6 +54,13 @@ import {
   overloadShedConnections,
   overloadTimeouts,
 } from './scenarios/overload.ts';
+import {
+  overloadFilters,
+  overloadHttp1,
+  overloadHttp2,
+  overloadHttp2Close,
+  overloadPools,
+} from './scenarios/overload-points.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
@@ -162,6 +169,11 @@ export const GROUPS: readonly Group[] = [
   headerLevels,
   actionsHttp2,
   flush,
+  overloadHttp1,
+  overloadHttp2,
+  overloadHttp2Close,
+  overloadFilters,
+  overloadPools,
   refreshCluster,
   retryBudget,
   runtimeKeys,

@@ -220,6 +220,7 @@ t.test('a retry avoids hosts it has tried, a bounded number of times', async (t)
     dial,
     tls: tlsEnv(),
     outliers: null,
+    shed: null,
   };
   const model = clusterModel([], { localities: [locality([endpoint(1), endpoint(2), endpoint(3)])] });
   const cluster = new UpstreamCluster(model, env, 0);

@@ -7,11 +7,11 @@ import { ask, preface } from '../frames.ts';
 import type { Group, Scenario } from '../types.ts';
 
 const TYPES = 'type.googleapis.com/';
-const MONITORS = `${TYPES}envoy.extensions.resource_monitors.`;
+export const MONITORS = `${TYPES}envoy.extensions.resource_monitors.`;
 const PRESSURE_FILE = fileURLToPath(new URL('pressure.txt', import.meta.url));
 const TEBIBYTE = 2 ** 40;
 
-const injected = {
+export const injected = {
   name: 'file',
   typed_config: { '@type': `${MONITORS}injected_resource.v3.InjectedResourceConfig`, filename: PRESSURE_FILE },
 };
@@ -21,13 +21,13 @@ const heap = (name: string, limit: object): object => ({
 });
 
 /** The pressure is half of everything. */
-const reached = [{ name: 'file', threshold: { value: 0.5 } }];
-const missed = [{ name: 'file', threshold: { value: 0.51 } }];
+export const reached = [{ name: 'file', threshold: { value: 0.5 } }];
+export const missed = [{ name: 'file', threshold: { value: 0.51 } }];
 const saturated = [{ name: 'file', scaled: { scaling_threshold: 0.1, saturation_threshold: 0.5 } }];
 const below = [{ name: 'file', scaled: { scaling_threshold: 0.5, saturation_threshold: 0.9 } }];
 
-const act = (name: string, triggers: object): object => ({ name: `envoy.overload_actions.${name}`, triggers });
-const shed = (name: string, triggers: object): object => ({ name: `envoy.load_shed_points.${name}`, triggers });
+export const act = (name: string, triggers: object): object => ({ name: `envoy.overload_actions.${name}`, triggers });
+export const shed = (name: string, triggers: object): object => ({ name: `envoy.load_shed_points.${name}`, triggers });
 
 const STATS =
   /^(envoy\.overload_actions\..*|overload\.(?!refresh|heap\.pressure).*|http\.(?!admin)[^.]+\.(downstream_(rq|cx)_(overload|drain|total).*|rq_.*)|listener\..*_<main>.*overload.*|cluster\..*upstream_rq_total)$/;
@@ -37,7 +37,12 @@ const REFRESH = '0.05s';
 const SETTLED: Scenario = { name: 'time to look', listener: 'bypass', client: [{ waitMs: 500 }, get('/')] };
 
 /** @param options of every connection manager */
-function group(name: string, manager: object, scenarios: readonly Scenario[], options: object = {}): Group {
+export function overloadGroup(
+  name: string,
+  manager: object,
+  scenarios: readonly Scenario[],
+  options: object = {},
+): Group {
   return {
     name,
     listeners: ['main', 'silent', 'bypass', 'raw'],
@@ -64,7 +69,7 @@ function group(name: string, manager: object, scenarios: readonly Scenario[], op
 const http2 = (name: string, bytes: string): Scenario => ({ name, http2: 'polite', client: [preface() + bytes] });
 const GRPC = 'content-type: application/grpc';
 
-export const overloadRequests: Group = group(
+export const overloadRequests: Group = overloadGroup(
   'overload-requests',
   {
     actions: [
@@ -98,7 +103,7 @@ export const overloadRequests: Group = group(
   ],
 );
 
-export const overloadKeepalive: Group = group(
+export const overloadKeepalive: Group = overloadGroup(
   'overload-keepalive',
   { actions: [act('disable_http_keepalive', saturated), act('stop_accepting_requests', below)] },
   [
@@ -109,7 +114,7 @@ export const overloadKeepalive: Group = group(
   ],
 );
 
-export const overloadConnections: Group = group(
+export const overloadConnections: Group = overloadGroup(
   'overload-connections',
   { actions: [act('reject_incoming_connections', reached), act('disable_http_keepalive', missed)] },
   [
@@ -122,7 +127,7 @@ export const overloadConnections: Group = group(
 const HOUR = '3600s';
 const scaled = (timer: string, minimum: object): object => ({ timer, ...minimum });
 
-export const overloadTimeouts: Group = group(
+export const overloadTimeouts: Group = overloadGroup(
   'overload-timeouts',
   {
     actions: [
@@ -152,7 +157,7 @@ export const overloadTimeouts: Group = group(
   { common_http_protocol_options: { idle_timeout: HOUR }, stream_idle_timeout: HOUR },
 );
 
-export const overloadShed: Group = group(
+export const overloadShed: Group = overloadGroup(
   'overload-shed',
   { loadshed_points: [shed('http_connection_manager_decode_headers', reached), shed('tcp_listener_accept', missed)] },
   [
@@ -162,7 +167,7 @@ export const overloadShed: Group = group(
   ],
 );
 
-export const overloadShedCodecs: Group = group(
+export const overloadShedCodecs: Group = overloadGroup(
   'overload-shed-codecs',
   { loadshed_points: [shed('hcm_ondata_creating_codec', reached)] },
   [
@@ -173,7 +178,7 @@ export const overloadShedCodecs: Group = group(
   ],
 );
 
-export const overloadShedConnections: Group = group(
+export const overloadShedConnections: Group = overloadGroup(
   'overload-shed-connections',
   { loadshed_points: [shed('tcp_listener_accept', saturated)] },
   [
