@@ -36,8 +36,9 @@ import type { Histogram } from '../observe/stats.ts';
 import { joinHostPort } from '../util/ip.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
-import type { HostConnections, PriorityBreakers } from './breakers.ts';
+import type { PriorityBreakers } from './breakers.ts';
 import { formatAddress, type Host } from './host.ts';
+import type { HostConnections } from './host-connections.ts';
 import type { PoolFailure } from './upstream.ts';
 
 /** What all connections of one cluster and priority share. */

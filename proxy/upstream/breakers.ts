@@ -11,6 +11,7 @@ import * as stat from '../observe/catalogue-cluster.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
 import { bug } from '../util/error.ts';
 import { BegunRequests, CELLS_PER_WINDOW } from './begun-requests.ts';
+import { HostCells } from './host-cells.ts';
 
 export const LIMIT_CX = 0;
 export const LIMIT_PENDING = 1;
@@ -26,10 +27,6 @@ const PRIORITIES = 2;
 const CLUSTERS_MIN = 16_384;
 /** What a limit is that is not set, or as good as that. */
 export const UNLIMITED = 0xffff_ffff;
-/** Hosts with a limit of their own that every table has room for; the limits of further ones hold for each worker. */
-const HOSTS_MAX = 16_384;
-/** Places of the table that a host may be looked for in. */
-const HOST_PROBES_MAX = 64;
 /** Cells of one cluster: both priorities. `ClusterModel.breakerBase` is a multiple of it. */
 export const CELLS_PER_CLUSTER = LIMITS * PRIORITIES;
 
@@ -52,8 +49,8 @@ export const OPEN_GAUGES: { readonly [priority in 'default' | 'high']: readonly 
 };
 
 /**
- * The shared table as one worker sees it: cells of hosts, which are found by their names, then cells of clusters, each
- * one run of `workers` counts and the "open" flag, then what clusters with a budget for retries count.
+ * The shared table as one worker sees it: cells of clusters, each one run of `workers` counts and the "open" flag, what
+ * clusters with a budget for retries count, and cells of hosts.
  */
 export class SharedBreakers {
   readonly buffer: SharedArrayBuffer;
@@ -61,11 +58,9 @@ export class SharedBreakers {
   /** Index of the worker that owns this view. */
   readonly worker: number;
   readonly cells: Int32Array;
-  readonly hostCells: Int32Array;
   /** A window for each priority of each cluster and each worker; see `begun-requests.ts`. */
   readonly begun: Int32Array;
-  /** Whose cell it is: a digest of the name; 0 = nobody's. */
-  private readonly hostNames: Int32Array;
+  readonly hosts: HostCells;
   /** Values from one cell to the next. */
   readonly stride: number;
 
@@ -74,13 +69,11 @@ export class SharedBreakers {
     this.workers = workers;
     this.worker = worker;
     this.stride = workers + 1;
-    this.hostNames = new Int32Array(buffer, 0, HOSTS_MAX);
-    this.hostCells = new Int32Array(buffer, this.hostNames.byteLength, HOSTS_MAX * this.stride);
-    const rest = buffer.byteLength / Int32Array.BYTES_PER_ELEMENT - HOSTS_MAX * (1 + this.stride);
-    const capacity = rest / (CELLS_PER_CLUSTER * this.stride + PRIORITIES * workers * CELLS_PER_WINDOW);
-    const afterHosts = this.hostNames.byteLength + this.hostCells.byteLength;
-    this.cells = new Int32Array(buffer, afterHosts, capacity * CELLS_PER_CLUSTER * this.stride);
-    this.begun = new Int32Array(buffer, afterHosts + this.cells.byteLength);
+    const perCluster = CELLS_PER_CLUSTER * this.stride + PRIORITIES * workers * CELLS_PER_WINDOW;
+    const capacity = (buffer.byteLength / Int32Array.BYTES_PER_ELEMENT - HostCells.length(workers)) / perCluster;
+    this.cells = new Int32Array(buffer, 0, capacity * CELLS_PER_CLUSTER * this.stride);
+    this.begun = new Int32Array(buffer, this.cells.byteLength, capacity * PRIORITIES * workers * CELLS_PER_WINDOW);
+    this.hosts = new HostCells(buffer, this.cells.byteLength + this.begun.byteLength, workers, worker);
   }
 
   /**
@@ -89,20 +82,8 @@ export class SharedBreakers {
    */
   static allocate(workers: number, clusters: number): SharedArrayBuffer {
     const capacity = Math.max(clusters * 2, CLUSTERS_MIN);
-    const cells = (HOSTS_MAX + capacity * CELLS_PER_CLUSTER) * (workers + 1);
-    const begun = capacity * PRIORITIES * workers * CELLS_PER_WINDOW;
-    return new SharedArrayBuffer((HOSTS_MAX + cells + begun) * Int32Array.BYTES_PER_ELEMENT);
-  }
-
-  /** The cell of a host, the same for every worker that asks; −1 = there is no place for it. */
-  hostCell(name: string): number {
-    const digest = digestOf(name);
-    for (let probe = 0; probe < HOST_PROBES_MAX; probe++) {
-      const at = (((digest >>> 0) % HOSTS_MAX) + probe) % HOSTS_MAX;
-      const owner = Atomics.compareExchange(this.hostNames, at, 0, digest);
-      if (owner === 0 || owner === digest) return at;
-    }
-    return -1;
+    const perCluster = CELLS_PER_CLUSTER * (workers + 1) + PRIORITIES * workers * CELLS_PER_WINDOW;
+    return new SharedArrayBuffer((capacity * perCluster + HostCells.length(workers)) * Int32Array.BYTES_PER_ELEMENT);
   }
 
   /** Whether the table has room for the cluster at `base`. */
@@ -125,10 +106,10 @@ export class SharedBreakers {
    * The worker's gauges are gone, so that `settleOpenGauges` must follow.
    */
   clearWorker(worker: number): void {
-    const { stride, workers } = this;
-    for (const cells of [this.cells, this.hostCells])
-      for (let first = 0; first < cells.length; first += stride)
-        if (Atomics.exchange(cells, first + worker, 0) > 0) Atomics.store(cells, first + workers, 0);
+    const { cells, stride, workers } = this;
+    for (let first = 0; first < cells.length; first += stride)
+      if (Atomics.exchange(cells, first + worker, 0) > 0) Atomics.store(cells, first + workers, 0);
+    this.hosts.clearWorker(worker);
   }
 }
 
@@ -198,6 +179,11 @@ export class Breaker {
     let sum = 0;
     for (let at = first; at < first + shared.workers; at++) sum += Atomics.load(cells, at);
     return sum;
+  }
+
+  /** Uses of this worker now. */
+  protected get ownUses(): number {
+    return this.cells[this.own] as number;
   }
 
   get hasRoom(): boolean {
@@ -354,50 +340,4 @@ function begunOf(
 /** First cell of a priority within a cluster's run. */
 export function priorityBase(clusterBase: number, priority: 'default' | 'high'): number {
   return clusterBase + (priority === 'high' ? LIMITS : 0);
-}
-
-/** Gauges that nobody reads: hosts have none. */
-const NO_GAUGES: LimitGauges = { block: new Float64Array(1), open: 0, remaining: null, remainingAt: 0 };
-
-/** `per_host_thresholds.max_connections` of one cluster and priority: each host's connections, of both priorities. */
-export class HostConnections {
-  private readonly shared: SharedBreakers;
-  private readonly clusterName: string;
-  private readonly max: number;
-  private readonly byHost: WeakMap<NamedHost, Breaker>;
-
-  constructor(shared: SharedBreakers, clusterName: string, max: number) {
-    this.shared = shared;
-    this.clusterName = clusterName;
-    this.max = max;
-    this.byHost = new WeakMap();
-  }
-
-  of(host: NamedHost): Breaker {
-    let breaker = this.byHost.get(host);
-    if (breaker === undefined) {
-      breaker = this.open(`${this.clusterName}|${host.address}|${host.hostname}`);
-      this.byHost.set(host, breaker);
-    }
-    return breaker;
-  }
-
-  private open(name: string): Breaker {
-    const { shared, max } = this;
-    const cell = shared.hostCell(name);
-    if (cell >= 0) return new Breaker(shared, shared.hostCells, cell, max, NO_GAUGES);
-    return new Breaker(shared, new Int32Array(shared.stride), 0, max, NO_GAUGES);
-  }
-}
-
-interface NamedHost {
-  readonly address: string;
-  readonly hostname: string;
-}
-
-/** FNV-1a of the UTF-16 units, never 0. */
-function digestOf(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
-  return hash | 0 || 1;
 }

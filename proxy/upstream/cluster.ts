@@ -20,6 +20,7 @@ import {
   REMAINING_RQ,
   UPSTREAM_CX_NONE_HEALTHY,
 } from '../observe/catalogue-cluster.ts';
+import { logger } from '../observe/log.ts';
 import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { Runtime } from '../util/runtime.ts';
@@ -27,7 +28,6 @@ import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
 import { type Balancer, buildBalancer, hasCapacity } from './balancer.ts';
 import {
-  HostConnections,
   LIMIT_RETRIES,
   type LimitGauges,
   OPEN_GAUGES,
@@ -38,6 +38,8 @@ import {
 } from './breakers.ts';
 import type { TableGauge } from './hash-tables.ts';
 import { formatAddress, Host, hostKeyIn } from './host.ts';
+import { HOSTS_MAX } from './host-cells.ts';
+import { HostConnections } from './host-connections.ts';
 import { HttpPools } from './http-pools.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
 import { HostMonitor, type IsError, type OutlierEnv } from './outlier-monitor.ts';
@@ -191,7 +193,7 @@ export class UpstreamCluster implements Cluster {
     this.rebuild();
     for (const host of gone) {
       host.monitor?.detach();
-      this.dropPools(host);
+      this.forget(host);
     }
     this.countMembers(changes);
   }
@@ -214,6 +216,7 @@ export class UpstreamCluster implements Cluster {
   drain(): void {
     this.draining = true;
     for (const pools of this.allPools()) pools.drain();
+    for (const host of this.hosts.values()) this.forgetLimits(host);
   }
 
   /** Closes everything now. */
@@ -248,7 +251,7 @@ export class UpstreamCluster implements Cluster {
     const source = context.info?.connection.upstreamSource ?? null;
     if (host === null || source === null) return host;
     const { env, model } = this;
-    this.sourced ??= new SourcedHosts(model.name, model.bind, env.wheel, (each) => this.dropPools(each));
+    this.sourced ??= new SourcedHosts(model.name, model.bind, env.wheel, (each) => this.forget(each));
     return this.sourced.find(host, source);
   }
 
@@ -301,7 +304,7 @@ export class UpstreamCluster implements Cluster {
         const layer = this.transports.layerOf({}, false);
         return new Host(endpoint, [this.targetOf(address, hostname, {}, layer)], name, null);
       },
-      dropHost: (host) => this.dropPools(host),
+      dropHost: (host) => this.forget(host),
     });
   }
 
@@ -333,6 +336,16 @@ export class UpstreamCluster implements Cluster {
     if (this.model.closeConnectionsOnHostHealthFailure) host.raw = new Set();
     host.monitor = new HostMonitor(outliers, outlier, this.isError, cell);
     host.refreshHealth();
+  }
+
+  /** The host is gone: what it has is finished. */
+  private forget(host: Host): void {
+    this.dropPools(host);
+    this.forgetLimits(host);
+  }
+
+  private forgetLimits(host: Host): void {
+    for (const { context } of [this.default, this.high]) context.perHost?.forget(host);
   }
 
   private dropPools(host: Host): void {
@@ -383,7 +396,9 @@ export class UpstreamCluster implements Cluster {
       stats,
       breakers: new PriorityBreakers(env.breakers, cells, model.breakers[priority], gauges, () => env.runtime.nowMs()),
       perHost: limitsHosts(model)
-        ? new HostConnections(env.breakers, model.name, model.breakers[priority].maxConnectionsPerHost)
+        ? new HostConnections(env.breakers, model.name, model.breakers[priority].maxConnectionsPerHost, () =>
+            warnOfHosts(env),
+          )
         : null,
       shed: env.shed,
       runtime: env.runtime,
@@ -407,6 +422,17 @@ function countChanges(before: readonly (readonly Host[])[], after: readonly (rea
     if (now.length !== old.size || now.some((host) => !old.has(host))) changes++;
   }
   return changes;
+}
+
+/** The table of hosts with limits is full: somebody should know, where workers do not count alone anyway. */
+function warnOfHosts({ stats, breakers }: UpstreamEnv): void {
+  if (breakers.workers === 1) return;
+  const full = stats.cell('outrigger.per_host_limits_full', 'c');
+  full[0] = (full[0] as number) + 1;
+  if (full[0] === 1)
+    logger('upstream').warning(
+      `there is no place for another of ${HOSTS_MAX} hosts with limits of their own: theirs hold in each worker`,
+    );
 }
 
 /** A host's limit counts the connections of both priorities. */

@@ -6,7 +6,6 @@ import { StatsRegistry } from '../../proxy/observe/stats-registry.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';
 import {
   CELLS_PER_CLUSTER,
-  HostConnections,
   OPEN_GAUGES,
   PriorityBreakers,
   priorityBase,
@@ -14,6 +13,8 @@ import {
   settleOpenGauges,
 } from '../../proxy/upstream/breakers.ts';
 import { assignBreakerBases } from '../../proxy/upstream/cluster-manager.ts';
+import { HOSTS_MAX } from '../../proxy/upstream/host-cells.ts';
+import { HostConnections } from '../../proxy/upstream/host-connections.ts';
 import { clusterModel } from '../fixtures/upstream.ts';
 
 const LIMITS = {
@@ -29,6 +30,10 @@ const LIMITS = {
 const STATS: StatsConfigModel = { useAllDefaultTags: true, tags: [], matcher: { kind: 'all' }, histogramBuckets: [] };
 
 let clockMs = 0;
+
+function unexpected(): never {
+  throw new Error('the table is not full');
+}
 
 /** The same cluster as several workers see it. */
 function workers(count: number, model: BreakerModel = LIMITS) {
@@ -80,23 +85,66 @@ t.test('what a dead worker held is given back', async (t) => {
 t.test('a host has a limit for all workers together', async (t) => {
   const [a, b] = workers(2) as [ReturnType<typeof workers>[0], ReturnType<typeof workers>[0]];
   const host = { address: '10.0.0.1:80', hostname: 'h' };
-  const [ofA, ofB] = [a, b].map(({ shared }) => new HostConnections(shared, 'c', 3));
+  const [ofA, ofB] = [a, b].map(({ shared }) => new HostConnections(shared, 'c', 3, unexpected));
   for (const breaker of [ofA?.of(host), ofB?.of({ ...host }), ofA?.of(host)]) t.ok(breaker?.tryTake());
   t.notOk(ofB?.of(host).tryTake());
   t.ok(ofB?.of({ ...host, hostname: 'other' }).tryTake(), 'another host');
-  t.ok(new HostConnections(b.shared, 'd', 1).of(host).tryTake(), 'another cluster');
+  t.ok(new HostConnections(b.shared, 'd', 1, unexpected).of(host).tryTake(), 'another cluster');
   a.shared.clearWorker(0);
   t.equal(ofB?.of(host).used, 1, 'what a dead worker held is given back');
 });
 
-t.test('hosts beyond the table have a limit in each worker', async (t) => {
+t.test('hosts beyond the table have a limit in each worker, and that is told', async (t) => {
   const [a] = workers(1) as [ReturnType<typeof workers>[0]];
-  const hosts = new HostConnections(a.shared, 'c', 1);
+  let full = 0;
+  const hosts = new HostConnections(a.shared, 'c', 1, () => full++);
   for (let i = 0; i < 20_000; i++) {
     const breaker = hosts.of({ address: `10.0.0.1:${i}`, hostname: '' });
     if (!breaker.tryTake() || breaker.tryTake()) t.fail(`host ${i}`);
   }
-  t.end();
+  t.ok(full >= 20_000 - HOSTS_MAX && full < 6_000, `${full} times`);
+});
+
+t.test('the cells of hosts that are gone go to others', async (t) => {
+  const [a, b] = workers(2) as [ReturnType<typeof workers>[0], ReturnType<typeof workers>[0]];
+  const [ofA, ofB] = [a, b].map(({ shared }) => new HostConnections(shared, 'c', 2, unexpected)) as [
+    HostConnections,
+    HostConnections,
+  ];
+  for (let round = 0; round < 5; round++) {
+    const hosts = Array.from({ length: HOSTS_MAX / 2 }, (_, i) => ({ address: `10.0.${round}.1:${i}`, hostname: '' }));
+    for (const host of hosts) {
+      if (!ofA.of(host).tryTake() || !ofB.of(host).tryTake() || ofB.of(host).tryTake()) t.fail(host.address);
+      ofA.forget(host);
+      ofB.forget(host);
+      ofA.of(host).give();
+      ofB.of(host).give();
+    }
+  }
+  t.equal(HOSTS_MAX, 16_384);
+});
+
+t.test('a host that is gone keeps its cell as long as it has connections', async (t) => {
+  const [a, b] = workers(2) as [ReturnType<typeof workers>[0], ReturnType<typeof workers>[0]];
+  const [ofA, ofB] = [a, b].map(({ shared }) => new HostConnections(shared, 'c', 2, unexpected)) as [
+    HostConnections,
+    HostConnections,
+  ];
+  const host = { address: '10.0.0.1:80', hostname: 'h' };
+  t.ok(ofA.of(host).tryTake());
+  ofA.forget(host);
+  t.ok(ofB.of({ ...host }).tryTake(), 'it is back, in another worker first');
+  t.notOk(ofB.of({ ...host }).tryTake(), 'what it had counts');
+  const old = ofA.of(host);
+  old.give();
+  const waiting = ofA.of(host);
+  t.not(waiting, old, 'whoever still waited for it');
+  t.ok(waiting.tryTake());
+  t.notOk(ofB.of({ ...host }).tryTake());
+  b.shared.clearWorker(1);
+  t.equal(ofA.of(host).used, 1, 'a dead worker holds nothing');
+  waiting.give();
+  t.equal(a.shared.hosts.acquire('other'), a.shared.hosts.acquire('other'), 'all can be had again');
 });
 
 t.test('after a crash the gauge tells whether a breaker is open', async (t) => {
