@@ -1,6 +1,6 @@
 // Answers for the fields of HTTP filters between the connection manager and the router.
 
-import { type FieldTable, fields, harmless, honoured, rejected } from './fields-answer.ts';
+import { type FieldTable, fields, harmless, honoured } from './fields-answer.ts';
 
 const METADATA_TEST = 'lower-metadata-filters';
 
@@ -53,8 +53,7 @@ export const HTTP_FILTER_FIELDS: FieldTable = {
     honoured(METADATA_TEST, 'on_request_headers clear_route_cache'),
   ),
   'envoy.extensions.filters.network.set_filter_state.v3.Config': fields(
-    honoured(METADATA_TEST, 'on_new_connection on_downstream_tls_handshake'),
-    rejected('use on_new_connection', 'on_downstream_data'),
+    honoured(METADATA_TEST, 'on_new_connection on_downstream_tls_handshake on_downstream_data'),
   ),
   'envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue': fields(
     honoured(METADATA_TEST, 'object_key factory_key format_string shared_with_upstream skip_if_empty'),

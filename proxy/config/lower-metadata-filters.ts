@@ -133,6 +133,7 @@ export function lowerSetConnectionState(message: Msg, ctx: LowerContext, path: s
     kind: 'set_filter_state',
     onNewConnection: lowerValues(list(message, 'onNewConnection'), ctx, `${path}.on_new_connection`),
     onTlsHandshake: lowerValues(list(message, 'onDownstreamTlsHandshake'), ctx, `${path}.${handshake}`),
+    onDownstreamData: lowerValues(list(message, 'onDownstreamData'), ctx, `${path}.on_downstream_data`),
   };
 }
 

@@ -64,4 +64,6 @@ export interface SetConnectionStateModel {
   readonly kind: 'set_filter_state';
   readonly onNewConnection: readonly FilterStateValueModel[];
   readonly onTlsHandshake: readonly FilterStateValueModel[];
+  /** When the first bytes come. */
+  readonly onDownstreamData: readonly FilterStateValueModel[];
 }

@@ -120,6 +120,7 @@ export class DownstreamConnection implements TransportHandler {
   // === From the socket, while it is silent; its end always ===
 
   onData(chunk: Buffer): void {
+    this.info.onFirstData?.(chunk.length);
     if (this.manager.shedsConnection()) {
       this.destroy();
       return;

@@ -19,18 +19,25 @@ export class ConnectionState implements ConnectionGate {
   private readonly onNewConnection: readonly Kept[];
   private readonly onTlsHandshake: readonly Kept[];
 
-  constructor({ onNewConnection, onTlsHandshake }: SetConnectionStateModel) {
+  private readonly onDownstreamData: readonly Kept[];
+
+  constructor({ onNewConnection, onTlsHandshake, onDownstreamData }: SetConnectionStateModel) {
     this.onNewConnection = onNewConnection.map(compileKept);
     this.onTlsHandshake = onTlsHandshake.map(compileKept);
+    this.onDownstreamData = onDownstreamData.map(compileKept);
   }
 
   admit(connection: ConnectionInfo): number {
-    keep(connection, this.onNewConnection);
+    keep(connection, this.onNewConnection, 0);
     return PASS;
   }
 
   onSecure(connection: ConnectionInfo): void {
-    keep(connection, this.onTlsHandshake);
+    keep(connection, this.onTlsHandshake, 0);
+  }
+
+  onData(connection: ConnectionInfo, bytes: number): void {
+    keep(connection, this.onDownstreamData, bytes);
   }
 
   onClosed(): void {}
@@ -40,10 +47,12 @@ function compileKept(model: FilterStateValueModel): Kept {
   return { key: model.key, sharing: model.sharing, make: compileObject(model) };
 }
 
-function keep(connection: ConnectionInfo, objects: readonly Kept[]): void {
+/** @param bytes that have come so far */
+function keep(connection: ConnectionInfo, objects: readonly Kept[], bytes: number): void {
   if (objects.length === 0) return;
   const info = new StreamInfo(connection, Date.now(), connection.startedMs);
   info.remoteAddress = connection.remoteAddress;
+  info.requestBodyBytes = bytes;
   info.dynamicMetadata = connection.dynamicMetadata ?? null;
   for (const { key, sharing, make } of objects) {
     const value = make(info);

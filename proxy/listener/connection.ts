@@ -64,6 +64,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
   dynamicMetadata: DynamicMetadata | null;
   /** Written by network filters; `null` until one does. */
   filterState: FilterState | null;
+  onFirstData: ((bytes: number) => void) | null;
 
   constructor(id: number, socket: Socket, bound: AddressModel, listener: ListenerModel, startedMs: number) {
     const local = bound.kind === 'socket' ? localEnd(socket, bound, listener.transparent) : null;
@@ -107,6 +108,7 @@ export class AcceptedConnection implements ConnectionInfo, MatchInput {
     this.proxyHeader = null;
     this.dynamicMetadata = null;
     this.filterState = null;
+    this.onFirstData = null;
   }
 
   /** Sets the destination that a listener filter found. */

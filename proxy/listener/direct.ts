@@ -23,7 +23,7 @@ export class DirectFilter implements NetworkFilter {
 
   accept(socket: Socket, connection: ConnectionInfo, onClosed: OnClosed): void {
     if (this.respond !== null) connection.closeDetails = 'direct_response';
-    const one = new DirectConnection(socket, () => {
+    const one = new DirectConnection(socket, connection, () => {
       this.connections.delete(one);
       connection.bytesReceived = one.transport.bytesRead;
       connection.bytesSent = one.transport.bytesWritten;
@@ -49,10 +49,12 @@ class DirectConnection implements TransportHandler {
   readonly transport: Transport;
   /** What comes in means nothing. */
   deaf: boolean;
+  private readonly connection: ConnectionInfo;
   private readonly onGone: () => void;
   private held: boolean;
 
-  constructor(socket: Socket, onGone: () => void) {
+  constructor(socket: Socket, connection: ConnectionInfo, onGone: () => void) {
+    this.connection = connection;
     this.deaf = false;
     this.held = false;
     this.onGone = onGone;
@@ -60,12 +62,14 @@ class DirectConnection implements TransportHandler {
   }
 
   onData(chunk: Buffer): void {
+    this.connection.onFirstData?.(chunk.length);
     if (this.deaf || this.transport.write(chunk) || this.held) return;
     this.held = true;
     this.transport.hold();
   }
 
   onEnd(): void {
+    this.connection.onFirstData?.(0);
     this.transport.closeSoon();
   }
 

@@ -17,6 +17,8 @@ export interface ConnectionGate {
   admit(connection: ConnectionInfo): number;
   /** Told of the end of the TLS handshake, where there is one. */
   onSecure?(connection: ConnectionInfo): void;
+  /** Told of the first bytes of a connection that has passed, or of its end before any. */
+  onData?(connection: ConnectionInfo, bytes: number): void;
   /** Once for each connection that was asked about. @param admitted what `admit` had said */
   onClosed(admitted: boolean): void;
 }
@@ -60,6 +62,8 @@ export class GatedFilter implements NetworkFilter {
   private readonly gates: readonly ConnectionGate[];
   private readonly inner: NetworkFilter;
   private readonly runtime: Runtime;
+  /** Those that want to know of bytes. */
+  private readonly curious: readonly ConnectionGate[];
   /** Connections that wait to be closed. */
   private readonly waiting: Set<Socket>;
 
@@ -67,6 +71,7 @@ export class GatedFilter implements NetworkFilter {
     this.gates = gates;
     this.inner = inner;
     this.runtime = runtime;
+    this.curious = gates.filter(({ onData }) => onData !== undefined);
     this.waiting = new Set();
   }
 
@@ -88,6 +93,7 @@ export class GatedFilter implements NetworkFilter {
       });
       return;
     }
+    if (this.curious.length > 0) connection.onFirstData = (bytes) => this.tell(connection, bytes);
     this.inner.accept(socket, connection, (record) => {
       this.leave(gates.length);
       onClosed(record);
@@ -105,6 +111,11 @@ export class GatedFilter implements NetworkFilter {
   closeAll(): void {
     for (const socket of [...this.waiting]) socket.destroy();
     this.inner.closeAll();
+  }
+
+  private tell(connection: ConnectionInfo, bytes: number): void {
+    connection.onFirstData = null;
+    for (const gate of this.curious) gate.onData?.(connection, bytes);
   }
 
   /** Tells the gates that a connection has passed of its end. */

@@ -123,6 +123,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   private readonly idle: WheelTimer | null;
   private readonly idleTimeoutMs: number;
   private readonly target: ClusterRef;
+  private firstData: ((bytes: number) => void) | null;
   private cluster: Cluster | null;
   private pending: PendingStream | null;
   private upstream: Transport | null;
@@ -160,6 +161,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     this.backoff = proxy.model.backoff === null ? null : new Deadline(runtime, wheel, () => this.connectUpstream());
     this.idle = idleTimeoutMs > 0 ? wheel.timer(() => this.onIdle()) : null;
     this.target = proxy.pickCluster(connection);
+    this.firstData = connection.onFirstData ?? null;
     this.cluster = null;
     this.pending = null;
     this.upstream = null;
@@ -211,6 +213,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     const bytes = chunk.length;
     this.info.requestBodyBytes += bytes;
     add(this.proxy.stats, stat.TCP_DOWNSTREAM_CX_RX_BYTES_TOTAL, bytes);
+    if (this.firstData !== null) this.tellFirstData(bytes);
     if (this.proxy.env.shedData?.sheds() === true) {
       this.closeForOverload();
       return;
@@ -219,6 +222,11 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     if (this.early === null) this.sendUp(chunk);
     else this.keepEarly(this.early, chunk);
     if (this.proxy.model.checkDrainClose) this.closeIfDraining();
+  }
+
+  private tellFirstData(bytes: number): void {
+    this.firstData?.(bytes);
+    this.firstData = null;
   }
 
   private sendUp(chunk: Buffer): void {
@@ -243,6 +251,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
   }
 
   onEnd(): void {
+    if (this.firstData !== null) this.tellFirstData(0);
     this.downstreamEnded = true;
     this.idle?.refresh();
     // It is passed on behind the early data.

@@ -53,6 +53,8 @@ export interface ConnectionInfo {
   readonly dynamicMetadata?: DynamicMetadata | null;
   /** What network filters keep for all of its requests (`readFilterState`); `null` until one does. */
   filterState?: FilterState | null;
+  /** To be told once, of the bytes that came first; 0 = the end came instead. `null` = nobody wants to know. */
+  onFirstData?: ((bytes: number) => void) | null;
   /** When the TLS handshake was done. */
   handshakeEndMs?: number;
   /** `%DOWNSTREAM_DETECTED_CLOSE_TYPE%`: `Normal`, `LocalReset` or `RemoteReset`. */

@@ -200,6 +200,7 @@ t.test('set_filter_state', async (t) => {
   const connection = lowered(lowerSetConnectionState, 'envoy.extensions.filters.network.set_filter_state.v3.Config', {
     on_new_connection: [{ object_key: 'envoy.string', format_string: format }],
     on_downstream_tls_handshake: [{ object_key: 'k', factory_key: 'envoy.network.ip', format_string: format }],
+    on_downstream_data: [{ object_key: 'd', factory_key: 'envoy.string', format_string: format }],
   });
   t.same(
     connection.onNewConnection.map(({ key }) => key),
@@ -208,6 +209,10 @@ t.test('set_filter_state', async (t) => {
   t.same(
     connection.onTlsHandshake.map(({ factory }) => factory),
     ['envoy.network.ip'],
+  );
+  t.same(
+    connection.onDownstreamData.map(({ key }) => key),
+    ['d'],
   );
   t.equal(FILTER_STATE_OBJECTS.size, 21, 'as many as a stock Envoy 1.40 lists at its start');
   for (const [factory_key, answer] of FILTER_STATE_OBJECTS) {

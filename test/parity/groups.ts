@@ -10,6 +10,7 @@ import { chainTrees } from './scenarios/chain-trees.ts';
 import { clusterRetries } from './scenarios/cluster-retries.ts';
 import { clusters } from './scenarios/clusters.ts';
 import { connectRequests } from './scenarios/connect.ts';
+import { connectionData } from './scenarios/connection-data.ts';
 import { connectionState } from './scenarios/connection-state.ts';
 import { cors } from './scenarios/cors.ts';
 import { detection } from './scenarios/detection.ts';
@@ -148,6 +149,7 @@ export const GROUPS: readonly Group[] = [
   filterReplies,
   replyMapping,
   connectionState,
+  connectionData,
   bufferFilter,
   mutationFilter,
   networkFilters,
