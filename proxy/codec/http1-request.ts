@@ -30,12 +30,13 @@ import {
   LOW_VERSION,
   UNEXPECTED_END,
 } from './http1-error.ts';
-import { type FieldFacts, facts, readFields, SECTION_REQUEST } from './http1-fields.ts';
+import { facts, readFields, SECTION_REQUEST } from './http1-fields.ts';
 import { hasBareCr, lines } from './http1-scan.ts';
-import { isAuthority, isConnectTarget, isOriginForm, parseAbsoluteForm } from './http1-target.ts';
+import { isAuthority, isAuthorityForm, isConnectTarget, isOriginForm, parseAbsoluteForm } from './http1-target.ts';
 import { isToken } from './known-headers.ts';
 
 const LF = 10;
+const SLASH = 47;
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 
 // The methods Envoy 1.40 takes without `allow_custom_methods`.
@@ -55,11 +56,14 @@ let version: 10 | 11 = 11;
 export class RequestDecoder extends MessageDecoder implements RequestDecoderShape {
   private readonly sink: RequestSink;
   private lineChecked: boolean;
+  /** Version of what answers: 0 from the end of the head of a 1.0 request that is taken, else 1. */
+  minor: 0 | 1;
 
   constructor(options: H1Options, sink: RequestSink) {
     super(options, true);
     this.sink = sink;
     this.lineChecked = false;
+    this.minor = 1;
   }
 
   get idle(): boolean {
@@ -73,6 +77,7 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
   nextRequest(): H1Error | null {
     if (this.state !== STATE_DONE) return this.error;
     this.state = STATE_HEAD;
+    this.minor = 1;
     return this.running ? this.error : this.drain();
   }
 
@@ -137,36 +142,30 @@ export class RequestDecoder extends MessageDecoder implements RequestDecoderShap
       fieldBytes: facts.bytes,
       droppedHeaders: facts.dropped,
     };
-    return applyTarget(head, options) ?? applyConnection(head, options) ?? this.beginBody(head);
+    if (version === 10 && options.acceptHttp10) this.minor = 0;
+    // In Envoy's order: of several faults the first one names the answer.
+    const fault = checkFraming(head, options) ?? applyConnection(head, options) ?? applyTarget(head, options);
+    if (fault !== null) return fault;
+    this.beginBody(head);
+    return null;
   }
 
   /** Decides how the body is delimited (RFC 9112 §6.3) and tells the sink of the head. */
-  private beginBody(head: RequestHead): H1Error | null {
-    const { transferEncoding, contentLength } = facts;
-    if (head.method === 'CONNECT') {
-      if (transferEncoding !== '') return INVALID_TRANSFER_ENCODING;
-      if (contentLength > 0) return BODY_DISALLOWED;
-      head.headers.remove('content-length');
-    }
+  private beginBody(head: RequestHead): void {
     if (head.upgrade) {
       this.state = STATE_RAW;
       this.sink.onRequestHead(head, false);
-      return null;
-    }
-    if (transferEncoding !== '') {
-      const problem = checkTransferEncoding(head, facts, this.options);
-      if (problem !== null) return problem;
+    } else if (facts.transferEncoding !== '') {
       this.beginChunked();
       this.sink.onRequestHead(head, false);
-    } else if (contentLength > 0) {
+    } else if (facts.contentLength > 0) {
       this.state = STATE_LENGTH;
-      this.remaining = contentLength;
+      this.remaining = facts.contentLength;
       this.sink.onRequestHead(head, false);
     } else {
       this.state = STATE_DONE;
       this.sink.onRequestHead(head, true);
     }
-    return null;
   }
 }
 
@@ -214,67 +213,49 @@ function readUnusualStartLine(line: string, options: H1Options): H1Error | null 
   if (parts.length === 2) {
     // HTTP/0.9: there is no version, so there are no headers to wait for either.
     version = 10;
-    return checkTargetForm() ?? (options.acceptHttp10 ? BAD_VERSION : LOW_VERSION);
+    return checkTargetForm() ?? badUrl(options) ?? (options.acceptHttp10 ? BAD_VERSION : LOW_VERSION);
   }
   const written = parts[2] as string;
   if (!/^HTTP\/[0-9]\.[0-9]$/.test(written)) return BAD_VERSION;
   version = written === 'HTTP/1.1' ? 11 : 10;
-  return version === 10 && !options.acceptHttp10 ? (checkTargetForm() ?? badUrl(options) ?? LOW_VERSION) : null;
+  return null;
 }
 
-/** A version that is refused is so behind the URL. */
+/** What `applyTarget` would say of a target that has no head. */
 function badUrl({ allowAbsoluteUrl }: H1Options): H1Error | null {
+  if (method === 'CONNECT') return isConnectTarget(target) ? null : INVALID_URL;
   if (!allowAbsoluteUrl) return null;
   if (target.startsWith('*')) return method === 'OPTIONS' ? null : INVALID_URL;
   return parseAbsoluteForm(target)?.authority === '' ? INVALID_URL : null;
 }
 
 function checkTargetForm(): H1Error | null {
-  if (method === 'CONNECT') return isConnectTarget(target) ? null : INVALID_URL;
   if (isOriginForm(target)) return null;
+  if (method === 'CONNECT') return isAuthorityForm(target) ? null : BAD_TARGET;
   return parseAbsoluteForm(target) === null ? BAD_TARGET : null;
 }
 
-/** Splits the target into path, authority and scheme. */
-function applyTarget(head: RequestHead, options: H1Options): H1Error | null {
-  const first = target.charCodeAt(0);
-  if (first === 47) return isAuthority(head.authority) ? null : INVALID_AUTHORITY;
-  return applyUnusualTarget(head, options) ?? (isAuthority(head.authority) ? null : INVALID_AUTHORITY);
-}
-
-/** Anything but a path. */
-function applyUnusualTarget(head: RequestHead, options: H1Options): H1Error | null {
+/** How the body is delimited: one way only (RFC 9112 §6.1). */
+function checkFraming(head: RequestHead, options: H1Options): H1Error | null {
+  const { transferEncoding, contentLength } = facts;
   if (head.method === 'CONNECT') {
-    head.path = '';
-    head.authority = target;
-    head.hasAuthority = true;
-    head.upgrade = true;
-    return null;
+    if (contentLength > 0) return BODY_DISALLOWED;
+    if (contentLength === 0) head.headers.remove('content-length');
+    return transferEncoding === '' ? null : INVALID_TRANSFER_ENCODING;
   }
-  if (target === '*' && head.method === 'OPTIONS') return null;
-  if (!options.allowAbsoluteUrl) return null;
-  const absolute = parseAbsoluteForm(target);
-  if (absolute === null) return INVALID_URL;
-  if (absolute.authority === '') return INVALID_URL;
-  if (absolute.scheme !== 'http' && absolute.scheme !== 'https') return INVALID_SCHEME;
-  head.path = absolute.path;
-  head.authority = absolute.authority;
-  head.hasAuthority = true;
-  head.scheme = absolute.scheme;
-  return null;
+  if (transferEncoding === '') return null;
+  if (contentLength >= 0) {
+    if (!options.allowChunkedLength) return LENGTH_AND_CHUNKED;
+    head.headers.remove('content-length');
+  }
+  return transferEncoding === 'chunked' || transferEncoding.toLowerCase() === 'chunked'
+    ? null
+    : INVALID_TRANSFER_ENCODING;
 }
 
-/** Persistence, upgrade and nominated headers; then the host of an HTTP/1.0 request that has none. */
+/** Persistence, upgrade and nominated headers. */
 function applyConnection(head: RequestHead, options: H1Options): H1Error | null {
-  if ((head.known & KNOWN_CONNECTION) !== 0) {
-    const problem = readConnection(head, options);
-    if (problem !== null) return problem;
-  }
-  if (head.version === 10 && !head.hasAuthority && options.defaultHostForHttp10 !== '') {
-    head.authority = options.defaultHostForHttp10;
-    head.hasAuthority = true;
-  }
-  return null;
+  return (head.known & KNOWN_CONNECTION) === 0 ? null : readConnection(head, options);
 }
 
 function readConnection(head: RequestHead, options: H1Options): H1Error | null {
@@ -294,23 +275,60 @@ function readConnection(head: RequestHead, options: H1Options): H1Error | null {
       dropConnectionTokens(headers, ['upgrade', 'http2-settings']);
     } else head.upgrade = true;
   }
+  // `connection` travels on with an upgrade, and with it what it nominates (seen on Envoy 1.40).
+  if (head.upgrade || head.method === 'CONNECT') return null;
   const nominated = headers.get('connection') ?? '';
   if (!removeNominated(nominated, headers)) return CONNECTION_HEADER_REJECTED;
-  // An absolute target names the authority again after its header is gone.
-  if (head.scheme === '' && head.method !== 'CONNECT' && hasToken(nominated, 'host')) {
+  if (hasToken(nominated, 'host')) {
     head.authority = '';
     head.hasAuthority = false;
   }
   return null;
 }
 
-/** RFC 9112 §6.1: exactly one `chunked`, never beside a length (unless configured), never in 1.0. */
-function checkTransferEncoding(head: RequestHead, found: FieldFacts, options: H1Options): H1Error | null {
-  if (found.contentLength >= 0) {
-    if (!options.allowChunkedLength) return LENGTH_AND_CHUNKED;
-    head.headers.remove('content-length');
+/** Splits the target into path, authority and scheme; then the version and the host are looked at. */
+function applyTarget(head: RequestHead, options: H1Options): H1Error | null {
+  if (target.charCodeAt(0) !== SLASH || head.method === 'CONNECT') {
+    const fault = applyUnusualTarget(head, options);
+    if (fault !== null) return fault;
   }
-  const coding = found.transferEncoding;
-  if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked') return INVALID_TRANSFER_ENCODING;
-  return head.version === 10 ? CHUNKED_IN_1_0 : null;
+  if (head.version === 10) {
+    const fault = admitOldVersion(head, options);
+    if (fault !== null) return fault;
+  }
+  return isAuthority(head.authority) ? null : INVALID_AUTHORITY;
+}
+
+/** Anything but a path. */
+function applyUnusualTarget(head: RequestHead, options: H1Options): H1Error | null {
+  if (head.method === 'CONNECT') {
+    if (!isConnectTarget(target)) return INVALID_URL;
+    head.path = '';
+    head.authority = target;
+    head.hasAuthority = true;
+    head.upgrade = true;
+    return null;
+  }
+  if (target === '*' && head.method === 'OPTIONS') return null;
+  if (!options.allowAbsoluteUrl) return null;
+  const absolute = parseAbsoluteForm(target);
+  if (absolute === null) return INVALID_URL;
+  if (absolute.authority === '') return INVALID_URL;
+  if (absolute.scheme !== 'http' && absolute.scheme !== 'https') return INVALID_SCHEME;
+  head.path = absolute.path;
+  head.authority = absolute.authority;
+  head.hasAuthority = true;
+  head.scheme = absolute.scheme;
+  return null;
+}
+
+/** HTTP/1.0 has no chunks (RFC 9112 §6.1), and perhaps no host. */
+function admitOldVersion(head: RequestHead, options: H1Options): H1Error | null {
+  if (!options.acceptHttp10) return LOW_VERSION;
+  if (facts.transferEncoding !== '') return CHUNKED_IN_1_0;
+  if (!head.hasAuthority && options.defaultHostForHttp10 !== '') {
+    head.authority = options.defaultHostForHttp10;
+    head.hasAuthority = true;
+  }
+  return null;
 }

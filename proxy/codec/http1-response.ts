@@ -128,6 +128,8 @@ export class ResponseDecoder extends MessageDecoder implements ResponseDecoderSh
       upgrade: false,
       fieldBytes: facts.bytes,
     };
+    // What mutations add under this name later goes down (seen on Envoy 1.40).
+    if ((head.known & KNOWN_HOP) !== 0) head.headers.remove('keep-alive');
     if (status < 200 || status === 204) {
       if (facts.contentLength > 0 || facts.transferEncoding !== '') return BODY_IN_BODILESS;
       head.headers.remove('content-length');

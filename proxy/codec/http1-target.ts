@@ -5,6 +5,8 @@ const ORIGIN_FORM = /^[/*][\x21-\x7e]*$/;
 const ABSOLUTE_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([A-Za-z0-9!$%&'()*+,\-.:;=@[\]_~]*)([/?][\x21-\x7e]*)?$/;
 // What the URL utility makes of the authority of one, user information aside.
 const URL_AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]+))?$/;
+// A CONNECT's target as the parser of the line takes it, and then as the URL utility does.
+const CONNECT_LINE = /^(?!.*@@)[A-Za-z0-9!$%&'()*+,\-.:;=@[\]_~]*(?:[/?][\x21-\x7e]*)?$/;
 const AUTHORITY_FORM = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9!$%&'()*+,\-.;=_~]+):([0-9]{1,5})$/;
 // The same characters as in a target's authority; what is outside of them is `http.invalid_authority`.
 const AUTHORITY = /^[A-Za-z0-9!$%&'()*+,\-.:;=@[\]_~]*$/;
@@ -24,6 +26,11 @@ let lastGood = '';
 /** Whether the target is origin-form or begins with `*`. */
 export function isOriginForm(target: string): boolean {
   return ORIGIN_FORM.test(target);
+}
+
+/** Whether a CONNECT target has the characters of one. */
+export function isAuthorityForm(target: string): boolean {
+  return CONNECT_LINE.test(target);
 }
 
 /** Whether a CONNECT target is `host:port`. */

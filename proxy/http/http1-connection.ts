@@ -215,14 +215,15 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
   // === From the stream ===
 
   writeInformational(status: number, headers: HeaderMap): void {
-    this.transport.writeHead(writeResponseHead(status, headers, 1, FRAMING_AS_IS, this.manager.model.http1.headerCase));
+    const { headerCase } = this.manager.model.http1;
+    this.transport.writeHead(writeResponseHead(status, headers, this.decoder.minor, FRAMING_AS_IS, headerCase));
   }
 
   writeHead(status: number, headers: HeaderMap, endStream: boolean): void {
     const stream = this.stream;
     if (stream === null) return;
     const { manager } = this;
-    const minor = stream.protocol === 'HTTP/1.0' ? 0 : 1;
+    const { minor } = this.decoder;
     const framing = responseFraming(stream.method, status, headers, minor, endStream);
     this.framing = framing;
     const raw = stream.upgrade !== '' && (status === 101 || (stream.upgrade === 'connect' && status < 300));
@@ -387,7 +388,7 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     headers.remove('expect');
     this.manager.chargeStatus(100);
     stream.status = 100;
-    this.transport.writeHead('HTTP/1.1 100 Continue\r\n\r\n');
+    this.transport.writeHead(`HTTP/1.${this.decoder.minor} 100 Continue\r\n\r\n`);
     this.transport.flush();
   }
 

@@ -13,7 +13,7 @@ import {
   KNOWN_UPGRADE,
   type RequestHead,
 } from '../codec/http1.ts';
-import { keepTrailersOnly } from '../codec/http1-connection.ts';
+import { hasToken, keepTrailersOnly } from '../codec/http1-connection.ts';
 import { isLoopback, joinHostPort } from '../util/ip.ts';
 import { appendForwardedFor, lastForwardedFor } from './forwarded.ts';
 import { ensureRequestId } from './request-id.ts';
@@ -79,14 +79,22 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
 /** The codec has removed what `connection` nominates and cut `te` down; here go the connection's own headers. */
 function removeHopByHop(head: RequestHead, headers: HeaderMap): void {
   const { known } = head;
-  if ((known & KNOWN_CONNECTION) !== 0 && !head.upgrade) headers.remove('connection');
-  if ((known & KNOWN_UPGRADE) !== 0 && !head.upgrade) headers.remove('upgrade');
+  if (!isUpgrade(head, headers)) {
+    if ((known & KNOWN_CONNECTION) !== 0) headers.remove('connection');
+    if ((known & KNOWN_UPGRADE) !== 0) headers.remove('upgrade');
+    if ((known & KNOWN_TE) !== 0) keepTrailersOnly(headers, false);
+  }
   if ((known & KNOWN_TRANSFER_ENCODING) !== 0) headers.remove('transfer-encoding');
-  if ((known & KNOWN_TE) !== 0) keepTrailersOnly(headers, false);
   if ((known & KNOWN_HOP) !== 0) {
     headers.remove('keep-alive');
     headers.remove('proxy-connection');
   }
+}
+
+/** Its own headers travel on with an upgrade; a CONNECT may be one besides. */
+function isUpgrade(head: RequestHead, headers: HeaderMap): boolean {
+  if (!head.upgrade || head.method !== 'CONNECT') return head.upgrade;
+  return (head.known & KNOWN_UPGRADE) !== 0 && hasToken(headers.getJoined('connection') ?? '', 'upgrade');
 }
 
 /** `use_remote_address`: the socket's peer is believed, and named to the upstream. */
@@ -134,6 +142,7 @@ function setScheme(stream: HttpStream, headers: HeaderMap, mayHaveProto: boolean
     if (proto !== schemeToOverwrite) headers.set('x-forwarded-proto', schemeToOverwrite);
     return;
   }
+  stream.lacksProto = proto === '';
   if (stream.scheme === 'http' || stream.scheme === 'https') return;
   const lower = proto === 'http' || proto === 'https' ? proto : proto.toLowerCase();
   stream.scheme = lower === 'http' || lower === 'https' ? lower : secure ? 'https' : 'http';

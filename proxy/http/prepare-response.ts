@@ -11,7 +11,6 @@ export function prepareResponse(stream: HttpStream, headers: HeaderMap): void {
   const { model } = manager;
   if (stream.upgrade === '') headers.remove('connection');
   headers.remove('transfer-encoding');
-  headers.remove('keep-alive');
   headers.remove('proxy-connection');
   if (stream.upgrade === '') headers.remove('upgrade');
   if (model.via !== '') appendVia(headers, model.via);

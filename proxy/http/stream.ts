@@ -47,6 +47,8 @@ export class HttpStream extends StreamInfo implements Downstream {
   filters: FilterRun | null;
   isGrpc: boolean;
   hasEnvoyHeaders: boolean;
+  /** `x-forwarded-proto` is empty or gone: as in Envoy no route is for such a request. */
+  lacksProto: boolean;
   requestComplete: boolean;
   responseStarted: boolean;
   responseComplete: boolean;
@@ -88,6 +90,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.filters = null;
     this.isGrpc = false;
     this.hasEnvoyHeaders = false;
+    this.lacksProto = false;
     this.requestComplete = false;
     this.responseStarted = false;
     this.responseComplete = false;
@@ -278,6 +281,7 @@ export class HttpStream extends StreamInfo implements Downstream {
 
   refreshRoute(headers: HeaderMap): void {
     const { idleMs, route } = this;
+    this.lacksProto = !headers.get('x-forwarded-proto');
     this.resolveRoute(headers);
     // The record names the cluster of the new route, or none.
     this.upstreamCluster = '';
@@ -463,7 +467,7 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   private findRoute(headers: HeaderMap): RouteRules | null {
-    const found = this.manager.routes.match(this, headers, this.random);
+    const found = this.lacksProto ? null : this.manager.routes.match(this, headers, this.random);
     if (found === null) {
       this.noteNoRoute(headers);
       return null;

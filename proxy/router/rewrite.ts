@@ -177,8 +177,8 @@ function redirectHost(authority: string, redirect: RedirectModel, from: string, 
   if (redirect.port !== 0) return `${redirect.host === '' ? bare : host}:${redirect.port}`;
   if (colon >= 0 && redirect.host === '' && redirect.scheme.kind !== 'keep') {
     const port = host.slice(colon);
-    if ((from === 'http' && to === 'https' && port === ':80') || (from === 'https' && to === 'http' && port === ':443'))
-      return bare;
+    // Compared letter by letter: from `http` to `HTTP` is a change, too (seen on Envoy 1.40).
+    if (from !== to && ((from === 'http' && port === ':80') || (from === 'https' && port === ':443'))) return bare;
   }
   return host;
 }

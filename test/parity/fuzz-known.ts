@@ -15,4 +15,9 @@ export const KNOWN: readonly Known[] = [
     why: 'HTTP/1.0 has no chunks (RFC 9112 §6.1): refused with 400, which Envoy serves (group http1: HTTP/1.0 and chunked request)',
     explains: (_one, request) => /^[^\r\n]* HTTP\/1\.0\r\n/.test(request) && /\r\ntransfer-encoding:/i.test(request),
   },
+  {
+    why: 'a header is added whose name is no token (RFC 9110 §5.1): refused, where Envoy writes it as it is (docs/differences.md, "Strict configuration")',
+    explains: (_one, _request, [line = '', ...others]) =>
+      others.length === 0 && /^refusal: none expected, \S+ invalid header name "[^"]*" seen$/.test(line),
+  },
 ];

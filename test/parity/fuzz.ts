@@ -108,7 +108,7 @@ async function runBatch(field: Field, envoy: string, cases: readonly FuzzCase[],
     else if (envoySays !== null && weSay !== null) report.refusedByBoth++;
     else {
       const lines = [`refusal: ${envoySays ?? 'none'} expected, ${weSay ?? 'none'} seen`];
-      addFinding(report, { seed: one.seed, one: { manager: one.manager, requests: [] }, lines });
+      judge(report, { seed: one.seed, one: { manager: one.manager, requests: [] }, lines });
     }
   }
   const [expected, actual] = await Promise.all([runCases(field, envoy, accepted), runCases(field, null, accepted)]);
@@ -130,11 +130,16 @@ function compareCase(
       actual[i] as Observation,
       false,
     );
-    if (lines.length === 0) continue;
-    const known = KNOWN.find(({ explains }) => explains(one, request.text, lines));
-    if (known !== undefined) report.known.set(known.why, (report.known.get(known.why) ?? 0) + 1);
-    else addFinding(report, { seed, one: { manager: one.manager, requests: [request] }, lines });
+    if (lines.length > 0) judge(report, { seed, one: { manager: one.manager, requests: [request] }, lines });
   }
+}
+
+/** What is known is counted, not reported. @param finding of one request, or of a refusal */
+function judge(report: Report, finding: Finding): void {
+  const request = finding.one.requests[0]?.text ?? '';
+  const known = KNOWN.find(({ explains }) => explains(finding.one, request, finding.lines));
+  if (known !== undefined) report.known.set(known.why, (report.known.get(known.why) ?? 0) + 1);
+  else addFinding(report, finding);
 }
 
 function addFinding(report: Report, finding: Finding): void {

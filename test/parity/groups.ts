@@ -90,6 +90,7 @@ import { tlsMore } from './scenarios/tls-more.ts';
 import { tlsUpstream } from './scenarios/tls-upstream.ts';
 import { tunnel } from './scenarios/tunnel.ts';
 import { upstreamHttp2 } from './scenarios/upstream-http2.ts';
+import { wireFaults } from './scenarios/wire-faults.ts';
 import type { Group } from './types.ts';
 
 export const GROUPS: readonly Group[] = [
@@ -182,4 +183,5 @@ export const GROUPS: readonly Group[] = [
   runtimeNoRetries,
   generated,
   generatedRoutes,
+  wireFaults,
 ];

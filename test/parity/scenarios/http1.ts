@@ -90,7 +90,7 @@ export const http1: Group = {
       {
         differs: {
           why: 'HTTP/1.0 has no chunks, and a relay in front may read the body in another way (RFC 9112 §6.1): refused with 400',
-          ours: 'HTTP/1.1 400 Bad Request',
+          ours: 'HTTP/1.0 400 Bad Request',
           parts: ['answers', 'upstream', 'log'],
         },
       },
