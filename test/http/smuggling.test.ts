@@ -1,19 +1,13 @@
 // Request smuggling through the whole proxy: whatever hides a second request in the first, the upstream never sees it.
 // The first case is a plain pipelined request, which it must see: the test can fail.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { untilAtRest } from '../fixtures/process-rest.ts';
+import { ADMIN, httpListener, startProxy, staticCluster } from '../fixtures/proxy.ts';
 
 const HIDDEN = 'GET /hidden HTTP/1.1\r\nHost: evil\r\n\r\n';
 const POST = 'POST /outer HTTP/1.1\r\nHost: a\r\n';
-const ANSWER_MS_MAX = 5_000;
-/** A request that waits for more body may get no answer: there is nothing to wait long for. */
-const SILENCE_MS = 300;
-/** How long a connection must be quiet before the exchange counts as over. */
-const QUIET_MS = 40;
-
 type Case = readonly [name: string, bytes: string, statuses: readonly number[]];
 
 const chunkedBody = (body: string) => `${POST}Transfer-Encoding: chunked\r\n\r\n${body}`;
@@ -110,104 +104,49 @@ function takeRequest(text: string): { readonly path: string; readonly bytes: num
   return at > text.length ? null : { path, bytes: at };
 }
 
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-function bootstrap(port: number, upstreamPort: number): string {
-  const address = (port_value: number) => ({ socket_address: { address: '127.0.0.1', port_value } });
-  const type = (name: string) => ({ '@type': `type.googleapis.com/envoy.extensions.filters.${name}` });
-  const manager = {
-    ...type('network.http_connection_manager.v3.HttpConnectionManager'),
-    stat_prefix: 'p',
-    route_config: {
-      virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'c' } }] }],
-    },
-    http_filters: [{ name: 'envoy.filters.http.router', typed_config: type('http.router.v3.Router') }],
-  };
-  const endpoints = [{ lb_endpoints: [{ endpoint: { address: address(upstreamPort) } }] }];
-  return JSON.stringify({
-    static_resources: {
-      listeners: [
-        {
-          name: 'l',
-          address: address(port),
-          filter_chains: [
-            { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
-          ],
-        },
-      ],
-      clusters: [{ name: 'c', type: 'STATIC', load_assignment: { cluster_name: 'c', endpoints } }],
-    },
+/**
+ * Sends bytes; resolves with what has come back when the proxy has done everything that it can.
+ * @param silence there may be no answer: the request waits for more body
+ */
+async function exchange(port: number, pid: number, bytes: string, silence = false): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  let got = '';
+  socket.on('data', (chunk) => {
+    got += chunk.toString('latin1');
   });
-}
-
-/** Sends bytes; resolves with what came back when the connection is quiet or closed. */
-function exchange(port: number, bytes: string, answerMs = ANSWER_MS_MAX): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1');
-    let got = '';
-    const finish = () => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(got);
-    };
-    let timer = setTimeout(finish, answerMs);
-    socket.on('connect', () => socket.write(Buffer.from(bytes, 'latin1')));
-    socket.on('data', (chunk) => {
-      got += chunk.toString('latin1');
-      clearTimeout(timer);
-      timer = setTimeout(finish, QUIET_MS);
-    });
-    socket.on('end', finish);
-    socket.on('error', (error: NodeJS.ErrnoException) => (got === '' ? reject(error) : finish()));
-  });
-}
-
-async function untilServing(port: number): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      const answer = await exchange(port, 'GET /ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-      if (answer.startsWith('HTTP/1.1 200')) return;
-    } catch (error) {
-      if (tries > 200) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(Buffer.from(bytes, 'latin1'));
+  if (!silence) await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  await untilAtRest(pid);
+  socket.destroy();
+  return got;
 }
 
 t.test('the upstream never sees the hidden request', async (t) => {
   const upstream = new Upstream();
-  const upstreamPort = await listen(upstream.server);
-  const port = await freePort();
-  const main = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
-  const proxy = spawn(process.execPath, [main, '--config-yaml', bootstrap(port, upstreamPort), '--concurrency', '1'], {
-    stdio: 'ignore',
+  upstream.server.listen(0, '127.0.0.1');
+  await once(upstream.server, 'listening');
+  const proxy = await startProxy({
+    admin: ADMIN,
+    static_resources: {
+      listeners: [httpListener('l', 'c')],
+      clusters: [staticCluster('c', (upstream.server.address() as AddressInfo).port)],
+    },
   });
   t.teardown(async () => {
-    proxy.kill('SIGTERM');
-    await once(proxy, 'exit');
+    await proxy.stop();
     upstream.server.close();
   });
-  await untilServing(port);
+  const port = await proxy.portOf('l');
+  const pid = proxy.process.pid ?? -1;
 
-  upstream.paths = [];
-  await exchange(port, `GET /outer HTTP/1.1\r\nHost: a\r\n\r\n${HIDDEN}`);
+  await exchange(port, pid, `GET /outer HTTP/1.1\r\nHost: a\r\n\r\n${HIDDEN}`);
   t.same(upstream.paths, ['/outer', '/hidden'], 'a plain pipelined request is seen');
 
   for (const [name, bytes, statuses] of CASES) {
     upstream.paths = [];
-    const answer = await exchange(port, bytes, statuses.includes(0) ? SILENCE_MS : ANSWER_MS_MAX);
+    const answer = await exchange(port, pid, bytes, statuses.includes(0));
     const first = answer === '' ? 0 : Number(answer.slice(9, 12));
     t.ok(statuses.includes(first), `${name}: ${first}`);
     t.notOk(upstream.paths.includes('/hidden'), `${name}: not seen`);

@@ -198,8 +198,8 @@ t.test('idle time and maximum duration', async (t) => {
     admin: ADMIN,
     static_resources: {
       listeners: [
-        tcpListener('idle', 'c', {}, { idle_timeout: '0.2s' }),
-        tcpListener('long', 'c', {}, { max_downstream_connection_duration: '0.2s' }),
+        tcpListener('idle', 'c', {}, { idle_timeout: '0.5s' }),
+        tcpListener('long', 'c', {}, { max_downstream_connection_duration: '0.5s' }),
       ],
       clusters: [staticCluster('c', portOf(server))],
     },
