@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { PORT_SPAN, portMap } from '../../examples/bookinfo/ports.ts';
 import { get } from '../fixtures/example.ts';
+import { freePorts } from '../parity/proxy-process.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../examples/bookinfo/main.ts', import.meta.url));
@@ -32,7 +33,8 @@ function watch(child: ChildProcess): Run {
   };
   child.stdout?.on('data', keep);
   child.stderr?.on('data', keep);
-  const code = new Promise<number | null>((resolve) => child.on('exit', (value) => resolve(value)));
+  // Not `exit`, which may come before the last of the text.
+  const code = new Promise<number | null>((resolve) => child.on('close', (value) => resolve(value)));
   return { child, text: () => text, code };
 }
 
@@ -45,11 +47,12 @@ function untilPrinted({ child, text }: Run, words: string): Promise<void> {
   });
 }
 
-/** A base whose whole span is free: below the kernel's range for outgoing connections and that of the parity clients. */
+/** A base whose whole span is free, in a block of ports that no other test uses meanwhile. */
 async function freeBase(): Promise<number> {
-  for (let base = 20_000 + (process.pid % 150) * 32; ; base += 32) {
-    const free = await Promise.all(Array.from({ length: PORT_SPAN }, (_, i) => isFree(base + i)));
-    if (free.every(Boolean)) return base;
+  for (;;) {
+    const ports = await freePorts(PORT_SPAN);
+    const [base = 0] = ports;
+    if (ports.at(-1) === base + PORT_SPAN - 1) return base;
   }
 }
 
