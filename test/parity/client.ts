@@ -162,7 +162,7 @@ export async function playClient(
     const wanted = scenario.answers ?? 1;
     await waiter.until(() => client.ended || (wanted > 0 && client.finals() >= wanted), STEP_TIMEOUT_MS);
     await waiter.until(() => client.ended, lingerMs);
-    await waiter.rest();
+    if (!client.ended) await waiter.rest();
   }
   const { messages, rest } = client.parse();
   const partial = parsePartial(rest);
@@ -215,8 +215,11 @@ async function connectFromOwnPort(port: number, scenario: Scenario): Promise<Soc
 async function playStep(client: ScriptedClient, step: ClientStep, waiter: Waiter, saw: () => number): Promise<void> {
   if (typeof step === 'string') {
     if (!client.socket.destroyed) client.socket.write(step, 'latin1');
-  } else if ('waitMs' in step) await waiter.pass(step.waitMs);
-  else if ('close' in step) {
+  } else if ('waitMs' in step) {
+    // The time counts from when the proxy has taken in what was sent before.
+    await waiter.rest();
+    await waiter.pass(step.waitMs);
+  } else if ('close' in step) {
     if (step.close === 'fin') client.socket.end();
     else {
       client.byClient = true;

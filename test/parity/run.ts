@@ -14,7 +14,7 @@ const CLOSE_EXPECTED_MS = 3_000;
 /** How long a connection is watched that has been seen to stay open. */
 const OPEN_EXPECTED_MS = 15;
 /** How long it is watched when nothing is known. */
-const UNKNOWN_MS = 1_300;
+const UNKNOWN_MS = 2_000;
 const HANG_UP_MS = 2_000;
 /** `tcpmux`: nothing listens there. */
 const DEAD_PORT = 1;
@@ -54,6 +54,7 @@ export async function runGroup(
     let stats: Record<string, number>;
     try {
       played = await playAll(group, ports, upstreams, waiter, expected);
+      await waiter.rest();
       stats = await readStats(group, ports['admin'] ?? 0);
     } finally {
       await proxy.stop();
@@ -90,7 +91,6 @@ async function playAll(
       await one.hangUp(HANG_UP_MS);
       if (one.seen().length > 0) upstream[name] = one.seen();
     }
-    await waiter.rest();
     played.push({ scenario, client, upstream });
   }
   return played;

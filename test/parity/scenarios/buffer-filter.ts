@@ -36,7 +36,7 @@ export const bufferFilter: Group = {
       to('/less', 'a', {}, perRoute({ buffer: { max_request_bytes: 4 } })),
       to('/more', 'a', {}, perRoute({ buffer: { max_request_bytes: 100_000 } })),
       to('/retry', 'a', { retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '0.01s' } } }),
-      to('/timeout', 'a', { timeout: '0.1s' }),
+      to('/timeout', 'a', { timeout: '0.4s' }),
       to('/h2', 'h2'),
       { match: { prefix: '/direct' }, direct_response: { status: 200, body: { inline_string: 'hello' } } },
       to('/dead', 'dead'),
@@ -51,7 +51,7 @@ export const bufferFilter: Group = {
         {
           http_filters: [buffer({ max_request_bytes: 10 }), router({})],
           http_protocol_options: { enable_trailers: true },
-          delayed_close_timeout: '0.1s',
+          delayed_close_timeout: '0.4s',
           ...config,
         },
         listener,
@@ -60,7 +60,7 @@ export const bufferFilter: Group = {
       ports,
       [
         manager('main', {}),
-        manager('proxied', { proxy_100_continue: true, request_timeout: '0.2s' }),
+        manager('proxied', { proxy_100_continue: true, request_timeout: '0.5s' }),
         manager('small', {}, { per_connection_buffer_limit_bytes: 6 }),
       ],
       [
@@ -107,7 +107,7 @@ export const bufferFilter: Group = {
       upstreams: { a: { replies: [[answer('503 Busy')], [answer('200 OK')]] } },
     }),
     all('the route has time from the end of the body', {
-      client: [request('POST', '/timeout', ['content-length: 5'], 'he'), { waitMs: 150 }, 'llo'],
+      client: [request('POST', '/timeout', ['content-length: 5'], 'he'), { waitMs: 500 }, 'llo'],
     }),
     all('continue', {
       client: [request('POST', '/a', ['content-length: 5', 'expect: 100-continue']), pause, 'hello'],

@@ -35,7 +35,7 @@ export const clusterRetries: Group = {
             [
               to('/plain', 'a'),
               to('/own', 'a', on('retriable-4xx')),
-              to('/try', 'a', on('retriable-4xx', { per_try_timeout: '0.2s' })),
+              to('/try', 'a', on('retriable-4xx', { per_try_timeout: '0.4s' })),
               to('/empty', 'a', { retry_policy: {} }),
             ],
             HEADERS,
@@ -58,7 +58,7 @@ export const clusterRetries: Group = {
           httpOptions(
             {},
             {},
-            on('retriable-status-codes', { retriable_status_codes: [418], num_retries: 2, per_try_timeout: '0.2s' }),
+            on('retriable-status-codes', { retriable_status_codes: [418], num_retries: 2, per_try_timeout: '0.4s' }),
           ),
         ),
       ],
@@ -68,7 +68,7 @@ export const clusterRetries: Group = {
     at("the cluster's", '/plain', codes(418, 418, 200)),
     at("the cluster's conditions alone", '/plain', codes(503, 200)),
     at("the cluster's time limit of a try", '/plain', {
-      replies: [[{ waitMs: 600 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
+      replies: [[{ waitMs: 1_000 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
     }),
     at("not the cluster's where the route has its own", '/own', codes(418, 200)),
     at("the route's own", '/own', codes(409, 200)),
@@ -90,7 +90,7 @@ export const clusterRetries: Group = {
       'x-envoy-retriable-status-codes: 404',
     ),
     at("the route's time limit of a try", '/try', {
-      replies: [[{ waitMs: 600 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
+      replies: [[{ waitMs: 1_000 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
     }),
     inside('conditions by header of a friend', codes(503, 503, 200), 'x-envoy-retry-on: 5xx'),
     inside('tries by header of a friend', codes(418, 418, 418, 200), 'x-envoy-max-retries: 3'),

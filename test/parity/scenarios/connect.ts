@@ -35,7 +35,7 @@ const LISTENERS: Readonly<Record<string, readonly object[]>> = {
   refused: tunnelTo('dead', ends({})),
   again: tunnelTo('dead', { ...ends({}), retry_policy: { retry_on: 'connect-failure' } }),
   off: tunnelTo('a', { upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {}, enabled: false }] }),
-  idle: tunnelTo('a', { ...ends({}), idle_timeout: '0.15s' }),
+  idle: tunnelTo('a', { ...ends({}), idle_timeout: '0.4s' }),
   on1: tunnelTo('a', { upgrade_configs: [{ upgrade_type: 'CONNECT' }] }),
   on2: tunnelTo('b', { upgrade_configs: [{ upgrade_type: 'CONNECT' }] }),
 };
@@ -70,7 +70,7 @@ const TERMINATED: readonly Scenario[] = [
   { name: 'the host speaks and ends', client: [CONNECT], answers: 0, upstreams: raw('hello', { close: 'full' }) },
   {
     name: 'the host ends and would still read',
-    client: [CONNECT, { bytes: 60 }, { waitMs: 50 }, 'late'],
+    client: [CONNECT, { bytes: 60 }, { waitMs: 20 }, 'late'],
     answers: 0,
     upstreams: raw('hello', { close: 'fin' }),
   },
@@ -198,7 +198,7 @@ export const connectRequests: Group = {
     const manager = (name: string, more: object): object => ({
       access_log: [fileLog(log, name.startsWith('on') ? {} : more)],
       http2_protocol_options: { allow_connect: true },
-      delayed_close_timeout: '0.1s',
+      delayed_close_timeout: '0.4s',
     });
     return bootstrap(
       ports,

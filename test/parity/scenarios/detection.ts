@@ -327,7 +327,7 @@ export const detection: Group = {
         {
           stat_prefix: name,
           listener_filters: [proxyProtocol(config)],
-          listener_filters_timeout: '0.3s',
+          listener_filters_timeout: '0.5s',
           // How many digits the upstream's time has varies.
           access_log: [fileLog(log, { ...ADDRESSES, sent: '-' })],
           ...extra,
@@ -352,7 +352,7 @@ export const detection: Group = {
           stat_prefix: 'wait',
           address: address(ports['wait']),
           listener_filters: both,
-          listener_filters_timeout: '0.15s',
+          listener_filters_timeout: '0.5s',
           continue_on_listener_filters_timeout: true,
           filter_chains: [
             {

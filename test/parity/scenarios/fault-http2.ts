@@ -13,7 +13,7 @@ const HTTP2 = {
   },
 };
 const ALWAYS = { percentage: { numerator: 100 } };
-const DELAY = { delay: { fixed_delay: '0.050s', ...ALWAYS } };
+const DELAY = { delay: { fixed_delay: '0.400s', ...ALWAYS } };
 const fault = (config: object): object => ({
   typed_per_filter_config: { fault: { '@type': `${FILTERS}fault.v3.HTTPFault`, ...config } },
 });
@@ -94,7 +94,7 @@ export const faultHttp2: Group = {
       { waitMs: 20 },
       data(1, 'he'),
       {
-        waitMs: 60,
+        waitMs: 500,
       },
       data(1, 'llo', true),
     ),

@@ -103,7 +103,7 @@ const LIST = [
   to('/abort-to-teapot', 'a', {}, says({ abort: http503 })),
   to('/off-to-abort', 'a', {}, { typed_per_filter_config: { fault: OFF } }),
   ...Object.entries(FAULTS).map(([path, config]) => to(path, 'a', {}, says(config))),
-  to('/timed', 'a', { timeout: '0.100s' }, says(delayed('0.200s'))),
+  to('/timed', 'a', { timeout: '0.400s' }, says(delayed('0.500s'))),
   to(
     '/nowhere',
     'a',

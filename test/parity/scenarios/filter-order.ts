@@ -128,7 +128,7 @@ export const filterOrder: Group = {
           http_filters: [...filters, router({})],
           http_protocol_options: { enable_trailers: true },
           upgrade_configs: [{ upgrade_type: 'websocket' }],
-          stream_idle_timeout: '0.2s',
+          stream_idle_timeout: '0.5s',
           delayed_close_timeout: '0.1s',
         }),
       ),

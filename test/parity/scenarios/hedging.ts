@@ -3,12 +3,12 @@
 import { answer, bootstrap, cluster, get, http, httpOptions, request, router, routes, STATS, to } from '../config.ts';
 import type { Action, Group, Scenario, UpstreamScript } from '../types.ts';
 
-/** Tries have 0.2 s; a further one follows at once. */
+/** Tries have 0.4 s; a further one follows at once. */
 const hedged = (extra: object = {}, action: object = {}): object => ({
   timeout: '5s',
   retry_policy: {
     retry_on: '5xx',
-    per_try_timeout: '0.2s',
+    per_try_timeout: '0.4s',
     retry_back_off: { base_interval: '0.001s' },
     ...extra,
   },
@@ -18,7 +18,7 @@ const hedged = (extra: object = {}, action: object = {}): object => ({
 
 /** Answers of the upstream in the order of requests, each after a time. */
 const after = (...list: readonly (readonly [waitMs: number, ...actions: Action[]])[]): UpstreamScript => ({
-  replies: list.map(([waitMs, ...actions]) => [{ waitMs }, ...actions]),
+  replies: list.map(([waitMs, ...actions]) => (waitMs === 0 ? actions : [{ waitMs }, ...actions])),
 });
 const ok = (text: string): string => answer('200 OK', [], text);
 const bad = (text: string): string => answer('503 Bad', [], text);
@@ -38,10 +38,10 @@ const LIST = [
   to('/later', 'a', hedged({ retry_back_off: { base_interval: '86400s' } })),
   to('/connect', 'a', hedged({ retry_on: 'connect-failure' })),
   to('/full', 'full', hedged()),
-  to('/idle', 'a', hedged({ per_try_timeout: '3s', per_try_idle_timeout: '0.2s' })),
+  to('/idle', 'a', hedged({ per_try_timeout: '3s', per_try_idle_timeout: '0.4s' })),
   to('/limited', 'limited', hedged({ per_try_timeout: '0.6s' })),
-  to('/over', 'a', hedged({}, { timeout: '0.5s' })),
-  to('/long', 'a', hedged({ retry_back_off: { base_interval: '86400s' } }, { timeout: '0.5s' })),
+  to('/over', 'a', hedged({}, { timeout: '1.4s' })),
+  to('/long', 'a', hedged({ retry_back_off: { base_interval: '86400s' } }, { timeout: '1.4s' })),
   to('/plain', 'a', {
     ...hedged(),
     hedge_policy: undefined,
@@ -79,31 +79,31 @@ export const hedging: Group = {
       ],
       [
         cluster('a', [ports['a']]),
-        cluster('limited', [ports['a']], httpOptions({}, { max_stream_duration: '1s' })),
+        cluster('limited', [ports['a']], httpOptions({}, { max_stream_duration: '1.6s' })),
         cluster('full', [ports['a']], { circuit_breakers: { thresholds: [{ max_retries: 0 }] } }),
       ],
     ),
   stats: STATS,
   scenarios: [
-    at('the second is quicker', '/two', after([1_000, ok('first')], [0, ok('second')])),
-    at('the first is quicker after all', '/two', after([300, ok('first')], [1_000, ok('second')])),
-    at('the first waits for its successor', '/later', after([300, ok('first')], [0, ok('second')])),
-    at('a bad answer waits for a better one', '/two', after([300, bad('first')], [300, ok('second')])),
-    at('two bad answers', '/two', after([300, bad('first')], [300, bad('second')])),
-    at('a bad second answer before a good first one', '/two', after([500, ok('first')], [50, bad('second')])),
-    quiet(at('a bad answer while the next one waits', '/long', { replies: [[{ waitMs: 300 }, bad('first')]] })),
-    at('the first is reset', '/two', after([300, RESET], [300, ok('second')])),
-    at('the second is reset', '/two', after([500, ok('first')], [50, RESET])),
-    at('both are reset', '/two', after([300, RESET], [300, RESET])),
-    at('the second is reset, the third answers', '/three', after([1_000, ok('first')], [50, RESET], [0, ok('third')])),
-    at('three at once', '/three', after([800, ok('first')], [1_000, ok('second')], [50, ok('third')])),
-    at('the oldest of three', '/three', after([500, ok('first')], [1_000, ok('second')], [1_000, ok('third')])),
-    at('no retry is left', '/none-left', after([300, ok('first')])),
-    at('no retry is left and the answer is bad', '/none-left', after([300, bad('first')])),
-    at('the breaker is open', '/full', after([300, ok('first')])),
-    at('conditions do not matter', '/connect', after([1_000, ok('first')], [0, ok('second')])),
-    at('a bad answer that is not retried', '/connect', after([300, bad('first')], [1_000, ok('second')])),
-    at('by the idle time of a try', '/idle', after([1_000, ok('first')], [0, ok('second')])),
+    at('the second is quicker', '/two', after([2_000, ok('first')], [0, ok('second')])),
+    at('the first is quicker after all', '/two', after([450, ok('first')], [2_000, ok('second')])),
+    at('the first waits for its successor', '/later', after([450, ok('first')], [0, ok('second')])),
+    at('a bad answer waits for a better one', '/two', after([450, bad('first')], [450, ok('second')])),
+    at('two bad answers', '/two', after([450, bad('first')], [450, bad('second')])),
+    at('a bad second answer before a good first one', '/two', after([900, ok('first')], [50, bad('second')])),
+    quiet(at('a bad answer while the next one waits', '/long', { replies: [[{ waitMs: 450 }, bad('first')]] })),
+    at('the first is reset', '/two', after([450, RESET], [450, ok('second')])),
+    at('the second is reset', '/two', after([900, ok('first')], [50, RESET])),
+    at('both are reset', '/two', after([450, RESET], [450, RESET])),
+    at('the second is reset, the third answers', '/three', after([2_000, ok('first')], [50, RESET], [0, ok('third')])),
+    at('three at once', '/three', after([2_000, ok('first')], [2_000, ok('second')], [50, ok('third')])),
+    at('the oldest of three', '/three', after([900, ok('first')], [2_000, ok('second')], [2_000, ok('third')])),
+    at('no retry is left', '/none-left', after([450, ok('first')])),
+    at('no retry is left and the answer is bad', '/none-left', after([450, bad('first')])),
+    at('the breaker is open', '/full', after([450, ok('first')])),
+    at('conditions do not matter', '/connect', after([2_000, ok('first')], [0, ok('second')])),
+    at('a bad answer that is not retried', '/connect', after([450, bad('first')], [2_000, ok('second')])),
+    at('by the idle time of a try', '/idle', after([2_000, ok('first')], [0, ok('second')])),
     {
       name: 'nothing follows while the request is on its way',
       client: [request('POST', '/idle', ['content-length: 4'], 'ab'), { waitMs: 500 }, 'cd'],
@@ -111,50 +111,50 @@ export const hedging: Group = {
     at(
       'the first is quicker and lasts too long',
       '/limited',
-      after([800, 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhe', { waitMs: 500 }, 're'], [2_500, ok('second')]),
+      after([700, 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhe', { waitMs: 1_500 }, 're'], [3_000, ok('second')]),
     ),
     {
       name: 'a body is sent twice',
       client: [request('POST', '/two', ['content-length: 5'], 'hello')],
-      upstreams: { a: after([1_000, ok('first')], [0, ok('second')]) },
+      upstreams: { a: after([2_000, ok('first')], [0, ok('second')]) },
     },
-    quiet(at('the time of all is up', '/over', after([1_000, ok('first')], [1_000, ok('second')]))),
+    quiet(at('the time of all is up', '/over', after([2_000, ok('first')], [2_000, ok('second')]))),
     quiet(
-      at('the time of all is up while the next one waits', '/long', { replies: [[{ waitMs: 1_000 }, ok('first')]] }),
+      at('the time of all is up while the next one waits', '/long', { replies: [[{ waitMs: 2_000 }, ok('first')]] }),
     ),
-    { ...at('by the virtual host', '/', after([1_000, ok('first')], [0, ok('second')])), listener: 'host' },
+    { ...at('by the virtual host', '/', after([2_000, ok('first')], [0, ok('second')])), listener: 'host' },
     at(
       'off by header',
       '/two',
-      after([1_000, ok('first')], [0, ok('second')]),
+      after([2_000, ok('first')], [0, ok('second')]),
       INTERNAL,
       'x-envoy-hedge-on-per-try-timeout: false',
     ),
     at(
       'on by header',
       '/plain',
-      after([300, ok('first')], [1_000, ok('second')]),
+      after([450, ok('first')], [2_000, ok('second')]),
       INTERNAL,
       'x-envoy-hedge-on-per-try-timeout: true',
     ),
     at(
       'neither by header',
       '/plain',
-      after([300, ok('first')], [0, ok('second')]),
+      after([450, ok('first')], [0, ok('second')]),
       INTERNAL,
       'x-envoy-hedge-on-per-try-timeout: yes',
     ),
     at(
       'a stranger does not say',
       '/plain',
-      after([300, ok('first')], [0, ok('second')]),
+      after([450, ok('first')], [0, ok('second')]),
       'x-forwarded-for: 8.8.8.8',
       'x-envoy-hedge-on-per-try-timeout: true',
     ),
     at(
       'without a policy nothing follows',
       '/no-policy',
-      after([300, ok('first')], [0, ok('second')]),
+      after([450, ok('first')], [0, ok('second')]),
       INTERNAL,
       'x-envoy-upstream-rq-per-try-timeout-ms: 200',
       'x-envoy-hedge-on-per-try-timeout: true',

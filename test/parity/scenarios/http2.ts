@@ -39,17 +39,17 @@ const LISTENERS: Readonly<Record<string, object>> = {
   },
   lenient: { http2_protocol_options: { override_stream_error_on_invalid_http_message: true } },
   tolerant: { stream_error_on_invalid_http_message: true },
-  idle: { drain_timeout: '0.1s', common_http_protocol_options: { idle_timeout: '0.15s' } },
-  age: { drain_timeout: '0.1s', common_http_protocol_options: { max_connection_duration: '0.15s' } },
-  few: { drain_timeout: '0.1s', common_http_protocol_options: { max_requests_per_connection: 2 } },
+  idle: { drain_timeout: '0.1s', common_http_protocol_options: { idle_timeout: '0.4s' } },
+  age: { drain_timeout: '1s', common_http_protocol_options: { max_connection_duration: '0.4s' } },
+  few: { drain_timeout: '1s', common_http_protocol_options: { max_requests_per_connection: 2 } },
   request: { request_timeout: '0.15s' },
   heads: { request_headers_timeout: '0.15s' },
-  stream: { stream_idle_timeout: '0.15s' },
-  duration: { common_http_protocol_options: { max_stream_duration: '0.15s' } },
+  stream: { stream_idle_timeout: '0.4s' },
+  duration: { common_http_protocol_options: { max_stream_duration: '0.4s' } },
   flush: { stream_flush_timeout: '0.15s' },
   alive: {
     http2_protocol_options: {
-      connection_keepalive: { interval: '0.1s', timeout: '0.1s', interval_jitter: { value: 0 } },
+      connection_keepalive: { interval: '0.2s', timeout: '0.8s', interval_jitter: { value: 0 } },
     },
   },
   strict: { common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' } },
@@ -253,13 +253,13 @@ export const http2: Group = {
     // The end of the connection
     at('idle', 'nothing to do', ask(1, '/direct'), closes),
     { name: 'never a word', listener: 'idle', client: [], answers: 0 },
-    at('age', 'too old', ask(1, '/direct'), { client: [{ waitMs: 200 }, ask(3, '/direct')], answers: 0 }),
+    at('age', 'too old', ask(1, '/direct'), { client: [{ waitMs: 500 }, ask(3, '/direct')], answers: 0 }),
     at('few', 'too many requests', ask(1, '/direct') + ask(3, '/direct'), {
       client: [{ waitMs: 40 }, ask(5, '/direct')],
       answers: 0,
     }),
     { name: 'no answer to a ping', listener: 'alive', http2: 'mute', client: [OPEN + ask(1, '/direct')], answers: 0 },
-    at('alive', 'pings are answered', ask(1, '/direct'), { client: [{ waitMs: 350 }] }),
+    at('alive', 'pings are answered', ask(1, '/direct'), { client: [{ waitMs: 1_100 }] }),
 
     // Upgrades
     at(

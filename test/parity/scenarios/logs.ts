@@ -35,8 +35,8 @@ const MOMENT = {
 /** Listener → its `access_log_options`. */
 const MOMENTS: Readonly<Record<string, object>> = {
   start: { flush_access_log_on_new_request: true },
-  interval: { access_log_flush_interval: '0.1s' },
-  both: { flush_access_log_on_new_request: true, access_log_flush_interval: '0.1s' },
+  interval: { access_log_flush_interval: '0.5s' },
+  both: { flush_access_log_on_new_request: true, access_log_flush_interval: '0.5s' },
 };
 const METADATA = {
   listener: '%METADATA(LISTENER:com.test:k)%',
@@ -90,7 +90,7 @@ export const logs: Group = {
           ...quiet,
           access_log: [fileLog(log, MOMENT)],
           flush_access_log_on_new_request: true,
-          access_log_flush_interval: '0.1s',
+          access_log_flush_interval: '0.5s',
         }),
         withMetadata(
           http(
@@ -149,17 +149,17 @@ export const logs: Group = {
       name: 'interval: a slow answer',
       listener: 'interval',
       client: [get('/a')],
-      upstreams: { a: { replies: [[{ waitMs: 150 }, answer('200 OK', [], 'hello')]] } },
+      upstreams: { a: { replies: [[{ waitMs: 600 }, answer('200 OK', [], 'hello')]] } },
     },
     {
       name: 'interval: a slow head',
       listener: 'both',
-      client: ['GET /a HTTP/1.1\r\n', { waitMs: 150 }, 'host: a\r\n\r\n'],
+      client: ['GET /a HTTP/1.1\r\n', { waitMs: 600 }, 'host: a\r\n\r\n'],
     },
     {
       name: 'interval: a slow body',
       listener: 'older',
-      client: [request('POST', '/a', ['content-length: 4'], 'ab'), { waitMs: 150 }, 'cd'],
+      client: [request('POST', '/a', ['content-length: 4'], 'ab'), { waitMs: 600 }, 'cd'],
     },
   ],
 };

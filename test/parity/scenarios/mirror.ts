@@ -78,7 +78,7 @@ export const mirrors: Group = {
                 timeout: '7s',
               }),
               to('/auto', 'named', { ...by(mirror('m')), auto_host_rewrite: true }),
-              to('/short', 'a', { ...by(mirror('m')), timeout: '0.2s' }),
+              to('/short', 'a', { ...by(mirror('m')), timeout: '0.5s' }),
               to('/of-cluster', 'own'),
               to('/of-both', 'own', by(mirror('m'))),
               to('/upgraded', 'a', { ...by(mirror('m')), upgrade_configs: [{ upgrade_type: 'websocket' }] }),
@@ -177,8 +177,8 @@ export const mirrors: Group = {
     },
     {
       name: 'the time-out of the route holds for the mirror',
-      client: [get('/short'), { answers: 1 }, { waitMs: 400 }],
-      upstreams: { m: { replies: [[{ waitMs: 500 }, answer('200 OK')]] } },
+      client: [get('/short'), { answers: 1 }, { waitMs: 700 }],
+      upstreams: { m: { replies: [[{ waitMs: 1_000 }, answer('200 OK')]] } },
     },
     {
       name: 'a retry is not copied',

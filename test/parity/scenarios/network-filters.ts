@@ -62,12 +62,12 @@ export const networkFilters: Group = {
         ),
         proxy('logged', {
           access_log_options: {
-            access_log_flush_interval: '0.15s',
+            access_log_flush_interval: '0.5s',
             flush_access_log_on_connected: true,
             flush_access_log_on_start: true,
           },
         }),
-        proxy('older', { access_log_flush_interval: '0.15s', flush_access_log_on_connected: true }),
+        proxy('older', { access_log_flush_interval: '0.5s', flush_access_log_on_connected: true }),
       ],
       [cluster('a', [ports['a']])],
       { layered_runtime: { layers: [{ name: 'static', static_layer: { limits: { off: false } } }] } },
@@ -131,7 +131,7 @@ export const networkFilters: Group = {
       name: `${listener}: records while a connection lives`,
       listener,
       answers: 0,
-      client: ['x', { bytes: 1 }, { waitMs: 200 }, { close: 'fin' as const }],
+      client: ['x', { bytes: 1 }, { waitMs: 600 }, { close: 'fin' as const }],
       upstreams: { a: { raw: [{ read: 1 }, 'y'] } },
     })),
   ],

@@ -26,6 +26,11 @@ function prioritised(
   });
 }
 
+/**
+ * When hosts are judged by their shares, after the start: the requests that count come in the first scenarios, and waits
+ * of the others last longer than this.
+ */
+const SWEEP = '4s';
 /** No sweep comes, and nobody comes back, while the group runs. */
 const LONG = { interval: '600s', base_ejection_time: '600s', max_ejection_time: '700s', max_ejection_percent: 100 };
 
@@ -36,7 +41,7 @@ function requests(path: string, count: number, ...headers: string[]): ClientStep
   );
 }
 
-/** Within one interval. */
+/** So many requests one after the other. */
 function quickRequests(path: string, count: number, ...headers: string[]): ClientStep[] {
   const steps: ClientStep[] = [];
   for (let i = 1; i <= count; i++) steps.push(get(path, ...headers), { answers: i });
@@ -105,8 +110,8 @@ const clusters = (ports: Ports): object[] => {
       [[a], [b]],
       {
         interval: '0.2s',
-        base_ejection_time: '0.3s',
-        max_ejection_time: '0.4s',
+        base_ejection_time: '1s',
+        max_ejection_time: '1.1s',
         max_ejection_time_jitter: '0.001s',
         max_ejection_percent: 100,
         consecutive_5xx: 1,
@@ -115,7 +120,7 @@ const clusters = (ports: Ports): object[] => {
     ),
     prioritised('rate', [[a], [b]], {
       ...LONG,
-      interval: '1s',
+      interval: SWEEP,
       consecutive_5xx: 100,
       success_rate_minimum_hosts: 1,
       success_rate_request_volume: 2,
@@ -124,7 +129,7 @@ const clusters = (ports: Ports): object[] => {
     }),
     prioritised('percentage', [[a], [b]], {
       ...LONG,
-      interval: '1s',
+      interval: SWEEP,
       consecutive_5xx: 100,
       failure_percentage_minimum_hosts: 1,
       failure_percentage_request_volume: 2,
@@ -133,7 +138,7 @@ const clusters = (ports: Ports): object[] => {
     }),
     prioritised('local-percentage', [[dead], [b]], {
       ...LONG,
-      interval: '1s',
+      interval: SWEEP,
       split_external_local_origin_errors: true,
       consecutive_local_origin_failure: 100,
       enforcing_local_origin_success_rate: 1,
@@ -156,7 +161,7 @@ const clusters = (ports: Ports): object[] => {
     ),
     prioritised('merged', [[a], [b]], {
       interval: '0.2s',
-      base_ejection_time: '0.3s',
+      base_ejection_time: '0.1s',
       max_ejection_percent: 100,
       consecutive_5xx: 1,
     }),
@@ -212,7 +217,7 @@ export const outlier: Group = {
           log,
           'main',
           routes([
-            to('/late', 'late', { timeout: '0.1s' }),
+            to('/late', 'late', { timeout: '0.4s' }),
             to('/retried', 'retried', { retry_policy: { retry_on: '5xx', num_retries: 1 } }),
             ...[
               ['five', 'run', 'gateway', 'reset', 'refused', 'split-answers', 'split', 'unenforced', 'few', 'one'],
@@ -241,12 +246,23 @@ export const outlier: Group = {
       { cluster_manager: { outlier_detection: { event_log_path: '/dev/null' } } },
     ),
   scenarios: [
+    ask('success rate, what counts', '/rate', 4, [500, 200, 500, 500].map(STATUS), {
+      client: quickRequests('/rate', 4),
+    }),
+    ask('failure percentage, what counts', '/percentage', 3, [STATUS(500)], {
+      client: quickRequests('/percentage', 3),
+    }),
+    {
+      name: 'failure percentage of connections, what counts',
+      answers: 3,
+      client: quickRequests('/local-percentage', 3),
+    },
     ask('two errors in a row', '/five', 3, [STATUS(500), STATUS(501)]),
     ask('a success between errors', '/run', 4, [STATUS(500), STATUS(404), STATUS(500), STATUS(200)]),
     ask('gateway failures in a row', '/gateway', 6, [500, 502, 500, 503, 504].map(STATUS)),
     ask('resets', '/reset', 3, [[{ close: 'full' }]]),
     { name: 'refused connections', answers: 3, client: requests('/refused', 3) },
-    ask('time-outs', '/late', 3, [[{ waitMs: 400 }]]),
+    ask('time-outs', '/late', 3, [[{ waitMs: 1_000 }]]),
     ask('each attempt counts', '/retried', 2, [STATUS(500)]),
     { name: 'unreachable, judged apart', answers: 3, client: requests('/split', 3) },
     ask('answers, judged apart', '/split-answers', 3, [STATUS(503)]),
@@ -256,7 +272,7 @@ export const outlier: Group = {
     ask('the only host: panic', '/panic', 3, [STATUS(500)]),
     ask('the only host, without panic', '/none', 2, [STATUS(500)]),
     ask('back after a while', '/back', 3, [STATUS(500), STATUS(200)], {
-      client: [...requests('/back', 2), { waitMs: 900 }, get('/back')],
+      client: [...requests('/back', 2), { waitMs: 1_600 }, get('/back')],
     }),
     {
       name: 'a raw connection goes with its host',
@@ -273,23 +289,12 @@ export const outlier: Group = {
       upstreams: { a: { replies: [STATUS(500)] } },
     },
     ask('back, but balancers are told later', '/merged', 4, [STATUS(500), STATUS(200)], {
-      client: [...requests('/merged', 2), { waitMs: 600 }, get('/merged'), { waitMs: 1500 }, get('/merged')],
+      client: [...requests('/merged', 2), { waitMs: 400 }, get('/merged'), { waitMs: 1500 }, get('/merged')],
     }),
     ask('errors by a matcher', '/error-match', 4, [404, 503, 404, 499].map(STATUS)),
     ask('errors by a matcher in a row', '/error-match', 3, [400, 404].map(STATUS)),
     ask('everything is an error', '/error-any', 3, [STATUS(200)]),
     ask('nothing is an error', '/error-none', 3, [STATUS(500)]),
-    ask('success rate', '/rate', 5, [500, 200, 500, 500].map(STATUS), {
-      client: [...quickRequests('/rate', 4), { waitMs: 1500 }, get('/rate')],
-    }),
-    ask('failure percentage', '/percentage', 4, [STATUS(500)], {
-      client: [...quickRequests('/percentage', 3), { waitMs: 1500 }, get('/percentage')],
-    }),
-    {
-      name: 'failure percentage of connections',
-      answers: 4,
-      client: [...quickRequests('/local-percentage', 3), { waitMs: 1500 }, get('/local-percentage')],
-    },
     ask('degraded by its own word', '/degraded', 3, [[answer('200 OK', ['x-envoy-degraded: 1'])]]),
     ask(
       'status of gRPC in a head',
@@ -305,6 +310,10 @@ export const outlier: Group = {
     { name: 'raw and apart, refused once', listener: 'raw-split', client: [{ waitMs: 60 }], answers: 0 },
     { name: 'raw and apart, refused twice', listener: 'raw-split', client: [{ waitMs: 60 }], answers: 0 },
     { name: 'time for that to take effect', client: [{ waitMs: 100 }, get('/run')] },
+    // By then the sweep has come.
+    { name: 'success rate', client: [get('/rate')] },
+    { name: 'failure percentage', client: [get('/percentage')] },
+    { name: 'failure percentage of connections', client: [get('/local-percentage')] },
     { name: 'raw, ejected', listener: 'raw', client: [get('/')] },
     { name: 'raw and apart, ejected', listener: 'raw-split', client: [get('/')] },
   ],

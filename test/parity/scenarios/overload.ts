@@ -108,7 +108,7 @@ export const overloadKeepalive: Group = overloadGroup(
   { actions: [act('disable_http_keepalive', saturated), act('stop_accepting_requests', below)] },
   [
     { name: 'a request', client: [get('/')] },
-    { name: 'a request after another', answers: 1, client: [get('/') + get('/')] },
+    { name: 'a request after another', answers: 2, client: [get('/') + get('/')] },
     http2('streams', ask(1, '/')),
     { name: 'a listener that is left alone', listener: 'bypass', client: [get('/')] },
   ],

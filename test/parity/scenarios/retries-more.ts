@@ -97,10 +97,10 @@ export const retriesMore: Group = {
               ),
               to('/4xx', 'a', policy('retriable-4xx')),
               to('/waits', 'a', {
-                timeout: '0.2s',
+                timeout: '0.5s',
                 ...policy('5xx', { retry_back_off: { base_interval: '300s', max_interval: '300s' } }),
               }),
-              to('/idle', 'a', policy('5xx', { per_try_idle_timeout: '0.1s' })),
+              to('/idle', 'a', policy('5xx', { per_try_idle_timeout: '0.4s' })),
               to('/5xx', 'a', policy('5xx')),
               to('/none', 'a'),
               to('/plain', 'a', policy('5xx', { retry_back_off: undefined, num_retries: undefined })),
@@ -157,14 +157,14 @@ export const retriesMore: Group = {
     at('the defaults of a policy', '/plain', codes(503, 503, 200)),
     at('no time is left for a retry', '/waits', codes(503, 200)),
     at('the idle time of a try', '/idle', {
-      replies: [[{ waitMs: 400 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
+      replies: [[{ waitMs: 800 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
     }),
-    at('the idle time of all tries', '/idle', { replies: [[{ waitMs: 400 }, answer('200 OK')]] }),
+    at('the idle time of all tries', '/idle', { replies: [[{ waitMs: 800 }, answer('200 OK')]] }),
     {
       name: 'the idle time within an answer',
       client: [get('/idle')],
       upstreams: {
-        a: { replies: [['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', { waitMs: 400 }, 'other']] },
+        a: { replies: [['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', { waitMs: 800 }, 'other']] },
       },
     },
     at('no budget', '/no-budget', codes(503, 200)),
@@ -194,7 +194,7 @@ export const retriesMore: Group = {
         { waitMs: 20 },
         BODY.slice(20),
       ],
-      upstreams: { a: { early: true, replies: [[{ waitMs: 200 }, answer('503 No')], [answer('200 OK')]] } },
+      upstreams: { a: { early: true, replies: [[{ waitMs: 1_000 }, answer('503 No')], [answer('200 OK')]] } },
     },
     at(
       'number of retries that is none',

@@ -149,7 +149,7 @@ export const retries: Group = {
         { waitMs: 20 },
         '1\r\nc\r\n0\r\n\r\n',
       ],
-      upstreams: { a: { early: true, replies: [[{ close: 'reset' }], [{ waitMs: 200 }, answer('200 OK')]] } },
+      upstreams: { a: { early: true, replies: [[{ close: 'reset' }], [{ waitMs: 1_000 }, answer('200 OK')]] } },
     },
     {
       name: 'an answer before the end of the body is retried',
@@ -159,7 +159,7 @@ export const retries: Group = {
         { waitMs: 20 },
         '1\r\nc\r\n0\r\n\r\n',
       ],
-      upstreams: { a: { early: true, replies: [[answer('503 No')], [{ waitMs: 200 }, answer('200 OK')]] } },
+      upstreams: { a: { early: true, replies: [[answer('503 No')], [{ waitMs: 1_000 }, answer('200 OK')]] } },
     },
     {
       name: 'chunked body is sent again',

@@ -15,8 +15,8 @@ const LISTENERS: Readonly<Record<string, object>> = {
   ondatasilent: { cluster: 'a', ...ON_DATA, access_log: [] },
   ondatadead: { cluster: 'dead', ...ON_DATA },
   ondatanothing: { cluster: 'a', ...ON_DATA, max_early_data_bytes: 0 },
-  ondataidle: { cluster: 'a', ...ON_DATA, idle_timeout: '0.15s' },
-  ondataage: { cluster: 'a', ...ON_DATA, max_downstream_connection_duration: '0.15s' },
+  ondataidle: { cluster: 'a', ...ON_DATA, idle_timeout: '0.4s' },
+  ondataage: { cluster: 'a', ...ON_DATA, max_downstream_connection_duration: '0.4s' },
   onhandshake: { cluster: 'a', upstream_connect_mode: 'ON_DOWNSTREAM_TLS_HANDSHAKE', ...EARLY },
   backoff: {
     cluster: 'dead',
@@ -25,7 +25,7 @@ const LISTENERS: Readonly<Record<string, object>> = {
   },
   age: {
     cluster: 'a',
-    max_downstream_connection_duration: '0.1s',
+    max_downstream_connection_duration: '0.4s',
     max_downstream_connection_duration_jitter_percentage: { value: 50 },
   },
   drained: { cluster: 'a', check_drain_close: true },

@@ -18,14 +18,14 @@ export const tcpProxy: Group = {
       ports,
       [
         tcp(ports, log, 'main', { cluster: 'a' }),
-        tcp(ports, log, 'idle', { cluster: 'a', idle_timeout: '0.15s', access_log: [fileLog(log, REASON)] }),
+        tcp(ports, log, 'idle', { cluster: 'a', idle_timeout: '0.4s', access_log: [fileLog(log, REASON)] }),
         tcp(ports, log, 'dead', { cluster: 'dead', max_connect_attempts: 2 }),
         tcp(ports, log, 'empty', { cluster: 'empty' }),
         tcp(ports, log, 'nobody', { cluster: 'nobody' }),
         tcp(ports, log, 'weighted', { weighted_clusters: { clusters: [{ name: 'a', weight: 1 }] } }),
         tcp(ports, log, 'age', {
           cluster: 'a',
-          max_downstream_connection_duration: '0.15s',
+          max_downstream_connection_duration: '0.4s',
           access_log: [fileLog(log, REASON)],
         }),
       ],

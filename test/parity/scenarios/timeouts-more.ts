@@ -3,9 +3,9 @@
 import { answer, bootstrap, cluster, get, http, httpOptions, request, router, routes, STATS, to } from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
-const slow: UpstreamScript = { replies: [[{ waitMs: 600 }, answer('200 OK', [], 'late')]] };
+const slow: UpstreamScript = { replies: [[{ waitMs: 1_000 }, answer('200 OK', [], 'late')]] };
 const slowThenOk: UpstreamScript = {
-  replies: [[{ waitMs: 600 }, answer('200 OK', [], 'late')], [answer('200 OK', [], 'second')]],
+  replies: [[{ waitMs: 1_000 }, answer('200 OK', [], 'late')], [answer('200 OK', [], 'second')]],
 };
 const at = (name: string, path: string, a: UpstreamScript, ...headers: string[]): Scenario => ({
   name,
@@ -32,7 +32,7 @@ export const timeoutsMore: Group = {
       to('/try', 'a', retry('connect-failure', { per_try_timeout: '0.2s' })),
       to('/try-again', 'a', retry('5xx', { per_try_timeout: '0.2s' })),
       to('/route', 'a', { timeout: '0.2s' }),
-      to('/tracked', 'tracked', { timeout: '5s', ...retry('5xx', { per_try_timeout: '0.2s' }) }),
+      to('/tracked', 'tracked', { timeout: '5s', ...retry('5xx', { per_try_timeout: '0.4s' }) }),
       to('/older', 'older'),
       to('/grpc', 'a', { max_grpc_timeout: '8s', ...retry('5xx', { per_try_timeout: '3s' }) }),
       to('/longer-try', 'a', { timeout: '2s', ...retry('5xx', { per_try_timeout: '3s' }) }),
@@ -45,7 +45,7 @@ export const timeoutsMore: Group = {
       ],
       [
         cluster('a', [ports['a']]),
-        cluster('short', [ports['a']], httpOptions({}, { max_stream_duration: '0.2s' })),
+        cluster('short', [ports['a']], httpOptions({}, { max_stream_duration: '0.4s' })),
         cluster('tracked', [ports['a']], {
           track_cluster_stats: { timeout_budgets: true, request_response_sizes: true },
         }),
@@ -69,7 +69,7 @@ export const timeoutsMore: Group = {
       name: 'an answer lasts too long',
       client: [get('/short')],
       upstreams: {
-        a: { replies: [['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', { waitMs: 600 }, 'other']] },
+        a: { replies: [['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', { waitMs: 1_000 }, 'other']] },
       },
     },
     at('nothing instead of 504 for a try', '/try', slow, INTERNAL, ALTERNATIVE),

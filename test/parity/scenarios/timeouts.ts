@@ -7,7 +7,7 @@ const SLOW_MS = 1_500;
 const slow = { a: { replies: [[{ waitMs: SLOW_MS }, answer('200 OK')]] } };
 const half = { a: { replies: [['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf', { waitMs: SLOW_MS }]] } };
 const retry = (config: object): object => ({
-  timeout: '1s',
+  timeout: '5s',
   retry_policy: { retry_back_off: { base_interval: '0.01s' }, ...config },
 });
 
@@ -30,13 +30,13 @@ export const timeouts: Group = {
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const list = routes([
-      to('/timeout', 'a', { timeout: '0.1s' }),
+      to('/timeout', 'a', { timeout: '0.4s' }),
       to('/never', 'a', { timeout: '0s' }),
-      to('/route-idle', 'a', { timeout: '0s', idle_timeout: '0.1s' }),
+      to('/route-idle', 'a', { timeout: '0s', idle_timeout: '0.4s' }),
       to('/duration', 'a', { timeout: '0s', max_stream_duration: { max_stream_duration: '0.1s' } }),
       to('/try', 'a', retry({ retry_on: 'retriable-4xx', per_try_timeout: '0.1s' })),
-      to('/tries', 'a', retry({ retry_on: '5xx', num_retries: 1, per_try_timeout: '0.1s' })),
-      to('/try-idle', 'a', retry({ retry_on: 'retriable-4xx', per_try_idle_timeout: '0.1s' })),
+      to('/tries', 'a', retry({ retry_on: '5xx', num_retries: 1, per_try_timeout: '0.4s' })),
+      to('/try-idle', 'a', retry({ retry_on: 'retriable-4xx', per_try_idle_timeout: '0.4s' })),
       to('/', 'a'),
     ]);
     const manager = (name: string, extra: object): object => http(ports, log, name, list, extra);
@@ -44,24 +44,32 @@ export const timeouts: Group = {
       ports,
       [
         manager('main', {}),
-        manager('idle', { drain_timeout: '0.05s', common_http_protocol_options: { idle_timeout: '0.15s' } }),
+        manager('idle', {
+          drain_timeout: '0.05s',
+          delayed_close_timeout: '0.1s',
+          common_http_protocol_options: { idle_timeout: '0.4s' },
+        }),
         manager('request', { request_timeout: '0.15s' }),
         manager('heads', { request_headers_timeout: '0.15s' }),
-        manager('stream', { stream_idle_timeout: '0.15s' }),
-        manager('duration', { common_http_protocol_options: { max_stream_duration: '0.15s' } }),
-        manager('age', { common_http_protocol_options: { max_connection_duration: '0.15s' }, drain_timeout: '0.05s' }),
-        manager('grace', {
-          common_http_protocol_options: { max_connection_duration: '0.1s' },
-          drain_timeout: '0.4s',
+        manager('stream', { stream_idle_timeout: '0.4s' }),
+        manager('duration', { common_http_protocol_options: { max_stream_duration: '0.4s' } }),
+        manager('age', {
+          common_http_protocol_options: { max_connection_duration: '0.5s' },
+          drain_timeout: '0.05s',
           delayed_close_timeout: '0.1s',
         }),
-        manager('resting', {
-          common_http_protocol_options: { idle_timeout: '0.08s' },
+        manager('grace', {
+          common_http_protocol_options: { max_connection_duration: '0.4s' },
           drain_timeout: '0.6s',
           delayed_close_timeout: '0.1s',
         }),
+        manager('resting', {
+          common_http_protocol_options: { idle_timeout: '0.3s' },
+          drain_timeout: '1.5s',
+          delayed_close_timeout: '0.1s',
+        }),
         manager('safe', {
-          common_http_protocol_options: { max_connection_duration: '0.1s' },
+          common_http_protocol_options: { max_connection_duration: '0.4s' },
           http1_safe_max_connection_duration: true,
         }),
         manager('few', { common_http_protocol_options: { max_requests_per_connection: 2 } }),
@@ -76,7 +84,7 @@ export const timeouts: Group = {
     { name: 'route timeout within an answer', client: [get('/timeout')], upstreams: half },
     {
       name: 'route timeout starts after the request',
-      client: [request('POST', '/timeout', ['content-length: 2'], 'a'), { waitMs: 200 }, 'b'],
+      client: [request('POST', '/timeout', ['content-length: 2'], 'a'), { waitMs: 500 }, 'b'],
     },
     {
       name: 'timeout by header',
@@ -113,11 +121,11 @@ export const timeouts: Group = {
     { name: 'per-try idle timeout', client: [get('/try-idle')], upstreams: slow },
     {
       name: 'per-try idle timeout does not run within a request body',
-      client: [request('POST', '/try-idle', ['content-length: 4'], 'ab'), { waitMs: 250 }, 'cd'],
+      client: [request('POST', '/try-idle', ['content-length: 4'], 'ab'), { waitMs: 500 }, 'cd'],
     },
     {
       name: 'per-try idle timeout behind a slow request body',
-      client: [request('POST', '/try-idle', ['content-length: 4'], 'ab'), { waitMs: 250 }, 'cd'],
+      client: [request('POST', '/try-idle', ['content-length: 4'], 'ab'), { waitMs: 500 }, 'cd'],
       upstreams: slow,
     },
     { name: 'connection idle timeout after a request', listener: 'idle', client: [get('/')] },
@@ -126,7 +134,7 @@ export const timeouts: Group = {
       name: 'connection idle timeout does not cut a request',
       listener: 'idle',
       client: [get('/never')],
-      upstreams: { a: { replies: [[{ waitMs: 300 }, answer('200 OK')]] } },
+      upstreams: { a: { replies: [[{ waitMs: 500 }, answer('200 OK')]] } },
     },
     {
       name: 'request timeout within a body',
@@ -160,27 +168,27 @@ export const timeouts: Group = {
       name: 'requests are served until the drain is over',
       listener: 'grace',
       answers: 3,
-      client: [get('/'), { answers: 1 }, { waitMs: 150 }, get('/'), { answers: 2 }, get('/')],
+      client: [get('/'), { answers: 1 }, { waitMs: 500 }, get('/'), { answers: 2 }, get('/')],
     },
     {
       name: 'idle connection is told to close before it is closed',
       listener: 'resting',
       answers: 2,
-      client: [get('/'), { answers: 1 }, { waitMs: 350 }, get('/')],
+      client: [get('/'), { answers: 1 }, { waitMs: 500 }, get('/')],
     },
     { name: 'drain of a connection without requests', listener: 'grace', client: [get('/')] },
     {
       name: 'connection duration, ended with the next answer',
       listener: 'safe',
       answers: 2,
-      client: [get('/'), { answers: 1 }, { waitMs: 150 }, get('/')],
+      client: [get('/'), { answers: 1 }, { waitMs: 500 }, get('/')],
     },
     {
       name: 'connection duration, next request says close',
       listener: 'age',
       answers: 2,
       client: [get('/never'), { answers: 1 }, { waitMs: 30 }, get('/never')],
-      upstreams: { a: { replies: [[answer('200 OK')], [{ waitMs: 250 }, answer('200 OK')]] } },
+      upstreams: { a: { replies: [[answer('200 OK')], [{ waitMs: 600 }, answer('200 OK')]] } },
     },
     {
       name: 'last request of a connection says close',

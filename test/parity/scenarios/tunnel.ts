@@ -55,8 +55,8 @@ function tunnels(ports: Ports, log: string): readonly object[] {
     }),
     through('again', 'a', { hostname: 'host.example:443' }, { max_connect_attempts: 2 }),
     through('again2', 'b', { hostname: 'host.example:443' }, { max_connect_attempts: 2 }),
-    through('idle', 'a', { hostname: 'host.example:443' }, { idle_timeout: '0.15s' }),
-    through('idle2', 'b', { hostname: 'host.example:443' }, { idle_timeout: '0.15s' }),
+    through('idle', 'a', { hostname: 'host.example:443' }, { idle_timeout: '0.4s' }),
+    through('idle2', 'b', { hostname: 'host.example:443' }, { idle_timeout: '0.4s' }),
     through('refused', 'dead', { hostname: 'host.example:443' }, { max_connect_attempts: 2 }),
     through('empty', 'empty', { hostname: 'host.example:443' }),
   ];

@@ -41,7 +41,7 @@ const clusters = (ports: Ports): readonly object[] => {
     ),
     make('lenient', http2({ override_stream_error_on_invalid_http_message: true })),
     make('lenient-older', http2({ stream_error_on_invalid_http_messaging: true })),
-    make('alive', http2({ connection_keepalive: { interval: '0.05s', timeout: '0.05s' } })),
+    make('alive', http2({ connection_keepalive: { interval: '0.4s', timeout: '0.1s' } })),
     make('small', http2({}, { max_headers_count: 5, max_response_headers_kb: 1 })),
     make('short', http2({}, { idle_timeout: '0.1s' })),
     make('older', { http2_protocol_options: { max_concurrent_streams: 5 } }),
@@ -332,7 +332,7 @@ export const upstreamHttp2: Group = {
       ...['refused-stream', 'reset', 'connect-failure', '5xx'].map((name) => retry(name, name)),
       retry('before', 'reset-before-request'),
       to('/slow', 'plain', { timeout: '0.1s' }),
-      to('/try', 'plain', { retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s' } }),
+      to('/try', 'plain', { retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s' } }),
       ...NAMES.map((name) => to(`/${name}`, name)).reverse(),
     ];
     const access_log = [fileLog(log, { protocol: '%UPSTREAM_PROTOCOL%' })];
