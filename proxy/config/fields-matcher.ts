@@ -52,6 +52,22 @@ export const MATCHER_FIELDS: FieldTable = {
   [`${NETWORK}TransportProtocolInput`]: fields(),
   [`${NETWORK}ApplicationProtocolInput`]: fields(),
   [`${NETWORK}NetworkNamespaceInput`]: fields(),
+  [`${NETWORK}DynamicMetadataInput`]: fields(
+    harmless('refused wherever it stands, as in Envoy', 'parity', 'filter path'),
+  ),
+  'envoy.extensions.matching.common_inputs.ssl.v3.UriSanInput': fields(),
+  'envoy.extensions.matching.common_inputs.ssl.v3.DnsSanInput': fields(),
+  'envoy.extensions.matching.common_inputs.ssl.v3.SubjectInput': fields(),
+  'envoy.extensions.matching.input_matchers.runtime_fraction.v3.RuntimeFraction': fields(
+    honoured(TEST, 'runtime_fraction seed'),
+  ),
+  'envoy.extensions.matching.input_matchers.metadata.v3.Metadata': fields(
+    harmless(
+      'no input here is metadata: it never matches, whatever it says',
+      'parity group matcher-inputs',
+      'value invert',
+    ),
+  ),
   [`${NETWORK}FilterStateInput`]: fields(honoured(TEST, 'key field')),
   'google.protobuf.StringValue': fields(honoured(TEST, 'value')),
   'envoy.config.route.v3.RouteList': fields(honoured(TEST, 'routes')),

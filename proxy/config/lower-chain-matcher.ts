@@ -8,6 +8,8 @@ import type { ConnectionFact, MatcherModel, MatchInputModel } from './model-matc
 
 const NETWORK = 'envoy.extensions.matching.common_inputs.network.v3.';
 
+const SSL = 'envoy.extensions.matching.common_inputs.ssl.v3.';
+
 const FACTS: ReadonlyMap<string, ConnectionFact> = new Map([
   [`${NETWORK}DestinationIPInput`, 'destination_ip'],
   [`${NETWORK}DestinationPortInput`, 'destination_port'],
@@ -22,11 +24,14 @@ const FACTS: ReadonlyMap<string, ConnectionFact> = new Map([
 
 /** Namespaces of listeners are refused, so no connection has one. */
 const NAMESPACE = `${NETWORK}NetworkNamespaceInput`;
+/** There is no certificate before the chain is chosen that asks for one. */
+const LATER: ReadonlySet<string> = new Set([`${SSL}UriSanInput`, `${SSL}DnsSanInput`, `${SSL}SubjectInput`]);
 
 const PLACE: MatcherPlace<string> = {
   input: ({ $typeName }): MatchInputModel | null => {
     const fact = FACTS.get($typeName);
     if (fact !== undefined) return { kind: 'connection', fact };
+    if (LATER.has($typeName)) return { kind: 'unknown' };
     return $typeName === NAMESPACE ? { kind: 'constant', value: null } : null;
   },
   action: (config) => (config.$typeName === 'google.protobuf.StringValue' ? str(config, 'value') : null),

@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { ConfigError } from '../util/error.ts';
 import { type UnpackedAny, unpackAny } from './any.ts';
 import { missingImplementation } from './fields-extensions.ts';
-import { lowerCidr, lowerStringMatch, wireString } from './lower-common.ts';
+import { lowerCidr, lowerRuntimeFraction, lowerStringMatch, wireString } from './lower-common.ts';
 import { bool, list, type Msg, messageMap, num, oneof, str, strings, sub } from './message.ts';
 import type { CidrModel } from './model.ts';
 import type {
@@ -24,6 +24,8 @@ const IP_TREE = 'xds.type.matcher.v3.IPMatcher';
 const NAME_TREE = 'xds.type.matcher.v3.ServerNameMatcher';
 const IP_TEST = 'envoy.extensions.matching.input_matchers.ip.v3.Ip';
 const HASH_TEST = 'envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing';
+const FRACTION_TEST = 'envoy.extensions.matching.input_matchers.runtime_fraction.v3.RuntimeFraction';
+const METADATA_TEST = 'envoy.extensions.matching.input_matchers.metadata.v3.Metadata';
 const ENVIRONMENT = 'envoy.extensions.matching.common_inputs.environment_variable.v3.Config';
 const FILTER_STATE = 'envoy.extensions.matching.common_inputs.network.v3.FilterStateInput';
 
@@ -189,6 +191,12 @@ function lowerTest(message: Msg, path: string): InputTestModel {
     if (config.$typeName === HASH_TEST) {
       return { kind: 'hash', seed: seedOf(config), modulo: num(config, 'modulo'), from: num(config, 'threshold') };
     }
+    if (config.$typeName === FRACTION_TEST) {
+      const fraction = lowerRuntimeFraction(required(config, 'runtimeFraction', at));
+      return { kind: 'fraction', seed: seedOf(config), fraction };
+    }
+    // Only inputs of dynamic metadata could satisfy it; there are none where Envoy lets matchers stand.
+    if (config.$typeName === METADATA_TEST) return { kind: 'never' };
     if (config.$typeName !== IP_TEST) return null;
     const ranges = list(config, 'cidrRanges').map((range, i) => lowerCidr(range, `${at}.cidr_ranges[${i}]`));
     return { kind: 'ip', ranges };

@@ -1,7 +1,7 @@
 // The model of generic matchers (Envoy: xds.type.matcher.v3.Matcher): trees that lead from inputs to an action.
 // What an action is depends on the place: routes of a virtual host, the name of a filter chain.
 
-import type { CidrModel, StringMatchModel } from './model.ts';
+import type { CidrModel, FractionModel, StringMatchModel } from './model.ts';
 
 export interface MatcherModel<A> {
   readonly choice: MatcherChoiceModel<A>;
@@ -54,7 +54,11 @@ export type InputTestModel =
       readonly seed: string;
       readonly modulo: number;
       readonly from: number;
-    };
+    }
+  /** The value's hash lies in a share of all. */
+  | { readonly kind: 'fraction'; readonly seed: string; readonly fraction: FractionModel }
+  /** It asks for something that no input here is. */
+  | { readonly kind: 'never' };
 
 /** A fact about a connection. */
 export type ConnectionFact =
@@ -75,5 +79,7 @@ export type MatchInputModel =
   | { readonly kind: 'header'; readonly name: string }
   | { readonly kind: 'filter_state'; readonly key: string; readonly field: string }
   | { readonly kind: 'connection'; readonly fact: ConnectionFact }
+  /** Not known yet when it is asked for: whatever asks leads nowhere. */
+  | { readonly kind: 'unknown' }
   /** Known when the configuration is read; `null` = absent. */
   | { readonly kind: 'constant'; readonly value: string | null };

@@ -3,6 +3,7 @@
 import type { ConnectionFact, MatcherModel, MatchInputModel } from '../config/model-matcher.ts';
 import { type FilterState, filterStateText } from '../observe/filter-state.ts';
 import { compileMatcher, type ReadInput } from '../router/matcher.ts';
+import type { RuntimeValue } from '../router/runtime-fraction.ts';
 import { type ChainMatcher, isLocal, type MatchInput } from './chain-match.ts';
 
 /** A connection whose listener filters may have kept something with it. */
@@ -17,14 +18,25 @@ export function compileChainTree<T>(
   model: MatcherModel<string>,
   chains: ReadonlyMap<string, T>,
   fallback: T | null,
+  runtimeValue: RuntimeValue,
 ): ChainMatcher<T> {
+  // Set while one connection is looked at.
+  let unknown = false;
   const find = compileMatcher<string, Subject, { readonly chain: T | null }>(model, {
-    input: compileInput,
+    runtimeValue,
+    input: (input) =>
+      input.kind === 'unknown'
+        ? () => {
+            unknown = true;
+            return null;
+          }
+        : compileInput(input),
     action: (name) => ({ chain: chains.get(name) ?? null }),
   });
   return (input) => {
+    unknown = false;
     const found = find(input);
-    return found === null ? fallback : found.chain;
+    return found === null || unknown ? fallback : found.chain;
   };
 }
 
@@ -37,6 +49,7 @@ function compileInput(model: MatchInputModel): ReadInput<Subject> {
     case 'constant':
       return () => model.value;
     case 'header':
+    case 'unknown':
       return () => null;
   }
 }

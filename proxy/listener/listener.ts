@@ -140,7 +140,12 @@ export class Listener {
             chains.map((chain) => ({ match: chain.model.match, value: chain })),
             fallback,
           )
-        : compileChainTree(model.chainMatcher, new Map(chains.map((chain) => [chain.model.name, chain])), fallback);
+        : compileChainTree(
+            model.chainMatcher,
+            new Map(chains.map((chain) => [chain.model.name, chain])),
+            fallback,
+            env.gates.runtimeValue,
+          );
   }
 
   get activeConnections(): number {

@@ -13,6 +13,7 @@ import type {
 import { U64, xxHash64 } from '../util/hash64.ts';
 import { CidrMap, compileRanges, parseIp, parseIpAsWritten } from '../util/ip.ts';
 import { compileStringMatch } from './match.ts';
+import { type RuntimeValue, runtimeFraction } from './runtime-fraction.ts';
 
 /** Finds what a subject leads to; `null` = nothing. */
 export type Matcher<S, R> = (subject: S) => R | null;
@@ -22,6 +23,7 @@ export type ReadInput<S> = (subject: S) => string | null;
 
 /** What a matcher works on, and what its actions become. */
 export interface MatcherEnv<A, S, R> {
+  readonly runtimeValue: RuntimeValue;
   input(model: MatchInputModel): ReadInput<S>;
   action(model: A): R;
 }
@@ -165,7 +167,7 @@ function compilePredicate<A, S, R>(model: PredicateModel, env: MatcherEnv<A, S, 
   switch (model.kind) {
     case 'single': {
       const read = env.input(model.input);
-      const test = compileTest(model.test);
+      const test = compileTest(model.test, env.runtimeValue);
       return (subject) => {
         const text = read(subject);
         return text !== null && test(text);
@@ -188,7 +190,7 @@ function compilePredicate<A, S, R>(model: PredicateModel, env: MatcherEnv<A, S, 
   }
 }
 
-function compileTest(model: InputTestModel): (text: string) => boolean {
+function compileTest(model: InputTestModel, runtimeValue: RuntimeValue): (text: string) => boolean {
   switch (model.kind) {
     case 'string':
       return compileStringMatch(model.string);
@@ -196,10 +198,22 @@ function compileTest(model: InputTestModel): (text: string) => boolean {
       return compileRanges(model.ranges);
     case 'hash': {
       const { modulo, from } = model;
-      const bits = BigInt(model.seed);
-      const seed = new U64(Number(bits >> 32n), Number(bits & 0xffff_ffffn));
+      const seed = seedOf(model.seed);
       const hash = new U64();
       return (text) => xxHash64(text, hash, seed).modulo(modulo) >= from;
     }
+    case 'fraction': {
+      const { numerator, denominator } = runtimeFraction(model.fraction, model.fraction.runtimeKey, runtimeValue);
+      const seed = seedOf(model.seed);
+      const hash = new U64();
+      return (text) => xxHash64(text, hash, seed).modulo(denominator) < numerator;
+    }
+    case 'never':
+      return () => false;
   }
+}
+
+function seedOf(text: string): U64 {
+  const bits = BigInt(text);
+  return new U64(Number(bits >> 32n), Number(bits & 0xffff_ffffn));
 }

@@ -19,6 +19,7 @@ export function compileRouteTree(
   trees: RouteTrees,
 ): RouteSource {
   const find = compileMatcher<readonly RouteModel[], StreamInfo, RouteSource>(model, {
+    runtimeValue: scope.runtimeValue,
     input: compileInput,
     action: (routes) => indexRoutes(routes, scope, trees),
   });
@@ -49,6 +50,7 @@ function compileInput(model: MatchInputModel): ReadInput<StreamInfo> {
     case 'constant':
       return () => model.value;
     case 'connection':
+    case 'unknown':
       return () => null;
   }
 }

@@ -137,6 +137,7 @@ t.test('keep_matching passes over what it finds', async (t) => {
       ['two', 2],
     ]),
     0,
+    () => null,
   );
   t.equal(match({ ...HOME, localPort: 1 }), 2);
   t.equal(match({ ...HOME, localPort: 2 }), 0, 'the default chain');
@@ -144,6 +145,21 @@ t.test('keep_matching passes over what it finds', async (t) => {
   filterState.set('k', 'kept');
   const kept = { ...HOME, localPort: 2, filterState };
   t.equal(match(kept), 1);
+});
+
+t.test('tests of values that are no texts', async (t) => {
+  const test = (type: string, config: object): unknown => {
+    const custom_match = extension(`envoy.extensions.matching.input_matchers.${type}`, config);
+    const model = host(listOf(single(header, { custom_match }), toRoute))?.matcher?.choice;
+    return model?.kind === 'list' && model.entries[0]?.predicate.kind === 'single' && model.entries[0].predicate.test;
+  };
+  const runtime_fraction = { default_value: { numerator: 3, denominator: 'MILLION' }, runtime_key: 'k' };
+  t.same(test('runtime_fraction.v3.RuntimeFraction', { runtime_fraction, seed: '9' }), {
+    kind: 'fraction',
+    seed: '9',
+    fraction: { numerator: 3, denominator: 1_000_000, runtimeKey: 'k' },
+  });
+  t.same(test('metadata.v3.Metadata', { value: { null_match: {} }, invert: true }), { kind: 'never' });
 });
 
 t.test('refusals in Envoy’s words', async (t) => {
@@ -155,6 +171,11 @@ t.test('refusals in Envoy’s words', async (t) => {
     said(by(extension(`${NETWORK}SourceIPInput`))),
     `Route table can only match on request headers, saw type.googleapis.com/${NETWORK}SourceIPInput`,
   );
+  for (const input of [`${NETWORK}DynamicMetadataInput`, 'envoy.extensions.matching.common_inputs.ssl.v3.UriSanInput'])
+    t.match(
+      said(by(extension(input))),
+      `Route table can only match on request headers, saw type.googleapis.com/${input}`,
+    );
   t.match(said(by(extension('envoy.config.route.v3.Route'))), "Didn't find a registered implementation for 'it'");
   t.match(said(listOf(single(header, { value_match }), toChain('one'))), "Didn't find a registered implementation");
   t.match(

@@ -39,6 +39,7 @@ import { internalListeners } from './scenarios/internal.ts';
 import { internalRedirects } from './scenarios/internal-redirects.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
+import { matcherInputs } from './scenarios/matcher-inputs.ts';
 import { matcherTrees } from './scenarios/matcher-trees.ts';
 import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
@@ -130,6 +131,7 @@ export const GROUPS: readonly Group[] = [
   routeFilters,
   pathTemplates,
   matcherTrees,
+  matcherInputs,
   chainTrees,
   scopedRoutes,
   directBodies,
