@@ -1,10 +1,12 @@
 // A byte stream over a connected socket: coalesced writes, counted holds, one handler.
 // The only place of the data path that knows `node:net` sockets.
 //
-// Turns: every socket event opens one. Heads written during a turn, on whichever transport, are held until body bytes
-// follow or the turn ends, so that a head and a small body leave in one system call. Outside a turn (timers) a head
-// leaves at once. A codec that gathers its output (HTTP/2) registers for the end of the event loop's round instead: what
-// all sockets that were ready have made of it leaves in one system call. It leaves earlier, with the turn, when much was
+// Turns: every socket event opens one; a round is all turns between two waits of the event loop. Heads written during a
+// turn, on whichever transport, are held until body bytes follow or the round ends: a head and a small body leave in one
+// system call, and the writes of a round follow each other, which costs less than each between two requests (measured at
+// 32 connections: 10–15 % of a request's CPU; code stays in the caches, and peers are woken less often). Outside a turn
+// (timers) a head leaves at once. A codec that gathers its output (HTTP/2) registers for the end of the round too: what
+// all sockets that were ready have made of it leaves in one system call. Both leave earlier, with the turn, when much was
 // read or many connections have something to send: what waits is bounded.
 
 import type { Socket } from 'node:net';
@@ -29,7 +31,10 @@ export interface TransportHandler {
 
 /** Bodies up to this size are copied behind their head so that both leave in one system call. */
 const COALESCE_BYTES_MAX = 16_384;
-/** Bodies up to this size join their head as text: at 100 bytes that takes a third of the time of a new buffer. */
+/**
+ * Bodies up to this size join their head as text: at 100 bytes that takes a third of the time of a new buffer. A head and
+ * its body up to this size are held for the end of the round, bytes.
+ */
 const TEXT_BYTES_MAX = 1_024;
 
 /** Has gathered output that must be written soon. */
@@ -41,8 +46,12 @@ export interface Flusher {
 export const ROUND_BYTES_MAX = 16_384;
 /** Connections that may have gathered output at the end of a turn. */
 export const FLUSHERS_MAX = 16;
+/** Connections that may have held text at the end of a turn. */
+export const HELD_MAX = 64;
 
 let turnDepth = 0;
+/** Tells turns apart. */
+let turn = 0;
 /** The first `dirtyCount` have a held head. The array never shrinks: V8 would give its memory back and take it anew each turn. */
 const dirty: (Transport | null)[] = [];
 let dirtyCount = 0;
@@ -54,28 +63,28 @@ let roundEndIsDue = false;
 
 /** Opens a turn; each needs its `leaveTurn`. Only needed where no socket event is under way. */
 export function enterTurn(): void {
-  if (turnDepth++ === 0) beginTurn();
+  if (turnDepth++ === 0) {
+    turn++;
+    beginTurn();
+  }
 }
 
-/** Ends a turn; the outermost one sends what was held. */
+/** Ends a turn; after the outermost one what was held waits for the end of the round. */
 export function leaveTurn(): void {
   if (--turnDepth > 0) return;
-  flushTurn();
-  endTurn();
-}
-
-function flushTurn(): void {
   if (roundBytes >= ROUND_BYTES_MAX || flushers.length > FLUSHERS_MAX) flushGathered();
-  for (let i = 0; i < dirtyCount; i++) {
-    (dirty[i] as Transport).flush();
-    dirty[i] = null;
-  }
-  dirtyCount = 0;
+  if (dirtyCount > HELD_MAX) flushHeld();
+  else if (dirtyCount > 0) askForRoundEnd();
+  endTurn();
 }
 
 /** Has `flusher` called once before the event loop waits again. It may be registered again from within that call. */
 export function flushAtRoundEnd(flusher: Flusher): void {
   flushers.push(flusher);
+  askForRoundEnd();
+}
+
+function askForRoundEnd(): void {
   if (roundEndIsDue) return;
   roundEndIsDue = true;
   setImmediate(endRound);
@@ -85,6 +94,7 @@ function endRound(): void {
   roundEndIsDue = false;
   enterTurn();
   flushGathered();
+  flushHeld();
   leaveTurn();
 }
 
@@ -94,6 +104,17 @@ function flushGathered(): void {
   turnDepth++;
   for (let i = 0; i < flushers.length; i++) (flushers[i] as Flusher).flushGathered();
   flushers.length = 0;
+  turnDepth--;
+}
+
+/** As `flushGathered`. */
+function flushHeld(): void {
+  turnDepth++;
+  for (let i = 0; i < dirtyCount; i++) {
+    (dirty[i] as Transport).flush();
+    dirty[i] = null;
+  }
+  dirtyCount = 0;
   turnDepth--;
 }
 
@@ -109,6 +130,8 @@ export class Transport {
   private readonly writer: SocketWriter;
   private holds: number;
   private heldHead: string;
+  /** The turn in which the held head was begun. */
+  private heldTurn: number;
   private ended: boolean;
   /** Read before this transport was there, or while reading was held; `null` once delivered. */
   private early: Buffer | null;
@@ -126,6 +149,7 @@ export class Transport {
     this.writer = new SocketWriter(socket, () => this.onDrain());
     this.holds = 0;
     this.heldHead = '';
+    this.heldTurn = 0;
     this.ended = false;
     this.early = null;
     this.endIsEarly = false;
@@ -212,12 +236,13 @@ export class Transport {
     leaveTurn();
   }
 
-  /** Sends text, held until body bytes follow or the turn ends. */
+  /** Sends text, held until body bytes follow or the round ends. */
   writeHead(latin1: string): void {
     if (this.ended || this.closed) return;
     this.bytesWritten += latin1.length;
     if (this.heldHead === '') {
       this.heldHead = latin1;
+      this.heldTurn = turn;
       if (turnDepth === 0) this.flush();
       else dirty[dirtyCount++] = this;
     } else this.heldHead += latin1;
@@ -235,14 +260,18 @@ export class Transport {
       this.bytesWritten += chunk.length;
       return this.writeKept('', chunk, '');
     }
-    this.heldHead = '';
     this.bytesWritten += chunk.length;
+    if (turnDepth > 0 && head.length + chunk.length <= TEXT_BYTES_MAX) {
+      this.heldHead = head + latin1(chunk, 0, chunk.length);
+      return !this.writer.congested;
+    }
+    this.heldHead = '';
     if (chunk.length <= COALESCE_BYTES_MAX) return this.writeJoined(head, chunk, '');
     return this.writeKept(head, chunk, '');
   }
 
   /**
-   * Sends bytes of a buffer that is used again; nothing may be held before them.
+   * Sends bytes of a buffer that is used again, behind a held head.
    * @param giveBack called once the kernel has them, or nobody will; `null` = as `write`
    * @returns as `write`
    */
@@ -252,6 +281,7 @@ export class Transport {
       giveBack();
       return true;
     }
+    this.flush();
     this.bytesWritten += chunk.length;
     return this.writer.write(chunk, giveBack);
   }
@@ -352,14 +382,22 @@ export class Transport {
     this.writer.destroySoon();
   }
 
-  /** Closes at once; unsent bytes are dropped. */
+  /** Closes at once; unsent bytes are dropped, and so is what was held in this turn. */
   destroy(): void {
-    if (!this.closed) this.socket.destroy();
+    if (this.closed) return;
+    this.flushEarlier();
+    this.socket.destroy();
+  }
+
+  /** What an earlier turn of the round wrote was sent as far as whoever ends the connection knows. */
+  private flushEarlier(): void {
+    if (this.heldTurn !== turn) this.flush();
   }
 
   /** Closes with a TCP reset, where there can be one: otherwise at once. */
   reset(): void {
     if (this.closed) return;
+    this.flushEarlier();
     // Measured: after a half-close, descriptors of reset sockets stayed open for good and the process did not end. Unix
     // sockets and TLS have no reset: Node throws.
     const { socket } = this;

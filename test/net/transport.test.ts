@@ -6,6 +6,7 @@ import {
   enterTurn,
   FLUSHERS_MAX,
   flushAtRoundEnd,
+  HELD_MAX,
   leaveTurn,
   ROUND_BYTES_MAX,
   Transport,
@@ -170,4 +171,77 @@ t.test('gathered output leaves with the turn that has read much, and before an e
   transport.socket.emit('end');
   t.same(log, ['flushed', 'end']);
   transport.destroy();
+});
+
+/** What arrives at a peer from now on. */
+function heard(socket: Socket): () => string {
+  let text = '';
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+  });
+  return () => text;
+}
+
+function inTurn(act: () => void): void {
+  enterTurn();
+  act();
+  leaveTurn();
+}
+
+t.test('heads and small bodies leave at the end of the round, in order, in one piece', async (t) => {
+  const [accepted, peer] = await pair((close) => t.teardown(close));
+  const text = heard(peer);
+  const transport = new Transport(accepted, IGNORE);
+  inTurn(() => transport.writeHead('a'));
+  inTurn(() => {
+    transport.writeHead('b');
+    t.equal(transport.write(Buffer.from('c')), true);
+  });
+  t.equal(transport.bufferedBytes, 3);
+  t.equal(transport.socket.bytesWritten, 0);
+  await roundEnd();
+  t.equal(transport.bufferedBytes, 0);
+  t.equal(transport.socket.bytesWritten, 3);
+  inTurn(() => transport.writeHead('d'));
+  transport.write(Buffer.alloc(2_000, 'e'));
+  t.equal(transport.socket.bytesWritten, 2_004, 'a larger body takes the head along at once');
+  transport.writeHead('f');
+  t.equal(transport.socket.bytesWritten, 2_005, 'as outside of turns');
+  inTurn(() => transport.writeHead('g'));
+  transport.end();
+  await once(peer, 'end');
+  t.equal(text(), `abcd${'e'.repeat(2_000)}fg`, 'an end goes behind what is held');
+});
+
+t.test('what an earlier turn wrote goes before a connection is destroyed, what this turn wrote does not', async (t) => {
+  for (const [write, expected] of [
+    [(transport: Transport) => inTurn(() => transport.writeHead('early')), 'early'],
+    [() => {}, ''],
+  ] as const) {
+    const [accepted, peer] = await pair((close) => t.teardown(close));
+    const text = heard(peer);
+    const transport = new Transport(accepted, IGNORE);
+    write(transport);
+    inTurn(() => {
+      if (expected === '') transport.writeHead('late');
+      transport.destroy();
+    });
+    await once(peer, 'end');
+    t.equal(text(), expected);
+  }
+});
+
+t.test('heads of many connections leave with the turn', async (t) => {
+  const [accepted] = await pair((close) => t.teardown(close));
+  const transport = new Transport(accepted, IGNORE);
+  const others = await Promise.all(Array.from({ length: HELD_MAX }, () => pair((close) => t.teardown(close))));
+  const transports = others.map(([other]) => new Transport(other, IGNORE));
+  const sent = (): number => transports.reduce((sum, { socket }) => sum + socket.bytesWritten, 0);
+  inTurn(() => {
+    for (const one of transports) one.writeHead('x');
+  });
+  t.equal(sent(), 0);
+  inTurn(() => transport.writeHead('y'));
+  t.equal(transport.socket.bytesWritten, 1);
+  t.equal(sent(), HELD_MAX);
 });
