@@ -6,7 +6,7 @@
 // where they are not as expected the socket is returned as it was and reads in the usual way.
 
 import { type OnReadOpts, type Server, Socket } from 'node:net';
-import { handleOf, isUsable, readLength, type StreamHandle } from './stream-handle.ts';
+import { handleOf, isUsable, readLength } from './stream-handle.ts';
 
 /** Bytes of one read at most; Node's own size. */
 const READ_BUFFER_BYTES = 65_536;
@@ -16,7 +16,6 @@ const NOTHING = Buffer.alloc(0);
 const shared = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 const SLOT = Symbol('read slot');
 const EARLY = Symbol('early bytes');
-const ORDINARY = Symbol('ordinary onread');
 
 /** Where a socket's bytes go; the chunk is overwritten by the next read of any socket. */
 export interface ReadSlot {
@@ -39,26 +38,20 @@ function firstBytes(length: number): Buffer {
   return view;
 }
 
-/** A handle that reads into the shared buffer. */
-interface ReadingHandle extends StreamHandle {
-  [SLOT]?: ReadSlot;
-  [ORDINARY]?: StreamHandle['onread'];
-}
-
-/** Has the handle tell its bytes here; its ends and errors go the usual way. */
+/**
+ * Has the handle tell its bytes here; its ends and errors go the usual way. A function for each connection, because
+ * looking the slot up on the handle stays generic where handles of TCP and of TLS do it (measured: 3 % of a request).
+ */
 function readDirectly(socket: Socket, slot: ReadSlot): void {
-  const handle: ReadingHandle | null = handleOf(socket);
+  const handle = handleOf(socket);
   if (handle === null || !isUsable(handle)) return;
-  handle[SLOT] = slot;
-  handle[ORDINARY] = handle.onread;
-  handle.onread = onRead;
-}
-
-/** Whatever it returned would be the next buffer. */
-function onRead(this: ReadingHandle, bytes: ArrayBuffer | undefined): void {
-  const length = readLength();
-  if (length > 0) this[SLOT]?.onBytes?.(firstBytes(length));
-  else this[ORDINARY]?.(bytes);
+  const ordinary = handle.onread;
+  // Whatever it returned would be the next buffer.
+  handle.onread = (bytes) => {
+    const length = readLength();
+    if (length > 0) slot.onBytes?.(firstBytes(length));
+    else ordinary.call(handle, bytes);
+  };
 }
 
 /** The private part of `net.Socket` that moving a handle needs. */

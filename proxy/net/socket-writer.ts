@@ -1,12 +1,15 @@
 // What a transport writes, on its way to the kernel.
 //
 // Most writes are done when they return. On clear text, what the kernel does not take waits in libuv, in order. Of TLS
-// there is one write under way at a time: what comes meanwhile waits here and leaves joined, in as few records as it fits.
+// there is one write under way at a time, told complete in the next round of the event loop: what comes meanwhile waits
+// here and leaves joined, in as few records as it fits. Such writes take turns with two requests, and text goes to OpenSSL
+// from one buffer, which it reads before the call returns (measured: 5 % of what a message costs to write and read).
 
 import type { Socket } from 'node:net';
 import {
   handleOf,
   isUsable,
+  reusableRequest,
   type StreamHandle,
   socketError,
   type WriteData,
@@ -18,6 +21,9 @@ import {
 /** Pieces that wait are joined up to this size; a record of TLS. */
 const JOINED_BYTES_MAX = 16_384;
 
+/** Text for OpenSSL. */
+const scratch = Buffer.allocUnsafeSlow(JOINED_BYTES_MAX);
+
 type GiveBack = (() => void) | null;
 
 interface Waiting {
@@ -26,7 +32,7 @@ interface Waiting {
 }
 
 function onComplete(this: WriteRequest, status: number): void {
-  this.owner.onWritten(this, status);
+  this.handle?.onWritten(this, status);
 }
 
 /** See the head of this file. */
@@ -37,6 +43,9 @@ export class SocketWriter implements WriteOwner {
   private direct: boolean;
   /** One write at a time. */
   private readonly serial: boolean;
+  /** Of writes under TLS: the one that is, or was last, under way, and the one for the next. */
+  private lastRequest: WriteRequest | null;
+  private nextRequest: WriteRequest | null;
   private requests: number;
   private requestBytes: number;
   private waiting: Waiting[];
@@ -50,6 +59,8 @@ export class SocketWriter implements WriteOwner {
     this.onDrain = onDrain;
     this.direct = false;
     this.serial = 'encrypted' in socket;
+    this.lastRequest = null;
+    this.nextRequest = null;
     this.requests = 0;
     this.requestBytes = 0;
     this.waiting = [];
@@ -76,10 +87,33 @@ export class SocketWriter implements WriteOwner {
   write(data: string | Uint8Array, giveBack: GiveBack): boolean {
     const handle = this.usableHandle();
     if (handle === null) return this.writeOrdinarily(data, giveBack);
-    if (this.serial && this.requests > 0) return this.wait(data, giveBack);
+    if (this.serial) return this.writeSerially(handle, data, giveBack);
     const result = typeof data === 'string' ? handle.writeLatin1String(null, data) : handle.writeBuffer(null, data);
     if (result !== 0) return this.goOn(result, data, data.length, giveBack);
     if (giveBack !== null) giveBack();
+    return true;
+  }
+
+  private writeSerially(handle: StreamHandle, data: string | Uint8Array, giveBack: GiveBack): boolean {
+    if (this.requests > 0) return this.wait(data, giveBack);
+    const request = this.nextRequest ?? reusableRequest(this, onComplete);
+    this.nextRequest = this.lastRequest;
+    this.lastRequest = request;
+    const { length } = data;
+    if (request === null || (typeof data === 'string' && length > JOINED_BYTES_MAX)) {
+      const made = typeof data === 'string' ? handle.writeLatin1String(null, data) : handle.writeBuffer(null, data);
+      return this.goOn(made, data, length, giveBack);
+    }
+    const bytes = typeof data === 'string' ? textBytes(data) : data;
+    request.bytes = length;
+    this.requests++;
+    this.requestBytes += length;
+    const result = handle.writeBuffer(request, bytes);
+    if (giveBack !== null) giveBack();
+    if (result === 0) return this.mark();
+    this.requests--;
+    this.requestBytes -= length;
+    this.socket.destroy(socketError(result, 'write', request.error));
     return true;
   }
 
@@ -127,7 +161,7 @@ export class SocketWriter implements WriteOwner {
     const { socket } = this;
     this.requests--;
     this.requestBytes -= request.bytes;
-    request.giveBack?.();
+    request.callback?.();
     if (socket.destroyed) return;
     if (status < 0) {
       socket.destroy(socketError(status, 'write', request.error));
@@ -178,14 +212,14 @@ export class SocketWriter implements WriteOwner {
     this.requests++;
     this.requestBytes += bytes;
     result.oncomplete = onComplete;
-    result.owner = this;
-    result.data = data;
+    result.handle = this;
+    result.buffer = data;
     result.bytes = bytes;
-    result.giveBack = giveBack;
+    result.callback = giveBack;
     const { writeStatus } = result;
     if (writeStatus !== null) {
       result.writeStatus = null;
-      result.oncomplete(writeStatus);
+      onComplete.call(result, writeStatus);
     }
     return this.mark();
   }
@@ -220,6 +254,27 @@ export class SocketWriter implements WriteOwner {
     else this.write(join(taken, bytes), null);
   }
 }
+
+/** Texts up to this size get a view of the scratch buffer that is made once. */
+const KEPT_VIEW_BYTES_MAX = 4_096;
+const textViews = new Array<Buffer | null>(KEPT_VIEW_BYTES_MAX + 1).fill(null);
+
+/** @returns a view of the scratch buffer, for one call */
+function textBytes(text: string): Buffer {
+  const { length } = text;
+  latin1Write.call(scratch, text, 0, length);
+  if (length > KEPT_VIEW_BYTES_MAX) return scratch.subarray(0, length);
+  const known = textViews[length] ?? null;
+  if (known !== null) return known;
+  const view = scratch.subarray(0, length);
+  textViews[length] = view;
+  return view;
+}
+
+/** `write` without the checks of its arguments; public but untyped. */
+const { latin1Write } = Buffer.prototype as unknown as {
+  latin1Write(this: Buffer, text: string, at: number, length: number): number;
+};
 
 function join(pieces: readonly Waiting[], bytes: number): Buffer {
   const joined = Buffer.allocUnsafe(bytes);

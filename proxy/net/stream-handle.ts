@@ -6,19 +6,22 @@
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
-/** A write that the kernel has not taken whole yet; Node makes it. */
+/**
+ * A write that is not done when the call returns. The names are those of the places that Node has for its own use: others
+ * would change the object's shape with each write.
+ */
 export interface WriteRequest {
-  oncomplete: (this: WriteRequest, status: number) => void;
+  oncomplete: ((this: WriteRequest, status: number) => void) | null;
   /** Set when the write ended before `oncomplete` was there. */
   writeStatus: number | null;
   /** What OpenSSL says of a failure. */
   readonly error?: string;
-  // Ours:
-  owner: WriteOwner;
-  /** Must live until the write is done. */
-  data: WriteData;
+  handle: WriteOwner | null;
+  /** Must live until the write is done; `null` where it need not. */
+  buffer: WriteData | null;
   bytes: number;
-  giveBack: (() => void) | null;
+  /** Takes the buffer back. */
+  callback: (() => void) | null;
 }
 
 export type WriteData = string | Uint8Array | readonly (string | Uint8Array)[];
@@ -28,11 +31,15 @@ export interface WriteOwner {
   onWritten(request: WriteRequest, status: number): void;
 }
 
-/** A TCP, pipe or TLS handle. Writes return 0 (done), a negative error, or what goes on in the background. */
+/**
+ * A TCP, pipe or TLS handle. Writes return 0 (done), a negative error, or what goes on in the background. Those that are
+ * given a request return 0 where they go on in the background.
+ */
 export interface StreamHandle {
   readonly isStreamBase: boolean;
   writeLatin1String(request: null, text: string): number | WriteRequest;
   writeBuffer(request: null, bytes: Uint8Array): number | WriteRequest;
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
   /** @param chunks pieces, each followed by its encoding */
   writev(request: null, chunks: readonly unknown[], allBuffers: boolean): number | WriteRequest;
   onread: (this: StreamHandle, bytes: ArrayBuffer | undefined) => unknown;
@@ -42,15 +49,19 @@ interface StreamBinding {
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
   readonly kLastWriteErr: number;
+  /** `null` = requests are not as expected. */
+  readonly WriteWrap: (new () => WriteRequest) | null;
 }
 
 function findBinding(): StreamBinding | null {
   try {
     const { binding } = process as unknown as { readonly binding: (name: string) => Partial<StreamBinding> };
-    const { streamBaseState, kReadBytesOrError, kLastWriteErr } = binding.call(process, 'stream_wrap');
-    const known = typeof kReadBytesOrError === 'number' && typeof kLastWriteErr === 'number';
-    return streamBaseState instanceof Int32Array && known
-      ? { streamBaseState, kReadBytesOrError, kLastWriteErr }
+    const { streamBaseState, kReadBytesOrError, kLastWriteErr, WriteWrap } = binding.call(process, 'stream_wrap');
+    if (typeof kReadBytesOrError !== 'number' || typeof kLastWriteErr !== 'number') return null;
+    const places = typeof WriteWrap === 'function' ? Object.keys(new WriteWrap()) : [];
+    const known = ['oncomplete', 'handle', 'buffer', 'bytes', 'callback'].every((name) => places.includes(name));
+    return streamBaseState instanceof Int32Array
+      ? { streamBaseState, kReadBytesOrError, kLastWriteErr, WriteWrap: known ? (WriteWrap ?? null) : null }
       : null;
   } catch {
     return null;
@@ -70,6 +81,19 @@ export function readLength(): number {
 /** Why the write that has just returned a request failed; 0 = it did not. */
 export function writeError(): number {
   return state[WRITE_ERROR] as number;
+}
+
+/**
+ * A request for many writes, one after the other: not again before its `oncomplete` has returned. `null` = Node must make
+ * one each time.
+ */
+export function reusableRequest(owner: WriteOwner, oncomplete: WriteRequest['oncomplete']): WriteRequest | null {
+  const Request = binding?.WriteWrap ?? null;
+  if (Request === null) return null;
+  const request = new Request();
+  request.oncomplete = oncomplete;
+  request.handle = owner;
+  return request;
 }
 
 /** The handle of a socket that is connected; `null` when it has none (any more), or a foreign one. */
