@@ -8,7 +8,7 @@ import { busyGauges, growthMib } from '../fixtures/at-rest.ts';
 import { ADMIN, httpListener, type RunningProxy, startProxy, staticCluster } from '../fixtures/proxy.ts';
 
 const MIB = 1024 * 1024;
-const REQUESTS = 2_000;
+const REQUESTS = 6_000;
 const ANSWER_BYTES = 10_000;
 /** Answers that fit into the buffers of the kernel and of the proxy; far from all of them. */
 const UNREAD_ANSWERS_MAX = 1_000;
@@ -36,7 +36,8 @@ t.test('answers that are not read hold back the requests behind them', async (t)
   await once(client, 'connect');
   client.pause();
   let all = '';
-  for (let i = 0; i < REQUESTS; i++) all += `GET /${i} HTTP/1.1\r\nhost: a\r\n\r\n`;
+  for (let i = 0; i < REQUESTS; i++)
+    all += `GET /${i} HTTP/1.1\r\nhost: a\r\n${i === REQUESTS - 1 ? 'connection: close\r\n' : ''}\r\n`;
   let received = 0;
   const grown = await growthMib(proxy, async () => {
     client.write(all);
@@ -46,16 +47,15 @@ t.test('answers that are not read hold back the requests behind them', async (t)
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
     t.ok(order.length < UNREAD_ANSWERS_MAX, `${order.length} requests went upstream while nobody read`);
-    const whole = new Promise<void>((resolve) => {
-      client.on('data', (chunk: Buffer) => {
-        received += chunk.length;
-        if (received > REQUESTS * ANSWER_BYTES && chunk.at(-1) === 97 && order.length === REQUESTS) resolve();
-      });
+    client.on('data', (chunk: Buffer) => {
+      received += chunk.length;
     });
     client.resume();
-    await whole;
+    await once(client, 'end');
+    t.ok(received > REQUESTS * ANSWER_BYTES, `${received} bytes came`);
   });
-  t.ok(grown <= 24, `${grown} MiB more`);
+  // What is read ahead, and garbage: far from the 60 MB of all answers.
+  t.ok(grown <= 40, `${grown} MiB more`);
   t.same(order, [...order.keys()], 'in order');
   t.equal(await proxy.stat('http.web.downstream_rq_2xx'), REQUESTS);
   client.destroy();
