@@ -71,9 +71,11 @@ function compilePolicy(policies: readonly CorsPolicyModel[], env: FilterEnv): Po
   const said = (of: (policy: CorsPolicyModel) => boolean | null, fallback: boolean): boolean =>
     policies.map(of).find((value) => value !== null) ?? fallback;
   const origins = policies.find(({ allowOrigin }) => allowOrigin.length > 0)?.allowOrigin ?? [];
-  const matches = origins.map((origin) =>
-    origin.kind === 'exact' && origin.value === '*' ? () => true : compileStringMatch(origin),
-  );
+  // Whatever takes a star takes all.
+  const matches = origins.map((origin) => {
+    const holds = compileStringMatch(origin);
+    return holds('*') ? () => true : holds;
+  });
   return {
     enabled: draw(first.filterEnabled, ALWAYS, env),
     shadowed: draw(first.shadowEnabled, NEVER, env),

@@ -236,7 +236,7 @@ function requestHeadBytes(info: StreamInfo): number {
   let bytes = info.requestHeaders.byteSize();
   if (info.method !== '') bytes += 7 + info.method.length;
   if (info.path !== '') bytes += 5 + info.path.length;
-  if (info.authority !== '') bytes += 10 + info.authority.length;
+  if (info.authority !== '' || info.authorityIsEmpty) bytes += 10 + info.authority.length;
   if (info.scheme !== '') bytes += 7 + info.scheme.length;
   return bytes;
 }

@@ -159,29 +159,36 @@ function compileHostValue(
 export function compileRedirect(redirect: RedirectModel, match: RouteMatchModel): CompiledRedirect {
   const finish = compileRedirectPath(redirect);
   const location = (info: StreamInfo): string => {
-    const { scheme } = info;
-    const toScheme =
-      redirect.scheme.kind === 'https' ? 'https' : redirect.scheme.kind === 'literal' ? redirect.scheme.value : scheme;
-    const host = redirectHost(info.authority, redirect, scheme, toScheme);
+    const { scheme } = redirect;
+    const to = scheme.kind === 'https' ? 'https' : scheme.kind === 'literal' ? scheme.value : info.scheme;
     const path = finish(info.path, info);
-    return `${toScheme}://${host}${path.startsWith('/') ? path : `/${path}`}`;
+    return `${to}://${redirectHost(info, redirect, to)}${path.startsWith('/') ? path : `/${path}`}`;
   };
   return { status: redirect.code, rewrite: compileRedirectRewrite(redirect, match), location };
 }
 
-/** A new port replaces that of the request, and comes behind a new host's own; the old scheme's default port goes when the scheme changes and the host stays. */
-function redirectHost(authority: string, redirect: RedirectModel, from: string, to: string): string {
-  const host = redirect.host !== '' ? redirect.host : authority;
-  const colon = host.startsWith('[') ? host.indexOf(':', host.indexOf(']')) : host.lastIndexOf(':');
-  const bare = colon < 0 ? host : host.slice(0, colon);
-  if (redirect.port !== 0) return `${redirect.host === '' ? bare : host}:${redirect.port}`;
-  if (colon >= 0 && redirect.host === '' && redirect.scheme.kind !== 'keep') {
-    const port = host.slice(colon);
-    // Compared letter by letter: from `http` to `HTTP` is a change, too (seen on Envoy 1.40).
-    if (from !== to && ((from === 'http' && port === ':80') || (from === 'https' && port === ':443'))) return bare;
-  }
-  return host;
+/** A new port comes behind a new host's own, and replaces that of the request, whose default port goes when its scheme does. */
+function redirectHost({ authority, requestHeaders }: StreamInfo, { host, port }: RedirectModel, to: string): string {
+  if (host !== '') return port === 0 ? host : `${host}:${port}`;
+  const colon = portAt(authority);
+  if (port !== 0) return `${colon < 0 ? authority : authority.slice(0, colon)}:${port}`;
+  // What the request came with is what it was forwarded as, should its scheme say something else.
+  const from = requestHeaders?.get('x-forwarded-proto') ?? '';
+  const isDefault = colon >= 0 && to !== from && authority.slice(colon + 1) === DEFAULT_PORTS.get(from.toLowerCase());
+  return isDefault ? authority.slice(0, colon) : authority;
 }
+
+/** Where the colon before the port is; negative = there is none. */
+function portAt(authority: string): number {
+  if (!authority.startsWith('[')) return authority.lastIndexOf(':');
+  const end = authority.lastIndexOf(']:');
+  return end < 0 ? end : end + 1;
+}
+
+const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
+  ['http', '80'],
+  ['https', '443'],
+]);
 
 function compileRedirectRewrite({ path }: RedirectModel, match: RouteMatchModel): Rewrite | null {
   if (path.kind !== 'prefix' && path.kind !== 'regex') return null;

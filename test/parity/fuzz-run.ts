@@ -52,9 +52,21 @@ export class Field {
   }
 }
 
+/** What a record says besides. */
+const LOGGED = {
+  at: '%DOWNSTREAM_LOCAL_PORT%',
+  vc: '%VIRTUAL_CLUSTER_NAME%',
+  path: '%REQ(:PATH)%',
+  originals: '%REQ(X-ENVOY-ORIGINAL-PATH)% %REQ(X-ENVOY-ORIGINAL-HOST)% %REQ(X-FORWARDED-HOST)%',
+  metadata: '%METADATA(ROUTE:m:k)% %METADATA(VIRTUAL_HOST:m:k)% %CLUSTER_METADATA(m:k)%',
+  resolved: '%ROUTE_RESOLUTION_COUNT%',
+  answer: '%RESP(CONTENT-TYPE)% %RESP(LOCATION)% %RESP(X-A)%',
+  seen: '%REQ(X-A)% %REQ(X-B)% %REQ(HOST)% %REQ(:SCHEME)% %REQ(X-FORWARDED-PROTO)%',
+};
+
 /** One listener a case, named by its place. */
 function makeBootstrap(cases: readonly Runnable[], ports: Ports, logPath: string): object {
-  const access_log = [fileLog(logPath, { at: '%DOWNSTREAM_LOCAL_PORT%', vc: '%VIRTUAL_CLUSTER_NAME%' })];
+  const access_log = [fileLog(logPath, LOGGED)];
   const listeners = cases.map(({ manager }, i) => http(ports, logPath, `case-${i}`, {}, { ...manager, access_log }));
   const clusters = CLUSTERS.map((name) =>
     name === 'named'

@@ -33,7 +33,7 @@ const OPTIONS = {
 interface Report {
   requests: number;
   refusedByBoth: number;
-  /** Requests whose difference is explained, by reason. */
+  /** Differences that are explained, by reason. */
   readonly known: Map<string, number>;
   /** By signature; the first finding and how many there are. */
   readonly findings: Map<string, { readonly finding: Finding; count: number }>;

@@ -6,11 +6,10 @@ import type { Group, Scenario } from '../types.ts';
 const FILTERS = 'type.googleapis.com/envoy.extensions.filters.http.';
 const add = (key: string, value: string): object => ({ header: { key, value } });
 const metadata = (k: string): object => ({ metadata: { filter_metadata: { m: { k } } } });
-const cors = {
-  typed_per_filter_config: {
-    cors: { '@type': `${FILTERS}cors.v3.CorsPolicy`, allow_origin_string_match: [{ exact: '*' }] },
-  },
-};
+const corsOf = (...allow_origin_string_match: object[]): object => ({
+  typed_per_filter_config: { cors: { '@type': `${FILTERS}cors.v3.CorsPolicy`, allow_origin_string_match } },
+});
+const cors = corsOf({ exact: '*' });
 const redirect = (prefix: string, action: object, more: object = {}): object => ({
   name: prefix,
   match: { prefix },
@@ -28,6 +27,9 @@ const ROUTES = [
   redirect('/rx', { regex_rewrite: substitution('x', 'yy') }),
   redirect('/same', { regex_rewrite: substitution('none', 'yy') }),
   redirect('/empty', { regex_rewrite: substitution('.*', '') }),
+  redirect('/ftp', { scheme_redirect: 'ftp' }),
+  redirect('/secure', { https_redirect: true }),
+  to('/starred', 'a', {}, corsOf({ safe_regex: { regex: '[^a]+' } })),
   redirect('/whole', { path_redirect: '/landed' }),
   redirect('/details', { path_rewrite: '/%RESPONSE_CODE_DETAILS%' }),
   redirect('/levels', {}, { response_headers_to_add: [add('x-a', 'route')] }),
@@ -122,6 +124,7 @@ export const generatedRoutes: Group = {
         virtualHost: '%METADATA(VIRTUAL_HOST:m:k)%',
         ofRoute: '%METADATA(ROUTE:m:k)%',
         query: '%QUERY_PARAMS% %QUERY_PARAMS(DECODED)% %QUERY_PARAM(q)% %PATH(NQ)%',
+        size: '%REQUEST_HEADERS_BYTES%',
         resolved: '%ROUTE_RESOLUTION_COUNT%',
       }),
     ];
@@ -182,6 +185,11 @@ export const generatedRoutes: Group = {
     at('redirect by pattern: no match', '/same'),
     at('redirect by pattern: nothing left', '/empty?q=1', 'x-envoy-original-path: /before'),
     at('redirect to a path', '/whole?q=1', 'x-envoy-original-path: /before'),
+    at('redirect to another scheme', '/ftp', 'host: a:80'),
+    at('redirect to another scheme: none', '/secure', 'host: a:443', 'x-forwarded-proto: https'),
+    at('redirect to another scheme: written otherwise', '/secure', 'host: a:443', 'x-forwarded-proto: HTTPS'),
+    at('redirect to another scheme: a port alone', '/secure', 'host: :80'),
+    at('an origin where a star is allowed', '/starred', 'origin: a'),
     at('redirect by details', '/details'),
     at('redirect: levels see each other', '/levels'),
     on('quiet', at('redirect by prefix, quietly', '/pre/a')),
