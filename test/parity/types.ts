@@ -5,6 +5,7 @@ import type { H2Options } from '../../proxy/codec/http2.ts';
 /** Something a scripted peer does. Text is sent as latin1 bytes. */
 export type Action =
   | string
+  /** Waits that long, and then until the proxy has done all that was to be done by then. */
   | { readonly waitMs: number }
   /** `fin` half-closes, `reset` sends a TCP reset, `full` closes both ways. */
   | { readonly close: 'fin' | 'reset' | 'full' };
