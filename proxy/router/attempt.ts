@@ -51,8 +51,8 @@ export class Attempt implements UpstreamStreamHandler {
   responseStarted: boolean;
   /** When it was begun, for clusters with histograms; monotonic ms. */
   startMs: number;
-  /** When it had a connection, for clusters that limit how long it may last; monotonic ms; −1 = not yet. */
-  readyMs: number;
+  /** When its time is over, in clusters that limit it; monotonic ms; −1 = never, or not while it has no connection. */
+  dueMs: number;
   /** As it came, for clusters with histograms; −1 = none came. */
   responseHeadBytes: number;
   responseHeadFields: number;
@@ -74,7 +74,7 @@ export class Attempt implements UpstreamStreamHandler {
     this.headSent = false;
     this.responseStarted = false;
     this.startMs = 0;
-    this.readyMs = -1;
+    this.dueMs = -1;
     this.responseHeadBytes = -1;
     this.responseHeadFields = 0;
     this.responseBodyBytes = 0;

@@ -43,6 +43,8 @@ export class RequestAttempts {
   /** `null` = there is no further attempt. */
   protected retry: RetryState | null;
   protected retryTaken: boolean;
+  /** Some attempt has had a limit for how long it may last. */
+  private timed: boolean;
   /** The attempt before met its time limit. */
   protected afterTimeout: boolean;
 
@@ -70,6 +72,7 @@ export class RequestAttempts {
     this.rivals = null;
     this.retry = null;
     this.retryTaken = false;
+    this.timed = false;
     this.afterTimeout = false;
   }
 
@@ -137,7 +140,8 @@ export class RequestAttempts {
     }
     attempt?.abandon();
     this.attempt = null;
-    this.cancelAttemptTimers();
+    this.cancelTryTimers();
+    this.timeOldest();
     return verdict;
   }
 
@@ -154,7 +158,7 @@ export class RequestAttempts {
     this.rivals ??= [];
     this.rivals.push(attempt);
     this.attempt = null;
-    this.cancelAttemptTimers();
+    this.cancelTryTimers();
   }
 
   /** Another attempt will do, or may do, better than this one, whose head has come. */
@@ -181,9 +185,9 @@ export class RequestAttempts {
       const older = rivals.pop();
       if (older === undefined) return false;
       this.attempt = older;
-      this.cancelAttemptTimers();
-      this.armDuration(older, this.router.runtime.nowMs());
+      this.cancelTryTimers();
     }
+    this.timeOldest();
     return true;
   }
 
@@ -191,7 +195,7 @@ export class RequestAttempts {
    * The answer of this attempt is the one: the others are not waited for.
    * @returns true when it was not the newest, whose time limits ran until now
    */
-  protected win(attempt: Attempt, rivals: Attempt[], now: number): boolean {
+  protected win(attempt: Attempt, rivals: Attempt[]): boolean {
     const { attempt: newest, down } = this;
     const older = newest !== attempt;
     if (older) {
@@ -200,26 +204,65 @@ export class RequestAttempts {
       this.attempt = attempt;
       down.retryTimer.cancel();
       down.upstreamHost = attempt.host;
-      this.cancelAttemptTimers();
-      this.armDuration(attempt, now);
+      this.cancelTryTimers();
     }
     this.dropRivals();
+    this.timeOldest();
     return older;
   }
 
-  /** Times the newest attempt by what its cluster leaves it from the moment it had a connection. */
+  /** Times an attempt, which has a connection now, by what its cluster leaves it. */
   protected armDuration(attempt: Attempt, now: number): void {
     if (this.streamMs === 0) return;
-    if (attempt.readyMs < 0) attempt.readyMs = now;
-    this.down.attemptTimer.arm(Math.max(1, attempt.readyMs + this.streamMs - now));
+    attempt.dueMs = now + this.streamMs;
+    this.timed = true;
+    this.timeOldest();
   }
 
-  /** What times the newest attempt must not go on to time another one. */
-  protected cancelAttemptTimers(): void {
+  /** The attempt whose time is over first; `null` = none is timed. */
+  protected get nextDue(): Attempt | null {
+    const { attempt, rivals } = this;
+    let due = attempt !== null && attempt.dueMs >= 0 ? attempt : null;
+    if (rivals !== null)
+      for (const rival of rivals) if (rival.dueMs >= 0 && (due === null || rival.dueMs < due.dueMs)) due = rival;
+    return due;
+  }
+
+  /** One timer is enough for all attempts. */
+  protected timeOldest(): void {
+    if (!this.timed) return;
+    const due = this.nextDue;
+    const { attemptTimer } = this.down;
+    if (due === null) attemptTimer.cancel();
+    else attemptTimer.arm(Math.max(1, due.dueMs - this.router.runtime.nowMs()));
+  }
+
+  /** An attempt is over before its time. */
+  protected stopTiming(attempt: Attempt): void {
+    attempt.dueMs = -1;
+    this.timeOldest();
+  }
+
+  /** All attempts are over. */
+  protected endTiming(): void {
+    if (this.timed) this.down.attemptTimer.cancel();
+  }
+
+  /** What limits the newest try must not go on to limit another one. */
+  protected cancelTryTimers(): void {
     const { down } = this;
     if (this.perTryMs > 0) down.perTryTimer.cancel();
     if (this.perTryIdleMs > 0) down.perTryIdleTimer.cancel();
-    if (this.streamMs > 0) down.attemptTimer.cancel();
+  }
+
+  /** The time of a hedged attempt is over, and with it that of the others. */
+  protected endRace(attempt: Attempt): void {
+    const { attempt: newest, rivals } = this;
+    if (newest === attempt) return;
+    rivals?.splice(rivals.indexOf(attempt), 1);
+    if (newest === null) return;
+    newest.abandon();
+    this.noteAttempt(newest);
   }
 
   protected dropRivals(): void {

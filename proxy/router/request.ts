@@ -227,14 +227,16 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   /** The attempt has lasted as long as its cluster lets it. */
   onAttemptDuration(): void {
-    const { attempt, down } = this;
+    const { nextDue: attempt, down } = this;
     if (this.over || attempt === null) return;
     this.stats.count(UPSTREAM_RQ_MAX_DURATION_REACHED);
     attempt.abandon();
+    attempt.dueMs = -1;
     this.noteAttempt(attempt);
     this.afterTimeout = false;
     const wants = !attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true;
     if (!attempt.hedged && this.tryAgain(wants, 0) === 'retry') return;
+    this.endRace(attempt);
     const status = down.requestComplete ? 504 : 408;
     this.fail(FLAG_UMSDR, status, 'upstream max stream duration reached', 'upstream_max_stream_duration_reached');
   }
@@ -329,7 +331,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       if (this.isPassedOver(attempt, retry, status, headers)) return;
       this.endRetries();
     }
-    if (this.rivals !== null && this.win(attempt, this.rivals, now)) this.armPerTryIdle();
+    if (this.rivals !== null && this.win(attempt, this.rivals)) this.armPerTryIdle();
     if (route.internalRedirect !== null && this.follow(route.internalRedirect, attempt, status, headers)) return;
     if (retry !== null && !this.body.paused) this.body.forget();
     down.upstreamRxStartMs = now;
@@ -496,7 +498,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   private onFailure(attempt: Attempt, reason: PoolFailure | ResetReason, transportFailure: string): void {
     const { down, retry } = this;
-    if (attempt === this.attempt) this.cancelAttemptTimers();
+    if (attempt === this.attempt) this.cancelTryTimers();
+    this.stopTiming(attempt);
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
     // An interim response is a begin, too.
     const begun = down.responseStarted || attempt.informed;
@@ -553,7 +556,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.dropRivals();
     down.routeTimer.cancel();
     down.retryTimer.cancel();
-    this.cancelAttemptTimers();
+    this.cancelTryTimers();
+    this.endTiming();
     this.body.forget();
     this.body.release();
     if (this.shadows !== null) this.shadows.release();
@@ -567,7 +571,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   private replay(headers: HeaderMap): void {
     this.replays++;
     this.stats.countReplay();
-    this.cancelAttemptTimers();
+    this.cancelTryTimers();
+    if (this.attempt !== null) this.stopTiming(this.attempt);
     this.freshConnection = true;
     this.startAttempt(headers);
     this.freshConnection = false;

@@ -31,6 +31,7 @@ import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { hashing } from './scenarios/hashing.ts';
 import { headerLevels } from './scenarios/header-levels.ts';
+import { hedgeDuration } from './scenarios/hedge-duration.ts';
 import { hedging } from './scenarios/hedging.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
@@ -110,6 +111,7 @@ export const GROUPS: readonly Group[] = [
   clusterRetries,
   retryPriorities,
   hedging,
+  hedgeDuration,
   failures,
   replies,
   logs,
