@@ -113,7 +113,7 @@ export const filterOrder: Group = {
             { match: { prefix: '/refresh/gone', headers: [{ name: 'x-request', present_match: false }] }, ...GONE },
             to('/refresh/ask', 'a', {}, ofRoute(setState(true, []))),
             to('/refresh/leave', 'a', {}, ofRoute(setState(false, SEEN))),
-            to('/timeout', 'a', { timeout: '0.05s' }),
+            to('/timeout', 'a', { timeout: '0.4s' }),
             to('/h2', 'h2'),
             to('/', 'a'),
           ]) as { virtual_hosts: object[] }
@@ -128,7 +128,7 @@ export const filterOrder: Group = {
           http_filters: [...filters, router({})],
           http_protocol_options: { enable_trailers: true },
           upgrade_configs: [{ upgrade_type: 'websocket' }],
-          stream_idle_timeout: '0.5s',
+          stream_idle_timeout: '1s',
           delayed_close_timeout: '0.1s',
         }),
       ),
@@ -179,7 +179,7 @@ export const filterOrder: Group = {
       client: [request('POST', '/retry', ['content-length: 2'], 'hi')],
       upstreams: { a: { replies: [[answer('503 Busy')], [answer('200 OK', [], 'ok')]] } },
     }),
-    ...both({ name: 'time-out', client: [get('/timeout')], upstreams: { a: { replies: [[{ waitMs: 200 }]] } } }),
+    ...both({ name: 'time-out', client: [get('/timeout')], upstreams: { a: { replies: [[{ waitMs: 1_000 }]] } } }),
     ...both({
       name: 'the upstream closes within the body',
       client: [get('/a')],

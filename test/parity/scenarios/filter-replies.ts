@@ -65,7 +65,7 @@ export const filterReplies: Group = {
                 name: 'all',
                 domains: ['*'],
                 routes: [
-                  to('/lasting', 'a', { max_stream_duration: { max_stream_duration: '0.1s' } }),
+                  to('/lasting', 'a', { max_stream_duration: { max_stream_duration: '0.4s' } }),
                   moved('/off', 'second', 203),
                   moved('/off', 'first', 202),
                   { match: { prefix: '/off' }, direct_response: { status: 201 }, ...OFF },
@@ -99,13 +99,13 @@ export const filterReplies: Group = {
     {
       name: 'the upstream answers while an answer of our own is slowed down',
       client: [get('/lasting')],
-      upstreams: { a: { replies: [[{ waitMs: 200 }, answer('200 OK', [], 'late')]] } },
+      upstreams: { a: { replies: [[{ waitMs: 450 }, answer('200 OK', [], 'late')]] } },
     },
     {
       name: 'and the connection goes on',
       client: [get('/lasting'), { answers: 1 }, get('/next')],
       answers: 2,
-      upstreams: { a: { replies: [[{ waitMs: 200 }, answer('200 OK', [], 'late')], [answer('200 OK', [], 'next')]] } },
+      upstreams: { a: { replies: [[{ waitMs: 450 }, answer('200 OK', [], 'late')], [answer('200 OK', [], 'next')]] } },
     },
     { name: 'off on the first route of three', listener: 'moving', client: [get('/off', MOVES)] },
     { name: 'off on the first route, which is the only one', listener: 'moving', client: [get('/off')] },

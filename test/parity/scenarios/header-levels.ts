@@ -123,8 +123,8 @@ export const headerLevels: Group = {
           routes: [
             local('/empty', 'empty'),
             local('/dead', 'dead'),
-            local('/slow', 'a', { timeout: '0.1s' }),
-            local('/idle', 'a', { timeout: '0s', idle_timeout: '0.1s' }),
+            local('/slow', 'a', { timeout: '0.4s' }),
+            local('/idle', 'a', { timeout: '0s', idle_timeout: '0.4s' }),
             local('/full', 'full'),
             local('/plain', 'a'),
             {
@@ -193,8 +193,8 @@ export const headerLevels: Group = {
     ...grid('inner'),
     alone('own: no host', get('/empty')),
     alone('own: nobody there', get('/dead')),
-    alone('own: too late', get('/slow'), { upstreams: { a: { replies: [[{ waitMs: 300 }]] } } }),
-    alone('own: idle', get('/idle'), { upstreams: { a: { replies: [[{ waitMs: 300 }]] } } }),
+    alone('own: too late', get('/slow'), { upstreams: { a: { replies: [[{ waitMs: 1_000 }]] } } }),
+    alone('own: idle', get('/idle'), { upstreams: { a: { replies: [[{ waitMs: 1_000 }]] } } }),
     alone('own: no room', get('/full')),
     alone('own: broken off', get('/plain'), { upstreams: { a: { replies: [[{ close: 'full' }]] } } }),
     alone('own: broken answer', get('/plain'), { upstreams: { a: { replies: [['nonsense\r\n\r\n']] } } }),

@@ -183,7 +183,7 @@ export const replyMapping: Group = {
             },
             { match: { prefix: '/redirect' }, redirect: { path_redirect: '/there' } },
             to('/dead', 'dead'),
-            to('/timeout', 'a', { timeout: '0.05s' }),
+            to('/timeout', 'a', { timeout: '0.4s' }),
             to('/a', 'a'),
           ]),
           {
@@ -221,11 +221,11 @@ export const replyMapping: Group = {
     ]),
     ...['typed', 'same', 'html', 'appended', 'to-200', 'none'].map((name) => by(name, '/own')),
     { name: 'HEAD', client: [request('HEAD', '/nowhere', ['x-by: json'])], bodiless: true },
-    { name: 'timeout', client: [get('/timeout', 'x-by: flag')], upstreams: { a: { replies: [[{ waitMs: 200 }]] } } },
+    { name: 'timeout', client: [get('/timeout', 'x-by: flag')], upstreams: { a: { replies: [[{ waitMs: 1_000 }]] } } },
     {
       name: 'any flag of a timeout',
       client: [get('/timeout', 'x-by: anyflag')],
-      upstreams: { a: { replies: [[{ waitMs: 200 }]] } },
+      upstreams: { a: { replies: [[{ waitMs: 1_000 }]] } },
     },
     {
       name: 'of the upstream',

@@ -33,8 +33,8 @@ export const timeouts: Group = {
       to('/timeout', 'a', { timeout: '0.4s' }),
       to('/never', 'a', { timeout: '0s' }),
       to('/route-idle', 'a', { timeout: '0s', idle_timeout: '0.4s' }),
-      to('/duration', 'a', { timeout: '0s', max_stream_duration: { max_stream_duration: '0.1s' } }),
-      to('/try', 'a', retry({ retry_on: 'retriable-4xx', per_try_timeout: '0.1s' })),
+      to('/duration', 'a', { timeout: '0s', max_stream_duration: { max_stream_duration: '0.4s' } }),
+      to('/try', 'a', retry({ retry_on: 'retriable-4xx', per_try_timeout: '0.4s' })),
       to('/tries', 'a', retry({ retry_on: '5xx', num_retries: 1, per_try_timeout: '0.4s' })),
       to('/try-idle', 'a', retry({ retry_on: 'retriable-4xx', per_try_idle_timeout: '0.4s' })),
       to('/', 'a'),
@@ -88,7 +88,7 @@ export const timeouts: Group = {
     },
     {
       name: 'timeout by header',
-      client: [get('/never', 'x-forwarded-for: 10.0.0.1', 'x-envoy-upstream-rq-timeout-ms: 80')],
+      client: [get('/never', 'x-forwarded-for: 10.0.0.1', 'x-envoy-upstream-rq-timeout-ms: 400')],
       upstreams: slow,
     },
     {
@@ -112,7 +112,7 @@ export const timeouts: Group = {
         get(
           '/never',
           'x-forwarded-for: 10.0.0.1',
-          'x-envoy-upstream-rq-per-try-timeout-ms: 80',
+          'x-envoy-upstream-rq-per-try-timeout-ms: 400',
           'x-envoy-retry-on: retriable-4xx',
         ),
       ],

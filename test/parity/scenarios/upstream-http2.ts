@@ -331,7 +331,7 @@ export const upstreamHttp2: Group = {
       { match: { connect_matcher: {} }, route: { cluster: 'plain' } },
       ...['refused-stream', 'reset', 'connect-failure', '5xx'].map((name) => retry(name, name)),
       retry('before', 'reset-before-request'),
-      to('/slow', 'plain', { timeout: '0.1s' }),
+      to('/slow', 'plain', { timeout: '0.4s' }),
       to('/try', 'plain', { retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s' } }),
       ...NAMES.map((name) => to(`/${name}`, name)).reverse(),
     ];
