@@ -44,6 +44,9 @@ export class Http2Session implements H2SessionShape, FrameSink {
   private readonly body: BodyReceiver;
   private readonly blocks: BlockReceiver;
   private readonly control: ControlReceiver;
+  private feeding: boolean;
+  /** Answered while their request was being read: reset once the read is done, unless their request has ended by then. */
+  private readonly answeredEarly: Http2Stream[];
 
   constructor(isClient: boolean, options: H2Options, sink: H2Sink) {
     const core = new Http2Core(isClient, options, sink);
@@ -54,6 +57,8 @@ export class Http2Session implements H2SessionShape, FrameSink {
     this.body = new BodyReceiver(core);
     this.blocks = new BlockReceiver(core, this.body);
     this.control = new ControlReceiver(core, this.blocks.decoder);
+    this.feeding = false;
+    this.answeredEarly = [];
   }
 
   get activeStreams(): number {
@@ -85,8 +90,16 @@ export class Http2Session implements H2SessionShape, FrameSink {
   }
 
   feed(bytes: Buffer): H2Error | null {
+    this.feeding = true;
     this.framer.feed(bytes);
+    this.feeding = false;
+    if (this.answeredEarly.length > 0) this.resetAnswered();
     return this.core.error;
+  }
+
+  private resetAnswered(): void {
+    for (const stream of this.answeredEarly) this.reset(stream, H2_NO_ERROR);
+    this.answeredEarly.length = 0;
   }
 
   // === From the framer ===
@@ -199,10 +212,16 @@ export class Http2Session implements H2SessionShape, FrameSink {
     const stream = target as Http2Stream;
     const { core } = this;
     if (stream.over) return;
-    // What was said before the end is still to be heard.
-    if (code === H2_NO_ERROR && stream.localEnded && !stream.endSent && core.error === null && !core.closed) {
-      stream.resetAfterEnd = true;
-      return;
+    if (code === H2_NO_ERROR && stream.localEnded && core.error === null && !core.closed) {
+      // What was said before the end is still to be heard.
+      if (!stream.endSent) {
+        stream.resetAfterEnd = true;
+        return;
+      }
+      if (this.feeding) {
+        this.answeredEarly.push(stream);
+        return;
+      }
     }
     if (core.error === null && !core.closed && !stream.closedOnWire) {
       this.sender.reset(stream.id, code);

@@ -253,6 +253,10 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     this.transport.writeHead(text);
   }
 
+  flushed(): boolean {
+    return true;
+  }
+
   abort(): void {
     this.closeAfterFlush();
   }

@@ -68,6 +68,12 @@ export class Http2Exchange implements ResponseWriter {
     this.stream.responseHeaderBytes = this.h2.headerWireBytesSent;
   }
 
+  flushed(): boolean {
+    if (this.h2.over) return true;
+    this.startFlushTimer();
+    return false;
+  }
+
   /** `onStreamOver` has reset what was not finished. */
   abort(): void {}
 
@@ -92,7 +98,11 @@ export class Http2Exchange implements ResponseWriter {
     if (!stream.responseComplete) this.session.reset(h2, resetCode(stream, H2_INTERNAL_ERROR));
     else if (!stream.requestComplete) this.session.reset(h2, resetCode(stream, H2_NO_ERROR));
     streams.onExchangeOver(stream, this.timers);
-    if (h2.over) return;
+    if (!h2.over) this.startFlushTimer();
+  }
+
+  private startFlushTimer(): void {
+    const { stream, streams, h2 } = this;
     const ofRoute = stream.route?.flushTimeoutMs ?? -1;
     const flushMs = ofRoute >= 0 ? ofRoute : streams.manager.model.streamFlushTimeoutMs;
     if (flushMs > 0) this.flushTimer = streams.manager.wheel.add(flushMs, () => streams.onFlushTimeout(h2));
@@ -103,6 +113,7 @@ export class Http2Exchange implements ResponseWriter {
   /** Every frame of the stream is on its way, or it was reset. */
   onCodecOver(): void {
     this.flushTimer?.cancel();
+    this.stream.onFlushed();
   }
 }
 

@@ -13,6 +13,8 @@ export interface ResponseWriter {
   /** @returns false when the peer reads too slowly: `HttpStream.onWritable` follows */
   writeData(chunk: Uint8Array, endStream: boolean): boolean;
   writeTrailers(trailers: HeaderMap): void;
+  /** The response was written to its end. @returns false when that waits for the peer: `HttpStream.onFlushed` follows */
+  flushed(): boolean;
   /** The response cannot be finished: makes the peer see that. */
   abort(): void;
   /** Counted: stop and go on reading the request's body. */

@@ -211,12 +211,17 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.request !== null) this.request.onDownstreamDrain();
   }
 
+  /** The last of the answer is on its way, or nobody waits for it any more. */
+  onFlushed(): void {
+    if (this.responseComplete && !this.over) this.finish();
+  }
+
   /** The connection ended under the stream. */
   onPeerGone(details: string): void {
     if (this.over) return;
     this.flags |= FLAG_DC;
     if (this.details === '' || this.responseStarted) this.details = details;
-    this.finish();
+    this.finishEarly();
   }
 
   /** The peer has reset the stream, or the codec has because of what the peer sent; empty details leave what there is. */
@@ -224,6 +229,12 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (this.over) return;
     this.flags |= flag;
     if (details !== '') this.details = details;
+    this.finishEarly();
+  }
+
+  private finishEarly(): void {
+    // Both messages are whole, but the end of the answer has not left.
+    if (this.responseComplete) this.manager.count(HTTP_DOWNSTREAM_RQ_RX_RESET);
     this.finish();
   }
 
@@ -444,7 +455,9 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.responseComplete = true;
     this.downstreamTxEndMs = this.manager.runtime.nowMs();
     this.manager.recordRequestTime(this.downstreamTxEndMs - this.startMs);
-    this.finish();
+    // The record of an answer that waits for its peer tells what became of it; nothing else is left to watch.
+    if (this.requestComplete && !this.writer.flushed()) this.timers.cancel();
+    else this.finish();
   }
 
   /** An answer to a request that has not come to the filters passes them as any other. */

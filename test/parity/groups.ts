@@ -35,6 +35,7 @@ import { hedgeDuration } from './scenarios/hedge-duration.ts';
 import { hedging } from './scenarios/hedging.ts';
 import { http1 } from './scenarios/http1.ts';
 import { http2 } from './scenarios/http2.ts';
+import { http2Ends } from './scenarios/http2-ends.ts';
 import { http2More } from './scenarios/http2-more.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { internalRedirects } from './scenarios/internal-redirects.ts';
@@ -102,6 +103,7 @@ export const GROUPS: readonly Group[] = [
   http1,
   http2,
   http2More,
+  http2Ends,
   smuggling,
   timeouts,
   timeoutsMore,
