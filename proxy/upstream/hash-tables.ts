@@ -215,9 +215,16 @@ function fillTable(
       if (taken === size) break;
       if (round * entry.weight < entry.target) continue;
       entry.target += heaviest;
-      while (owners[entry.at] !== FREE) entry.at = (entry.at + entry.step) % size;
-      owners[entry.at] = entry.owner;
-      entry.at = (entry.at + entry.step) % size;
+      const { step } = entry;
+      let { at } = entry;
+      // Less than a round at a time: a comparison does what a division would. A table is looked at a million times.
+      while (owners[at] !== FREE) {
+        at += step;
+        if (at >= size) at -= size;
+      }
+      owners[at] = entry.owner;
+      at += step;
+      entry.at = at >= size ? at - size : at;
       entry.count++;
       taken++;
     }
