@@ -195,10 +195,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     warned('addresses that are not IP are told as unknown', 'allow_unspecified_address'),
   ),
   'envoy.config.core.v3.ProxyProtocolConfig': fields(honoured('lower-tls', 'version pass_through_tlvs added_tlvs')),
-  'envoy.config.core.v3.TlvEntry': fields(
-    honoured('lower-tls', 'type value'),
-    rejected('values are fixed; write it as value', 'format_string'),
-  ),
+  'envoy.config.core.v3.TlvEntry': fields(honoured('lower-tls', 'type value format_string')),
   'envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport': fields(
     honoured('lower-tls', 'passthrough_metadata transport_socket'),
   ),

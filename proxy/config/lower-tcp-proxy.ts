@@ -30,7 +30,7 @@ export function lowerTcpProxy(message: Msg, ctx: LowerContext, path: string): Tc
     backoff: lowerBackoff(sub(message, 'backoffOptions'), `${path}.backoff_options`),
     ...lowerConnecting(message, path),
     checkDrainClose: bool(message, 'checkDrainClose'),
-    tlvs: lowerTlvs(list(message, 'proxyProtocolTlvs')),
+    tlvs: lowerTlvs(list(message, 'proxyProtocolTlvs'), ctx, `${path}.proxy_protocol_tlvs`),
     tlvMerge: TLV_MERGES[num(message, 'proxyProtocolTlvMergePolicy')] ?? 'if_absent',
     tunnel: lowerTunnel(sub(message, 'tunnelingConfig'), `${path}.tunneling_config`),
     maxDownstreamConnectionDurationMs: wholeMs(message, 'maxDownstreamConnectionDuration', 0, path),

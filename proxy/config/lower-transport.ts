@@ -3,11 +3,12 @@
 import { ConfigError } from '../util/error.ts';
 import { unpackAny } from './any.ts';
 import { missingImplementation } from './fields-extensions.ts';
+import { lowerFormat } from './lower-access-log.ts';
 import { asciiLower, type LowerContext } from './lower-common.ts';
 import { lowerDownstreamTls, lowerUpstreamTls } from './lower-tls.ts';
 import { bool, list, type Msg, num, numbers, oneof, oneofCase, str, struct, sub } from './message.ts';
 import type { UpstreamHttpTlsModel } from './model-cluster.ts';
-import type { DownstreamTransportModel, TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
+import type { DownstreamTransportModel, TlvModel, TransportMatchModel, UpstreamTransportModel } from './model-tls.ts';
 
 const SOCKETS = 'envoy.extensions.transport_sockets.';
 const RAW_BUFFER = `${SOCKETS}raw_buffer.v3.RawBuffer`;
@@ -81,16 +82,26 @@ function lowerProxyProtocol(config: Msg, ctx: LowerContext, path: string): Upstr
     inner,
     passAllTlvs,
     passTlvs: pass === null || passAllTlvs ? [] : numbers(pass, 'tlvType'),
-    addedTlvs: lowerTlvs(options === null ? [] : list(options, 'addedTlvs')),
+    addedTlvs: options === null ? [] : lowerTlvs(list(options, 'addedTlvs'), ctx, `${path}.config.added_tlvs`),
   };
 }
 
-/** `TlvEntry`. */
-export function lowerTlvs(entries: readonly Msg[]): { readonly type: number; readonly base64: string }[] {
-  return entries.map((entry) => ({
-    type: num(entry, 'type'),
-    base64: Buffer.from((entry as unknown as { value: Uint8Array }).value).toString('base64'),
-  }));
+/** `core.v3.TlvEntry`: either a value or a format. */
+export function lowerTlvs(entries: readonly Msg[], ctx: LowerContext, path: string): TlvModel[] {
+  return entries.map((entry, i) => {
+    const base64 = Buffer.from((entry as unknown as { value: Uint8Array }).value).toString('base64');
+    const format = sub(entry, 'formatString');
+    const at = `${path}[${i}]`;
+    if ((base64 === '') === (format === null)) {
+      const [few, must] = format === null ? ['one', 'must'] : ['only one', 'may'];
+      throw new ConfigError(`Invalid TLV configuration: ${few} of 'value' or 'format_string' ${must} be set.`, at);
+    }
+    return {
+      type: num(entry, 'type'),
+      base64,
+      format: format === null ? null : lowerFormat(format, ctx, `${at}.format_string`),
+    };
+  });
 }
 
 function lowerPassthrough(

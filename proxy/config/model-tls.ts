@@ -2,6 +2,7 @@
 // thread, so that a worker never waits for a disk; files that may be replaced keep their path to be watched.
 
 import type { StringMatchModel } from './model.ts';
+import type { FormatModel } from './model-access-log.ts';
 
 /** `core.v3.DataSource` after reading. */
 export interface DataModel {
@@ -119,6 +120,15 @@ export type DownstreamTransportModel =
   | { readonly kind: 'raw' }
   | { readonly kind: 'tls'; readonly tls: DownstreamTlsModel };
 
+/** One value of a PROXY header, `core.v3.TlvEntry`. */
+export interface TlvModel {
+  readonly type: number;
+  /** Empty where a format makes it. */
+  readonly base64: string;
+  /** `null` = it is always the same. */
+  readonly format: FormatModel | null;
+}
+
 /** A transport socket of a cluster. */
 export type UpstreamTransportModel =
   | { readonly kind: 'raw' }
@@ -129,7 +139,7 @@ export type UpstreamTransportModel =
       readonly inner: UpstreamTransportModel;
       readonly passAllTlvs: boolean;
       readonly passTlvs: readonly number[];
-      readonly addedTlvs: readonly { readonly type: number; readonly base64: string }[];
+      readonly addedTlvs: readonly TlvModel[];
     }
   | {
       readonly kind: 'internal';

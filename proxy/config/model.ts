@@ -14,7 +14,7 @@ import type { ListenerFilterModel } from './model-listener-filter.ts';
 import type { MatcherModel } from './model-matcher.ts';
 import type { SetConnectionStateModel } from './model-metadata-filter.ts';
 import type { OverloadModel } from './model-overload.ts';
-import type { DownstreamTransportModel } from './model-tls.ts';
+import type { DownstreamTransportModel, TlvModel } from './model-tls.ts';
 
 /** `envoy.config.core.v3.Address`: a TCP or UDP socket, a Unix socket path (`@name` = abstract) or an internal listener. */
 export type AddressModel =
@@ -199,7 +199,7 @@ export interface TcpProxyModel {
   /** What is read before the upstream is there; −1 = nothing. */
   readonly maxEarlyDataBytes: number;
   /** Values for PROXY headers towards hosts, which pass what their clusters let pass. */
-  readonly tlvs: readonly { readonly type: number; readonly base64: string }[];
+  readonly tlvs: readonly TlvModel[];
   /** How they go with those of a PROXY header that came in: not at all, in place of equal types, behind them. */
   readonly tlvMerge: 'if_absent' | 'overwrite' | 'append';
   /** While draining, connections that carry something are closed. */

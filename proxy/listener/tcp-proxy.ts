@@ -7,6 +7,7 @@ import { HTTP_ROUTER } from '../observe/catalogue-http.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { type ConnectionInfo, type ProxyHeaderInfo, StreamInfo } from '../observe/stream-info.ts';
 import { compileHashPolicies, type HashPolicy } from '../router/hash-policy.ts';
+import { compileTlvs, type TlvValues } from '../upstream/tlv-values.ts';
 import type { ClusterRef, TcpLease } from '../upstream/upstream.ts';
 import { add } from './count.ts';
 import type { NetworkFilter } from './network-filter.ts';
@@ -28,7 +29,7 @@ export class TcpProxy implements NetworkFilter, SessionOwner {
   readonly hashPolicy: HashPolicy | null;
   /** `null` = connections of their own. */
   readonly tunnel: TunnelPlan | null;
-  private readonly tlvs: ProxyHeaderInfo['tlvs'];
+  private readonly tlvs: TlvValues;
   private readonly sessions: Set<TcpSession>;
   private readonly flushes: Set<UpstreamFlush>;
 
@@ -43,7 +44,7 @@ export class TcpProxy implements NetworkFilter, SessionOwner {
     this.tunnel = model.tunnel === null ? null : compileTunnel(model.tunnel);
     // Nothing counts there unless HTTP filters run in tunnels; Envoy shows them all the same.
     if (this.tunnel !== null) env.stats.block(HTTP_ROUTER, `tcp.${model.statPrefix}.tcpproxy_tunneling.`);
-    this.tlvs = model.tlvs.map(({ type, base64 }) => ({ type, value: Buffer.from(base64, 'base64') }));
+    this.tlvs = compileTlvs(model.tlvs);
     this.sessions = new Set();
     this.flushes = new Set();
   }
@@ -85,7 +86,6 @@ export class TcpProxy implements NetworkFilter, SessionOwner {
   }
 
   accept(socket: Socket, connection: ConnectionInfo, onClosed: (record?: StreamInfo) => void): void {
-    if (this.tlvs.length > 0) connection.proxyHeader = { tlvs: this.mergedTlvs(connection.proxyHeader ?? null) };
     const session = new TcpSession(this, socket, connection, (record) => {
       this.sessions.delete(session);
       onClosed(record);
@@ -94,18 +94,19 @@ export class TcpProxy implements NetworkFilter, SessionOwner {
     session.start();
   }
 
-  /** What PROXY headers towards hosts may say beside addresses. @param came the header of the connection itself */
-  private mergedTlvs(came: ProxyHeaderInfo | null): ProxyHeaderInfo['tlvs'] {
-    const { tlvs } = this;
-    if (came === null) return tlvs;
-    switch (this.model.tlvMerge) {
-      case 'if_absent':
-        return came.tlvs;
-      case 'append':
-        return [...came.tlvs, ...tlvs];
-      case 'overwrite':
-        return [...tlvs, ...came.tlvs.filter(({ type }) => !tlvs.some((own) => own.type === type))];
-    }
+  /** Before the first attempt: what PROXY headers towards hosts may say beside addresses. */
+  tellHosts(info: StreamInfo): void {
+    if (this.model.tlvs.length === 0) return;
+    const came = info.connection.proxyHeader ?? null;
+    if (came !== null && this.model.tlvMerge === 'if_absent') return;
+    const { fixed, render } = this.tlvs;
+    const tlvs = render === null ? fixed : [...fixed, ...render(info)];
+    info.connection.proxyHeader = { tlvs: came === null ? tlvs : this.merged(came.tlvs, tlvs) };
+  }
+
+  private merged(came: ProxyHeaderInfo['tlvs'], tlvs: ProxyHeaderInfo['tlvs']): ProxyHeaderInfo['tlvs'] {
+    if (this.model.tlvMerge === 'append') return [...came, ...tlvs];
+    return [...tlvs, ...came.filter(({ type }) => !tlvs.some((own) => own.type === type))];
   }
 
   refused(connection: ConnectionInfo, flags: number): StreamInfo {

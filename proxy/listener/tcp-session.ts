@@ -77,6 +77,8 @@ export interface SessionOwner {
   readonly tunnel: TunnelPlan | null;
   /** The cluster of one connection. */
   pickCluster(connection: ConnectionInfo): ClusterRef;
+  /** Before the first attempt: what PROXY headers towards hosts may say beside addresses. */
+  tellHosts(info: StreamInfo): void;
   /** How long the next connection may live, milliseconds. */
   durationMs(): number;
   /** The wait behind the n-th failed attempt, milliseconds. */
@@ -450,6 +452,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     this.cluster = cluster;
     info.upstreamCluster = cluster.model.statName;
     info.upstreamClusterRaw = cluster.model.name;
+    if (info.attemptCount === 0) proxy.tellHosts(info);
     if (info.attemptCount >= proxy.model.maxConnectAttempts) {
       info.flags |= FLAG_URX;
       add(cluster.stats, UPSTREAM_CX_CONNECT_ATTEMPTS_EXCEEDED, 1);

@@ -3,9 +3,9 @@
 
 import type { MetadataModel } from '../config/model.ts';
 import type { ClusterModel } from '../config/model-cluster.ts';
-import type { TransportMatchModel, UpstreamTlsModel, UpstreamTransportModel } from '../config/model-tls.ts';
+import type { TlvModel, TransportMatchModel, UpstreamTlsModel, UpstreamTransportModel } from '../config/model-tls.ts';
 import type { DialLayer, DialTarget } from '../net/dial.ts';
-import { ProxyProtocolLayer } from '../net/proxy-client.ts';
+import { type AddedTlvs, ProxyProtocolLayer } from '../net/proxy-client.ts';
 import { UpstreamTls } from '../net/tls-client.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';
 import { stateCertificateEnds } from '../net/tls-options.ts';
@@ -15,6 +15,7 @@ import type { StatsStore } from '../observe/stats.ts';
 import { TlsStats } from '../observe/tls-stats.ts';
 import type { Runtime } from '../util/runtime.ts';
 import { formatAddress } from './host.ts';
+import { compileTlvs, infoOfUpstream } from './tlv-values.ts';
 
 /** Key of endpoint metadata that is matched against. */
 const MATCH_METADATA = 'envoy.transport_socket_match';
@@ -105,8 +106,17 @@ export class ClusterTransports {
       case 'internal':
         return this.compile(model.inner);
       case 'proxy_protocol':
-        return new ProxyProtocolLayer(model, this.compile(model.inner));
+        return new ProxyProtocolLayer(model, this.compile(model.inner), this.addedTlvs(model.addedTlvs));
     }
+  }
+
+  private addedTlvs(models: readonly TlvModel[]): AddedTlvs {
+    const { fixed, render } = compileTlvs(models);
+    if (render === null) return { fixed, made: null };
+    const { runtime } = this.env;
+    const made: AddedTlvs['made'] = (socket, target) =>
+      render(infoOfUpstream(socket, target, runtime)).filter(({ value }) => value.length > 0);
+    return { fixed, made };
   }
 
   private warn(target: DialTarget, failure: TlsFailure): void {

@@ -149,7 +149,13 @@ t.test('every field', async (t) => {
       {
         address: { kind: 'socket', protocol: 'tcp', address: '::', port: 1, ipv4Compat: true },
         socketOptions: [
-          { description: 'd', level: 1, name: 2, value: { kind: 'bytes', base64: 'AQI=' }, state: 'listening' },
+          {
+            description: 'd',
+            level: 1,
+            name: 2,
+            value: { kind: 'bytes', base64: 'AQI=' },
+            state: 'listening',
+          },
         ],
       },
     ],
@@ -251,7 +257,7 @@ t.test('filter chain and TCP proxy', async (t) => {
     connectsOnData: true,
     maxEarlyDataBytes: 77,
     checkDrainClose: true,
-    tlvs: [{ type: 0xe1, base64: 'b3du' }],
+    tlvs: [{ type: 0xe1, base64: 'b3du', format: null }],
     tlvMerge: 'append',
     maxDurationJitterPercent: 12.5,
   });

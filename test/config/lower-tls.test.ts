@@ -397,8 +397,16 @@ t.test('transport sockets of clusters', async (t) => {
     inner: { kind: 'raw' },
     passAllTlvs: false,
     passTlvs: [1, 234],
-    addedTlvs: [{ type: 235, base64: 'YQ==' }],
+    addedTlvs: [{ type: 235, base64: 'YQ==', format: null }],
   });
+  for (const [tlv, message] of [
+    [{ type: 1 }, /added_tlvs\[0\]: Invalid TLV configuration: one of 'value' or 'format_string' must be set\.$/],
+    [{ type: 1, value: 'YQ==', format_string: { text_format: 'a' } }, /only one of .* may be set\.$/],
+    [{ type: 1, format_string: { text_format: '%NOPE%' } }, /NOPE/],
+  ] as const) {
+    const config = { ...proxy.typed_config, config: { version: 'V2', added_tlvs: [tlv] } };
+    t.throws(() => cluster({ transport_socket: { ...proxy, typed_config: config } }), { message });
+  }
   const internal = {
     name: 'i',
     typed_config: {

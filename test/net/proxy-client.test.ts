@@ -51,7 +51,7 @@ t.test('TLS behind the header', async (t) => {
     bind: null,
     keepalive: null,
     bufferLimitBytes: 65_536,
-    layer: new ProxyProtocolLayer(V1, tls),
+    layer: new ProxyProtocolLayer(V1, tls, { fixed: [], made: null }),
   };
   const { promise, resolve } = Promise.withResolvers<string>();
   let heard = '';

@@ -67,6 +67,7 @@ import {
 } from './scenarios/overload-points.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
+import { proxyFormats } from './scenarios/proxy-formats.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { refreshCluster } from './scenarios/refresh-cluster.ts';
 import { replies } from './scenarios/replies.ts';
@@ -126,6 +127,7 @@ export const GROUPS: readonly Group[] = [
   detection,
   chainMatch,
   proxyUpstream,
+  proxyFormats,
   tls,
   tlsUpstream,
   autoProtocol,
