@@ -14,7 +14,9 @@ import { CONNECT_UDP, NO_UDP } from './lower-route-action.ts';
 import { checkTurnedOn } from './lower-route-filters.ts';
 import { lowerScopedRoutes } from './lower-scoped-routes.ts';
 import { bool, has, list, type Msg, num, oneof, oneofCase, str, sub } from './message.ts';
+import type { Model } from './model.ts';
 import type { HttpConnectionManagerModel, ProxyStatusModel, RouteConfigModel, UpgradeModel } from './model-http.ts';
+import { runtimeInteger } from './runtime-values.ts';
 
 // Envoy's defaults
 const MAX_REQUEST_HEADERS_KB = 60;
@@ -30,6 +32,7 @@ const UUID_REQUEST_ID = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig
 const SERVER_HEADER = ['overwrite', 'append_if_absent', 'pass_through'] as const;
 const UNDERSCORES = ['allow', 'reject_request', 'drop_header'] as const;
 /** 0 is the implementation's own choice, which is to keep them. */
+const RUNTIME = 'http_connection_manager.';
 const ESCAPED_SLASHES = ['keep', 'keep', 'reject', 'unescape_and_redirect', 'unescape_and_forward'] as const;
 const CLIENT_CERT = ['sanitize', 'forward_only', 'append_forward', 'sanitize_set', 'always_forward_only'] as const;
 
@@ -63,7 +66,7 @@ export function lowerHttpConnectionManager(message: Msg, ctx: LowerContext, path
     ...lowerForwardedFor(message, path),
     ...lowerRequestId(message, path),
     ...lowerClientCert(message),
-    ...lowerPathAndHost(message, path),
+    ...lowerPathAndHost(message, ctx.runtime, path),
     addUserAgent: bool(message, 'addUserAgent'),
     appendLocalOverload: bool(message, 'appendLocalOverload'),
     localReply: lowerLocalReply(sub(message, 'localReplyConfig'), ctx, `${path}.local_reply_config`),
@@ -292,6 +295,7 @@ function lowerClientCert(message: Msg): Part<'forwardClientCert' | 'setCurrentCl
 
 function lowerPathAndHost(
   message: Msg,
+  runtime: Model['runtime'],
   path: string,
 ): Part<'normalizePath' | 'mergeSlashes' | 'escapedSlashes' | 'stripHostPort' | 'stripTrailingHostDot'> {
   const matching = bool(message, 'stripMatchingHostPort');
@@ -300,12 +304,19 @@ function lowerPathAndHost(
     throw new ConfigError('Error: Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.', path);
   }
   return {
-    normalizePath: bool(message, 'normalizePath'),
+    normalizePath: bool(message, 'normalizePath', runtimeInteger(runtime, `${RUNTIME}normalize_path`, 0) >= 100),
     mergeSlashes: bool(message, 'mergeSlashes'),
-    escapedSlashes: ESCAPED_SLASHES[num(message, 'pathWithEscapedSlashesAction')] ?? 'keep',
+    escapedSlashes: lowerEscapedSlashes(num(message, 'pathWithEscapedSlashesAction'), runtime),
     stripHostPort: any ? 'any' : matching ? 'matching' : 'no',
     stripTrailingHostDot: bool(message, 'stripTrailingHostDot'),
   };
+}
+
+/** @param action 0 = as the runtime says, which may also turn off all of it */
+function lowerEscapedSlashes(action: number, runtime: Model['runtime']): HttpConnectionManagerModel['escapedSlashes'] {
+  const key = `${RUNTIME}path_with_escaped_slashes_action`;
+  if (runtimeInteger(runtime, `${key}_enabled`, 100) === 0) return 'keep';
+  return ESCAPED_SLASHES[action === 0 ? runtimeInteger(runtime, key, 0) : action] ?? 'keep';
 }
 
 function lowerProxyStatus(message: Msg | null, serverName: string, ctx: LowerContext): ProxyStatusModel | null {

@@ -81,6 +81,7 @@ import { rewriting } from './scenarios/rewriting.ts';
 import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
 import { runtimeKeys, runtimeNoRetries } from './scenarios/runtime-keys.ts';
+import { runtimePaths, runtimePathsOff } from './scenarios/runtime-paths.ts';
 import { scopedRoutes } from './scenarios/scoped-routes.ts';
 import { smuggling } from './scenarios/smuggling.ts';
 import { staples } from './scenarios/staples.ts';
@@ -189,6 +190,8 @@ export const GROUPS: readonly Group[] = [
   retryBudget,
   runtimeKeys,
   runtimeNoRetries,
+  runtimePaths,
+  runtimePathsOff,
   generated,
   generatedRoutes,
   wireFaults,
