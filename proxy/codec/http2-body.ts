@@ -1,8 +1,10 @@
 // DATA that is received: windows, lengths, and what is kept for a user who holds.
 
+import { beginPassing, endPassing } from '../util/passing-bytes.ts';
 import { H2_FLOW_CONTROL_ERROR, H2_PROTOCOL_ERROR, H2_STREAM_CLOSED } from './http2.ts';
 import type { Http2Core } from './http2-core.ts';
 import { H2_FRAME_HEADER_BYTES } from './http2-frames.ts';
+import { drop } from './http2-pieces.ts';
 import type { Http2Stream } from './http2-stream.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -99,11 +101,25 @@ export class BodyReceiver {
     while (stream.kept.length > 0 && stream.holds === 0 && !stream.over) {
       const piece = stream.kept.shift() as Buffer;
       const last = stream.keptEnd && stream.keptTrailers === null && stream.kept.length === 0;
-      // Not for the next use of its memory: whoever was told may have given it to a socket that still reads it.
-      this.tell(stream, piece, last);
+      this.tellKept(stream, piece, last);
     }
     stream.delivering = false;
     if (stream.keptEnd && stream.holds === 0 && !stream.over && !stream.endTold) this.tellEnd(stream);
+  }
+
+  /** Whoever is told may give the piece to a socket that reads it later: only what passes may be written to again. */
+  private tellKept(stream: Http2Stream, piece: Buffer, ends: boolean): void {
+    const copy = beginPassing(piece);
+    if (copy === null) {
+      this.tell(stream, piece, ends);
+      return;
+    }
+    drop(piece);
+    try {
+      this.tell(stream, copy, ends);
+    } finally {
+      endPassing();
+    }
   }
 
   private tellEnd(stream: Http2Stream): void {

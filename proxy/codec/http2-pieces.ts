@@ -1,12 +1,12 @@
-// Copies of body pieces that wait to be sent or to be read. Those that are sent are in memory that is used again: fresh
-// buffers would be garbage for V8 to let gather (64 MiB before it collects).
+// Copies of body pieces that wait to be sent or to be read, in memory that is used again: fresh buffers would be garbage
+// for V8 to let gather (64 MiB before it collects).
 
 /** Below this a copy out of Node's own pool is cheaper, bytes. */
 const LENT_BYTES_MIN = 2_048;
 /** Sizes there are: a frame, and what one read of a socket holds. */
 const SIZES = [16_384, 65_536] as const;
-/** Bytes that wait for their next use, of each size, in a thread. */
-const IDLE_BYTES_MAX = 2_097_152;
+/** Bytes that wait for their next use, of each size, in a thread: what half a default window brings at once. */
+const IDLE_BYTES_MAX = 8_388_608;
 
 const idle: readonly ArrayBuffer[][] = SIZES.map(() => []);
 

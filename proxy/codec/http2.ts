@@ -133,7 +133,10 @@ export interface H2Sink {
   onInformational(stream: H2Stream, status: number, headers: HeaderMap): void;
   /** Client role. */
   onResponse(stream: H2Stream, status: number, headers: HeaderMap, endStream: boolean): void;
-  /** `chunk` is a view of the fed bytes, valid during the call, or a copy of earlier ones that nobody writes to again. */
+  /**
+   * `chunk` is valid during the call: a view of the fed bytes, or of those that pass (`util/passing-bytes`); else a copy of
+   * earlier ones that nobody writes to again.
+   */
   onData(stream: H2Stream, chunk: Buffer, endStream: boolean): void;
   /** Ends the peer's message. */
   onTrailers(stream: H2Stream, trailers: HeaderMap): void;

@@ -6,6 +6,7 @@
 // where they are not as expected the socket is returned as it was and reads in the usual way.
 
 import { type OnReadOpts, type Server, Socket } from 'node:net';
+import { isPassing } from '../util/passing-bytes.ts';
 import { handleOf, isUsable, readLength } from './stream-handle.ts';
 
 /** Bytes of one read at most; Node's own size. */
@@ -216,7 +217,7 @@ export function unshiftEarly(socket: Socket): void {
 
 /** Bytes that outlive the next read: a copy of what is a view of the shared buffer. */
 export function keepBytes(chunk: Buffer): Buffer {
-  return chunk.buffer === shared.buffer ? Buffer.from(chunk) : chunk;
+  return isShared(chunk) ? Buffer.from(chunk) : chunk;
 }
 
 /** The slot of a socket that reads into the shared buffer, or `null`. */
@@ -224,7 +225,7 @@ export function readSlot(socket: Socket): ReadSlot | null {
   return (socket as unknown as SocketInside)[SLOT] ?? null;
 }
 
-/** Whether bytes are a view of the buffer that the next read overwrites. */
+/** Whether bytes are a view of a buffer that the next read, or the next piece that passes, overwrites. */
 export function isShared(chunk: Uint8Array): boolean {
-  return chunk.buffer === shared.buffer;
+  return chunk.buffer === shared.buffer || isPassing(chunk);
 }
