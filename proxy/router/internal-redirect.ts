@@ -108,7 +108,8 @@ export function followRedirect(
     return false;
   }
   const [, scheme = '', host = '', , path = ''] = url;
-  const fromHttp = down.scheme === 'http';
+  // Whatever a request says that it was forwarded as: what came in clear text is http.
+  const fromHttp = down.scheme === 'http' || down.connection.tls === null;
   const toHttp = scheme.toLowerCase() === 'http';
   if (!policy.allowCrossScheme && fromHttp !== toHttp) {
     router.count(ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_UNSAFE_SCHEME);
@@ -142,7 +143,7 @@ export function followRedirect(
     headers.remove('content-length');
   }
   state.count++;
-  headers.set('x-envoy-original-url', before.url);
+  headers.set('x-envoy-original-url', `${fromHttp ? 'http' : 'https'}://${before.place}`);
   return true;
 }
 
@@ -166,8 +167,9 @@ class Saved {
     this.rawNames = headers.rawNames === null ? null : headers.rawNames.slice();
   }
 
-  get url(): string {
-    return `${this.scheme}://${this.authority}${this.path}`;
+  /** Host and path. */
+  get place(): string {
+    return this.authority + this.path;
   }
 
   restore(down: Downstream, headers: HeaderMap): void {

@@ -270,7 +270,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const now = this.router.runtime.nowMs();
     noteConnection(down, stream, now);
     if (down.matchesUpstreamScheme) down.scheme = 'http';
-    if (this.route.autoHostRewrite)
+    // What we send again ourselves, unlike a retry, has its name already.
+    if (this.route.autoHostRewrite && (this.replays === 0 || down.authority !== stream.host.hostname))
       rewriteToHost(this.route, down, headers, stream.host.hostname, !this.router.model.suppressEnvoyHeaders);
     attempt.headSent = true;
     this.stats.countAttempt();

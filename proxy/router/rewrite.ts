@@ -241,7 +241,7 @@ export function applyRequestChanges(
   if (route.rewrite !== null) route.rewrite(info, headers, keepOriginals);
 }
 
-/** `auto_host_rewrite`: the picked host's name becomes the authority. Safe to call again for a retry. */
+/** `auto_host_rewrite`: the picked host's name becomes the authority. Each try rewrites what the one before it wrote. */
 export function rewriteToHost(
   route: RouteRules,
   info: StreamInfo,
@@ -249,8 +249,8 @@ export function rewriteToHost(
   hostname: string,
   keepOriginals: boolean,
 ): void {
-  if (hostname === '' || info.authority === hostname) return;
-  if (keepOriginals && info.authority !== '') headers.addIfAbsent('x-envoy-original-host', info.authority);
+  if (hostname === '') return;
+  if (keepOriginals && info.authority !== '') headers.set('x-envoy-original-host', info.authority);
   if (route.appendXForwardedHost) appendForwardedHost(headers, info.authority);
   info.authority = hostname;
 }

@@ -3,6 +3,7 @@
 import { makeFilterOverrides, makeFormat, makeHeaderMutations } from './fuzz-headers.ts';
 import { type Json, type Maker, VALUES } from './fuzz-maker.ts';
 import type { MadeMatch } from './fuzz-match.ts';
+import { makeSecondTries } from './fuzz-replies.ts';
 
 const REWRITE_TYPE = 'type.googleapis.com/envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig';
 export const CLUSTERS = ['a', 'b', 'named'] as const;
@@ -34,6 +35,7 @@ function makeRouteAction(maker: Maker, made: MadeMatch): Json {
     ...makeTarget(maker),
     ...makePathRewrite(maker, made),
     ...makeHostRewrite(maker),
+    ...makeSecondTries(maker),
     ...maker.maybe(15, () => ({ append_x_forwarded_host: true })),
     ...maker.maybe(15, () => ({ timeout: maker.pick(['0s', '7s', '3.5s']) })),
     ...maker.maybe(15, () => ({

@@ -5,6 +5,7 @@ import { makeAction } from './fuzz-action.ts';
 import { makeFilterOverrides, makeFilters, makeHeaderMutations } from './fuzz-headers.ts';
 import { HEADER_NAMES, HOSTS, type Json, Maker, QUERY_NAMES, SEGMENTS, VALUES } from './fuzz-maker.ts';
 import { makeHeaderMatch, makeMatch } from './fuzz-match.ts';
+import { makeLocalReplies } from './fuzz-replies.ts';
 
 export interface FuzzRequest {
   /** All bytes of one request. */
@@ -79,6 +80,7 @@ function makeManager(maker: Maker): Json {
     ...maker.maybe(15, () => ({
       server_header_transformation: maker.pick(['APPEND_IF_ABSENT', 'PASS_THROUGH', 'OVERWRITE']),
     })),
+    ...maker.maybe(20, () => ({ local_reply_config: makeLocalReplies(maker) })),
     ...maker.maybe(10, () => ({ add_user_agent: true })),
     ...maker.maybe(15, () => ({ generate_request_id: false })),
     ...maker.maybe(10, () => ({ always_set_request_id_in_response: true, preserve_external_request_id: true })),
@@ -320,6 +322,8 @@ const ODD_HEADERS = [
   'x-envoy-original-path: /before',
   'x-envoy-upstream-rq-timeout-ms: 9000',
   'x-envoy-attempt-count: 7',
+  'x-envoy-retry-on: 5xx',
+  'x-envoy-max-retries: 2',
   'x-envoy-decorator-operation: o',
   'user-agent: fuzz',
   'x_a: under',

@@ -12,6 +12,11 @@ export interface Known {
 
 export const KNOWN: readonly Known[] = [
   {
+    why: 'a redirect that could not be followed leaves :scheme twice in what Envoy logs, as http,http (docs/differences.md, "Internal redirects")',
+    explains: (_one, _request, lines) =>
+      lines.every((line) => /^log\.0\.seen: ".* http,https? [^"]*" expected, /.test(line)),
+  },
+  {
     why: 'HTTP/1.0 has no chunks (RFC 9112 §6.1): refused with 400, which Envoy serves (group http1: HTTP/1.0 and chunked request)',
     explains: (_one, request) => /^[^\r\n]* HTTP\/1\.0\r\n/.test(request) && /\r\ntransfer-encoding:/i.test(request),
   },
