@@ -16,7 +16,7 @@ import type { HttpStream } from './stream.ts';
 export interface LocalReply {
   status: number;
   body: string;
-  /** The body is JSON of a format, a line. */
+  /** The format says so. As in Envoy its last line end stays out of a gRPC message then. */
   isJson: boolean;
   readonly headers: HeaderMap;
 }
@@ -74,7 +74,7 @@ function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {
   headers.set('content-type', 'application/grpc');
   const status = GRPC_STATUS_OF_DETAILS.get(stream.details) ?? grpcStatusOf(reply.status);
   headers.addIfAbsent('grpc-status', `${status}`);
-  const text = reply.isJson ? reply.body.slice(0, -1) : reply.body;
+  const text = reply.isJson && reply.body.endsWith('\n') ? reply.body.slice(0, -1) : reply.body;
   if (text !== '' && stream.method !== 'HEAD') headers.set('grpc-message', grpcMessage(text));
   return { status: 200, body: '', isJson: false, headers };
 }
@@ -109,13 +109,15 @@ export function compileLocalReply(model: LocalReplyModel): ReplyRewrite | null {
   };
 }
 
+const JSON_TYPE = 'application/json';
+
 function compileBody(model: BodyFormatModel): ReplyRewrite {
   const format: Formatter = compileFormat(model.format);
   const isJson = model.format.kind === 'json';
-  const contentType = model.contentType !== '' ? model.contentType : isJson ? 'application/json' : 'text/plain';
+  const contentType = model.contentType !== '' ? model.contentType : isJson ? JSON_TYPE : 'text/plain';
   return (info, reply) => {
     reply.body = format(info);
-    reply.isJson = isJson;
+    reply.isJson = contentType === JSON_TYPE;
     return contentType;
   };
 }

@@ -415,7 +415,10 @@ export class HttpStream extends StreamInfo implements Downstream {
     const headers = this.requestHeaders as HeaderMap;
     this.upstreamCluster = '';
     this.routeName = '';
-    if (this.manager.routes.needsTls(this, headers)) return '';
+    if (this.manager.routes.needsTls(this, headers)) {
+      this.noteNoRoute(headers);
+      return '';
+    }
     if (this.findRoute(headers) === null) return null;
     this.nameCluster();
     return this.routeName;

@@ -142,7 +142,7 @@ const ID = 'x-request-id: 0000000a-1111-4111-8111-111111111111';
 
 export const generatedRoutes: Group = {
   name: 'generated-routes',
-  listeners: ['main', 'filtered', 'quiet', 'by-header', 'sampled'],
+  listeners: ['main', 'filtered', 'quiet', 'by-header', 'grpc-json', 'grpc-text', 'sampled'],
   upstreams: ['a'],
   bootstrap: (ports, log) => {
     const access_log = [
@@ -188,6 +188,14 @@ export const generatedRoutes: Group = {
         http(ports, log, 'filtered', HOSTS, filtered),
         http(ports, log, 'quiet', HOSTS, quiet),
         http(ports, log, 'by-header', routes([to('/', 'a')], {}, { vhost_header: 'x-host' })),
+        http(ports, log, 'grpc-json', routes([]), {
+          local_reply_config: { body_format: { json_format: { a: 'b' }, content_type: 'text/html' } },
+        }),
+        http(ports, log, 'grpc-text', routes([]), {
+          local_reply_config: {
+            body_format: { text_format_source: { inline_string: 'abc\n' }, content_type: 'application/json' },
+          },
+        }),
         http(ports, log, 'sampled', routes([to('/', 'a')]), { access_log: sampledLogs(log) }),
       ],
       [cluster('a', [ports['a']]), named(ports['a'])],
@@ -231,6 +239,13 @@ export const generatedRoutes: Group = {
       client: [get('/named', 'x-envoy-original-host: before')],
       upstreams: { a: { replies: [[answer('503 No')], [answer('200 OK')]] } },
     },
+    {
+      name: 'a redirect to a host that requires TLS',
+      client: [get('/internal')],
+      upstreams: { a: { replies: [[answer('302 Found', ['location: http://tls.test/a/b'])], [answer('200 OK')]] } },
+    },
+    on('grpc-json', at('a gRPC message of JSON that has another name', '/', 'content-type: application/grpc')),
+    on('grpc-text', at('a gRPC message of text that is called JSON', '/', 'content-type: application/grpc')),
     {
       name: 'a redirect to http of what came in clear text as https',
       client: [get('/internal', 'x-forwarded-proto: https')],
