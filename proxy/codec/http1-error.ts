@@ -16,6 +16,11 @@ export const INVALID_CHARACTERS = error(400, 'http1.invalid_characters', 'header
 export const INVALID_AUTHORITY = error(400, 'http.invalid_authority', 'request headers failed validity checks');
 export const INVALID_URL = error(400, 'http1.invalid_url', 'invalid url in request line');
 export const INVALID_SCHEME = error(400, 'http1.invalid_scheme', 'invalid url in request line');
+export const HTTPS_ON_PLAINTEXT = error(
+  403,
+  'http1.https_url_on_plaintext_connection',
+  'https URL on a plaintext connection',
+);
 export const BODY_DISALLOWED = error(400, 'http1.body_disallowed', 'CONNECT with body');
 export const LENGTH_AND_CHUNKED = error(
   400,

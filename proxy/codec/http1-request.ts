@@ -21,6 +21,7 @@ import {
   BODY_DISALLOWED,
   CHUNKED_IN_1_0,
   CONNECTION_HEADER_REJECTED,
+  HTTPS_ON_PLAINTEXT,
   INVALID_AUTHORITY,
   INVALID_CHARACTERS,
   INVALID_SCHEME,
@@ -182,7 +183,7 @@ function readStartLine(text: string, lineEnd: number, options: H1Options): H1Err
     text.charCodeAt(lineEnd - 1) === 49
   ) {
     target = text.slice(space + 1, versionAt - 1);
-    if (target.charCodeAt(0) !== 32 && target.charCodeAt(target.length - 1) !== 32) return null;
+    if (target.charCodeAt(0) > 32 && target.charCodeAt(target.length - 1) > 32) return null;
   }
   return readUnusualStartLine(text.slice(0, lineEnd), options);
 }
@@ -315,6 +316,7 @@ function applyUnusualTarget(head: RequestHead, options: H1Options): H1Error | nu
   if (absolute === null) return INVALID_URL;
   if (absolute.authority === '') return INVALID_URL;
   if (absolute.scheme !== 'http' && absolute.scheme !== 'https') return INVALID_SCHEME;
+  if (absolute.scheme === 'https' && !options.allowHttps) return HTTPS_ON_PLAINTEXT;
   head.path = absolute.path;
   head.authority = absolute.authority;
   head.hasAuthority = true;

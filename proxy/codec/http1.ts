@@ -30,6 +30,8 @@ export interface H1Options {
   readonly defaultHostForHttp10: string;
   /** `allow_absolute_url` (Envoy's default is true). */
   readonly allowAbsoluteUrl: boolean;
+  /** An absolute target may name `https`, whatever the connection is; Envoy's edge wants TLS for that. */
+  readonly allowHttps: boolean;
   /** `allow_custom_methods`: any token; otherwise the registered methods only. */
   readonly allowCustomMethods: boolean;
   /** Keeps the names as written in `HeaderMap.rawNames` and `ResponseHead.reason`. */
@@ -47,6 +49,7 @@ export const H1_OPTIONS: H1Options = {
   acceptHttp10: false,
   defaultHostForHttp10: '',
   allowAbsoluteUrl: true,
+  allowHttps: true,
   allowCustomMethods: false,
   preserveCase: false,
   underscores: 'allow',
@@ -56,7 +59,7 @@ export const H1_OPTIONS: H1Options = {
 /** A decoding error with everything the local reply needs. A decoder that returned one is dead. */
 export interface H1Error {
   /** Status of the local reply to a request; 502 for a response (there it only says "protocol error"). */
-  readonly status: 400 | 426 | 431 | 501 | 502;
+  readonly status: 400 | 403 | 426 | 431 | 501 | 502;
   /** `%RESPONSE_CODE_DETAILS%`, Envoy's texts, e.g. `http1.codec_error`. */
   readonly details: string;
   /** For logs, e.g. `http/1.1 protocol error: HPE_INVALID_METHOD`. */

@@ -85,7 +85,10 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     this.connection = connection;
     this.manager = manager;
     this.transport = connection.transport;
-    this.decoder = new RequestDecoder(manager.codecOptions, this);
+    this.decoder = new RequestDecoder(
+      connection.info.tls === null ? manager.plainCodecOptions : manager.codecOptions,
+      this,
+    );
     this.timers = new StreamTimers(manager.runtime, manager.wheel);
     this.stream = null;
     this.framing = 0;

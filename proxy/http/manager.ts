@@ -96,6 +96,8 @@ export class HttpManager {
   readonly stats: Float64Array;
   readonly codecStats: Float64Array;
   readonly codecOptions: H1Options;
+  /** Of connections without TLS. */
+  readonly plainCodecOptions: H1Options;
   readonly http2Options: H2Options;
   readonly resetLimits: ResetLimits;
   readonly clock: HttpDate;
@@ -143,6 +145,7 @@ export class HttpManager {
     this.rqTime = env.stats.histogram(`${prefix}downstream_rq_time`);
     this.cxLength = env.stats.histogram(`${prefix}downstream_cx_length_ms`);
     this.codecOptions = codecOptions(model);
+    this.plainCodecOptions = { ...this.codecOptions, allowHttps: !model.useRemoteAddress };
     this.http2Options = http2Options(model.http2, {
       headerListBytesMax: model.maxRequestHeadersBytes,
       headersMax: model.maxHeadersCount,
@@ -347,6 +350,7 @@ function codecOptions(model: HttpConnectionManagerModel): H1Options {
     acceptHttp10: http1.acceptHttp10,
     defaultHostForHttp10: http1.defaultHostForHttp10,
     allowAbsoluteUrl: http1.allowAbsoluteUrl,
+    allowHttps: true,
     allowCustomMethods: http1.allowCustomMethods,
     preserveCase: http1.headerCase === 'preserve',
     underscores: model.headersWithUnderscores,

@@ -591,6 +591,7 @@ export class HttpStream extends StreamInfo implements Downstream {
 /** Bodies of answers to requests that could not be decoded (seen on Envoy 1.40). */
 const PROTOCOL_ERROR_BODIES: ReadonlyMap<number, string> = new Map([
   [400, 'Bad Request'],
+  [403, 'Forbidden'],
   [426, 'Upgrade Required'],
   [431, 'Request Header Fields Too Large'],
   [500, 'Internal Server Error'],

@@ -35,6 +35,7 @@ const TELLING = {
 const MANAGERS: Readonly<Record<string, object>> = {
   main: TELLING,
   old: { ...TELLING, http_protocol_options: { accept_http_10: true } },
+  edge: { ...TELLING, use_remote_address: true },
   routed: { strip_trailing_host_dot: true, upgrade_configs: [{ upgrade_type: 'websocket' }] },
 };
 
@@ -135,6 +136,16 @@ export const wireFaults: Group = {
       'a good request and a bad one',
       head('GET / HTTP/1.0', 'host: a', 'connection: keep-alive') + head('GET ftp://a HTTP/1.0', 'host: a'),
       { answers: 2 },
+    ),
+    ...['https://a/', 'HTTPS://a/x', 'https://a:1x/', 'http://a/'].map((target) =>
+      send('edge', `an edge without TLS, ${target}`, head(`GET ${target} HTTP/1.1`, 'host: a')),
+    ),
+    send('edge', 'an edge without TLS, HEAD', head('HEAD https://a/ HTTP/1.1', 'host: a'), { bodiless: true }),
+    send('edge', 'an edge without TLS, HTTP/1.0', head('GET https://a/ HTTP/1.0', 'host: a')),
+    send('edge', 'an edge without TLS, nominated', head('GET https://a/ HTTP/1.1', 'connection: x-forwarded-for')),
+    send('edge', 'an edge without TLS, TLS before it', get('https://a/', `${PROTO} https`)),
+    ...['/\t', '\t/', '/x\t\t', '/x\ty'].map((target) =>
+      send('routed', `tabs around ${JSON.stringify(target)}`, head(`GET ${target} HTTP/1.1`, 'host: a')),
     ),
     send('old', 'told to go on', head('POST /direct HTTP/1.0', 'host: a', 'expect: 100-continue', 'content-length: 0')),
     ...['a', 'a:80', 'a:443', 'a:81'].flatMap((host) =>
