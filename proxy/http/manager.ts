@@ -326,7 +326,8 @@ export class HttpManager {
   /** `add_user_agent`: who this proxy is, where the request does not say. */
   identifySelf(headers: HeaderMap): void {
     const { node } = this.env;
-    headers.addIfAbsent('user-agent', node.cluster);
+    const agent = headers.get('user-agent');
+    if (agent === null || agent === '') headers.set('user-agent', node.cluster);
     headers.set('x-envoy-downstream-service-cluster', node.cluster);
     if (node.id !== '') headers.set('x-envoy-downstream-service-node', node.id);
   }

@@ -64,6 +64,9 @@ const LOGGED = {
   seen: '%REQ(X-A)% %REQ(X-B)% %REQ(HOST)% %REQ(:SCHEME)% %REQ(X-FORWARDED-PROTO)%',
 };
 
+/** Cases that run at the same time do not take retries from each other. */
+const BREAKERS = { circuit_breakers: { thresholds: [{ max_retries: 1_000 }] } };
+
 /** One listener a case, named by its place. */
 function makeBootstrap(cases: readonly Runnable[], ports: Ports, logPath: string): object {
   const access_log = [fileLog(logPath, LOGGED)];
@@ -71,12 +74,13 @@ function makeBootstrap(cases: readonly Runnable[], ports: Ports, logPath: string
   const clusters = CLUSTERS.map((name) =>
     name === 'named'
       ? cluster(name, [], {
+          ...BREAKERS,
           load_assignment: {
             cluster_name: name,
             endpoints: [{ lb_endpoints: [{ endpoint: { hostname: 'name.test', address: address(ports[name]) } }] }],
           },
         })
-      : cluster(name, [ports[name]]),
+      : cluster(name, [ports[name]], BREAKERS),
   );
   const layers = [{ name: 'static', static_layer: RUNTIME }];
   return bootstrap(ports, listeners, clusters, { layered_runtime: { layers } });

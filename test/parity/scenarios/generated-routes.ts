@@ -187,7 +187,9 @@ export const generatedRoutes: Group = {
         http(ports, log, 'main', HOSTS, main),
         http(ports, log, 'filtered', HOSTS, filtered),
         http(ports, log, 'quiet', HOSTS, quiet),
-        http(ports, log, 'by-header', routes([to('/', 'a')], {}, { vhost_header: 'x-host' })),
+        http(ports, log, 'by-header', routes([to('/', 'a')], {}, { vhost_header: 'x-host' }), {
+          add_user_agent: true,
+        }),
         http(ports, log, 'grpc-json', routes([]), {
           local_reply_config: { body_format: { json_format: { a: 'b' }, content_type: 'text/html' } },
         }),
@@ -244,6 +246,7 @@ export const generatedRoutes: Group = {
       client: [get('/internal')],
       upstreams: { a: { replies: [[answer('302 Found', ['location: http://tls.test/a/b'])], [answer('200 OK')]] } },
     },
+    on('by-header', at('a name for who has an empty one', '/', 'user-agent:')),
     on('grpc-json', at('a gRPC message of JSON that has another name', '/', 'content-type: application/grpc')),
     on('grpc-text', at('a gRPC message of text that is called JSON', '/', 'content-type: application/grpc')),
     {
