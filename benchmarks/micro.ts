@@ -9,7 +9,7 @@ import { FRAMING_AS_IS, H1_OPTIONS } from '../proxy/codec/http1.ts';
 import { RequestDecoder } from '../proxy/codec/http1-request.ts';
 import { ResponseDecoder } from '../proxy/codec/http1-response.ts';
 import { writeRequestHead, writeResponseHead } from '../proxy/codec/http1-write.ts';
-import type { EndpointModel } from '../proxy/config/model-cluster.ts';
+import type { EndpointModel } from '../proxy/config/model/cluster.ts';
 import { normalizePath } from '../proxy/http/path.ts';
 import { compileChainMatch, type MatchInput } from '../proxy/listener/chain-match.ts';
 import { AF_INET, systemCalls } from '../proxy/net/sockopt.ts';

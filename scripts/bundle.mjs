@@ -23,7 +23,7 @@ if (bundler === null) {
 } else {
   rmSync(OUT, { recursive: true, force: true });
   await bundler.build({
-    entryPoints: ['main.ts', 'server/config-thread.ts', 'server/worker-main.ts', 'config/protobuf-es.mts'].map((name) =>
+    entryPoints: ['main.ts', 'server/config-thread.ts', 'server/worker-main.ts', 'config/schema/protobuf-es.mts'].map((name) =>
       path(`../proxy/${name}`),
     ),
     outdir: OUT,
@@ -36,5 +36,5 @@ if (bundler === null) {
     target: 'node26',
     logLevel: 'warning',
   });
-  copyFileSync(path('../proxy/config/schema.binpb'), path('../dist/schema.binpb'));
+  copyFileSync(path('../proxy/config/schema/schema.binpb'), path('../dist/schema.binpb'));
 }

@@ -1,5 +1,5 @@
-// Makes `proxy/config/schema.binpb` from a full descriptor set of the Envoy and Istio APIs:
-//   node scripts/trim-schema.ts FULL.binpb proxy/config/schema.binpb
+// Makes `proxy/config/schema/schema.binpb` from a full descriptor set of the Envoy and Istio APIs:
+//   node scripts/trim-schema.ts FULL.binpb proxy/config/schema/schema.binpb
 // Kept: every message that a configuration can hold or name, the validation rules, and the few annotations that change
 // what is accepted or shown. Dropped: gRPC services, comments, code-generator options, and files only they need.
 

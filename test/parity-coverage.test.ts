@@ -6,12 +6,12 @@ import { isFieldSet } from '@bufbuild/protobuf';
 import t from 'tap';
 import * as codecErrors from '../proxy/codec/http1-error.ts';
 import { childOf } from '../proxy/config/answers.ts';
-import { unpackAny } from '../proxy/config/any.ts';
-import { FIELDS } from '../proxy/config/fields.ts';
-import { type Msg, str } from '../proxy/config/message.ts';
-import { libraryRegistry } from '../proxy/config/protobuf-es.mts';
-import { messageDesc } from '../proxy/config/registry.ts';
-import type { FieldType } from '../proxy/config/schema.ts';
+import { FIELDS } from '../proxy/config/fields/fields.ts';
+import { unpackAny } from '../proxy/config/read/any.ts';
+import { type Msg, str } from '../proxy/config/schema/message.ts';
+import { libraryRegistry } from '../proxy/config/schema/protobuf-es.mts';
+import { messageDesc } from '../proxy/config/schema/registry.ts';
+import type { FieldType } from '../proxy/config/schema/schema.ts';
 import * as allFlags from '../proxy/observe/flags.ts';
 import { decode } from './fixtures/lower.ts';
 import {
@@ -119,6 +119,7 @@ function detailsInSources(): string[] {
 function sources(folders: readonly string[]): string[] {
   return folders.flatMap((folder) => {
     const dir = new URL(`${folder}/`, proxyDir);
-    return readdirSync(dir).flatMap((name) => (name.endsWith('.ts') ? [readFileSync(new URL(name, dir), 'utf8')] : []));
+    const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+    return names.map((name) => readFileSync(new URL(name, dir), 'utf8'));
   });
 }

@@ -1,7 +1,7 @@
 // Encodes HTTP/1 heads and chunks as latin1 text, and decides how a body is delimited.
 //
 // Rule 1: nothing here checks names or values: what a decoder or `lower` let in is valid.
-import type { HeaderCase } from '../config/model-http.ts';
+import type { HeaderCase } from '../config/model/headers.ts';
 import type { HeaderMap } from './headers.ts';
 import { FRAMING_AS_IS, FRAMING_CHUNKED, FRAMING_CHUNKED_BODILESS, FRAMING_EMPTY, type Framing } from './http1.ts';
 import { properCase } from './known-headers.ts';

@@ -1,6 +1,6 @@
 // The codec's options from what is configured, once per connection manager or cluster.
 
-import type { Http2Model } from '../config/model-http2.ts';
+import type { Http2Model } from '../config/model/http2.ts';
 import type { H2Options } from './http2.ts';
 import { DEFAULT_FRAME_BYTES, SETTINGS_MAX_FRAME_SIZE } from './http2-frames.ts';
 

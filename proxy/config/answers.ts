@@ -3,15 +3,15 @@
 // It does not look below a field that is not honoured.
 
 import { ConfigError } from '../util/error.ts';
-import { unpackAny } from './any.ts';
-import { FieldPath, keySegment } from './field-path.ts';
-import { FIELDS } from './fields.ts';
-import type { FieldAnswer, ValueAnswers } from './fields-answer.ts';
-import { EXTENSION_ANSWERS, isLeftOutAsOptional, isSkipped, missingImplementation } from './fields-extensions.ts';
-import type { FieldCheck } from './lower-common.ts';
-import { type Msg, str } from './message.ts';
-import { messageDesc } from './registry.ts';
-import { type FieldType, type MessageType, SCALAR } from './schema.ts';
+import type { FieldAnswer, ValueAnswers } from './fields/answer.ts';
+import { EXTENSION_ANSWERS, isLeftOutAsOptional, isSkipped, missingImplementation } from './fields/extensions.ts';
+import { FIELDS } from './fields/fields.ts';
+import type { FieldCheck } from './lower/common.ts';
+import { unpackAny } from './read/any.ts';
+import { FieldPath, keySegment } from './schema/field-path.ts';
+import { type Msg, str } from './schema/message.ts';
+import { messageDesc } from './schema/registry.ts';
+import { type FieldType, type MessageType, SCALAR } from './schema/schema.ts';
 
 /** Receives what the walk finds. */
 export interface AnswerReport {

@@ -3,17 +3,18 @@
 
 import { ConfigError } from '../util/error.ts';
 import { checkFieldAnswers } from './answers.ts';
-import { decodeJson } from './decode.ts';
-import type { Findings } from './decode-checks.ts';
-import { messageToDumpJson, messageToJson } from './dump-json.ts';
-import { lowerBootstrap } from './lower-bootstrap.ts';
-import { LowerContext, type LowerOptions } from './lower-common.ts';
-import { mergeMessage } from './merge.ts';
-import type { Msg } from './message.ts';
-import type { JsonObject, Model } from './model.ts';
-import { readConfigFile, readConfigText, type Source } from './source.ts';
-import { type TlsContextModel, tlsContexts } from './tls-contexts.ts';
-import { validateMessage } from './validate.ts';
+import { lowerBootstrap } from './lower/bootstrap.ts';
+import { LowerContext, type LowerOptions } from './lower/common.ts';
+import type { JsonObject } from './model/common.ts';
+import type { Model } from './model/model.ts';
+import { type TlsContextModel, tlsContexts } from './model/tls-contexts.ts';
+import { decodeJson } from './read/decode.ts';
+import type { Findings } from './read/decode-checks.ts';
+import { messageToDumpJson, messageToJson } from './read/dump-json.ts';
+import { mergeMessage } from './read/merge.ts';
+import { readConfigFile, readConfigText, type Source } from './read/source.ts';
+import { validateMessage } from './read/validate.ts';
+import type { Msg } from './schema/message.ts';
 
 const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
 

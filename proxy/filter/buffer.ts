@@ -1,7 +1,7 @@
 // Holds a request until all of it is there (Envoy: extensions.filters.http.buffer).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { BufferModel } from '../config/model-http-filter.ts';
+import type { BufferModel } from '../config/model/http-filter.ts';
 import { KeptBody } from '../router/kept-body.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, PAUSE, type Verdict } from './filter.ts';
 

@@ -7,7 +7,7 @@ import {
   type RouteFilterConfigModel,
   type RouteFilterModel,
   type RouteFiltersModel,
-} from '../config/model-http-filter.ts';
+} from '../config/model/http-filter.ts';
 import { compileBuffer } from './buffer.ts';
 import { compileCors } from './cors.ts';
 import { compileFault } from './fault.ts';

@@ -2,7 +2,7 @@
 // them. Acts where a route or something above it has a policy; what the most specific level leaves open, others say.
 
 import { HeaderMap } from '../codec/headers.ts';
-import type { CorsPolicyModel } from '../config/model-http-filter.ts';
+import type { CorsPolicyModel } from '../config/model/http-filter.ts';
 import { compileStringMatch } from '../router/match.ts';
 import { runtimeFraction } from '../router/runtime-fraction.ts';
 import {

@@ -3,7 +3,7 @@
 // are named by the request's downstream cluster.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { FaultModel, FaultShareModel } from '../config/model-fault.ts';
+import type { FaultModel, FaultShareModel } from '../config/model/fault.ts';
 import { compileHeaderMatch } from '../router/match.ts';
 import { type Fraction, RuntimeFractions, runtimeInteger } from '../router/runtime-fraction.ts';
 import type { FilterEnv, FilterStream } from './filter.ts';

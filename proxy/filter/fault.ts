@@ -2,7 +2,7 @@
 // opens no call.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { FaultModel } from '../config/model-fault.ts';
+import type { FaultModel } from '../config/model/fault.ts';
 import { addMetadata } from '../observe/dynamic-metadata.ts';
 import { FLAG_DI, FLAG_FI } from '../observe/flags.ts';
 import { type Abort, downstreamClusterOf, FaultRules } from './fault-rules.ts';

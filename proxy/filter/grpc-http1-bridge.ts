@@ -2,7 +2,7 @@
 // collected, and what its trailers said becomes headers.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { GrpcBridgeModel } from '../config/model-http-filter.ts';
+import type { GrpcBridgeModel } from '../config/model/http-filter.ts';
 import { KeptBody } from '../router/kept-body.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, PAUSE, type Verdict } from './filter.ts';
 import { FRAME_PREFIX_BYTES, frame, isGrpcContentType } from './grpc-frames.ts';

@@ -1,8 +1,8 @@
 // Counts gRPC messages and outcomes (Envoy: extensions.filters.http.grpc_stats.v3).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonObject } from '../config/model.ts';
-import type { GrpcStatsModel } from '../config/model-http-filter.ts';
+import type { JsonObject } from '../config/model/common.ts';
+import type { GrpcStatsModel } from '../config/model/http-filter.ts';
 import { type FilterStateObject, writeFilterState } from '../observe/filter-state.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import {

@@ -2,8 +2,8 @@
 // after the other, each seeing what those before have done: other than headers that routes add.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { HeaderMutationFilterModel, MutationsModel, RouteFilterConfigModel } from '../config/model-http-filter.ts';
-import type { HeaderMutationModel } from '../config/model-mirror.ts';
+import type { HeaderMutationFilterModel, MutationsModel, RouteFilterConfigModel } from '../config/model/http-filter.ts';
+import type { HeaderMutationModel } from '../config/model/mirror.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileMutationSteps, sequence } from '../router/mutations.ts';
 import type { Mutate } from '../router/route.ts';

@@ -1,8 +1,8 @@
 // Turns headers and cookies into dynamic metadata (Envoy: extensions.filters.http.header_to_metadata).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonValue } from '../config/model.ts';
-import type { HeaderPairModel, HeaderRuleModel, HeaderToMetadataModel } from '../config/model-metadata-filter.ts';
+import type { JsonValue } from '../config/model/common.ts';
+import type { HeaderPairModel, HeaderRuleModel, HeaderToMetadataModel } from '../config/model/metadata-filter.ts';
 import { addMetadata } from '../observe/dynamic-metadata.ts';
 import { textOf } from '../observe/json-text.ts';
 import type { StatsStore } from '../observe/stats.ts';

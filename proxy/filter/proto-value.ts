@@ -1,8 +1,8 @@
 // Reads a `google.protobuf.Value` from the wire: the only message that comes in headers.
 
 import { isUtf8 } from 'node:buffer';
-import { WireReader } from '../config/descriptor-set.ts';
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
+import { WireReader } from '../config/schema/descriptor-set.ts';
 
 /** Messages within messages that are read: protobuf's own limit. */
 const DEPTH_MAX = 100;

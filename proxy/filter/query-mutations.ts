@@ -1,7 +1,7 @@
 // Query parameters as Envoy's `QueryParamsMulti` keeps them: decoded, sorted by name, written as they are. Values that are
 // put there are encoded first, and names are not.
 
-import type { QueryMutationModel } from '../config/model-http-filter.ts';
+import type { QueryMutationModel } from '../config/model/http-filter.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { UNSAFE } from '../router/mutations.ts';

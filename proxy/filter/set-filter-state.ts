@@ -1,7 +1,7 @@
 // Keeps objects made of a request with it (Envoy: extensions.filters.http.set_filter_state, network.set_filter_state).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { FilterStateValueModel, SetFilterStateModel } from '../config/model-metadata-filter.ts';
+import type { FilterStateValueModel, SetFilterStateModel } from '../config/model/metadata-filter.ts';
 import { type FilterStateValue, writeFilterState } from '../observe/filter-state.ts';
 import { objectFactory } from '../observe/filter-state-objects.ts';
 import { compileFormat, type Formatter } from '../observe/format.ts';

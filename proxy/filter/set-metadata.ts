@@ -1,6 +1,6 @@
 // Puts configured structs into the dynamic metadata of each request (Envoy: extensions.filters.http.set_metadata).
 
-import type { SetMetadataModel } from '../config/model-metadata-filter.ts';
+import type { SetMetadataModel } from '../config/model/metadata-filter.ts';
 import { mergeMetadata } from '../observe/dynamic-metadata.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';

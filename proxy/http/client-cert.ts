@@ -5,7 +5,7 @@
 // the connection, so it is built once a connection.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { HttpConnectionManagerModel } from '../config/model-http.ts';
+import type { HttpConnectionManagerModel } from '../config/model/http.ts';
 import type { CertificateInfo, TlsInfo } from '../observe/stream-info.ts';
 
 const HEADER = 'x-forwarded-client-cert';

@@ -3,7 +3,7 @@
 
 import { isIP } from 'node:net';
 import type { HeaderMap } from '../codec/headers.ts';
-import type { HttpConnectionManagerModel } from '../config/model-http.ts';
+import type { HttpConnectionManagerModel } from '../config/model/http.ts';
 import { CidrMap, parseIp } from '../util/ip.ts';
 
 /** Addresses of one `x-forwarded-for` that are looked at, from the right; more hops than this are not configurable. */

@@ -2,7 +2,8 @@
 // (Envoy: docs configuration/http/http_conn_man/local_reply).
 
 import { HeaderMap } from '../codec/headers.ts';
-import type { BodyFormatModel, LocalReplyModel } from '../config/model-http.ts';
+import type { LocalReplyModel } from '../config/model/http.ts';
+import type { BodyFormatModel } from '../config/model/route.ts';
 import { grpcMessage, grpcStatusOf } from '../filter/grpc-status.ts';
 import { compileLogFilter } from '../observe/access-log-filter.ts';
 import { compileFormat, type Formatter } from '../observe/format.ts';

@@ -1,7 +1,7 @@
 // Normal forms of a request's path and host, byte for byte as Envoy 1.40 makes them (seen; table in the test):
 // escaped slashes first, then RFC 3986 dot segments and percent-encoding, then repeated slashes.
 
-import type { HttpConnectionManagerModel } from '../config/model-http.ts';
+import type { HttpConnectionManagerModel } from '../config/model/http.ts';
 
 /** What of the connection manager's model decides a path. */
 export type PathRules = Pick<HttpConnectionManagerModel, 'normalizePath' | 'mergeSlashes' | 'escapedSlashes'>;

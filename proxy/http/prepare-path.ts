@@ -1,7 +1,7 @@
 // Path and host as the connection manager wants them before routing
 // (Envoy: docs configuration/http/http_conn_man, "normalize_path", "strip_any_host_port").
 
-import type { HttpConnectionManagerModel } from '../config/model-http.ts';
+import type { HttpConnectionManagerModel } from '../config/model/http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { normalizeHost, normalizePath } from './path.ts';
 

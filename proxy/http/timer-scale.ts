@@ -1,6 +1,6 @@
 // Time limits that the overload manager makes shorter: as pressure rises from the configured time down to a minimum.
 
-import type { OverloadModel, ScaledTimerName, TimerMinimum } from '../config/model-overload.ts';
+import type { OverloadModel, ScaledTimerName, TimerMinimum } from '../config/model/overload.ts';
 import { type OverloadState, REDUCE_TIMEOUTS } from '../util/overload.ts';
 
 /** See the head of this file. */

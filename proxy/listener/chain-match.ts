@@ -5,7 +5,8 @@
 // the search never comes back: if nothing below it matches, no chain does. It is compiled to nested maps, so that the
 // cost of a match does not grow with the number of chains.
 
-import type { CidrModel, FilterChainMatchModel } from '../config/model.ts';
+import type { CidrModel } from '../config/model/common.ts';
+import type { FilterChainMatchModel } from '../config/model/listener.ts';
 import { CidrMap, isLoopback, parseIp } from '../util/ip.ts';
 
 /** What is known of a connection when its chain is chosen. */

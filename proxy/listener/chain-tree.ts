@@ -1,6 +1,6 @@
 // Chooses the filter chain of a new connection by a generic matcher (Envoy: listener.v3.Listener.filter_chain_matcher).
 
-import type { ConnectionFact, MatcherModel, MatchInputModel } from '../config/model-matcher.ts';
+import type { ConnectionFact, MatcherModel, MatchInputModel } from '../config/model/matcher.ts';
 import { type FilterState, filterStateText } from '../observe/filter-state.ts';
 import { compileMatcher, type ReadInput } from '../router/matcher.ts';
 import type { RuntimeValue } from '../router/runtime-fraction.ts';

@@ -1,6 +1,6 @@
 // From the model of listener filters to the filters of one listener in one worker.
 
-import type { ListenerFilterModel } from '../config/model-listener-filter.ts';
+import type { ListenerFilterModel } from '../config/model/listener-filter.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { PASS } from './gate.ts';
 import { HttpInspector } from './http-inspector.ts';

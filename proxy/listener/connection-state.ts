@@ -1,6 +1,6 @@
 // Keeps objects made of what is known of a connection with it (Envoy: extensions.filters.network.set_filter_state).
 
-import type { FilterStateValueModel, SetConnectionStateModel } from '../config/model-metadata-filter.ts';
+import type { FilterStateValueModel, SetConnectionStateModel } from '../config/model/metadata-filter.ts';
 import { compileObject, type MakeObject } from '../filter/set-filter-state.ts';
 import { FilterState, type FilterStateSharing } from '../observe/filter-state.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';

@@ -2,7 +2,8 @@
 
 import type { Socket } from 'node:net';
 import type { ClientHello } from '../codec/client-hello.ts';
-import type { AddressModel, JsonObject, ListenerModel, MetadataModel } from '../config/model.ts';
+import type { AddressModel, JsonObject, MetadataModel } from '../config/model/common.ts';
+import type { ListenerModel } from '../config/model/listener.ts';
 import { INTERNAL_CLIENT_ADDRESS } from '../net/internal.ts';
 import { addressText } from '../net/listen.ts';
 import { addMetadata, type DynamicMetadata } from '../observe/dynamic-metadata.ts';

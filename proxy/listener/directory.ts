@@ -1,7 +1,7 @@
 // Which listener of a worker has an address: where connections go whose destination was restored (Envoy:
 // `use_original_dst`). The listener at exactly that address comes first, then the one at any address of its family.
 
-import type { AddressModel } from '../config/model.ts';
+import type { AddressModel } from '../config/model/common.ts';
 import { canonicalIp, joinHostPort } from '../util/ip.ts';
 
 /** See the head of this file. One per worker; `T` is the listener. */

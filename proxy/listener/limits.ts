@@ -1,12 +1,8 @@
 // Gates that count: `connection_limit` and `local_ratelimit` (Envoy: extensions.filters.network.*). Both hold for the
 // whole process. And those that let everything pass and only leave word for others: `sni_cluster`, `set_filter_state`.
 
-import type {
-  ConnectionLimitModel,
-  LocalRateLimitModel,
-  NetworkFilterModel,
-  RuntimeFlagModel,
-} from '../config/model.ts';
+import type { LocalRateLimitModel, RuntimeFlagModel } from '../config/model/common.ts';
+import type { ConnectionLimitModel, NetworkFilterModel } from '../config/model/listener.ts';
 import {
   CONNECTION_LIMIT,
   CONNECTION_LIMIT_ACTIVE_CONNECTIONS,

@@ -4,7 +4,7 @@
 // them, apart from a PROXY header, and says how many it needs to see; it is asked again when they are there.
 
 import type { Socket } from 'node:net';
-import type { ConnectionPredicateModel } from '../config/model-listener-filter.ts';
+import type { ConnectionPredicateModel } from '../config/model/listener-filter.ts';
 import type { AcceptedConnection } from './connection.ts';
 
 /** What a filter says: `DONE`, `CLOSE`, or a positive number: how many bytes it must see at least. */

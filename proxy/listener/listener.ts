@@ -2,8 +2,9 @@
 // each connection to the chain's terminal filter.
 
 import { createServer, type Server, Socket } from 'node:net';
-import type { AddressModel, FilterChainModel, ListenerModel, MetadataModel } from '../config/model.ts';
-import type { DownstreamTlsModel } from '../config/model-tls.ts';
+import type { AddressModel, MetadataModel } from '../config/model/common.ts';
+import type { FilterChainModel, ListenerModel } from '../config/model/listener.ts';
+import type { DownstreamTlsModel } from '../config/model/tls.ts';
 import {
   boundAddress,
   type ListenSpec,

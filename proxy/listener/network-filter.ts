@@ -1,7 +1,7 @@
 // What a listener needs of the terminal filter of a chain: the HTTP connection manager, the TCP proxy, or nothing.
 
 import type { Socket } from 'node:net';
-import type { NetworkFilterModel } from '../config/model.ts';
+import type { NetworkFilterModel } from '../config/model/listener.ts';
 import { closeUnread } from '../net/read-buffer.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 

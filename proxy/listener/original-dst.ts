@@ -5,7 +5,7 @@
 // destination. Any other connection keeps the address it has.
 
 import type { Socket } from 'node:net';
-import type { ListenerModel } from '../config/model.ts';
+import type { ListenerModel } from '../config/model/listener.ts';
 import {
   descriptorOf,
   IP_TRANSPARENT,

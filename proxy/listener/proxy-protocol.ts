@@ -2,7 +2,7 @@
 // (Envoy: envoy.filters.listener.proxy_protocol).
 
 import { isUtf8 } from 'node:buffer';
-import type { ProxyProtocolModel } from '../config/model-listener-filter.ts';
+import type { ProxyProtocolModel } from '../config/model/listener-filter.ts';
 import { type ProxyHeader, readProxyHeader, type Tlv } from '../net/proxy-header.ts';
 import * as stat from '../observe/catalogue-listener-filter.ts';
 import type { StatsStore } from '../observe/stats.ts';

@@ -6,7 +6,7 @@
 // Behind the gates of listeners there is one for each scope of HTTP filters that count across workers: the faults that
 // are going on, per stat prefix of the connection manager, as in Envoy.
 
-import type { Model } from '../config/model.ts';
+import type { Model } from '../config/model/model.ts';
 import type { SharedCount } from '../filter/filter.ts';
 
 /** The table as one worker sees it. */

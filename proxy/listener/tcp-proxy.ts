@@ -1,7 +1,7 @@
 // The TCP proxy: which cluster each connection goes to, for how long, and what is left to send when clients are gone.
 
 import type { Socket } from 'node:net';
-import type { TcpProxyModel } from '../config/model.ts';
+import type { TcpProxyModel } from '../config/model/listener.ts';
 import type { Transport } from '../net/transport.ts';
 import { HTTP_ROUTER } from '../observe/catalogue-http.ts';
 import * as stat from '../observe/catalogue-listener.ts';

@@ -6,7 +6,7 @@
 
 import type { Socket } from 'node:net';
 import { HeaderMap } from '../codec/headers.ts';
-import type { TcpProxyModel } from '../config/model.ts';
+import type { TcpProxyModel } from '../config/model/listener.ts';
 import { Transport, type TransportHandler } from '../net/transport.ts';
 import {
   UPSTREAM_CX_CONNECT_ATTEMPTS_EXCEEDED,

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { DownstreamTlsModel } from '../config/model-tls.ts';
+import type { DownstreamTlsModel } from '../config/model/tls.ts';
 import { unshiftEarly } from '../net/read-buffer.ts';
 import type { TlsConnection } from '../net/tls-connection.ts';
 import type { TlsFailure } from '../net/tls-failure.ts';

@@ -2,7 +2,7 @@
 // (Envoy: envoy.filters.listener.tls_inspector).
 
 import { type ClientHello, HELLO_ERRORS, type HelloError, readClientHello } from '../codec/client-hello.ts';
-import type { TlsInspectorModel } from '../config/model-listener-filter.ts';
+import type { TlsInspectorModel } from '../config/model/listener-filter.ts';
 import * as stat from '../observe/catalogue-listener-filter.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { AcceptedConnection } from './connection.ts';

@@ -5,7 +5,8 @@
 // Envoy: the end of either side is the end of both.
 
 import { HeaderMap } from '../codec/headers.ts';
-import type { JsonObject, TunnelModel } from '../config/model.ts';
+import type { JsonObject } from '../config/model/common.ts';
+import type { TunnelModel } from '../config/model/listener.ts';
 import { type FilterStateObject, writeFilterState } from '../observe/filter-state.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';

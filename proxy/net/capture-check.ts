@@ -1,8 +1,8 @@
 // What captured traffic asks of the runtime, the kernel and the process, tried once at start on sockets of our own, so
 // that what lacks is one sentence and not a connection that fails later.
 
-import type { ListenerModel } from '../config/model.ts';
-import type { ClusterModel } from '../config/model-cluster.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
+import type { ListenerModel } from '../config/model/listener.ts';
 import { unavailable } from './listen.ts';
 import * as sys from './sockopt.ts';
 

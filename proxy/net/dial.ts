@@ -7,7 +7,7 @@ import {
   type Socket,
   type TcpNetConnectOpts,
 } from 'node:net';
-import type { AddressModel, MetadataModel, TcpKeepaliveModel } from '../config/model.ts';
+import type { AddressModel, MetadataModel, TcpKeepaliveModel } from '../config/model/common.ts';
 import { InternalNetwork } from './internal.ts';
 import type { ProxyAddresses, Tlv } from './proxy-header.ts';
 import { readIntoShared } from './read-buffer.ts';

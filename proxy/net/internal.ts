@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import type { MetadataModel } from '../config/model.ts';
+import type { MetadataModel } from '../config/model/common.ts';
 
 /** What Envoy calls the client's end of every internal connection. */
 export const INTERNAL_CLIENT_ADDRESS = 'envoy://internal_client_address/';

@@ -3,7 +3,8 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { isIP, type Server } from 'node:net';
 import { constants } from 'node:os';
-import type { AddressModel, ListenerModel, SocketOptionModel, TcpKeepaliveModel } from '../config/model.ts';
+import type { AddressModel, SocketOptionModel, TcpKeepaliveModel } from '../config/model/common.ts';
+import type { ListenerModel } from '../config/model/listener.ts';
 import { ConfigError } from '../util/error.ts';
 import { joinHostPort, parseIp } from '../util/ip.ts';
 import { setSocketOptions } from './socket-options.ts';

@@ -2,7 +2,7 @@
 // (Envoy: envoy.transport_sockets.upstream_proxy_protocol).
 
 import type { Socket } from 'node:net';
-import type { UpstreamTransportModel } from '../config/model-tls.ts';
+import type { UpstreamTransportModel } from '../config/model/tls.ts';
 import {
   type DialClient,
   type DialHandler,

@@ -1,6 +1,6 @@
 // Which certificates stand for a server name, and which of them a client can verify.
 
-import type { TlsCertificateModel } from '../config/model-tls.ts';
+import type { TlsCertificateModel } from '../config/model/tls.ts';
 
 /** Suites of TLS 1.2 with ECDSA: GCM, ChaCha20, CBC (IANA). */
 const ECDSA_SUITES: ReadonlySet<number> = new Set([0xc02b, 0xc02c, 0xcca9, 0xc009, 0xc00a, 0xc023]);

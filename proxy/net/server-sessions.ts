@@ -1,7 +1,7 @@
 // What servers let clients resume: the keys of their tickets, and sessions kept for clients without tickets.
 
 import type { Server } from 'node:tls';
-import type { DownstreamTlsModel } from '../config/model-tls.ts';
+import type { DownstreamTlsModel } from '../config/model/tls.ts';
 import { nodeCrypto } from '../util/builtin.ts';
 import { bytesOf } from './tls-options.ts';
 

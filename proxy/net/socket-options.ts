@@ -1,6 +1,6 @@
 // `socket_options` as the configuration lists them.
 
-import type { SocketOptionModel } from '../config/model.ts';
+import type { SocketOptionModel } from '../config/model/common.ts';
 import type { SystemCalls } from './sockopt.ts';
 
 /** Sets the options of one state, in order. @throws SystemCallError */

@@ -6,8 +6,8 @@
 
 import { type OnReadOpts, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { SocketOptionModel } from '../config/model.ts';
-import type { BindModel } from '../config/model-cluster.ts';
+import type { BindModel } from '../config/model/cluster.ts';
+import type { SocketOptionModel } from '../config/model/common.ts';
 import { parseIp } from '../util/ip.ts';
 import { setSocketOptions } from './socket-options.ts';
 import * as sys from './sockopt.ts';

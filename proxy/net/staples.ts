@@ -1,6 +1,6 @@
 // OCSP staples: what a client that asks for one gets, by the policy of the context and of the certificate.
 
-import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model-tls.ts';
+import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model/tls.ts';
 import { nodeCrypto } from '../util/builtin.ts';
 import { bundleOf } from './pem.ts';
 import { bytesOf } from './tls-options.ts';

@@ -8,7 +8,7 @@
 //         a host that was trusted once cannot hand out sessions to come back with.
 
 import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
-import type { UpstreamTlsModel } from '../config/model-tls.ts';
+import type { UpstreamTlsModel } from '../config/model/tls.ts';
 import { nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import {

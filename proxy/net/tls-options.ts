@@ -1,7 +1,7 @@
 // Contexts of OpenSSL from the model, with Envoy's defaults.
 
 import type { SecureContext, SecureContextOptions } from 'node:tls';
-import type { TlsCertificateModel, TlsCommonModel } from '../config/model-tls.ts';
+import type { TlsCertificateModel, TlsCommonModel } from '../config/model/tls.ts';
 import { nodeCrypto, nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import { bundleOf } from './pem.ts';

@@ -8,7 +8,7 @@
 
 import type { Socket } from 'node:net';
 import type { SecureContext, Server, TLSSocket } from 'node:tls';
-import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model-tls.ts';
+import type { DownstreamTlsModel, TlsCertificateModel } from '../config/model/tls.ts';
 import { nodeTls } from '../util/builtin.ts';
 import type { Certificate } from './certificate.ts';
 import { bundleOf } from './pem.ts';

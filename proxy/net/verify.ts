@@ -6,8 +6,8 @@
 //         calls a TLS 1.3 session without any certificate verified.
 // Rule 3: only what was accepted is kept, under the certificate's hash, for as long as its path is valid.
 
-import type { StringMatchModel } from '../config/model.ts';
-import type { SanMatchModel, TlsValidationModel } from '../config/model-tls.ts';
+import type { StringMatchModel } from '../config/model/common.ts';
+import type { SanMatchModel, TlsValidationModel } from '../config/model/tls.ts';
 import { type Certificate, CHAIN_MAX } from './certificate.ts';
 import { RevocationLists } from './crl.ts';
 import { bundleOf } from './pem.ts';

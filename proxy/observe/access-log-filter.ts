@@ -1,8 +1,8 @@
 // Access-log filters compiled to predicates (Envoy: config.accesslog.v3.AccessLogFilter).
 
-import type { FractionModel } from '../config/model.ts';
-import type { LogFilterModel } from '../config/model-access-log.ts';
-import type { ValueMatchModel } from '../config/model-match.ts';
+import type { LogFilterModel } from '../config/model/access-log.ts';
+import type { FractionModel } from '../config/model/common.ts';
+import type { ValueMatchModel } from '../config/model/match.ts';
 import { ConfigError } from '../util/error.ts';
 import { flagNames, flagOf } from './flags.ts';
 import { grpcStatus } from './format-headers.ts';

@@ -1,6 +1,6 @@
 // Access logs: filter → format → file, compiled into one call per request.
 
-import type { AccessLogModel } from '../config/model-access-log.ts';
+import type { AccessLogModel } from '../config/model/access-log.ts';
 import type { AccessLogFiles } from './access-log-file.ts';
 import { compileLogFilter, type RuntimeValues } from './access-log-filter.ts';
 import { compileFormat } from './format.ts';

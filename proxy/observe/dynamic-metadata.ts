@@ -1,7 +1,7 @@
 // Dynamic metadata: what filters say about a request or connection, a struct per namespace (Envoy:
 // `StreamInfo::dynamicMetadata`). Structs are never changed in place: some of them belong to the configuration.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 
 /** Namespace → struct of ordinary strings. */
 export interface DynamicMetadata {

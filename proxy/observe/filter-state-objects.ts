@@ -1,5 +1,5 @@
 // Makes objects of the filter state from text, as Envoy's object factories do (`FilterState::ObjectFactory`). Their
-// names, and which of them a configuration may ask for, are in `config/filter-state-objects.ts`.
+// names, and which of them a configuration may ask for, are in `config/lower/filter-state-objects.ts`.
 
 import { canonicalIp, joinHostPort, parseIp, parseIpPort } from '../util/ip.ts';
 import type { FilterStateObject, FilterStateValue } from './filter-state.ts';

@@ -1,7 +1,7 @@
 // Objects that filters keep with a connection or a request for others to read (Envoy: stream_info/filter_state.h).
 // What a connection keeps, all of its requests see.
 
-import type { JsonObject } from '../config/model.ts';
+import type { JsonObject } from '../config/model/common.ts';
 
 /** An object of the filter state that is more than a string. */
 export interface FilterStateObject {

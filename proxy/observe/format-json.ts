@@ -4,7 +4,7 @@
 // vanishes under `omit_empty_values`); any other string is text. All that is constant, braces and keys included, is one
 // literal between two operators; what an operator yields is escaped by itself, so constants are never looked at again.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 import type { Operator } from './format-operator.ts';
 import { parseFormat } from './format-parse.ts';
 import { escapeJson, jsonString, latin1Image, sortedEntries } from './json-text.ts';

@@ -1,6 +1,6 @@
 // Operators over metadata and filter state: `%DYNAMIC_METADATA(ns:key:…):n%`, `%METADATA(KIND:ns:key)%`, `%FILTER_STATE()%`.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 import { ConfigError } from '../util/error.ts';
 import { type FilterStateJson, type FilterStateValue, readFilterState, readSharedFilterState } from './filter-state.ts';
 import {

@@ -1,6 +1,6 @@
 // What a command operator of a substitution format is: two readers of the stream info, and the helpers that make them.
 
-import type { JsonValue } from '../config/model.ts';
+import type { JsonValue } from '../config/model/common.ts';
 import { ConfigError } from '../util/error.ts';
 import { jsonOfTree, jsonString, latin1Image } from './json-text.ts';
 import type { StreamInfo } from './stream-info.ts';

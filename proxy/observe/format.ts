@@ -2,7 +2,7 @@
 //
 // Everything here is a latin1 image of bytes: literals come so from the model, header values so from the codec.
 
-import type { FormatModel } from '../config/model-access-log.ts';
+import type { FormatModel } from '../config/model/access-log.ts';
 import { compileJson } from './format-json.ts';
 import type { Operator } from './format-operator.ts';
 import { parseFormat } from './format-parse.ts';

@@ -1,6 +1,6 @@
 // JSON text as Envoy's access logs write it, over latin1 images of bytes.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 
 /** Bytes that are not written as they stand; those from 0x80 on are only suspects. */
 const SUSPECT = /["\\\u0000-\u001f\u0080-\u00ff]/;

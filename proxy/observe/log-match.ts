@@ -3,8 +3,8 @@
 
 import { createRequire } from 'node:module';
 import type { HeaderMap } from '../codec/headers.ts';
-import type { StringMatchModel } from '../config/model.ts';
-import type { HeaderMatchModel } from '../config/model-http.ts';
+import type { StringMatchModel } from '../config/model/common.ts';
+import type { HeaderMatchModel } from '../config/model/headers.ts';
 import { isInlineRequestHeader } from './inline-headers.ts';
 import type { StreamInfo } from './stream-info.ts';
 

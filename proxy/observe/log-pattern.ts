@@ -1,6 +1,6 @@
 // Line formats of the process log: the spdlog pattern language as Envoy knows it (`--log-format`), compiled once.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 import { ConfigError } from '../util/error.ts';
 import { compileTime, type TimeFormatter } from './format-time.ts';
 

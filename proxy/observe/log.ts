@@ -5,7 +5,7 @@
 
 import { closeSync, openSync, readlinkSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { JsonObject } from '../config/model.ts';
+import type { JsonObject } from '../config/model/common.ts';
 import { ConfigError } from '../util/error.ts';
 import { compileJsonLogPattern, compileLogPattern, DEFAULT_LOG_FORMAT, type LogPattern } from './log-pattern.ts';
 

@@ -1,6 +1,6 @@
 // A place at which load is shed while the process is under pressure: whether it is this time, counted.
 
-import type { ShedPointName } from '../config/model-overload.ts';
+import type { ShedPointName } from '../config/model/overload.ts';
 import type { OverloadState } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { StatsStore } from './stats.ts';

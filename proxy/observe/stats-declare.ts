@@ -1,7 +1,7 @@
 // Makes known what Envoy prints for a configuration before anything happened: zeros for every listener and cluster, and
 // a few facts that follow from the configuration alone. Filters make their own stats known when a worker builds them.
 
-import type { Model } from '../config/model.ts';
+import type { Model } from '../config/model/model.ts';
 import { CLUSTER_CATALOGUE } from './catalogue-cluster.ts';
 import { HTTP_ROUTER } from './catalogue-http.ts';
 import { LISTENER, LISTENER_EXTENSION, LISTENER_WORKER } from './catalogue-listener.ts';

@@ -1,6 +1,6 @@
 // Compiles a string matcher of the stats configuration. Not for the data path.
 
-import type { StringMatchModel } from '../config/model.ts';
+import type { StringMatchModel } from '../config/model/common.ts';
 
 /** A test for one matcher; a regular expression must match in full. */
 export function stringMatcher(model: StringMatchModel): (text: string) => boolean {

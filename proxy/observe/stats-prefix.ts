@@ -1,6 +1,7 @@
 // Where the stats of a listener stand.
 
-import type { AddressModel, ListenerModel } from '../config/model.ts';
+import type { AddressModel } from '../config/model/common.ts';
+import type { ListenerModel } from '../config/model/listener.ts';
 
 /** `listener.0.0.0.0_80.`: the stat prefix, or the configured address with its colons replaced. */
 export function listenerStatPrefix(model: ListenerModel): string {

@@ -4,7 +4,8 @@
 // threads when asked. A *group* is a catalogue under a prefix, or one single stat (its prefix is then the whole name).
 // Nothing is kept per stat until a Prometheus scrape needs its tags: a mesh has a hundred thousand of them.
 
-import type { StatsConfigModel, StringMatchModel } from '../config/model.ts';
+import type { StringMatchModel } from '../config/model/common.ts';
+import type { StatsConfigModel } from '../config/model/model.ts';
 import {
   addCounts,
   BIN_COUNT,

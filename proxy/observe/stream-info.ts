@@ -3,7 +3,7 @@
 
 import type { ClientHello } from '../codec/client-hello.ts';
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonObject, MetadataModel } from '../config/model.ts';
+import type { JsonObject, MetadataModel } from '../config/model/common.ts';
 import type { DynamicMetadata } from './dynamic-metadata.ts';
 import type { FilterState } from './filter-state.ts';
 

@@ -4,7 +4,7 @@
 // Every extractor sees the whole name; what they cut is removed together at the end. Those whose pattern begins with a
 // fixed word run only for names with that word, after those without one, as in Envoy: this decides the tags' order.
 
-import type { StatsConfigModel, StatsTagModel } from '../config/model.ts';
+import type { StatsConfigModel, StatsTagModel } from '../config/model/model.ts';
 import { DEFAULT_TAGS, type DefaultTag } from './tags-default.ts';
 
 /** What became of a name. */

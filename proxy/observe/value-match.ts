@@ -1,7 +1,7 @@
 // Matchers of values in metadata, compiled (Envoy: type.matcher.v3.ValueMatcher).
 
-import type { JsonObject, JsonValue, StringMatchModel } from '../config/model.ts';
-import type { ValueMatchModel } from '../config/model-match.ts';
+import type { JsonObject, JsonValue, StringMatchModel } from '../config/model/common.ts';
+import type { ValueMatchModel } from '../config/model/match.ts';
 import { latin1Image } from './json-text.ts';
 
 /** Whether a value matches; `undefined` = there is none, which matches nothing. */

@@ -1,7 +1,7 @@
 // One try of a request on one upstream host. Told by the upstream side, it tells its request; it decides nothing.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { ConnectModel } from '../config/model-http.ts';
+import type { ConnectModel } from '../config/model/route.ts';
 import { countHostTimeout, monitorOf } from '../upstream/host.ts';
 import { startTcpStream } from '../upstream/tcp-stream.ts';
 import type {

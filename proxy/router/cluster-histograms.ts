@@ -1,7 +1,7 @@
 // Histograms that a cluster keeps when it is asked to (Envoy: config.cluster.v3.TrackClusterStats).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { ClusterModel } from '../config/model-cluster.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Attempt } from './attempt.ts';

@@ -1,7 +1,7 @@
 // Bodies of direct responses that are written by a format (Envoy: DirectResponseAction.body_format). They are rendered
 // before the answer begins, so that nothing of the answer is known yet: its status reads as 0.
 
-import type { DirectResponseModel } from '../config/model-http.ts';
+import type { DirectResponseModel } from '../config/model/route.ts';
 import { compileFormat, type Formatter } from '../observe/format.ts';
 
 export interface DirectBody {

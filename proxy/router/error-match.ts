@@ -1,8 +1,8 @@
 // Which answers are errors of their host, where outlier detection has a matcher of its own for that.
 
 import { HeaderMap } from '../codec/headers.ts';
-import type { HeaderMatchModel } from '../config/model-http.ts';
-import type { ErrorMatchModel } from '../config/model-outlier.ts';
+import type { HeaderMatchModel } from '../config/model/headers.ts';
+import type { ErrorMatchModel } from '../config/model/outlier.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { IsError } from '../upstream/outlier-monitor.ts';
 import { compileHeaderMatch } from './match.ts';

@@ -1,7 +1,7 @@
 // The `grpc-timeout` header: how long a gRPC client will wait (gRPC over HTTP/2, "Timeout").
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { GrpcLimitsModel } from '../config/model-http.ts';
+import type { GrpcLimitsModel } from '../config/model/route.ts';
 
 /** Milliseconds of a unit. */
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };

@@ -2,7 +2,7 @@
 // (Envoy: config.route.v3.RouteAction.HashPolicy). Nothing here runs unless a balancer or a weighted cluster asks.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { HashCookieModel, HashPolicyModel } from '../config/model-hash.ts';
+import type { HashCookieModel, HashPolicyModel } from '../config/model/hash.ts';
 import { readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Cluster } from '../upstream/upstream.ts';

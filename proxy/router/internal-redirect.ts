@@ -2,7 +2,7 @@
 // routed like a new one (Envoy: docs intro/arch_overview/http/http_connection_management, "Internal redirects").
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { InternalRedirectModel, RedirectPredicateModel } from '../config/model-redirect.ts';
+import type { InternalRedirectModel, RedirectPredicateModel } from '../config/model/redirect.ts';
 import {
   ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_BAD_LOCATION,
   ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_NO_ROUTE,

@@ -1,9 +1,10 @@
 // Matchers of strings, headers and queries, compiled to closures (Envoy: type.matcher.v3, config.route.v3 HeaderMatcher).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { FractionModel, StringMatchModel } from '../config/model.ts';
-import type { HeaderMatchModel, QueryMatchModel, RouteMatchModel } from '../config/model-http.ts';
-import type { FilterStateMatchModel, MetadataMatchModel } from '../config/model-match.ts';
+import type { FractionModel, StringMatchModel } from '../config/model/common.ts';
+import type { HeaderMatchModel } from '../config/model/headers.ts';
+import type { FilterStateMatchModel, MetadataMatchModel } from '../config/model/match.ts';
+import type { QueryMatchModel, RouteMatchModel } from '../config/model/route.ts';
 import { filterStateText, readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileValueTest, valueAt } from '../observe/value-match.ts';

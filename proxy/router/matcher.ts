@@ -9,7 +9,7 @@ import type {
   MatchInputModel,
   OnMatchModel,
   PredicateModel,
-} from '../config/model-matcher.ts';
+} from '../config/model/matcher.ts';
 import { U64, xxHash64 } from '../util/hash64.ts';
 import { CidrMap, compileRanges, parseIp, parseIpAsWritten } from '../util/ip.ts';
 import { compileStringMatch } from './match.ts';

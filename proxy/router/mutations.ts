@@ -6,8 +6,8 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import { headerName } from '../codec/known-headers.ts';
-import type { HeaderAddModel } from '../config/model-http.ts';
-import type { HeaderMutationModel } from '../config/model-mirror.ts';
+import type { HeaderAddModel } from '../config/model/headers.ts';
+import type { HeaderMutationModel } from '../config/model/mirror.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileStringMatch } from './match.ts';

@@ -4,7 +4,7 @@
 // looking at one by one is kept in a list. Every list is sorted by the routes' order; the lowest position that holds wins.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { RouteMatchModel, RouteModel } from '../config/model-http.ts';
+import type { RouteMatchModel, RouteModel } from '../config/model/route.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { barePath } from './bare-path.ts';
 import { compileConditions } from './match.ts';

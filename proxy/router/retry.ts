@@ -3,8 +3,8 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonValue } from '../config/model.ts';
-import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../config/model-http.ts';
+import type { JsonValue } from '../config/model/common.ts';
+import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../config/model/route.ts';
 import type { Replay, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { RequestBody } from './request-body.ts';
 import { type RuntimeValue, runtimeInteger } from './runtime-fraction.ts';
@@ -125,7 +125,7 @@ export function headersOnlyPolicy(backOffMs: number): RetryPolicy {
 }
 
 const BACK_OFF_MS = 25;
-/** As in `lower-retry.ts`. */
+/** As in `config/lower/retry.ts`. */
 const BACK_OFF_MAX_FACTOR = 10;
 
 const HEADERS_ONLY: RetryPolicy = {

@@ -1,7 +1,7 @@
 // Path and host rewrites, redirects (Envoy: config.route.v3 RouteAction, RedirectAction).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteModel } from '../config/model-http.ts';
+import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteModel } from '../config/model/route.ts';
 import { compileText } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileCapture, compileReplaceAll } from './regex.ts';

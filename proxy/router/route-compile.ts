@@ -1,15 +1,9 @@
 // One route of the model turned into what a request gets: every decision that does not need the request is taken here.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type {
-  HeaderMatchModel,
-  HeaderMutationsModel,
-  RouteActionModel,
-  RouteConfigModel,
-  RouteModel,
-  VirtualHostModel,
-} from '../config/model-http.ts';
-import type { RouteFiltersModel } from '../config/model-http-filter.ts';
+import type { HeaderMatchModel, HeaderMutationsModel } from '../config/model/headers.ts';
+import type { RouteFiltersModel } from '../config/model/http-filter.ts';
+import type { RouteActionModel, RouteConfigModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { compileDirectBody } from './direct-body.ts';

@@ -1,7 +1,7 @@
 // Stats of a part of the traffic: a virtual cluster's, or those of a route with a `stat_prefix`.
 
-import { routesOf } from '../config/matcher-actions.ts';
-import type { VirtualHostModel } from '../config/model-http.ts';
+import { routesOf } from '../config/model/matcher-actions.ts';
+import type { VirtualHostModel } from '../config/model/route.ts';
 import {
   UPSTREAM_RQ_RETRY,
   UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED,

@@ -4,8 +4,8 @@
 // `path-index.ts` and `route-tree.ts`. Hosts are compiled when first used.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonObject } from '../config/model.ts';
-import type { RouteConfigModel, VirtualHostModel } from '../config/model-http.ts';
+import type { JsonObject } from '../config/model/common.ts';
+import type { RouteConfigModel, VirtualHostModel } from '../config/model/route.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';

@@ -2,8 +2,8 @@
 // that list has none, no route does: the search never comes back.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { RouteModel } from '../config/model-http.ts';
-import type { MatcherModel, MatchInputModel } from '../config/model-matcher.ts';
+import type { MatcherModel, MatchInputModel } from '../config/model/matcher.ts';
+import type { RouteModel } from '../config/model/route.ts';
 import { filterStateText, readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileHeaderRead } from './match.ts';

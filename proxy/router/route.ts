@@ -4,15 +4,15 @@
 // route for everything, a request of a large mesh waits for memory more than for anything else that routing does.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonObject, MetadataModel } from '../config/model.ts';
+import type { JsonObject, MetadataModel } from '../config/model/common.ts';
+import type { RouteFiltersModel } from '../config/model/http-filter.ts';
 import type {
   ConnectModel,
   DirectResponseModel,
   GrpcLimitsModel,
   RedirectModel,
   RouteModel,
-} from '../config/model-http.ts';
-import type { RouteFiltersModel } from '../config/model-http-filter.ts';
+} from '../config/model/route.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterRef } from '../upstream/upstream.ts';
 import type { DirectBody } from './direct-body.ts';

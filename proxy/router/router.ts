@@ -2,8 +2,8 @@
 // Compiled once per connection manager; a request that goes upstream gets a `RouterRequest`.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { RetryPolicyModel } from '../config/model-http.ts';
-import type { RouterModel } from '../config/model-http-filter.ts';
+import type { RouterModel } from '../config/model/http-filter.ts';
+import type { RetryPolicyModel } from '../config/model/route.ts';
 import {
   HTTP_ROUTER,
   ROUTER_NO_CLUSTER,

@@ -1,7 +1,7 @@
 // Shares of requests: `RuntimeFractionalPercent`, and percentages with a runtime key of their own
 // (Envoy: Runtime::Snapshot::featureEnabled).
 
-import type { FractionModel } from '../config/model.ts';
+import type { FractionModel } from '../config/model/common.ts';
 
 /** Values of runtime keys; `null` = not set. */
 export type RuntimeValue = (key: string) => string | number | boolean | null;

@@ -1,8 +1,8 @@
 // Route tables by scope: headers make a key, the key finds a table, and that one finds the route.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { JsonObject } from '../config/model.ts';
-import type { ScopedRoutesModel, ScopeKeyPartModel } from '../config/model-scoped-routes.ts';
+import type { JsonObject } from '../config/model/common.ts';
+import type { ScopedRoutesModel, ScopeKeyPartModel } from '../config/model/scoped-routes.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileFirstRead } from './match.ts';
 import type { FiltersOf, RouteResult, RouteTable } from './route.ts';

@@ -6,7 +6,7 @@
 // end too.
 
 import { HeaderMap } from '../codec/headers.ts';
-import type { MirrorModel } from '../config/model-mirror.ts';
+import type { MirrorModel } from '../config/model/mirror.ts';
 import {
   RETRY_OR_SHADOW_ABANDONED,
   UPSTREAM_RQ_MAINTENANCE_MODE,

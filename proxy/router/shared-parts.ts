@@ -1,7 +1,7 @@
 // What thousands of routes have in common exists once: rules, and targets with what is done to requests on their way
 // there. A request then finds them in the processor's cache, whichever route the one before it took.
 
-import type { RouteActionModel, RouteModel, VirtualHostModel } from '../config/model-http.ts';
+import type { RouteActionModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
 import type { CompiledTarget, RouteRules } from './route.ts';
 
 /** Rules, and targets, that are looked for again; what comes later is not shared. */

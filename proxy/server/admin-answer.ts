@@ -1,6 +1,6 @@
 // Small makers of admin answers, and the query parser.
 
-import type { JsonValue } from '../config/model.ts';
+import type { JsonValue } from '../config/model/common.ts';
 import type { AdminResponse } from './admin-state.ts';
 
 const TEXT = 'text/plain; charset=UTF-8';

@@ -1,9 +1,9 @@
 // `/certs`: the certificates of every TLS context, `envoy.admin.v3.Certificates`.
 
-import type { JsonObject } from '../config/model.ts';
-import type { DataModel } from '../config/model-tls.ts';
-import type { TlsContextModel } from '../config/tls-contexts.ts';
-import { pkcs12Leaf, placeOf, textOf } from '../config/tls-material.ts';
+import { pkcs12Leaf, placeOf, textOf } from '../config/lower/tls-material.ts';
+import type { JsonObject } from '../config/model/common.ts';
+import type { DataModel } from '../config/model/tls.ts';
+import type { TlsContextModel } from '../config/model/tls-contexts.ts';
 import { type Certificate, certificateOf } from '../net/certificate.ts';
 import { bundleOf } from '../net/pem.ts';
 

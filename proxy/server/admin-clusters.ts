@@ -1,6 +1,6 @@
 // `/clusters`: every cluster with its limits and hosts, as text lines or as `envoy.admin.v3.Clusters`.
 
-import type { AddressModel, JsonObject, JsonValue } from '../config/model.ts';
+import type { AddressModel, JsonObject, JsonValue } from '../config/model/common.ts';
 import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { protoJson } from './admin-answer.ts';

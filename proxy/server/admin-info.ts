@@ -1,6 +1,6 @@
 // The small admin answers about the server itself: info, memory, runtime, certificates, init managers, listeners.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 import { addressText } from '../net/listen.ts';
 import { durationJson, protoJson } from './admin-answer.ts';
 import { addressJson } from './admin-clusters.ts';

@@ -8,7 +8,7 @@ import { chmodSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { AddressModel } from '../config/model.ts';
+import type { AddressModel } from '../config/model/common.ts';
 import type { AccessLogger } from '../observe/access-log.ts';
 import { bug, ConfigError } from '../util/error.ts';
 import { handleAdmin } from './admin.ts';

@@ -1,6 +1,6 @@
 // Opens the admin port as configured: its address and its access logs.
 
-import type { AdminModel } from '../config/model.ts';
+import type { AdminModel } from '../config/model/model.ts';
 import { createAccessLogger } from '../observe/access-log.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
 import { logger } from '../observe/log.ts';

@@ -1,6 +1,6 @@
 // What the admin endpoints may know and do. The server implements it; tests implement it with literals.
 
-import type { AddressModel, JsonObject, JsonValue } from '../config/model.ts';
+import type { AddressModel, JsonObject, JsonValue } from '../config/model/common.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
 import type { Options } from './args.ts';
 

@@ -3,11 +3,12 @@
 import { appendFile } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { readClientHello } from '../codec/client-hello.ts';
-import type { Model, TcpProxyModel } from '../config/model.ts';
-import type { AccessLogModel } from '../config/model-access-log.ts';
-import type { LocalityModel } from '../config/model-cluster.ts';
-import type { HttpConnectionManagerModel } from '../config/model-http.ts';
-import type { UpstreamTlsModel } from '../config/model-tls.ts';
+import type { AccessLogModel } from '../config/model/access-log.ts';
+import type { LocalityModel } from '../config/model/cluster.ts';
+import type { HttpConnectionManagerModel } from '../config/model/http.ts';
+import type { TcpProxyModel } from '../config/model/listener.ts';
+import type { Model } from '../config/model/model.ts';
+import type { UpstreamTlsModel } from '../config/model/tls.ts';
 import { type LoadedStream, resetLoaded } from '../http/loaded-streams.ts';
 import { type HttpListenerInfo, HttpManager } from '../http/manager.ts';
 import { TimerScale } from '../http/timer-scale.ts';

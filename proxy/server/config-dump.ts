@@ -3,7 +3,7 @@
 // Everything static comes from one value: the bootstrap as received, already in dump form (snake_case, defaults
 // omitted, `Any` expanded). Pure, so that it runs in whichever thread keeps that value.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 import { json, protoJson } from './admin-answer.ts';
 import { addressJson } from './admin-clusters.ts';
 import { adminRegex } from './admin-regex.ts';

@@ -3,9 +3,9 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadStaticModel, reloadTls, renderBootstrapDump } from '../config/load.ts';
-import type { Model } from '../config/model.ts';
-import { modelText } from '../config/model-text.ts';
-import { secretsHash, type TlsContextModel, tlsContexts } from '../config/tls-contexts.ts';
+import type { Model } from '../config/model/model.ts';
+import { modelText } from '../config/model/text.ts';
+import { secretsHash, type TlsContextModel, tlsContexts } from '../config/model/tls-contexts.ts';
 import { certificateEnds } from '../net/tls-options.ts';
 import { assignBreakerBases } from '../upstream/cluster-manager.ts';
 import { assignOutlierCells } from '../upstream/outlier-cells.ts';

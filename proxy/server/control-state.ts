@@ -1,7 +1,8 @@
 // The running server as the admin endpoints see it.
 
-import type { JsonObject, Model } from '../config/model.ts';
-import type { ClusterModel, EndpointModel, LocalityModel } from '../config/model-cluster.ts';
+import type { ClusterModel, EndpointModel, LocalityModel } from '../config/model/cluster.ts';
+import type { JsonObject } from '../config/model/common.ts';
+import type { Model } from '../config/model/model.ts';
 import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { logLevels } from '../observe/log.ts';

@@ -1,7 +1,7 @@
 // The access-log files of a configuration: it is refused when one cannot be opened, as Envoy refuses it.
 
-import type { Model } from '../config/model.ts';
-import type { AccessLogModel } from '../config/model-access-log.ts';
+import type { AccessLogModel } from '../config/model/access-log.ts';
+import type { Model } from '../config/model/model.ts';
 import { checkLogFile } from '../observe/access-log-file.ts';
 
 /** Opens each log file once, which creates it. @throws ConfigError in Envoy's words */

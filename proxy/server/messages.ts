@@ -1,9 +1,9 @@
 // What threads say to each other. Everything here is structured-cloneable plain data.
-// The model travels as text (`config/model-text.ts`): measured faster than a structured clone of it.
+// The model travels as text (`config/model/text.ts`): measured faster than a structured clone of it.
 
-import type { AddressModel } from '../config/model.ts';
-import type { LocalityModel } from '../config/model-cluster.ts';
-import type { TlsContextModel } from '../config/tls-contexts.ts';
+import type { LocalityModel } from '../config/model/cluster.ts';
+import type { AddressModel } from '../config/model/common.ts';
+import type { TlsContextModel } from '../config/model/tls-contexts.ts';
 import type { LogOptions } from '../observe/log.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
 import type { OutlierSign } from '../upstream/outlier-monitor.ts';

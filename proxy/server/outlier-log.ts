@@ -1,6 +1,6 @@
 // The event log of outlier detection: one `data.cluster.v3.OutlierDetectionEvent` a line, as proto JSON.
 
-import type { EjectionType } from '../config/model-outlier.ts';
+import type { EjectionType } from '../config/model/outlier.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
 import { logger } from '../observe/log.ts';
 import type { StatsStore } from '../observe/stats.ts';

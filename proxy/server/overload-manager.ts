@@ -7,7 +7,7 @@ import type {
   OverloadModel,
   ShedPointName,
   TriggerModel,
-} from '../config/model-overload.ts';
+} from '../config/model/overload.ts';
 import { OVERLOAD } from '../observe/catalogue-server.ts';
 import { logger } from '../observe/log.ts';
 import { type FindShedPoint, ShedPoint } from '../observe/shed-point.ts';

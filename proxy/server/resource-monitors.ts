@@ -1,7 +1,7 @@
 // How much of a resource is used, as a share of what there may be: what overload actions are triggered by.
 
 import { readFileSync } from 'node:fs';
-import type { MonitorModel } from '../config/model-overload.ts';
+import type { MonitorModel } from '../config/model/overload.ts';
 import { CpuMonitor } from './cpu-monitor.ts';
 
 /** Measures a pressure, 0 = nothing used, 1 = everything. @throws Error when it cannot be told */

@@ -1,10 +1,10 @@
 // The running proxy as the main thread sees it: start, steady state, stop. Does nothing heavy itself.
 
 import { writeFileSync } from 'node:fs';
-import type { Model } from '../config/model.ts';
-import type { LocalityModel } from '../config/model-cluster.ts';
-import { modelOf } from '../config/model-text.ts';
-import { type TlsContextModel, tlsContexts } from '../config/tls-contexts.ts';
+import type { LocalityModel } from '../config/model/cluster.ts';
+import type { Model } from '../config/model/model.ts';
+import { modelOf } from '../config/model/text.ts';
+import { type TlsContextModel, tlsContexts } from '../config/model/tls-contexts.ts';
 import { addressText } from '../net/listen.ts';
 import { useOneMallocArena } from '../net/sockopt.ts';
 import { logger, reopenLog, setLogFormat, setLogLevel } from '../observe/log.ts';

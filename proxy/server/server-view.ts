@@ -1,8 +1,9 @@
 // The running server as its own stats and the admin endpoints use it.
 
-import type { AddressModel, Model } from '../config/model.ts';
-import type { LocalityModel } from '../config/model-cluster.ts';
-import type { TlsContextModel } from '../config/tls-contexts.ts';
+import type { LocalityModel } from '../config/model/cluster.ts';
+import type { AddressModel } from '../config/model/common.ts';
+import type { Model } from '../config/model/model.ts';
+import type { TlsContextModel } from '../config/model/tls-contexts.ts';
 import type { OutlierDetectors } from '../upstream/outlier-detectors.ts';
 import type { DrainQuery, ServerState } from './admin-state.ts';
 import type { LogLevel, Options } from './args.ts';

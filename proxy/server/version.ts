@@ -1,6 +1,6 @@
 // What this program says about itself where Envoy states its version.
 
-import type { JsonObject, JsonValue } from '../config/model.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 
 /** This program's own version; the same as in package.json, which a test checks. */
 export const OUTRIGGER_VERSION = '0.1.0';

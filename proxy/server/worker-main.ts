@@ -1,7 +1,7 @@
 // Entry point of a worker thread: receives the model, then runs a `ProxyWorker` until told to stop.
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { modelOf } from '../config/model-text.ts';
+import { modelOf } from '../config/model/text.ts';
 import { configureLog, logger, setLogFormat } from '../observe/log.ts';
 import { WorkerStats } from '../observe/stats-store.ts';
 import { compose } from './compose.ts';

@@ -1,6 +1,8 @@
 // All workers of the process: started together, told everything, replaced one by one when they crash.
 
-import type { AddressModel, ListenerModel, Model } from '../config/model.ts';
+import type { AddressModel } from '../config/model/common.ts';
+import type { ListenerModel } from '../config/model/listener.ts';
+import type { Model } from '../config/model/model.ts';
 import { ConnectionCounts } from '../listener/connection-counts.ts';
 import { SharedGates } from '../listener/shared-gates.ts';
 import { listenSpecs, openSocket } from '../net/listen.ts';

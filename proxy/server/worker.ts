@@ -2,8 +2,9 @@
 // a way to post its own, so that tests can run it in-process.
 
 import type { Socket } from 'node:net';
-import type { AddressModel, Model } from '../config/model.ts';
-import type { TlsContextModel } from '../config/tls-contexts.ts';
+import type { AddressModel } from '../config/model/common.ts';
+import type { Model } from '../config/model/model.ts';
+import type { TlsContextModel } from '../config/model/tls-contexts.ts';
 import { ConnectionCounts } from '../listener/connection-counts.ts';
 import { ListenerDirectory } from '../listener/directory.ts';
 import { Listener } from '../listener/listener.ts';

@@ -1,6 +1,6 @@
 // The accounts of one upstream connection, HTTP or raw: Envoy's `upstream_cx_*` stats, the host's, and the breaker.
 
-import type { ClusterModel } from '../config/model-cluster.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
 import {
   type Dial,
   type DialHandler,

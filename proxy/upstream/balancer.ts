@@ -4,7 +4,7 @@
 // a priority whose healthy share is below the panic threshold, while the whole cluster cannot carry 100 %, uses all of
 // its hosts. Localities of a priority are merged; weighting them is a matter of the locality-weighted policy.
 
-import type { ClusterModel } from '../config/model-cluster.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
 import { LB_HEALTHY_PANIC } from '../observe/catalogue-cluster.ts';
 import type { Runtime } from '../util/runtime.ts';
 import { buildHashBalancer, type HashShare } from './hash-balancer.ts';

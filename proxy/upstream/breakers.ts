@@ -6,7 +6,7 @@
 // never passed, not even for a moment; where Envoy's threads may overshoot, two workers that reach for the last place at
 // once may both miss it.
 
-import type { BreakerModel, ClusterModel } from '../config/model-cluster.ts';
+import type { BreakerModel, ClusterModel } from '../config/model/cluster.ts';
 import * as stat from '../observe/catalogue-cluster.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
 import { bug } from '../util/error.ts';

@@ -2,8 +2,8 @@
 // nobody has used yet are made a few at a time once the worker serves: together they take longer than all else it does
 // at start.
 
-import type { ClusterModel, LocalityModel } from '../config/model-cluster.ts';
-import type { UpstreamTlsModel } from '../config/model-tls.ts';
+import type { ClusterModel, LocalityModel } from '../config/model/cluster.ts';
+import type { UpstreamTlsModel } from '../config/model/tls.ts';
 import { bug } from '../util/error.ts';
 import { CELLS_PER_CLUSTER } from './breakers.ts';
 import { UpstreamCluster, type UpstreamEnv } from './cluster.ts';

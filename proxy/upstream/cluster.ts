@@ -1,7 +1,7 @@
 // One cluster as a worker runs it: its hosts, the balancer over them, its pools, breakers and stats.
 
-import type { JsonObject, MetadataModel } from '../config/model.ts';
-import type { ClusterModel, DiscoveryModel, LocalityModel } from '../config/model-cluster.ts';
+import type { ClusterModel, DiscoveryModel, LocalityModel } from '../config/model/cluster.ts';
+import type { JsonObject, MetadataModel } from '../config/model/common.ts';
 import { type Dial, type DialNames, type DialTarget, NO_NAMES } from '../net/dial.ts';
 import { sourceFor } from '../net/source.ts';
 import type { TlsEnv } from '../net/tls-server.ts';

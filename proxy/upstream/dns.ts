@@ -4,7 +4,7 @@
 // As in Envoy: a failed resolution keeps the hosts, an empty answer removes them (LOGICAL_DNS takes it for a failure); a cluster is warm after the first
 // outcome of each of its names, good or bad.
 
-import type { ClusterModel, DiscoveryModel, EndpointModel, LocalityModel } from '../config/model-cluster.ts';
+import type { ClusterModel, DiscoveryModel, EndpointModel, LocalityModel } from '../config/model/cluster.ts';
 import {
   CLUSTER_CATALOGUE,
   UPDATE_ATTEMPT,

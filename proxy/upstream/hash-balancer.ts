@@ -1,6 +1,6 @@
 // Consistent hashing: the hash of a request chooses priority and host; a request without one goes to a random place.
 
-import type { HashLbPolicyModel } from '../config/model-cluster.ts';
+import type { HashLbPolicyModel } from '../config/model/cluster.ts';
 import { LB_HEALTHY_PANIC, UPSTREAM_RQ_ACTIVE } from '../observe/catalogue-cluster.ts';
 import { U64 } from '../util/hash64.ts';
 import type { Runtime } from '../util/runtime.ts';

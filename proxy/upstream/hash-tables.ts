@@ -1,7 +1,7 @@
 // Tables of consistent hashing, built as Envoy builds them, so that the same key leads to the same host
 // (Envoy: extensions.load_balancing_policies.{ring_hash,maglev}.v3).
 
-import type { HashLbPolicyModel } from '../config/model-cluster.ts';
+import type { HashLbPolicyModel } from '../config/model/cluster.ts';
 import { murmurHash2, U64, xxHash64 } from '../util/hash64.ts';
 import type { Host } from './host.ts';
 

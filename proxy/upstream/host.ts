@@ -1,7 +1,7 @@
 // One upstream host of one cluster as a worker sees it.
 
-import type { AddressModel, MetadataModel } from '../config/model.ts';
-import type { EndpointModel } from '../config/model-cluster.ts';
+import type { EndpointModel } from '../config/model/cluster.ts';
+import type { AddressModel, MetadataModel } from '../config/model/common.ts';
 import type { DialTarget } from '../net/dial.ts';
 import { HOST_CATALOGUE, HOST_RQ_ERROR, HOST_RQ_SUCCESS, HOST_RQ_TIMEOUT } from '../observe/catalogue-cluster.ts';
 import type { StatsStore } from '../observe/stats.ts';

@@ -3,7 +3,7 @@
 import { H1_OPTIONS, type H1Options } from '../codec/http1.ts';
 import type { H2Options } from '../codec/http2.ts';
 import { http2Options } from '../codec/http2-options.ts';
-import type { ClusterModel } from '../config/model-cluster.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
 import type { DialNames } from '../net/dial.ts';
 import { CLUSTER_HTTP1_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';

@@ -4,8 +4,8 @@
 // The destination is, in this order: what the filter state says, what metadata of the request says, what a header says, where the client was going
 // before it was redirected. A value that is no address is counted and passed over.
 
-import type { JsonValue } from '../config/model.ts';
-import type { DiscoveryModel } from '../config/model-cluster.ts';
+import type { DiscoveryModel } from '../config/model/cluster.ts';
+import type { JsonValue } from '../config/model/common.ts';
 import {
   HOST_CX_ACTIVE,
   MEMBERSHIP_CHANGE,

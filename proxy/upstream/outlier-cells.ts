@@ -4,7 +4,7 @@
 // only reads them. How many requests there were each worker counts for itself, without end: the main thread takes the
 // difference from one sweep to the next. Flags are the main thread's, workers read them.
 
-import type { ClusterModel } from '../config/model-cluster.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
 
 // Fields of a cell that all workers share.
 export const RUN_5XX = 0;

@@ -2,8 +2,8 @@
 // Workers count (`outlier-monitor.ts`) and tell of runs of failures; every interval a sweep compares the hosts' success
 // rates and takes back ejections whose time is over. The rules, and their order, are Envoy's.
 
-import type { ClusterModel, EndpointModel, LocalityModel } from '../config/model-cluster.ts';
-import type { EjectionType, OutlierModel } from '../config/model-outlier.ts';
+import type { ClusterModel, EndpointModel, LocalityModel } from '../config/model/cluster.ts';
+import type { EjectionType, OutlierModel } from '../config/model/outlier.ts';
 import { OUTLIER_CATALOGUE, type OutlierStat, outlierStat } from '../observe/catalogue-outlier.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { Runtime } from '../util/runtime.ts';

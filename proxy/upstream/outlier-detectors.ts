@@ -1,6 +1,6 @@
 // All clusters whose hosts are watched, in the main thread: who has which cell, and whom a worker's report is about.
 
-import type { ClusterModel, LocalityModel } from '../config/model-cluster.ts';
+import type { ClusterModel, LocalityModel } from '../config/model/cluster.ts';
 import {
   CLUSTER_MANAGER,
   CLUSTER_MANAGER_CLUSTER_UPDATED,

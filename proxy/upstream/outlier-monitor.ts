@@ -3,7 +3,7 @@
 // thread, which decides (`outlier-detector.ts`).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { ErrorMatchModel, OutlierModel } from '../config/model-outlier.ts';
+import type { ErrorMatchModel, OutlierModel } from '../config/model/outlier.ts';
 import { httpStatusOfGrpc } from './grpc-status.ts';
 import {
   DEGRADED,

@@ -3,7 +3,7 @@
 // ROUND_ROBIN and LEAST_REQUEST with unequal weights use earliest-deadline-first, as Envoy does: a host's next
 // deadline is its last one plus 1/weight, so that picks interleave smoothly. O(log n) a pick; everything else is O(1).
 
-import type { HashLbPolicyModel, LbPolicyModel } from '../config/model-cluster.ts';
+import type { HashLbPolicyModel, LbPolicyModel } from '../config/model/cluster.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { Host } from './host.ts';
 

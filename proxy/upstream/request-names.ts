@@ -1,7 +1,7 @@
 // What a request wants of its host's identity, `auto_sni` and `auto_san_validation` (Envoy: `upstream_http_protocol_options`),
 // and what the host is told of the client.
 
-import type { UpstreamHttpTlsModel } from '../config/model-cluster.ts';
+import type { UpstreamHttpTlsModel } from '../config/model/cluster.ts';
 import { type DialClient, type DialNames, NO_NAMES } from '../net/dial.ts';
 import { parseIp } from '../util/ip.ts';
 import type { PickContext } from './upstream.ts';

@@ -1,7 +1,7 @@
 // Hosts as clients reach them from their own addresses (the `original_src` listener filter): connections of one client
 // may not serve another one, so each pair of a host and a client is a host of its own, with its own pools.
 
-import type { BindModel } from '../config/model-cluster.ts';
+import type { BindModel } from '../config/model/cluster.ts';
 import type { DialTarget } from '../net/dial.ts';
 import { sockaddrOf } from '../net/source.ts';
 import { HOST_CX_ACTIVE } from '../observe/catalogue-cluster.ts';

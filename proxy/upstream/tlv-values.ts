@@ -2,7 +2,7 @@
 // (Envoy: `core.v3.TlvEntry`).
 
 import type { Socket } from 'node:net';
-import type { TlvModel } from '../config/model-tls.ts';
+import type { TlvModel } from '../config/model/tls.ts';
 import type { DialTarget } from '../net/dial.ts';
 import type { Tlv } from '../net/proxy-header.ts';
 import { compileFormat } from '../observe/format.ts';

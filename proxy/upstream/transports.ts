@@ -1,9 +1,9 @@
 // What lies between a cluster and its hosts' sockets: TLS or nothing, chosen by host metadata
 // (Envoy: `transport_socket`, `transport_socket_matches`).
 
-import type { MetadataModel } from '../config/model.ts';
-import type { ClusterModel } from '../config/model-cluster.ts';
-import type { TlvModel, TransportMatchModel, UpstreamTlsModel, UpstreamTransportModel } from '../config/model-tls.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
+import type { MetadataModel } from '../config/model/common.ts';
+import type { TlvModel, TransportMatchModel, UpstreamTlsModel, UpstreamTransportModel } from '../config/model/tls.ts';
 import type { DialLayer, DialTarget } from '../net/dial.ts';
 import { type AddedTlvs, ProxyProtocolLayer } from '../net/proxy-client.ts';
 import { UpstreamTls } from '../net/tls-client.ts';

@@ -1,7 +1,7 @@
 // SEAM: what the router (and the TCP proxy) asks of the upstream side, and what it is told.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { ClusterModel } from '../config/model-cluster.ts';
+import type { ClusterModel } from '../config/model/cluster.ts';
 import type { Transport } from '../net/transport.ts';
 import type { StreamInfo, TlsInfo, UpstreamHostInfo } from '../observe/stream-info.ts';
 import type { U64 } from '../util/hash64.ts';

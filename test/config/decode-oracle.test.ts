@@ -16,11 +16,11 @@ import fc from 'fast-check';
 import t from 'tap';
 import { bootstrap } from '../../benchmarks/bootstrap.ts';
 import { checkAnswers } from '../../proxy/config/answers.ts';
-import { decodeJson } from '../../proxy/config/decode.ts';
-import { messageToDumpJson } from '../../proxy/config/dump-json.ts';
-import { FIELDS } from '../../proxy/config/fields.ts';
-import { libraryRegistry } from '../../proxy/config/protobuf-es.mts';
-import { validateMessage } from '../../proxy/config/validate.ts';
+import { FIELDS } from '../../proxy/config/fields/fields.ts';
+import { decodeJson } from '../../proxy/config/read/decode.ts';
+import { messageToDumpJson } from '../../proxy/config/read/dump-json.ts';
+import { validateMessage } from '../../proxy/config/read/validate.ts';
+import { libraryRegistry } from '../../proxy/config/schema/protobuf-es.mts';
 
 const RUNS = 1500;
 const DEPTH_MAX = 4;

@@ -1,8 +1,8 @@
 // JSON → messages: case rules, scalars, unknown names with their paths, Any and TypedStruct.
 
 import t from 'tap';
-import { unpackAny } from '../../proxy/config/any.ts';
-import { decodeJson } from '../../proxy/config/decode.ts';
+import { unpackAny } from '../../proxy/config/read/any.ts';
+import { decodeJson } from '../../proxy/config/read/decode.ts';
 import {
   bool,
   durationMs,
@@ -14,7 +14,7 @@ import {
   str,
   struct,
   sub,
-} from '../../proxy/config/message.ts';
+} from '../../proxy/config/schema/message.ts';
 
 const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
 const CLUSTER = 'envoy.config.cluster.v3.Cluster';

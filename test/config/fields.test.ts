@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { type AnswerReport, checkAnswers, childOf } from '../../proxy/config/answers.ts';
-import { renderCompatibility } from '../../proxy/config/compatibility.ts';
-import { FIELD_FAMILIES, FIELDS } from '../../proxy/config/fields.ts';
-import { EXTENSION_ANSWERS, factoryName } from '../../proxy/config/fields-extensions.ts';
-import { loadRegistry, messageDesc } from '../../proxy/config/registry.ts';
+import { renderCompatibility } from '../../proxy/config/fields/compatibility.ts';
+import { EXTENSION_ANSWERS, factoryName } from '../../proxy/config/fields/extensions.ts';
+import { FIELD_FAMILIES, FIELDS } from '../../proxy/config/fields/fields.ts';
+import { loadRegistry, messageDesc } from '../../proxy/config/schema/registry.ts';
 import type { ConfigError } from '../../proxy/util/error.ts';
 import { decode, fileLog, hcm, hcmFilter, ROUTER, TYPE, tcpFilter } from '../fixtures/lower.ts';
 

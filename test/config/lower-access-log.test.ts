@@ -3,8 +3,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { lowerAccessLog, lowerFormat } from '../../proxy/config/lower-access-log.ts';
-import type { AccessLogModel, LogFilterModel } from '../../proxy/config/model-access-log.ts';
+import { lowerAccessLog, lowerFormat } from '../../proxy/config/lower/access-log.ts';
+import type { AccessLogModel, LogFilterModel } from '../../proxy/config/model/access-log.ts';
 import { DEFAULT_TEXT_FORMAT } from '../../proxy/observe/format.ts';
 import { fileLog, lowered, refusal, TYPE } from '../fixtures/lower.ts';
 

@@ -1,9 +1,9 @@
 // `upstream_bind_config`: sources of both families, what is inherited, and Envoy's refusals.
 
 import t from 'tap';
-import { decodeJson } from '../../proxy/config/decode.ts';
-import { lowerBind } from '../../proxy/config/lower-bind.ts';
-import type { BindModel } from '../../proxy/config/model-cluster.ts';
+import { lowerBind } from '../../proxy/config/lower/bind.ts';
+import type { BindModel } from '../../proxy/config/model/cluster.ts';
+import { decodeJson } from '../../proxy/config/read/decode.ts';
 
 const ip = (address: string, port_value = 0) => ({ address, port_value });
 const option = (name: number) => ({ level: 1, name, int_value: 3 });

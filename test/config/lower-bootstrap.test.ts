@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { type LoadOptions, loadStaticModel, renderBootstrapDump } from '../../proxy/config/load.ts';
-import type { Model } from '../../proxy/config/model.ts';
+import type { Model } from '../../proxy/config/model/model.ts';
 
 const NO_OPTIONS: LoadOptions = {
   configPath: '',

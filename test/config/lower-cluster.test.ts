@@ -1,11 +1,11 @@
 // Clusters: Envoy's defaults, every honoured field with another value, and Envoy's refusals.
 
 import t from 'tap';
-import { decodeJson } from '../../proxy/config/decode.ts';
-import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { HTTP2_DEFAULTS } from '../../proxy/config/lower-http2.ts';
-import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
+import { lowerCluster } from '../../proxy/config/lower/cluster.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { HTTP2_DEFAULTS } from '../../proxy/config/lower/http2.ts';
+import type { ClusterModel } from '../../proxy/config/model/cluster.ts';
+import { decodeJson } from '../../proxy/config/read/decode.ts';
 import { refusal } from '../fixtures/lower.ts';
 
 const PATH = 'static_resources.clusters[0]';

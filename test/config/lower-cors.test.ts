@@ -1,11 +1,11 @@
 // CORS policies, in both types, and where the older one stands.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { EMPTY_CORS_POLICY, lowerCorsPolicy } from '../../proxy/config/lower-cors.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import type { CorsPolicyModel } from '../../proxy/config/model-http-filter.ts';
-import { LEGACY_CORS } from '../../proxy/config/model-http-filter.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { EMPTY_CORS_POLICY, lowerCorsPolicy } from '../../proxy/config/lower/cors.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import type { CorsPolicyModel } from '../../proxy/config/model/http-filter.ts';
+import { LEGACY_CORS } from '../../proxy/config/model/http-filter.ts';
 import { decode, lowered, refusal } from '../fixtures/lower.ts';
 
 const TYPES = ['envoy.extensions.filters.http.cors.v3.CorsPolicy', LEGACY_CORS];

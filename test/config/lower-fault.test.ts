@@ -1,11 +1,11 @@
 // The fault filter's configuration.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerFault } from '../../proxy/config/lower-fault.ts';
-import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
-import type { FaultModel } from '../../proxy/config/model-fault.ts';
-import { validateMessage } from '../../proxy/config/validate.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerFault } from '../../proxy/config/lower/fault.ts';
+import { lowerHttpConnectionManager } from '../../proxy/config/lower/hcm.ts';
+import type { FaultModel } from '../../proxy/config/model/fault.ts';
+import { validateMessage } from '../../proxy/config/read/validate.ts';
 import { decode, hcm, lowered, ROUTER, refusal, TYPE } from '../fixtures/lower.ts';
 
 const FAULT = 'envoy.extensions.filters.http.fault.v3.HTTPFault';

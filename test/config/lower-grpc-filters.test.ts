@@ -1,10 +1,10 @@
 // The filters around gRPC.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
-import type { HttpConnectionManagerModel } from '../../proxy/config/model-http.ts';
-import type { HttpFilterModel } from '../../proxy/config/model-http-filter.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerHttpConnectionManager } from '../../proxy/config/lower/hcm.ts';
+import type { HttpConnectionManagerModel } from '../../proxy/config/model/http.ts';
+import type { HttpFilterModel } from '../../proxy/config/model/http-filter.ts';
 import { hcm, lowered, ROUTER, TYPE } from '../fixtures/lower.ts';
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';

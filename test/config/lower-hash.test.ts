@@ -1,12 +1,12 @@
 // Hash policies and the balancers that use them: every honoured field, defaults, refusals in the words of Envoy 1.40.
 
 import t from 'tap';
-import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import { lowerTcpProxy } from '../../proxy/config/lower-tcp-proxy.ts';
-import type { LbPolicyModel } from '../../proxy/config/model-cluster.ts';
-import type { RouteActionModel } from '../../proxy/config/model-http.ts';
+import { lowerCluster } from '../../proxy/config/lower/cluster.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import { lowerTcpProxy } from '../../proxy/config/lower/tcp-proxy.ts';
+import type { LbPolicyModel } from '../../proxy/config/model/cluster.ts';
+import type { RouteActionModel } from '../../proxy/config/model/route.ts';
 import { lowered, refusal, TYPE } from '../fixtures/lower.ts';
 
 const LB = `${TYPE}envoy.extensions.load_balancing_policies.`;

@@ -1,10 +1,10 @@
 // The HTTP connection manager and its filters: every honoured field with a non-default value, Envoy's defaults, refusals.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
-import { HTTP2_DEFAULTS } from '../../proxy/config/lower-http2.ts';
-import type { HttpConnectionManagerModel } from '../../proxy/config/model-http.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerHttpConnectionManager } from '../../proxy/config/lower/hcm.ts';
+import { HTTP2_DEFAULTS } from '../../proxy/config/lower/http2.ts';
+import type { HttpConnectionManagerModel } from '../../proxy/config/model/http.ts';
 import { CORS, fileLog, hcm, lowered, ROUTER, refusal, TYPE } from '../fixtures/lower.ts';
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';

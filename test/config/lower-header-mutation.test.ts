@@ -1,7 +1,7 @@
 // The header_mutation filter: its model, and Envoy's words for what it refuses.
 
 import t from 'tap';
-import { lowerHeaderMutation, lowerRouteHeaderMutation } from '../../proxy/config/lower-header-mutation.ts';
+import { lowerHeaderMutation, lowerRouteHeaderMutation } from '../../proxy/config/lower/header-mutation.ts';
 import { lowered, refusal } from '../fixtures/lower.ts';
 
 const TYPE = 'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation';

@@ -1,8 +1,8 @@
 // HTTP/2 options: every field with a non-default value, Envoy's defaults, refusals in its words.
 
 import t from 'tap';
-import { HTTP2_DEFAULTS, lowerHttp2 } from '../../proxy/config/lower-http2.ts';
-import type { Http2Model } from '../../proxy/config/model-http2.ts';
+import { HTTP2_DEFAULTS, lowerHttp2 } from '../../proxy/config/lower/http2.ts';
+import type { Http2Model } from '../../proxy/config/model/http2.ts';
 import { decode, refusal } from '../fixtures/lower.ts';
 
 function lower(json: object, streamError: boolean | null = null): Http2Model {

@@ -1,9 +1,9 @@
 // Listener filters: every honoured field with a non-default value, Envoy's defaults, refusals.
 
 import t from 'tap';
-import { DEFAULT_LOWER_OPTIONS, LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerListener } from '../../proxy/config/lower-listener.ts';
-import type { ListenerModel } from '../../proxy/config/model.ts';
+import { DEFAULT_LOWER_OPTIONS, LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerListener } from '../../proxy/config/lower/listener.ts';
+import type { ListenerModel } from '../../proxy/config/model/listener.ts';
 import { lowered, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
 
 const FILTERS = `${TYPE}envoy.extensions.filters.listener.`;

@@ -2,9 +2,9 @@
 // The refusals' sentences are those of Envoy 1.40 in validate mode.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerListener } from '../../proxy/config/lower-listener.ts';
-import type { ListenerModel } from '../../proxy/config/model.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerListener } from '../../proxy/config/lower/listener.ts';
+import type { ListenerModel } from '../../proxy/config/model/listener.ts';
 import { fileLog, hcmFilter, lowered, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
 
 const LISTENER = 'envoy.config.listener.v3.Listener';

@@ -1,11 +1,11 @@
 // Generic matchers of virtual hosts and listeners: the model they become, how it is evaluated, what is refused.
 
 import t from 'tap';
-import { lowerListener } from '../../proxy/config/lower-listener.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import { actionsOf } from '../../proxy/config/matcher-actions.ts';
-import type { ListenerModel } from '../../proxy/config/model.ts';
-import type { VirtualHostModel } from '../../proxy/config/model-http.ts';
+import { lowerListener } from '../../proxy/config/lower/listener.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import type { ListenerModel } from '../../proxy/config/model/listener.ts';
+import { actionsOf } from '../../proxy/config/model/matcher-actions.ts';
+import type { VirtualHostModel } from '../../proxy/config/model/route.ts';
 import { compileChainTree } from '../../proxy/listener/chain-tree.ts';
 import { FilterState } from '../../proxy/observe/filter-state.ts';
 import { HOME } from '../fixtures/chain-table.ts';

@@ -1,11 +1,11 @@
 // The filters that write metadata and filter state: their models, and Envoy's words for what they refuse.
 
 import t from 'tap';
-import { FILTER_STATE_OBJECTS } from '../../proxy/config/filter-state-objects.ts';
-import { lowerRouteBuffer } from '../../proxy/config/lower-buffer.ts';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
-import { lowerSetConnectionState } from '../../proxy/config/lower-metadata-filters.ts';
+import { lowerRouteBuffer } from '../../proxy/config/lower/buffer.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { FILTER_STATE_OBJECTS } from '../../proxy/config/lower/filter-state-objects.ts';
+import { lowerHttpConnectionManager } from '../../proxy/config/lower/hcm.ts';
+import { lowerSetConnectionState } from '../../proxy/config/lower/metadata-filters.ts';
 import { hcm, lowered, ROUTER, refusal, TYPE } from '../fixtures/lower.ts';
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';

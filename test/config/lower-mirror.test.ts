@@ -1,9 +1,9 @@
 // Mirror policies: every honoured field with a non-default value, inheritance, refusals in the words of Envoy 1.40.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import type { MirrorModel } from '../../proxy/config/model-mirror.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import type { MirrorModel } from '../../proxy/config/model/mirror.ts';
 import { lowered, refusal } from '../fixtures/lower.ts';
 
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';

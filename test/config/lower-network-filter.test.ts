@@ -1,9 +1,9 @@
 // The small network filters, and the records of the TCP proxy.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerListener } from '../../proxy/config/lower-listener.ts';
-import type { ListenerModel, NetworkFilterModel } from '../../proxy/config/model.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerListener } from '../../proxy/config/lower/listener.ts';
+import type { ListenerModel, NetworkFilterModel } from '../../proxy/config/model/listener.ts';
 import { lowered, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
 
 const NETWORK = `${TYPE}envoy.extensions.filters.network.`;

@@ -1,9 +1,9 @@
 // Outlier detection: Envoy's defaults, every field with another value, runtime keys, refusals.
 
 import t from 'tap';
-import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import type { OutlierModel } from '../../proxy/config/model-outlier.ts';
+import { lowerCluster } from '../../proxy/config/lower/cluster.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import type { OutlierModel } from '../../proxy/config/model/outlier.ts';
 import { decode, refusal, TYPE } from '../fixtures/lower.ts';
 
 function lower(outlier: object, extra: object = {}, ctx = new LowerContext()): OutlierModel | null {

@@ -1,9 +1,9 @@
 // The overload manager: every field, and Envoy's refusals.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerOverload } from '../../proxy/config/lower-overload.ts';
-import type { OverloadModel } from '../../proxy/config/model-overload.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerOverload } from '../../proxy/config/lower/overload.ts';
+import type { OverloadModel } from '../../proxy/config/model/overload.ts';
 import { decode, refusal, TYPE } from '../fixtures/lower.ts';
 
 const MONITORS = `${TYPE}envoy.extensions.resource_monitors.`;

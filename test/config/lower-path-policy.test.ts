@@ -1,8 +1,8 @@
 // URI templates of routes: what they become, and what is refused in which words.
 
 import t from 'tap';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import { parseUriRewrite, parseUriTemplate, TemplateError } from '../../proxy/config/uri-template.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import { parseUriRewrite, parseUriTemplate, TemplateError } from '../../proxy/config/lower/uri-template.ts';
 import { lowered, refusal, TYPE } from '../fixtures/lower.ts';
 
 const PATH = `${TYPE}envoy.extensions.path.`;

@@ -1,9 +1,9 @@
 // Policies of redirects that the proxy follows: every honoured field, the older two, refusals in Envoy's words.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import type { InternalRedirectModel } from '../../proxy/config/model-redirect.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import type { InternalRedirectModel } from '../../proxy/config/model/redirect.ts';
 import { lowered, refusal, TYPE } from '../fixtures/lower.ts';
 
 const PREDICATES = `${TYPE}envoy.extensions.internal_redirect.`;

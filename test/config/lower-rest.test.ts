@@ -2,9 +2,9 @@
 
 import t from 'tap';
 import { checkFieldAnswers } from '../../proxy/config/answers.ts';
-import { lowerBootstrap } from '../../proxy/config/lower-bootstrap.ts';
-import { DEFAULT_LOWER_OPTIONS, LowerContext } from '../../proxy/config/lower-common.ts';
-import type { Model } from '../../proxy/config/model.ts';
+import { lowerBootstrap } from '../../proxy/config/lower/bootstrap.ts';
+import { DEFAULT_LOWER_OPTIONS, LowerContext } from '../../proxy/config/lower/common.ts';
+import type { Model } from '../../proxy/config/model/model.ts';
 import { decode, fileLog, hcmFilter, refusal, TYPE } from '../fixtures/lower.ts';
 
 function lower(json: object, ctx = new LowerContext({ checkFields: checkFieldAnswers })): Model {

@@ -1,10 +1,10 @@
 // Retry and hedge policies: every honoured field with a non-default value, Envoy's defaults, refusals.
 
 import t from 'tap';
-import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
-import { lowerRetryPolicy } from '../../proxy/config/lower-retry.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import type { RetryPolicyModel } from '../../proxy/config/model-http.ts';
+import { lowerCluster } from '../../proxy/config/lower/cluster.ts';
+import { lowerRetryPolicy } from '../../proxy/config/lower/retry.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import type { RetryPolicyModel } from '../../proxy/config/model/route.ts';
 import { lowered, refusal, TYPE } from '../fixtures/lower.ts';
 
 const POLICY = 'envoy.config.route.v3.RetryPolicy';

@@ -1,9 +1,10 @@
 // What routes say about HTTP filters, and filters that routes turn on. Texts are Envoy 1.40's.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
-import type { HttpConnectionManagerModel, RouteConfigModel } from '../../proxy/config/model-http.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerHttpConnectionManager } from '../../proxy/config/lower/hcm.ts';
+import type { HttpConnectionManagerModel } from '../../proxy/config/model/http.ts';
+import type { RouteConfigModel } from '../../proxy/config/model/route.ts';
 import { CORS, hcm, lowered, ROUTER, refusal, TYPE } from '../fixtures/lower.ts';
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';

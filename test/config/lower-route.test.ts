@@ -2,9 +2,9 @@
 // The refusals' sentences are those of Envoy 1.40 in validate mode.
 
 import t from 'tap';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import type { RouteConfigModel, RouteModel } from '../../proxy/config/model-http.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import type { RouteConfigModel, RouteModel } from '../../proxy/config/model/route.ts';
 import { lowered, refusal, TYPE } from '../fixtures/lower.ts';
 
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';

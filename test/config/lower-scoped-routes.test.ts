@@ -1,8 +1,8 @@
 // Routes by scope: the parts of keys, scopes, and what Envoy refuses.
 
 import t from 'tap';
-import { lowerHttpConnectionManager } from '../../proxy/config/lower-hcm.ts';
-import type { HttpConnectionManagerModel } from '../../proxy/config/model-http.ts';
+import { lowerHttpConnectionManager } from '../../proxy/config/lower/hcm.ts';
+import type { HttpConnectionManagerModel } from '../../proxy/config/model/http.ts';
 import { hcm, lowered, refusal } from '../fixtures/lower.ts';
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';

@@ -2,10 +2,10 @@
 
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
-import { lowerBootstrap } from '../../proxy/config/lower-bootstrap.ts';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import type { Model } from '../../proxy/config/model.ts';
-import type { DownstreamTlsModel, TlsValidationModel, UpstreamTlsModel } from '../../proxy/config/model-tls.ts';
+import { lowerBootstrap } from '../../proxy/config/lower/bootstrap.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import type { Model } from '../../proxy/config/model/model.ts';
+import type { DownstreamTlsModel, TlsValidationModel, UpstreamTlsModel } from '../../proxy/config/model/tls.ts';
 import { decode, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
 import { ocspStaple } from '../fixtures/ocsp.ts';
 import { makeCa } from '../fixtures/pki.ts';

@@ -1,8 +1,8 @@
 // Matchers of metadata and filter state in routes.
 
 import t from 'tap';
-import { lowerRouteMatch } from '../../proxy/config/lower-route-match.ts';
-import type { RouteMatchModel } from '../../proxy/config/model-http.ts';
+import { lowerRouteMatch } from '../../proxy/config/lower/route-match.ts';
+import type { RouteMatchModel } from '../../proxy/config/model/route.ts';
 import { decode, refusal } from '../fixtures/lower.ts';
 
 function match(json: object): RouteMatchModel {

@@ -2,10 +2,10 @@
 
 import t from 'tap';
 import { bootstrap } from '../../benchmarks/bootstrap.ts';
-import { lowerBootstrap } from '../../proxy/config/lower-bootstrap.ts';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import type { Model } from '../../proxy/config/model.ts';
-import { modelOf, modelText } from '../../proxy/config/model-text.ts';
+import { lowerBootstrap } from '../../proxy/config/lower/bootstrap.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import type { Model } from '../../proxy/config/model/model.ts';
+import { modelOf, modelText } from '../../proxy/config/model/text.ts';
 import { decode } from '../fixtures/lower.ts';
 
 const modelFor = (json: object): Model =>

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import t from 'tap';
-import { checkOcspResponse, wantsStaple } from '../../proxy/config/ocsp-response.ts';
+import { checkOcspResponse, wantsStaple } from '../../proxy/config/lower/ocsp-response.ts';
 import { ConfigError } from '../../proxy/util/error.ts';
 import { ocspStaple } from '../fixtures/ocsp.ts';
 import { makeCa } from '../fixtures/pki.ts';

@@ -4,13 +4,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { checkAnswers } from '../../proxy/config/answers.ts';
-import { lowerBootstrap } from '../../proxy/config/lower-bootstrap.ts';
-import { lowerCluster } from '../../proxy/config/lower-cluster.ts';
-import { LowerContext } from '../../proxy/config/lower-common.ts';
-import { lowerListener } from '../../proxy/config/lower-listener.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
-import type { Msg } from '../../proxy/config/message.ts';
-import { typeNameOf } from '../../proxy/config/registry.ts';
+import { lowerBootstrap } from '../../proxy/config/lower/bootstrap.ts';
+import { lowerCluster } from '../../proxy/config/lower/cluster.ts';
+import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { lowerListener } from '../../proxy/config/lower/listener.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import type { Msg } from '../../proxy/config/schema/message.ts';
+import { typeNameOf } from '../../proxy/config/schema/registry.ts';
 import { ConfigError } from '../../proxy/util/error.ts';
 import { decode } from '../fixtures/lower.ts';
 

@@ -14,22 +14,22 @@ import {
 } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import t from 'tap';
-import { creatorOf } from '../../proxy/config/create-message.ts';
-import { WireReader } from '../../proxy/config/descriptor-set.ts';
-import type { Msg } from '../../proxy/config/message.ts';
-import { loadRegistry, messageDesc } from '../../proxy/config/registry.ts';
+import { creatorOf } from '../../proxy/config/schema/create-message.ts';
+import { WireReader } from '../../proxy/config/schema/descriptor-set.ts';
+import type { Msg } from '../../proxy/config/schema/message.ts';
+import { loadRegistry, messageDesc } from '../../proxy/config/schema/registry.ts';
 import {
   DISALLOWED,
   DISALLOWED_VALUE,
   type EnumType,
   type FieldType,
   type MessageType,
-} from '../../proxy/config/schema.ts';
-import { readWireMessage } from '../../proxy/config/wire-message.ts';
+} from '../../proxy/config/schema/schema.ts';
+import { readWireMessage } from '../../proxy/config/schema/wire-message.ts';
 
 const set = fromBinary(
   FileDescriptorSetSchema,
-  readFileSync(new URL('../../proxy/config/schema.binpb', import.meta.url)),
+  readFileSync(new URL('../../proxy/config/schema/schema.binpb', import.meta.url)),
 );
 const library = createFileRegistry(set);
 const theirs = new Map<string, DescMessage>();

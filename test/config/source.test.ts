@@ -3,9 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { findJsonFault } from '../../proxy/config/json-position.ts';
-import { readConfigFile, readConfigText } from '../../proxy/config/source.ts';
-import { readYaml } from '../../proxy/config/yaml-read.ts';
+import { findJsonFault } from '../../proxy/config/read/json-position.ts';
+import { readConfigFile, readConfigText } from '../../proxy/config/read/source.ts';
+import { readYaml } from '../../proxy/config/read/yaml.ts';
 
 const TYPE = 'envoy.config.bootstrap.v3.Bootstrap';
 

@@ -1,8 +1,8 @@
 // The API's validation rules: path, sentence and value; inside Any; deprecated fields.
 
 import t from 'tap';
-import { decodeJson } from '../../proxy/config/decode.ts';
-import { validateMessage } from '../../proxy/config/validate.ts';
+import { decodeJson } from '../../proxy/config/read/decode.ts';
+import { validateMessage } from '../../proxy/config/read/validate.ts';
 
 const CLUSTER = 'envoy.config.cluster.v3.Cluster';
 

@@ -1,8 +1,8 @@
 // Which filters act on the requests of a route.
 
 import t from 'tap';
-import { lowerFault } from '../../proxy/config/lower-fault.ts';
-import type { RouteFiltersModel } from '../../proxy/config/model-http-filter.ts';
+import { lowerFault } from '../../proxy/config/lower/fault.ts';
+import type { RouteFiltersModel } from '../../proxy/config/model/http-filter.ts';
 import { FilterChains } from '../../proxy/filter/compile.ts';
 import type { FilterEnv } from '../../proxy/filter/filter.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';

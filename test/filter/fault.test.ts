@@ -2,8 +2,8 @@
 
 import t from 'tap';
 import type { HeaderMap } from '../../proxy/codec/headers.ts';
-import { lowerFault } from '../../proxy/config/lower-fault.ts';
-import type { Model } from '../../proxy/config/model.ts';
+import { lowerFault } from '../../proxy/config/lower/fault.ts';
+import type { Model } from '../../proxy/config/model/model.ts';
 import { compileFault } from '../../proxy/filter/fault.ts';
 import type { FilterEnv, SharedCount } from '../../proxy/filter/filter.ts';
 import { FilterRun } from '../../proxy/filter/run.ts';

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import type { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { GrpcStatsModel } from '../../proxy/config/model-http-filter.ts';
+import type { GrpcStatsModel } from '../../proxy/config/model/http-filter.ts';
 import type { HttpFilter } from '../../proxy/filter/filter.ts';
 import { FrameWalk, frame } from '../../proxy/filter/grpc-frames.ts';
 import { compileGrpcBridge } from '../../proxy/filter/grpc-http1-bridge.ts';

@@ -1,7 +1,7 @@
 // Which listener gets a redirected connection.
 
 import t from 'tap';
-import type { AddressModel } from '../../proxy/config/model.ts';
+import type { AddressModel } from '../../proxy/config/model/common.ts';
 import { ListenerDirectory } from '../../proxy/listener/directory.ts';
 import { joinHostPort } from '../../proxy/util/ip.ts';
 

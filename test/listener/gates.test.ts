@@ -2,7 +2,8 @@
 
 import { connect, createServer, type Socket } from 'node:net';
 import t from 'tap';
-import type { LocalRateLimitModel, Model } from '../../proxy/config/model.ts';
+import type { LocalRateLimitModel } from '../../proxy/config/model/common.ts';
+import type { Model } from '../../proxy/config/model/model.ts';
 import { type ConnectionGate, GatedFilter, PASS } from '../../proxy/listener/gate.ts';
 import { compileGate, type GateEnv } from '../../proxy/listener/limits.ts';
 import type { NetworkFilter } from '../../proxy/listener/network-filter.ts';

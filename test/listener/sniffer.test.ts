@@ -5,7 +5,7 @@ import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
-import type { ListenerFilterModel } from '../../proxy/config/model-listener-filter.ts';
+import type { ListenerFilterModel } from '../../proxy/config/model/listener-filter.ts';
 import { compileListenerFilters } from '../../proxy/listener/compile-filters.ts';
 import type { AcceptedConnection } from '../../proxy/listener/connection.ts';
 import { SharedGates } from '../../proxy/listener/shared-gates.ts';

@@ -1,8 +1,8 @@
 // What captured traffic needs, and the one sentence where it lacks.
 
 import t from 'tap';
-import type { ListenerModel } from '../../proxy/config/model.ts';
-import type { ListenerFilterModel } from '../../proxy/config/model-listener-filter.ts';
+import type { ListenerModel } from '../../proxy/config/model/listener.ts';
+import type { ListenerFilterModel } from '../../proxy/config/model/listener-filter.ts';
 import { checkCapture } from '../../proxy/net/capture-check.ts';
 import { SystemCallError, type SystemCalls } from '../../proxy/net/sockopt.ts';
 import { clusterModel } from '../fixtures/upstream.ts';

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import t from 'tap';
-import type { BindModel } from '../../proxy/config/model-cluster.ts';
+import type { BindModel } from '../../proxy/config/model/cluster.ts';
 import { type DialHandler, dial, NO_NAMES } from '../../proxy/net/dial.ts';
 import { descriptorOf, IP_BIND_ADDRESS_NO_PORT, IPPROTO_IP, systemCalls } from '../../proxy/net/sockopt.ts';
 import { sourceFor } from '../../proxy/net/source.ts';

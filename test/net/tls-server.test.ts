@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import t from 'tap';
-import type { DataModel } from '../../proxy/config/model-tls.ts';
+import type { DataModel } from '../../proxy/config/model/tls.ts';
 import { readSlot } from '../../proxy/net/read-buffer.ts';
 import { DownstreamTls } from '../../proxy/net/tls-server.ts';
 import { Transport } from '../../proxy/net/transport.ts';

@@ -6,7 +6,7 @@ import { writev as fsWritev, mkdtempSync, readFileSync, renameSync, rmSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import type { AccessLogModel } from '../../proxy/config/model-access-log.ts';
+import type { AccessLogModel } from '../../proxy/config/model/access-log.ts';
 import { createAccessLogger } from '../../proxy/observe/access-log.ts';
 import { type AccessLogFileOptions, AccessLogFiles, checkLogFile } from '../../proxy/observe/access-log-file.ts';
 import { FILESYSTEM } from '../../proxy/observe/catalogue-server.ts';

@@ -2,8 +2,8 @@
 
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { LogFilterModel } from '../../proxy/config/model-access-log.ts';
-import type { HeaderMatchModel } from '../../proxy/config/model-http.ts';
+import type { LogFilterModel } from '../../proxy/config/model/access-log.ts';
+import type { HeaderMatchModel } from '../../proxy/config/model/headers.ts';
 import { compileLogFilter } from '../../proxy/observe/access-log-filter.ts';
 import { FLAG_NR, FLAG_UF } from '../../proxy/observe/flags.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';

@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import type { StatsConfigModel } from '../../proxy/config/model.ts';
+import type { StatsConfigModel } from '../../proxy/config/model/model.ts';
 import { renderPrometheus } from '../../proxy/observe/prometheus.ts';
 import { renderStatsJson } from '../../proxy/observe/stats-json.ts';
 import { ALL_STATS, type BucketMode } from '../../proxy/observe/stats-query.ts';

@@ -1,7 +1,7 @@
 // Tags of names: defaults by kind of name, defaults by name, patterns of Istio's bootstrap.
 
 import t from 'tap';
-import type { StatsTagModel } from '../../proxy/config/model.ts';
+import type { StatsTagModel } from '../../proxy/config/model/model.ts';
 import { labelText, TagExtractor, toJsPattern } from '../../proxy/observe/tags.ts';
 
 function extract(name: string, tags: readonly StatsTagModel[] = [], useAllDefaultTags = true): string {

@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import type { StatsConfigModel } from '../../proxy/config/model.ts';
+import type { StatsConfigModel } from '../../proxy/config/model/model.ts';
 import { catalogue } from '../../proxy/observe/stats-catalogue.ts';
 import { ALL_STATS } from '../../proxy/observe/stats-query.ts';
 import { StatsRegistry } from '../../proxy/observe/stats-registry.ts';

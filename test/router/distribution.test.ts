@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
-import { lowerRouteConfig } from '../../proxy/config/lower-route.ts';
+import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
 import { compileRouteTable } from '../../proxy/router/route-table.ts';
 import type { ClusterManager } from '../../proxy/upstream/upstream.ts';

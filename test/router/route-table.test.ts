@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { HeaderMatchModel, RouteModel } from '../../proxy/config/model-http.ts';
+import type { HeaderMatchModel } from '../../proxy/config/model/headers.ts';
+import type { RouteModel } from '../../proxy/config/model/route.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
 import { compileRouteTable } from '../../proxy/router/route-table.ts';
 import type { ClusterManager, ClusterRef } from '../../proxy/upstream/upstream.ts';

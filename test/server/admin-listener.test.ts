@@ -5,7 +5,7 @@ import { existsSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import type { AddressModel } from '../../proxy/config/model.ts';
+import type { AddressModel } from '../../proxy/config/model/common.ts';
 import { compileText } from '../../proxy/observe/format.ts';
 import type { AdminListener } from '../../proxy/server/admin-listener.ts';
 import { openAdminListener } from '../../proxy/server/admin-listener.ts';

@@ -1,7 +1,7 @@
 // `/config_dump` of routes by scope, as Envoy prints it.
 
 import t from 'tap';
-import type { JsonObject } from '../../proxy/config/model.ts';
+import type { JsonObject } from '../../proxy/config/model/common.ts';
 import { dumpSections } from '../../proxy/server/config-dump.ts';
 
 const TYPE = 'type.googleapis.com/';

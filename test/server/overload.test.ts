@@ -8,7 +8,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import type { OverloadModel } from '../../proxy/config/model-overload.ts';
+import type { OverloadModel } from '../../proxy/config/model/overload.ts';
 import { resetLoaded } from '../../proxy/http/loaded-streams.ts';
 import { TimerScale } from '../../proxy/http/timer-scale.ts';
 import { OverloadManager } from '../../proxy/server/overload-manager.ts';

@@ -5,7 +5,7 @@ import { Agent, createServer, get, type IncomingMessage, type ServerResponse } f
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import { loadStaticModel } from '../../proxy/config/load.ts';
-import { modelText } from '../../proxy/config/model-text.ts';
+import { modelText } from '../../proxy/config/model/text.ts';
 import type { ToWorker } from '../../proxy/server/messages.ts';
 import { WorkerPool } from '../../proxy/server/worker-pool.ts';
 import { LIMIT_RQ, type SharedBreakers } from '../../proxy/upstream/breakers.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import t from 'tap';
 import { loadStaticModel } from '../../proxy/config/load.ts';
-import { modelText } from '../../proxy/config/model-text.ts';
+import { modelText } from '../../proxy/config/model/text.ts';
 import type { ToWorker } from '../../proxy/server/messages.ts';
 import { WorkerPool } from '../../proxy/server/worker-pool.ts';
 import { staticCluster, tcpListener } from '../fixtures/proxy.ts';

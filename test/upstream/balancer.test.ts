@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { EndpointModel, LbPolicyModel } from '../../proxy/config/model-cluster.ts';
+import type { EndpointModel, LbPolicyModel } from '../../proxy/config/model/cluster.ts';
 import { dial } from '../../proxy/net/dial.ts';
 import { LB_HEALTHY_PANIC } from '../../proxy/observe/catalogue-cluster.ts';
 import { buildBalancer } from '../../proxy/upstream/balancer.ts';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import type { StatsConfigModel } from '../../proxy/config/model.ts';
-import type { BreakerModel } from '../../proxy/config/model-cluster.ts';
+import type { BreakerModel } from '../../proxy/config/model/cluster.ts';
+import type { StatsConfigModel } from '../../proxy/config/model/model.ts';
 import { CLUSTER_CATALOGUE } from '../../proxy/observe/catalogue-cluster.ts';
 import { StatsRegistry } from '../../proxy/observe/stats-registry.ts';
 import { WorkerStats } from '../../proxy/observe/stats-store.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { ClusterModel, DiscoveryModel, LocalityModel } from '../../proxy/config/model-cluster.ts';
+import type { ClusterModel, DiscoveryModel, LocalityModel } from '../../proxy/config/model/cluster.ts';
 import { DnsClusters } from '../../proxy/upstream/dns.ts';
 import {
   candidates,

@@ -2,7 +2,7 @@
 // and how little moves when a host goes.
 
 import t from 'tap';
-import type { HashLbPolicyModel } from '../../proxy/config/model-cluster.ts';
+import type { HashLbPolicyModel } from '../../proxy/config/model/cluster.ts';
 import { UPSTREAM_RQ_ACTIVE } from '../../proxy/observe/catalogue-cluster.ts';
 import { buildBalancer } from '../../proxy/upstream/balancer.ts';
 import { Host } from '../../proxy/upstream/host.ts';

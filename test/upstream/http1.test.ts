@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
+import type { ClusterModel } from '../../proxy/config/model/cluster.ts';
 import type { Dial } from '../../proxy/net/dial.ts';
 import { setStrict } from '../../proxy/util/error.ts';
 import {

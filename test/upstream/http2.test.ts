@@ -6,7 +6,7 @@ import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
+import type { ClusterModel } from '../../proxy/config/model/cluster.ts';
 import { HTTP2_CODEC } from '../../proxy/observe/catalogue-http2.ts';
 import { setStrict } from '../../proxy/util/error.ts';
 import type { sessionOn } from '../fixtures/h2.ts';

@@ -1,7 +1,7 @@
 // Hosts of ORIGINAL_DST clusters: where they come from and when they are forgotten.
 
 import t from 'tap';
-import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
+import type { ClusterModel } from '../../proxy/config/model/cluster.ts';
 import { CLUSTER_CATALOGUE, HOST_CX_ACTIVE } from '../../proxy/observe/catalogue-cluster.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
 import type { Host } from '../../proxy/upstream/host.ts';

@@ -2,8 +2,8 @@
 
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
-import type { ClusterModel } from '../../proxy/config/model-cluster.ts';
-import type { OutlierModel } from '../../proxy/config/model-outlier.ts';
+import type { ClusterModel } from '../../proxy/config/model/cluster.ts';
+import type { OutlierModel } from '../../proxy/config/model/outlier.ts';
 import { OUTLIER_CATALOGUE } from '../../proxy/observe/catalogue-outlier.ts';
 import { CLUSTER_MANAGER } from '../../proxy/observe/catalogue-server.ts';
 import { compileErrorMatch } from '../../proxy/router/error-match.ts';

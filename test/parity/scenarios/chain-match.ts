@@ -2,7 +2,7 @@
 // and the protocols. Chains have no filters, so each connection ends at once; the listener's log tells the chain.
 
 import { isIPv4 } from 'node:net';
-import type { CidrModel } from '../../../proxy/config/model.ts';
+import type { CidrModel } from '../../../proxy/config/model/common.ts';
 import { BLOCKS, type Block, HOME, type Input, type Match } from '../../fixtures/chain-table.ts';
 import * as hello from '../../fixtures/hello.ts';
 import { address, bootstrap } from '../config.ts';
