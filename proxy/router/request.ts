@@ -141,14 +141,15 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this, this.router.model.respectExpectedRqTimeout);
     const { cluster, router } = this;
     const own = cluster.model.retry === null ? null : router.retryPolicyOf(cluster, cluster.model.retry);
-    if (own !== null || policy !== null || down.hasEnvoyHeaders)
-      this.retry = RetryState.create(own ?? policy ?? router.headersOnlyPolicy, headers, down.hasEnvoyHeaders);
-    if (this.retry?.policy.refreshCluster === true && route.weighted !== null)
+    const retries = own ?? policy;
+    if (retries?.refreshCluster === true && route.weighted !== null)
       this.refresh = route.weighted.remember(down, headers, down.random);
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
     down.attemptCount++;
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
+    const asks = down.hasEnvoyHeaders || target.addsEnvoyHeaders;
+    if (retries !== null || asks) this.retry = RetryState.create(retries ?? router.headersOnlyPolicy, headers, asks);
     if (down.unsafeHeader !== '') {
       refuseUnsafe(down);
       return;

@@ -95,6 +95,8 @@ export class RetryState {
       const listed = take(headers, 'x-envoy-retriable-status-codes').map(Number).filter(Number.isInteger);
       if (listed.length > 0) codes = new Set(listed);
       extra = take(headers, 'x-envoy-retriable-header-names').map((name) => name.trim().toLowerCase());
+      // Read before the route added anything; nobody upstream is told.
+      headers.remove('x-envoy-hedge-on-per-try-timeout');
     }
     if (bits === 0) return null;
     if (policy.retriableRequest !== null && !policy.retriableRequest(headers)) return null;

@@ -121,6 +121,8 @@ export interface CompiledTarget {
   readonly cluster: ClusterRef;
   /** Sets the authority, too, where a weighted cluster has one of its own. */
   readonly mutateRequest: Mutate | null;
+  /** It may give requests `x-envoy-*` headers that they did not come with. */
+  readonly addsEnvoyHeaders: boolean;
   readonly mutateResponse: Mutate | null;
   /** The route's, and what the target itself says. */
   readonly filters: RouteFilters;

@@ -73,6 +73,7 @@ import { refreshCluster } from './scenarios/refresh-cluster.ts';
 import { replies } from './scenarios/replies.ts';
 import { replyMapping } from './scenarios/reply-mapping.ts';
 import { retries } from './scenarios/retries.ts';
+import { retriesAdded } from './scenarios/retries-added.ts';
 import { retriesHttp2 } from './scenarios/retries-http2.ts';
 import { retriesMore } from './scenarios/retries-more.ts';
 import { retryBudget } from './scenarios/retry-budget.ts';
@@ -113,6 +114,7 @@ export const GROUPS: readonly Group[] = [
   retriesMore,
   retriesHttp2,
   clusterRetries,
+  retriesAdded,
   retryPriorities,
   hedging,
   hedgeDuration,
