@@ -531,7 +531,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     if (cluster !== null) this.upstreamCluster = cluster.model.statName;
   }
 
-  /** Begins as what a redirect has made of another stream's request, which is complete. */
+  /** Begins as what a redirect has made of another stream's request, which is complete. Its remote address is the connection's (seen on Envoy 1.40). */
   private takeOver(from: HttpStream, body: KeptBody | null): void {
     const headers = from.requestHeaders as HeaderMap;
     this.requestHeaders = headers;
@@ -543,7 +543,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.scheme = from.scheme;
     this.requestHeaderBytes = from.requestHeaderBytes;
     this.requestBodyBytes = from.requestBodyBytes;
-    this.remoteAddress = from.remoteAddress;
     this.internal = from.internal;
     this.requestId = from.requestId;
     this.isGrpc = from.isGrpc;

@@ -262,6 +262,7 @@ export const generatedRoutes: Group = {
     on('filtered', at('request id taken out', '/a/b', ID)),
     on('filtered', at('request id taken out: answered here', '/own', ID)),
     on('filtered', { name: 'what is no HTTP', client: ['GET /\xe9 HTTP/1.1\r\nhost: a\r\n\r\n'] }),
+    at('escapes in a query', '/a?%20%21%22%25%2f%3C%3e%40%5B%5c%5D%5e%5f%60%7B%7c%7D%7e%7F%80'),
     at('a fragment behind the query', '/a?q=1#f'),
     at('a fragment before the query', '/a#f?q=1'),
     at('an empty host is a header', '/hosted', 'host:'),

@@ -92,6 +92,7 @@ export const internalRedirects: Group = {
   stats: new RegExp(`^(?!.*(cx_total|pending_total))(${STATS.source}|.*internal_redirect)`),
   scenarios: [
     at('followed', get('/once'), once('http://a.example/plain')),
+    at('followed for a client that is named', get('/once', 'x-forwarded-for: 8.8.8.8'), once('http://a.example/plain')),
     at('to another host', get('/once'), { replies: [[moved('http://b.example/x?y=1')]] }),
     at('to another port', get('/once'), { replies: [[moved('http://b.example:81/x')]] }),
     at('without a path', get('/once'), { replies: [[moved('http://b.example')]] }),
