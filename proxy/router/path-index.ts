@@ -8,12 +8,12 @@ import type { RouteMatchModel, RouteModel } from '../config/model/route.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { barePath } from './bare-path.ts';
 import { compileConditions } from './match.ts';
-import { PathNode, type PathTrees, type PathValue } from './path-tree.ts';
+import type { PathLists, PathTrees, PathValue } from './path-tree.ts';
 import { compileFullMatch } from './regex.ts';
 import type { CompiledRoute, RouteResult } from './route.ts';
 import { compileRoute, type RouteScope } from './route-compile.ts';
 
-/** Finds the route of a request in one virtual host. @param path without query, as routes see it */
+/** Finds the route of a request in one virtual host. @param path routes see it up to its query */
 export interface RouteSource {
   match(path: string, info: StreamInfo, headers: HeaderMap, random: number): RouteResult;
 }
@@ -30,7 +30,7 @@ interface LinearEntry extends Entry {
 
 /** Compiles a list of routes. */
 export function indexRoutes(routes: readonly RouteModel[], scope: RouteScope, trees: RouteTrees): RouteSource {
-  const tree = new PathNode<Entry>('');
+  const lists = new Map<string, PathLists<Entry>>();
   const linear: LinearEntry[] = [];
   routes.forEach((model, index) => {
     const { path, caseSensitive } = model.match;
@@ -40,9 +40,13 @@ export function indexRoutes(routes: readonly RouteModel[], scope: RouteScope, tr
       linear.push({ ...entry, matchesPath: compilePath(model.match) });
       return;
     }
-    tree.at(path.value)[path.kind === 'path_separated_prefix' ? 'separated' : path.kind].push(entry);
+    // Those with a query are met by nothing.
+    if (barePath(path.value) !== path.value) return;
+    const at = lists.get(path.value) ?? { exact: [], prefix: [], separated: [] };
+    lists.set(path.value, at);
+    at[path.kind === 'path_separated_prefix' ? 'separated' : path.kind].push(entry);
   });
-  return new PathIndex(trees, trees.pack(tree), linear);
+  return new PathIndex(trees, trees.pack(lists), linear);
 }
 
 /** See the head of the file. */
@@ -59,10 +63,12 @@ class PathIndex implements RouteSource {
 
   match(path: string, info: StreamInfo, headers: HeaderMap, random: number): RouteResult {
     const best = this.trees.find(this.root, path, info, headers, random);
+    if (this.linear.length === 0) return best;
+    const bare = barePath(path);
     for (let i = 0; i < this.linear.length; i++) {
       const entry = this.linear[i] as LinearEntry;
       if (best !== null && entry.index > best.index) break;
-      if (!entry.matchesPath(path, info)) continue;
+      if (!entry.matchesPath(bare, info)) continue;
       if (entry.conditions === null || entry.conditions(info, headers, random)) return entry;
     }
     return best;

@@ -1,9 +1,10 @@
-// A radix tree of latin1 paths: what a path begins with is found in one walk over its characters, however many values the
-// tree holds. Values with equal beginnings share nodes.
+// A tree of latin1 paths: what a path begins with is found in one walk over its characters, however many values the tree
+// holds. Values with equal beginnings share nodes.
 //
-// Trees are built of objects and then packed, those of a whole table into one array of numbers: with thousands of routes
-// a walk waits for memory and for little else, and reads a few neighbouring lines of it here instead of a new one for
-// every node, list, label and child.
+// A node tells its children apart by as many characters as suffice, or as the shortest has, and finds them by a hash of
+// these: ten thousand names of one length are one step, where a radix tree takes one for every digit. Trees are packed,
+// those of a whole table into one array of numbers: with thousands of routes a walk waits for memory and for little else,
+// and reads a few neighbouring lines of it here instead of a new one for every node, list, label and child.
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
@@ -17,69 +18,42 @@ export interface PathValue {
   readonly conditions: Condition | null;
 }
 
-/** A tree being built. */
-export class PathNode<T> {
-  /** Characters between the parent and here. */
-  label: string;
-  /** For paths that end here; in the order of their positions, as all three. */
+/** The values at one path, each list in the order of their positions. */
+export interface PathLists<T> {
+  /** For paths that end here. */
   readonly exact: T[];
   /** For paths that begin so. */
   readonly prefix: T[];
   /** For paths that end here or go on with a slash. */
   readonly separated: T[];
-  /** By the first character of their labels. */
-  readonly children: Map<number, PathNode<T>>;
-
-  constructor(label: string) {
-    this.label = label;
-    this.exact = [];
-    this.prefix = [];
-    this.separated = [];
-    this.children = new Map();
-  }
-
-  /** The node at a value, made where there is none. */
-  at(value: string): PathNode<T> {
-    let node: PathNode<T> = this;
-    let rest = value;
-    while (rest !== '') {
-      let child = node.children.get(rest.charCodeAt(0));
-      if (child === undefined) child = node.adopt(new PathNode<T>(rest));
-      const common = commonLength(child.label, rest);
-      if (common < child.label.length) child = node.split(child, common);
-      rest = rest.slice(common);
-      node = child;
-    }
-    return node;
-  }
-
-  private adopt(child: PathNode<T>): PathNode<T> {
-    this.children.set(child.label.charCodeAt(0), child);
-    return child;
-  }
-
-  /** Puts a node between here and a child, after so many characters of its label. */
-  private split(child: PathNode<T>, at: number): PathNode<T> {
-    const middle = this.adopt(new PathNode<T>(child.label.slice(0, at)));
-    child.label = child.label.slice(at);
-    middle.adopt(child);
-    return middle;
-  }
 }
 
-// A packed node: where the values of its three lists begin and where they end, the children's first character, how many
-// places they take, the label's length; then the label, and the places of the children (0 = nobody's).
+// A packed node: where the values of its three lists begin and where they end, how many characters its label has, by how
+// many more its children are told apart, and their slots less one (−1 = it has none); then the label, and the slots, each
+// a hash and a child (0 = nobody's).
 const EXACT = 0;
 const PREFIX = 1;
 const SEPARATED = 2;
 const END = 3;
-const FIRST_CODE = 4;
-const PLACES = 5;
-const LABEL_LENGTH = 6;
+const LABEL_LENGTH = 4;
+const STRIDE = 5;
+const MASK = 6;
 const LABEL = 7;
 
 const FIRST_CAPACITY = 256;
 const SLASH = 0x2f;
+const QUESTION_MARK = 0x3f;
+const NUMBER_SIGN = 0x23;
+const HASH_FACTOR = 0x01000193;
+
+/** A node whose children are not packed yet. */
+interface Parent {
+  readonly node: number;
+  /** Characters from the root to the end of its label. */
+  readonly depth: number;
+  /** Where the keys of each child begin, and, at the end, where those of the last one end. */
+  readonly bounds: readonly number[];
+}
 
 /** Packed trees. */
 export class PathTrees<T extends PathValue> {
@@ -93,94 +67,130 @@ export class PathTrees<T extends PathValue> {
     this.values = [];
   }
 
-  /** Takes a tree up. @returns what `find` knows it by */
-  pack(root: PathNode<T>): number {
-    const at = this.packNode(root);
-    const left = [{ node: root, at }];
-    for (let next = left.pop(); next !== undefined; next = left.pop()) {
-      const places = next.at + LABEL + next.node.label.length;
-      const firstCode = this.nodes[next.at + FIRST_CODE] as number;
-      for (const [code, child] of next.node.children) {
-        const childAt = this.packNode(child);
-        this.nodes[places + code - firstCode] = childAt;
-        left.push({ node: child, at: childAt });
+  /**
+   * Takes a tree up.
+   * @param lists by path, where nothing begins a query or a fragment
+   * @returns what `find` knows it by
+   */
+  pack(lists: ReadonlyMap<string, PathLists<T>>): number {
+    const keys = [...lists.keys()].sort();
+    const shared = keys.map((key, i) => commonLength(key, keys[i + 1] ?? ''));
+    const left: Parent[] = [];
+    const pack = (from: number, to: number, above: number): number => {
+      const first = keys[from] ?? '';
+      const depth = commonLength(first, keys[to - 1] ?? '');
+      const own = depth === first.length ? lists.get(first) : undefined;
+      const children = own === undefined ? from : from + 1;
+      const stride = strideOf(keys, shared, children, to, depth);
+      const bounds = children === to ? [] : [children];
+      for (let i = children + 1; i <= to; i++)
+        if (i === to || (shared[i - 1] as number) < depth + stride) bounds.push(i);
+      const node = this.reserve(first.slice(above, depth), stride, bounds.length - 1);
+      this.putValues(node, own);
+      if (bounds.length > 0) left.push({ node, depth, bounds });
+      return node;
+    };
+    const root = pack(0, keys.length, 0);
+    for (let parent = left.pop(); parent !== undefined; parent = left.pop()) {
+      const { node, depth, bounds } = parent;
+      const stride = this.nodes[node + STRIDE] as number;
+      for (let i = 0; i + 1 < bounds.length; i++) {
+        const from = bounds[i] as number;
+        const hash = hashOf(keys[from] as string, depth, stride);
+        this.putChild(node, hash, pack(from, bounds[i + 1] as number, depth));
       }
     }
-    return at;
+    return root;
   }
 
-  /** A node without its children. */
-  private packNode({ label, exact, prefix, separated, children }: PathNode<T>): number {
-    const codes = [...children.keys()];
-    const firstCode = codes.length === 0 ? 0 : Math.min(...codes);
-    const places = codes.length === 0 ? 0 : Math.max(...codes) - firstCode + 1;
-    const at = this.used;
-    this.used += LABEL + label.length + places;
-    this.reserve(this.used);
+  /** A node with its label and room for children. */
+  private reserve(label: string, stride: number, children: number): number {
+    const slots = children <= 0 ? 0 : children === 1 ? 1 : 2 ** Math.ceil(Math.log2(2 * children));
+    const node = this.used;
+    this.used += LABEL + label.length + 2 * slots;
+    if (this.used > this.nodes.length) {
+      const wider = new Int32Array(Math.max(this.used, 2 * this.nodes.length));
+      wider.set(this.nodes);
+      this.nodes = wider;
+    }
+    const { nodes } = this;
+    nodes[node + LABEL_LENGTH] = label.length;
+    nodes[node + STRIDE] = stride;
+    nodes[node + MASK] = slots - 1;
+    for (let i = 0; i < label.length; i++) nodes[node + LABEL + i] = label.charCodeAt(i);
+    return node;
+  }
+
+  private putValues(node: number, lists: PathLists<T> | undefined): void {
     const { nodes, values } = this;
-    nodes[at + EXACT] = values.length;
-    values.push(...exact);
-    nodes[at + PREFIX] = values.length;
-    values.push(...prefix);
-    nodes[at + SEPARATED] = values.length;
-    values.push(...separated);
-    nodes[at + END] = values.length;
-    nodes[at + FIRST_CODE] = firstCode;
-    nodes[at + PLACES] = places;
-    nodes[at + LABEL_LENGTH] = label.length;
-    for (let i = 0; i < label.length; i++) nodes[at + LABEL + i] = label.charCodeAt(i);
-    return at;
+    nodes[node + EXACT] = values.length;
+    for (const value of lists?.exact ?? []) values.push(value);
+    nodes[node + PREFIX] = values.length;
+    for (const value of lists?.prefix ?? []) values.push(value);
+    nodes[node + SEPARATED] = values.length;
+    for (const value of lists?.separated ?? []) values.push(value);
+    nodes[node + END] = values.length;
   }
 
-  private reserve(length: number): void {
-    if (length <= this.nodes.length) return;
-    const wider = new Int32Array(Math.max(length, 2 * this.nodes.length));
-    wider.set(this.nodes);
-    this.nodes = wider;
+  private putChild(node: number, hash: number, child: number): void {
+    const { nodes } = this;
+    const mask = nodes[node + MASK] as number;
+    const slots = node + LABEL + (nodes[node + LABEL_LENGTH] as number);
+    let place = hash & mask;
+    while (nodes[slots + 2 * place + 1] !== 0) place = (place + 1) & mask;
+    nodes[slots + 2 * place] = hash;
+    nodes[slots + 2 * place + 1] = child;
   }
 
   /**
    * The value of the lowest index whose path and conditions hold; `null` = none.
    * @param root given by `pack`
+   * @param path up to a `?` or `#`
    */
   find(root: number, path: string, info: StreamInfo, headers: HeaderMap, random: number): T | null {
     const { nodes } = this;
     let best: T | null = null;
-    let node = root;
-    for (let at = 0; ; ) {
+    let node = this.goesOn(path, 0, root) ? root : -1;
+    for (let at = 0; node >= 0; node = this.child(node, path, at)) {
+      at += nodes[node + LABEL_LENGTH] as number;
+      const exact = nodes[node + EXACT] as number;
+      const end = nodes[node + END] as number;
+      if (exact === end) continue;
       const prefix = nodes[node + PREFIX] as number;
       const separated = nodes[node + SEPARATED] as number;
-      const end = nodes[node + END] as number;
+      const next = at === path.length ? QUESTION_MARK : path.charCodeAt(at);
+      const ends = next === QUESTION_MARK || next === NUMBER_SIGN;
+      if (ends && exact < prefix) best = this.first(exact, prefix, best, info, headers, random);
       if (prefix < separated) best = this.first(prefix, separated, best, info, headers, random);
-      if (at === path.length) {
-        const exact = nodes[node + EXACT] as number;
-        if (exact < prefix) best = this.first(exact, prefix, best, info, headers, random);
-        return separated < end ? this.first(separated, end, best, info, headers, random) : best;
-      }
-      const code = path.charCodeAt(at);
-      if (code === SLASH && separated < end) best = this.first(separated, end, best, info, headers, random);
-      node = this.child(node, code);
-      if (node < 0 || !this.goesOn(path, at, node)) return best;
-      at += nodes[node + LABEL_LENGTH] as number;
+      if ((ends || next === SLASH) && separated < end) best = this.first(separated, end, best, info, headers, random);
+    }
+    return best;
+  }
+
+  /** The child with which a path goes on; −1 = there is none. */
+  private child(node: number, path: string, at: number): number {
+    const { nodes } = this;
+    const stride = nodes[node + STRIDE] as number;
+    const mask = nodes[node + MASK] as number;
+    if (mask < 0 || path.length - at < stride) return -1;
+    const slots = node + LABEL + (nodes[node + LABEL_LENGTH] as number);
+    const hash = hashOf(path, at, stride);
+    for (let place = hash & mask; ; place = (place + 1) & mask) {
+      const slot = slots + 2 * place;
+      const child = nodes[slot + 1] as number;
+      if (child === 0) return -1;
+      if (nodes[slot] === hash && this.goesOn(path, at, child)) return child;
+      if (mask === 0) return -1;
     }
   }
 
-  /** The child whose label begins with a character; −1 = none. */
-  private child(node: number, code: number): number {
-    const { nodes } = this;
-    const place = code - (nodes[node + FIRST_CODE] as number);
-    if (place < 0 || place >= (nodes[node + PLACES] as number)) return -1;
-    const child = nodes[node + LABEL + (nodes[node + LABEL_LENGTH] as number) + place] as number;
-    return child === 0 ? -1 : child;
-  }
-
-  /** Whether a path goes on with a node's label; its first character is known to. */
+  /** Whether a path goes on with a node's label. */
   private goesOn(path: string, at: number, node: number): boolean {
     const { nodes } = this;
     const length = nodes[node + LABEL_LENGTH] as number;
     if (path.length - at < length) return false;
     const label = node + LABEL;
-    for (let i = 1; i < length; i++) if (path.charCodeAt(at + i) !== nodes[label + i]) return false;
+    for (let i = 0; i < length; i++) if (path.charCodeAt(at + i) !== nodes[label + i]) return false;
     return true;
   }
 
@@ -199,6 +209,26 @@ export class PathTrees<T extends PathValue> {
     }
     return best;
   }
+}
+
+/** By how many characters keys that share the first `depth` ones are told apart; 0 = all have the next one in common, too. */
+function strideOf(keys: readonly string[], shared: readonly number[], from: number, to: number, depth: number): number {
+  let shortest = Number.POSITIVE_INFINITY;
+  let least = Number.POSITIVE_INFINITY;
+  let most = depth;
+  for (let i = from; i < to; i++) {
+    shortest = Math.min(shortest, (keys[i] as string).length);
+    if (i + 1 === to) break;
+    least = Math.min(least, shared[i] as number);
+    most = Math.max(most, shared[i] as number);
+  }
+  return least > depth ? 0 : Math.min(shortest, most + 1) - depth;
+}
+
+function hashOf(text: string, from: number, length: number): number {
+  let hash = 0;
+  for (let i = from; i < from + length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), HASH_FACTOR);
+  return hash;
 }
 
 function commonLength(a: string, b: string): number {

@@ -113,9 +113,7 @@ class CompiledRouteTable implements RouteTable {
   }
 
   private pathOf(path: string): string {
-    const bare = barePath(path);
-    if (!this.stripParameters) return bare;
-    return bare.includes(';') ? bare.replace(PATH_PARAMETERS, '') : bare;
+    return this.stripParameters && path.includes(';') ? barePath(path).replace(PATH_PARAMETERS, '') : path;
   }
 }
 

@@ -84,3 +84,23 @@ t.test('grouped lookup equals a walk', (t) => {
   t.pass('held for every run');
   t.end();
 });
+
+t.test('a path with a query or a fragment in a match meets nothing', async (t) => {
+  const routes = [
+    directRoute('query', pathMatch('prefix', '/a?b')),
+    directRoute('exact', pathMatch('exact', '/a?b')),
+    directRoute('fragment', pathMatch('path_separated_prefix', '/a#b')),
+    directRoute('all', pathMatch('prefix', '/')),
+  ];
+  const table = compileRouteTable(routeConfig([{ domains: ['*'], routes }]), {
+    clusters,
+    stats: new FakeStats(),
+    runtimeValue: () => null,
+  });
+  for (const path of ['/a?b', '/a?bc', '/a#b', '/a#b/']) {
+    const info = new StreamInfo(connection, 0, 0);
+    info.path = path;
+    info.authority = 'h';
+    t.equal(table.match(info, new HeaderMap(), 0)?.name, 'all', path);
+  }
+});
