@@ -56,7 +56,7 @@ function lookups(name: string, build: (count: number) => Parameters<typeof route
       const table = compileRouteTable(routeConfig(build(count)), {
         clusters,
         stats: new FakeStats(),
-        runtimeValue: () => null,
+        runtimeKeys: {},
       });
       // As many different requests whatever the size: not the processor's caches are measured.
       const infos = range(TARGETS, (i) => of(Math.floor((i * count) / TARGETS)));

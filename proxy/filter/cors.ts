@@ -3,8 +3,8 @@
 
 import { HeaderMap } from '../codec/headers.ts';
 import type { CorsPolicyModel } from '../config/model/http-filter.ts';
+import { runtimeFraction } from '../config/model/runtime.ts';
 import { compileStringMatch } from '../router/match.ts';
-import { runtimeFraction } from '../router/runtime-fraction.ts';
 import {
   CONTINUE,
   type FilterCall,
@@ -92,7 +92,7 @@ function compilePolicy(policies: readonly CorsPolicyModel[], env: FilterEnv): Po
 
 function draw(fraction: CorsPolicyModel['filterEnabled'], unset: Draw, env: FilterEnv): Draw {
   if (fraction === null) return unset;
-  return compileDraw(runtimeFraction(fraction, fraction.runtimeKey, env.runtimeValue), env.runtime);
+  return compileDraw(runtimeFraction(env.runtimeKeys, fraction), env.runtime);
 }
 
 class CorsCall implements FilterCall {

@@ -3,9 +3,9 @@
 // are named by the request's downstream cluster.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { FaultModel, FaultShareModel } from '../config/model/fault.ts';
+import type { FaultModel } from '../config/model/fault.ts';
+import { runtimeInteger, runtimeShare, type Share } from '../config/model/runtime.ts';
 import { compileHeaderMatch } from '../router/match.ts';
-import { type Fraction, RuntimeFractions, runtimeInteger } from '../router/runtime-fraction.ts';
 import type { FilterEnv, FilterStream } from './filter.ts';
 import { compileDraw } from './fraction.ts';
 
@@ -36,25 +36,22 @@ export class FaultRules {
   private readonly env: FilterEnv;
   private readonly nodes: ReadonlySet<string> | null;
   private readonly headers: readonly ReturnType<typeof compileHeaderMatch>[];
-  private readonly clusterShares: RuntimeFractions;
   /** What the runtime says under the configured keys; `null` = nothing. */
-  private readonly delayShare: Fraction | null;
-  private readonly abortShare: Fraction | null;
-  private readonly rateShare: Fraction | null;
+  private readonly delayShare: Share | null;
+  private readonly abortShare: Share | null;
+  private readonly rateShare: Share | null;
 
   constructor(model: FaultModel, env: FilterEnv) {
     const max = model.maxActiveFaults < 0 ? Number.POSITIVE_INFINITY : model.maxActiveFaults;
     this.model = model;
     this.env = env;
-    this.maxActive = runtimeInteger(model.runtimeKeys.maxActiveFaults, max, env.runtimeValue);
+    this.maxActive = runtimeInteger(env.runtimeKeys, model.runtimeKeys.maxActiveFaults, max);
     this.nodes = model.downstreamNodes.length === 0 ? null : new Set(model.downstreamNodes);
     this.headers = model.headers.map(compileHeaderMatch);
-    const shares = new RuntimeFractions(env.runtimeValue);
     const { delayPercent, abortPercent, responseRateLimitPercent } = model.runtimeKeys;
-    this.clusterShares = shares;
-    this.delayShare = shares.of(delayPercent);
-    this.abortShare = shares.of(abortPercent);
-    this.rateShare = shares.of(responseRateLimitPercent);
+    this.delayShare = runtimeShare(env.runtimeKeys, delayPercent);
+    this.abortShare = runtimeShare(env.runtimeKeys, abortPercent);
+    this.rateShare = runtimeShare(env.runtimeKeys, responseRateLimitPercent);
   }
 
   concerns(stream: FilterStream, headers: HeaderMap): boolean {
@@ -107,17 +104,19 @@ export class FaultRules {
   }
 
   /** For a request that names its cluster, the key of that cluster stands in the place of the general one. */
-  private happens(share: Fraction, general: Fraction | null, downstreamCluster: string, ofCluster: string): boolean {
-    const set = downstreamCluster === '' ? general : this.clusterShares.of(clusterKey(downstreamCluster, ofCluster));
+  private happens(share: Share, general: Share | null, downstreamCluster: string, ofCluster: string): boolean {
+    const { runtimeKeys } = this.env;
+    const set =
+      downstreamCluster === '' ? general : runtimeShare(runtimeKeys, clusterKey(downstreamCluster, ofCluster));
     return this.draws(set ?? share);
   }
 
-  private draws(share: Fraction): boolean {
+  private draws(share: Share): boolean {
     return compileDraw(share, this.env.runtime)();
   }
 
   private integer(key: string, fallback: number): number {
-    return runtimeInteger(key, fallback, this.env.runtimeValue);
+    return runtimeInteger(this.env.runtimeKeys, key, fallback);
   }
 
   /**
@@ -139,7 +138,7 @@ function clusterKey(downstreamCluster: string, key: string): string {
 }
 
 /** A request may ask for a smaller share than the configured one. */
-function asked(share: FaultShareModel, header: string | null): Fraction {
+function asked(share: Share, header: string | null): Share {
   const numerator = unsigned(header);
   return numerator === null ? share : { ...share, numerator: Math.min(numerator, share.numerator) };
 }

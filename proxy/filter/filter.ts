@@ -5,6 +5,7 @@
 // order, responses in reverse order. Hooks of one direction come in message order; `onDone` comes once, last.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
@@ -94,7 +95,7 @@ export interface FilterEnv {
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   /** A configured value of the runtime layers; `null` = not set. */
-  runtimeValue(key: string): string | number | boolean | null;
+  readonly runtimeKeys: RuntimeKeys;
   /** The connection manager's, e.g. `http.ingress.`. */
   readonly statPrefix: string;
   /** Faults that are going on for the connection managers of this stat prefix. */

@@ -1,6 +1,6 @@
 // Whether something holds for a request, by chance.
 
-import type { Fraction } from '../router/runtime-fraction.ts';
+import type { Share } from '../config/model/runtime.ts';
 import type { Runtime } from '../util/runtime.ts';
 
 /** Draws: whether it holds this time. */
@@ -10,7 +10,7 @@ export const NEVER: Draw = () => false;
 export const ALWAYS: Draw = () => true;
 
 /** @param value numerator and denominator; a numerator that is not below the denominator always holds */
-export function compileDraw(value: Fraction, runtime: Runtime): Draw {
+export function compileDraw(value: Share, runtime: Runtime): Draw {
   const { numerator, denominator } = value;
   if (numerator <= 0) return NEVER;
   if (numerator >= denominator) return ALWAYS;

@@ -9,6 +9,7 @@ import type { AccessLogModel } from '../config/model/access-log.ts';
 import type { HttpConnectionManagerModel } from '../config/model/http.ts';
 import type { ShedPointName } from '../config/model/overload.ts';
 import type { RouteConfigModel } from '../config/model/route.ts';
+import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
 import { type FilterChain, FilterChains } from '../filter/compile.ts';
 import type { FilterEnv, FilterStream, SharedCount } from '../filter/filter.ts';
 import type { FilterRun } from '../filter/run.ts';
@@ -64,8 +65,7 @@ export interface HttpEnv {
   readonly clusters: ClusterManager;
   /** Compiles access logs into one call; `null` when there are none. */
   accessLogger(models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null;
-  /** A configured value of the runtime layers, percent of requests out of 100 for fractions; `null` = not set. */
-  runtimeValue(key: string): string | number | boolean | null;
+  readonly runtimeKeys: RuntimeKeys;
   /** See `FilterEnv`. */
   activeFaults(statPrefix: string): SharedCount;
   /** True while responses should tell their connections to close (listener drain, failed health check). */
@@ -335,8 +335,8 @@ export class HttpManager {
 }
 
 function filterEnv(env: HttpEnv, statPrefix: string): FilterEnv {
-  const { stats, runtime, wheel, runtimeValue } = env;
-  return { stats, runtime, wheel, runtimeValue, statPrefix, activeFaults: env.activeFaults(statPrefix) };
+  const { stats, runtime, wheel, runtimeKeys } = env;
+  return { stats, runtime, wheel, runtimeKeys, statPrefix, activeFaults: env.activeFaults(statPrefix) };
 }
 
 /** `HTTP_DOWNSTREAM_RQ_1XX` stands right before 2XX, which `chargeStatus` relies on. */
@@ -375,15 +375,12 @@ const PREMATURE_SECONDS = 1;
 
 function resetLimits(model: HttpConnectionManagerModel, env: HttpEnv): ResetLimits {
   const { resetBurst, resetsPerSecond } = model.http2;
-  const runtimeNumber = (key: string, fallback: number): number => {
-    const value = env.runtimeValue(key);
-    return typeof value === 'number' ? value : fallback;
-  };
+  const integer = (key: string, fallback: number): number => runtimeInteger(env.runtimeKeys, key, fallback);
   return {
     burst: resetBurst,
     perSecond: resetsPerSecond,
-    streams: runtimeNumber('overload.premature_reset_total_stream_count', PREMATURE_STREAMS),
-    lifetimeSeconds: runtimeNumber('overload.premature_reset_min_stream_lifetime_seconds', PREMATURE_SECONDS),
+    streams: integer('overload.premature_reset_total_stream_count', PREMATURE_STREAMS),
+    lifetimeSeconds: integer('overload.premature_reset_min_stream_lifetime_seconds', PREMATURE_SECONDS),
   };
 }
 

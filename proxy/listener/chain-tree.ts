@@ -1,9 +1,9 @@
 // Chooses the filter chain of a new connection by a generic matcher (Envoy: listener.v3.Listener.filter_chain_matcher).
 
 import type { ConnectionFact, MatcherModel, MatchInputModel } from '../config/model/matcher.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import { type FilterState, filterStateText } from '../observe/filter-state.ts';
 import { compileMatcher, type ReadInput } from '../router/matcher.ts';
-import type { RuntimeValue } from '../router/runtime-fraction.ts';
 import { type ChainMatcher, isLocal, type MatchInput } from './chain-match.ts';
 
 /** A connection whose listener filters may have kept something with it. */
@@ -18,12 +18,12 @@ export function compileChainTree<T>(
   model: MatcherModel<string>,
   chains: ReadonlyMap<string, T>,
   fallback: T | null,
-  runtimeValue: RuntimeValue,
+  runtimeKeys: RuntimeKeys,
 ): ChainMatcher<T> {
   // Set while one connection is looked at.
   let unknown = false;
   const find = compileMatcher<string, Subject, { readonly chain: T | null }>(model, {
-    runtimeValue,
+    runtimeKeys,
     input: (input) =>
       input.kind === 'unknown'
         ? () => {

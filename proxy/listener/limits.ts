@@ -3,6 +3,7 @@
 
 import type { LocalRateLimitModel, RuntimeFlagModel } from '../config/model/common.ts';
 import type { ConnectionLimitModel, NetworkFilterModel } from '../config/model/listener.ts';
+import { type RuntimeKeys, runtimeFlag } from '../config/model/runtime.ts';
 import {
   CONNECTION_LIMIT,
   CONNECTION_LIMIT_ACTIVE_CONNECTIONS,
@@ -22,8 +23,7 @@ import type { SharedGates } from './shared-gates.ts';
 export interface GateEnv {
   readonly stats: StatsStore;
   readonly shared: SharedGates;
-  /** A configured value of the runtime layers; `null` = not set. */
-  runtimeValue(key: string): string | number | boolean | null;
+  readonly runtimeKeys: RuntimeKeys;
 }
 
 /** Makes the gate of a filter that is not terminal. @throws Error for a terminal one, which lowering puts last */
@@ -45,8 +45,7 @@ export function compileGate(model: NetworkFilterModel, env: GateEnv): Connection
 }
 
 function isEnabled({ defaultValue, runtimeKey }: RuntimeFlagModel, env: GateEnv): boolean {
-  const set = runtimeKey === '' ? null : env.runtimeValue(runtimeKey);
-  return typeof set === 'boolean' ? set : defaultValue;
+  return runtimeFlag(env.runtimeKeys, runtimeKey, defaultValue);
 }
 
 class ConnectionLimit implements ConnectionGate {

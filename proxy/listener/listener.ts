@@ -145,7 +145,7 @@ export class Listener {
             model.chainMatcher,
             new Map(chains.map((chain) => [chain.model.name, chain])),
             fallback,
-            env.gates.runtimeValue,
+            env.gates.runtimeKeys,
           );
   }
 

@@ -3,6 +3,7 @@
 import type { LogFilterModel } from '../config/model/access-log.ts';
 import type { FractionModel } from '../config/model/common.ts';
 import type { ValueMatchModel } from '../config/model/match.ts';
+import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
 import { ConfigError } from '../util/error.ts';
 import { flagNames, flagOf } from './flags.ts';
 import { grpcStatus } from './format-headers.ts';
@@ -13,21 +14,19 @@ import { compileValueTest, valueAt } from './value-match.ts';
 /** Whether a record is wanted. */
 export type LogFilter = (info: StreamInfo) => boolean;
 
-/** Runtime values by dotted key: the merged layers of the model. */
-export type RuntimeValues = { readonly [key: string]: string | number | boolean };
-const NO_RUNTIME: RuntimeValues = {};
+const NO_RUNTIME: RuntimeKeys = {};
 
 /**
  * Compiles a filter.
  * @param runtime overrides of thresholds and fractions
  * @throws ConfigError for an unknown response flag
  */
-export function compileLogFilter(model: LogFilterModel, runtime: RuntimeValues = NO_RUNTIME): LogFilter {
+export function compileLogFilter(model: LogFilterModel, runtime: RuntimeKeys = NO_RUNTIME): LogFilter {
   switch (model.kind) {
     case 'status_code':
-      return compare(model.op, threshold(model.value, model.runtimeKey, runtime), (info) => info.status);
+      return compare(model.op, runtimeInteger(runtime, model.runtimeKey, model.value), (info) => info.status);
     case 'duration':
-      return compare(model.op, threshold(model.value, model.runtimeKey, runtime), durationMs);
+      return compare(model.op, runtimeInteger(runtime, model.runtimeKey, model.value), durationMs);
     case 'not_health_check':
       return (info) => !info.healthCheck;
     case 'traceable':
@@ -73,16 +72,6 @@ function durationMs(info: StreamInfo): number {
   return Math.trunc((info.endMs < 0 ? performance.now() : info.endMs) - info.startMs);
 }
 
-/** The runtime's number, without what is behind its point; shares of their own and flags are none. */
-function threshold(value: number, key: string, runtime: RuntimeValues): number {
-  const set = key === '' ? undefined : runtime[key];
-  const isNumber = typeof set === 'number' || (typeof set === 'string' && set.trim() !== '');
-  const number = isNumber ? Number(set) : Number.NaN;
-  return number >= 0 && number < U64_END ? Math.trunc(number) : value;
-}
-
-const U64_END = 2 ** 64;
-
 function compare(op: 'eq' | 'ge' | 'le' | 'ne', want: number, read: (info: StreamInfo) => number): LogFilter {
   switch (op) {
     case 'eq':
@@ -100,8 +89,8 @@ function compare(op: 'eq' | 'ge' | 'le' | 'ne', want: number, read: (info: Strea
  * The share is taken by the request id's first 32 bits, so that all proxies of a request agree, or by chance. The runtime
  * says a numerator here, never a share as for routes and filters (seen on Envoy 1.40).
  */
-function sampled(fraction: FractionModel, key: string, independent: boolean, runtime: RuntimeValues): LogFilter {
-  const numerator = threshold(fraction.numerator, key, runtime);
+function sampled(fraction: FractionModel, key: string, independent: boolean, runtime: RuntimeKeys): LogFilter {
+  const numerator = runtimeInteger(runtime, key, fraction.numerator);
   const { denominator } = fraction;
   return (info) => {
     const id = independent ? null : requestIdNumber(info);

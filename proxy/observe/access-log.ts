@@ -1,8 +1,9 @@
 // Access logs: filter → format → file, compiled into one call per request.
 
 import type { AccessLogModel } from '../config/model/access-log.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import type { AccessLogFiles } from './access-log-file.ts';
-import { compileLogFilter, type RuntimeValues } from './access-log-filter.ts';
+import { compileLogFilter } from './access-log-filter.ts';
 import { compileFormat } from './format.ts';
 import type { StreamInfo } from './stream-info.ts';
 
@@ -31,7 +32,7 @@ export function createAccessLogger(
   models: readonly AccessLogModel[],
   files: AccessLogFiles,
   type: AccessLogType = 'DownstreamEnd',
-  runtime?: RuntimeValues,
+  runtime?: RuntimeKeys,
 ): AccessLogger | null {
   const loggers = models.map((model) => createOne(model, files, type, runtime));
   const [first, second] = loggers;
@@ -46,7 +47,7 @@ function createOne(
   model: AccessLogModel,
   files: AccessLogFiles,
   type: AccessLogType,
-  runtime: RuntimeValues | undefined,
+  runtime: RuntimeKeys | undefined,
 ): AccessLogger {
   const writer = files.open(pathOf(model.sink));
   const format = compileFormat(model.format);

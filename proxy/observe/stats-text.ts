@@ -1,14 +1,7 @@
 // Stats as Envoy's `/stats` prints them in text: `name: value`, counters, gauges and texts by name, then histograms.
 
-import {
-  binLower,
-  binWidth,
-  cumulativeCounts,
-  type HistogramCounts,
-  QUANTILES,
-  quantiles,
-  sampleCount,
-} from './histogram.ts';
+import { sixDigits } from '../util/number-text.ts';
+import { binLower, binWidth, cumulativeCounts, type HistogramCounts, QUANTILES, quantiles } from './histogram.ts';
 import type { BucketMode, StatsQuery } from './stats-query.ts';
 import { wants } from './stats-query.ts';
 import type { HistogramValue, StatsRegistry } from './stats-registry.ts';
@@ -103,16 +96,4 @@ export function percent(quantile: number): number {
 
 function number(value: number | undefined): string {
   return value === undefined || Number.isNaN(value) ? 'nan' : String(value);
-}
-
-/** As C's `%g` prints a bound: six significant digits, an exponent from 10^6 on. */
-function sixDigits(value: number): string {
-  if (value < 1e6) return String(Number(value.toPrecision(6)));
-  const [mantissa, exponent] = value.toExponential(5).split('e+') as [string, string];
-  return `${Number(mantissa)}e+${exponent.padStart(2, '0')}`;
-}
-
-/** How many samples a histogram has. */
-export function samplesOf(histogram: HistogramValue): number {
-  return sampleCount(histogram.cumulative);
 }

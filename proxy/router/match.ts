@@ -5,12 +5,12 @@ import type { FractionModel, StringMatchModel } from '../config/model/common.ts'
 import type { HeaderMatchModel } from '../config/model/headers.ts';
 import type { FilterStateMatchModel, MetadataMatchModel } from '../config/model/match.ts';
 import type { QueryMatchModel, RouteMatchModel } from '../config/model/route.ts';
+import { type RuntimeKeys, runtimeFraction } from '../config/model/runtime.ts';
 import { filterStateText, readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileValueTest, valueAt } from '../observe/value-match.ts';
 import { compileRanges } from '../util/ip.ts';
 import { compileFullMatch, type TextMatch } from './regex.ts';
-import { type RuntimeValue, runtimeFraction } from './runtime-fraction.ts';
 
 /** A condition on a request; `random` is 32 bits drawn for the request. */
 export type Condition = (info: StreamInfo, headers: HeaderMap, random: number) => boolean;
@@ -19,8 +19,8 @@ export type Condition = (info: StreamInfo, headers: HeaderMap, random: number) =
 export type InFraction = (random: number) => boolean;
 
 /** A number under the runtime key is a percentage and takes the place of the configured share. */
-export function compileFraction(model: FractionModel, runtime: RuntimeValue): InFraction {
-  const { numerator, denominator } = runtimeFraction(model, model.runtimeKey, runtime);
+export function compileFraction(model: FractionModel, runtime: RuntimeKeys): InFraction {
+  const { numerator, denominator } = runtimeFraction(runtime, model);
   return (random) => random % denominator < numerator;
 }
 
@@ -199,7 +199,7 @@ export function compileFilterStateMatch({ key, match }: FilterStateMatchModel): 
 }
 
 /** Everything of a route's match but its path; `null` = nothing more to check. */
-export function compileConditions(match: RouteMatchModel, runtime: RuntimeValue): Condition | null {
+export function compileConditions(match: RouteMatchModel, runtime: RuntimeKeys): Condition | null {
   const list: Condition[] = [];
   for (const header of match.headers) list.push(compileHeaderMatch(header));
   for (const query of match.queryParameters) list.push(compileQueryMatch(query));

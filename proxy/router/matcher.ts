@@ -10,10 +10,10 @@ import type {
   OnMatchModel,
   PredicateModel,
 } from '../config/model/matcher.ts';
+import { type RuntimeKeys, runtimeFraction } from '../config/model/runtime.ts';
 import { U64, xxHash64 } from '../util/hash64.ts';
 import { CidrMap, compileRanges, parseIp, parseIpAsWritten } from '../util/ip.ts';
 import { compileStringMatch } from './match.ts';
-import { type RuntimeValue, runtimeFraction } from './runtime-fraction.ts';
 
 /** Finds what a subject leads to; `null` = nothing. */
 export type Matcher<S, R> = (subject: S) => R | null;
@@ -23,7 +23,7 @@ export type ReadInput<S> = (subject: S) => string | null;
 
 /** What a matcher works on, and what its actions become. */
 export interface MatcherEnv<A, S, R> {
-  readonly runtimeValue: RuntimeValue;
+  readonly runtimeKeys: RuntimeKeys;
   input(model: MatchInputModel): ReadInput<S>;
   action(model: A): R;
 }
@@ -167,7 +167,7 @@ function compilePredicate<A, S, R>(model: PredicateModel, env: MatcherEnv<A, S, 
   switch (model.kind) {
     case 'single': {
       const read = env.input(model.input);
-      const test = compileTest(model.test, env.runtimeValue);
+      const test = compileTest(model.test, env.runtimeKeys);
       return (subject) => {
         const text = read(subject);
         return text !== null && test(text);
@@ -190,7 +190,7 @@ function compilePredicate<A, S, R>(model: PredicateModel, env: MatcherEnv<A, S, 
   }
 }
 
-function compileTest(model: InputTestModel, runtimeValue: RuntimeValue): (text: string) => boolean {
+function compileTest(model: InputTestModel, runtimeKeys: RuntimeKeys): (text: string) => boolean {
   switch (model.kind) {
     case 'string':
       return compileStringMatch(model.string);
@@ -203,7 +203,7 @@ function compileTest(model: InputTestModel, runtimeValue: RuntimeValue): (text: 
       return (text) => xxHash64(text, hash, seed).modulo(modulo) >= from;
     }
     case 'fraction': {
-      const { numerator, denominator } = runtimeFraction(model.fraction, model.fraction.runtimeKey, runtimeValue);
+      const { numerator, denominator } = runtimeFraction(runtimeKeys, model.fraction);
       const seed = seedOf(model.seed);
       const hash = new U64();
       return (text) => xxHash64(text, hash, seed).modulo(denominator) < numerator;

@@ -34,7 +34,7 @@ export function indexRoutes(routes: readonly RouteModel[], scope: RouteScope, tr
   const linear: LinearEntry[] = [];
   routes.forEach((model, index) => {
     const { path, caseSensitive } = model.match;
-    const conditions = compileConditions(model.match, scope.runtimeValue);
+    const conditions = compileConditions(model.match, scope.runtimeKeys);
     const entry: Entry = { ...compileRoute(model, scope), index, conditions };
     if (!caseSensitive || path.kind === 'connect' || path.kind === 'regex' || path.kind === 'template') {
       linear.push({ ...entry, matchesPath: compilePath(model.match) });

@@ -5,9 +5,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonValue } from '../config/model/common.ts';
 import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../config/model/route.ts';
+import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
 import type { Replay, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { RequestBody } from './request-body.ts';
-import { type RuntimeValue, runtimeInteger } from './runtime-fraction.ts';
 
 export const ON_5XX = 1 << 0;
 export const ON_GATEWAY_ERROR = 1 << 1;
@@ -115,8 +115,8 @@ export function compileRetry(
 }
 
 /** The first back-off of policies that say nothing, ms. */
-export function usualBackOffMs(runtimeValue: RuntimeValue): number {
-  return Math.max(1, runtimeInteger('upstream.base_retry_backoff_ms', BACK_OFF_MS, runtimeValue));
+export function usualBackOffMs(runtimeKeys: RuntimeKeys): number {
+  return Math.max(1, runtimeInteger(runtimeKeys, 'upstream.base_retry_backoff_ms', BACK_OFF_MS));
 }
 
 /** What a request gets when only its headers ask for retries. */

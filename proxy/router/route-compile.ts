@@ -4,6 +4,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { HeaderAddModel, HeaderMatchModel, HeaderMutationsModel } from '../config/model/headers.ts';
 import type { RouteFiltersModel } from '../config/model/http-filter.ts';
 import type { RouteActionModel, RouteConfigModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { compileDirectBody } from './direct-body.ts';
@@ -23,7 +24,6 @@ import type {
   RouteRules,
 } from './route.ts';
 import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
-import type { RuntimeValue } from './runtime-fraction.ts';
 import { compileMirrors } from './shadow.ts';
 import { rulesKey, type SharedParts } from './shared-parts.ts';
 import { WeightedTargets } from './weighted.ts';
@@ -37,7 +37,7 @@ export interface RouteScope {
   readonly virtualHost: VirtualHostModel;
   readonly clusters: ClusterManager;
   readonly stats: RouteStatsSet;
-  readonly runtimeValue: RuntimeValue;
+  readonly runtimeKeys: RuntimeKeys;
   readonly filtersOf: FiltersOf;
   readonly shared: SharedParts;
 }
@@ -93,10 +93,10 @@ function compileRules(model: RouteModel, scope: RouteScope): RouteRules {
     mutateLocalResponse: responseMutations([model.headers], scope),
     hedgeOnPerTryTimeout: forward?.hedgeOnPerTryTimeout === true,
     retryPolicy:
-      forward?.retry == null ? null : compileRetry(forward.retry, usualBackOffMs(scope.runtimeValue), compileAnyOf),
+      forward?.retry == null ? null : compileRetry(forward.retry, usualBackOffMs(scope.runtimeKeys), compileAnyOf),
     hashPolicy: forward === null ? null : compileHashPolicies(forward.hashPolicy),
     internalRedirect: forward?.internalRedirect == null ? null : compileInternalRedirect(forward.internalRedirect),
-    mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeValue),
+    mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeKeys),
     virtualClusterOf: compileVirtualClusters(virtualHost),
     ...compileStats(model, scope),
   };
@@ -219,7 +219,7 @@ function compileWeighted(
   model: RouteModel,
   scope: RouteScope,
 ): WeightedTargets {
-  const { headerName, runtimeKeyPrefix } = weighted;
+  const { headerName } = weighted;
   const picks = weighted.clusters.map((cluster, place) => {
     const levels = [cluster.headers, model.headers];
     const filters = filtersOf([model.filters, cluster.filters], scope);
@@ -228,8 +228,7 @@ function compileWeighted(
       cluster.clusterHeader !== ''
         ? compileHeaderTarget(cluster.clusterHeader, parts, scope)
         : constant(makeTarget(scope.clusters.ref(cluster.name), parts, scope));
-    const given = runtimeKeyPrefix === '' ? null : scope.runtimeValue(`${runtimeKeyPrefix}.${cluster.name}`);
-    return { weight: typeof given === 'number' ? given : cluster.weight, target };
+    return { weight: cluster.weight, target };
   });
   if (weighted.useHashPolicy)
     return new WeightedTargets(picks, { kind: 'hash', policy: compileHashPolicies(action.hashPolicy) });

@@ -6,6 +6,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject } from '../config/model/common.ts';
 import type { RouteConfigModel, VirtualHostModel } from '../config/model/route.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
@@ -17,14 +18,13 @@ import type { FiltersOf, RouteResult, RouteTable } from './route.ts';
 import type { RouteScope } from './route-compile.ts';
 import { RouteStatsSet } from './route-stats.ts';
 import { compileRouteTree } from './route-tree.ts';
-import type { RuntimeValue } from './runtime-fraction.ts';
 import { SharedParts } from './shared-parts.ts';
 
 /** What a table needs besides its configuration. */
 export interface RouteTableEnv {
   readonly clusters: ClusterManager;
   readonly stats: StatsStore;
-  runtimeValue: RuntimeValue;
+  runtimeKeys: RuntimeKeys;
 }
 
 /** Compiles a route configuration for one worker; it cannot fail on what `lower` has accepted. */
@@ -60,9 +60,9 @@ class CompiledRouteTable implements RouteTable {
     this.hidden = config.internalOnlyHeaders;
     this.readHost = config.vhostHeader === '' ? null : compileFirstRead(config.vhostHeader);
     const stats = new RouteStatsSet(env.stats);
-    const { clusters, runtimeValue } = env;
+    const { clusters, runtimeKeys } = env;
     const trees: RouteTrees = new PathTrees();
-    const around = { config, clusters, stats, runtimeValue, filtersOf, shared: new SharedParts() };
+    const around = { config, clusters, stats, runtimeKeys, filtersOf, shared: new SharedParts() };
     let fallback: HostRoutes | null = null;
     for (const model of config.virtualHosts) {
       stats.open(model);

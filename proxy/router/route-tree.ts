@@ -19,7 +19,7 @@ export function compileRouteTree(
   trees: RouteTrees,
 ): RouteSource {
   const find = compileMatcher<readonly RouteModel[], StreamInfo, RouteSource>(model, {
-    runtimeValue: scope.runtimeValue,
+    runtimeKeys: scope.runtimeKeys,
     input: compileInput,
     action: (routes) => indexRoutes(routes, scope, trees),
   });

@@ -4,6 +4,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RouterModel } from '../config/model/http-filter.ts';
 import type { RetryPolicyModel } from '../config/model/route.ts';
+import { runtimeInteger } from '../config/model/runtime.ts';
 import {
   HTTP_ROUTER,
   ROUTER_NO_CLUSTER,
@@ -27,7 +28,6 @@ import { compileRetry, headersOnlyPolicy, type RetryPolicy, usualBackOffMs } fro
 import type { RouteRules } from './route.ts';
 import { compileAnyOf } from './route-compile.ts';
 import type { RouteStats } from './route-stats.ts';
-import { runtimeInteger } from './runtime-fraction.ts';
 import { type MirrorEnv, Mirroring } from './shadow.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
 
@@ -59,8 +59,8 @@ export class Router {
     this.stats = env.stats.block(HTTP_ROUTER, statPrefix);
     this.mirroring = new Mirroring(env);
     this.hashPolicies = new ClusterHashPolicies();
-    this.headersOnlyPolicy = headersOnlyPolicy(usualBackOffMs(env.runtimeValue));
-    this.retryPercent = runtimeInteger('upstream.use_retry', 100, env.runtimeValue);
+    this.headersOnlyPolicy = headersOnlyPolicy(usualBackOffMs(env.runtimeKeys));
+    this.retryPercent = runtimeInteger(env.runtimeKeys, 'upstream.use_retry', 100);
     this.counted = new WeakMap();
     this.retryPolicies = new WeakMap();
     this.strict = compileStrictHeaders(model.strictCheckHeaders);

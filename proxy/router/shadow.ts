@@ -7,6 +7,7 @@
 
 import { HeaderMap } from '../codec/headers.ts';
 import type { MirrorModel } from '../config/model/mirror.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import {
   RETRY_OR_SHADOW_ABANDONED,
   UPSTREAM_RQ_MAINTENANCE_MODE,
@@ -36,7 +37,6 @@ import { underMaintenance } from './maintenance.ts';
 import { compileFraction, type InFraction } from './match.ts';
 import { compileMutationSteps } from './mutations.ts';
 import type { Mutate } from './route.ts';
-import type { RuntimeValue } from './runtime-fraction.ts';
 
 const EMPTY = new Uint8Array(0);
 
@@ -56,7 +56,7 @@ export interface MirrorPolicy {
 export function compileMirrors(
   models: readonly MirrorModel[],
   clusters: ClusterManager,
-  runtime: RuntimeValue,
+  runtime: RuntimeKeys,
 ): readonly MirrorPolicy[] | null {
   if (models.length === 0) return null;
   return models.map((model) => ({
@@ -85,7 +85,7 @@ function compileMirrorTarget(
 /** What copies need of their surroundings; one per router. */
 export interface MirrorEnv {
   readonly clusters: ClusterManager;
-  runtimeValue: RuntimeValue;
+  runtimeKeys: RuntimeKeys;
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   readonly stats: StatsStore;
@@ -111,7 +111,7 @@ export class Mirroring {
   ofCluster(cluster: Cluster): readonly MirrorPolicy[] | null {
     let policies = this.policies.get(cluster);
     if (policies === undefined) {
-      policies = compileMirrors(cluster.model.mirrors, this.env.clusters, this.env.runtimeValue);
+      policies = compileMirrors(cluster.model.mirrors, this.env.clusters, this.env.runtimeKeys);
       this.policies.set(cluster, policies);
     }
     return policies;

@@ -121,7 +121,7 @@ export function compose(
     wheel,
     clusters,
     accessLogger,
-    runtimeValue: (key: string) => model.runtime[key] ?? null,
+    runtimeKeys: model.runtime,
     activeFaults: (statPrefix: string) => sharedGates.faults(model.faultScopes, statPrefix),
     drainClose: (direction: 'unspecified' | 'inbound' | 'outbound') => drain.drainClose(direction),
     localIp: localIp(init.localAddressFamily),
@@ -144,7 +144,7 @@ export function compose(
     gates: {
       stats,
       shared: sharedGates,
-      runtimeValue: (key) => model.runtime[key] ?? null,
+      runtimeKeys: model.runtime,
     },
     createFilter: (filter, place) => {
       switch (filter.kind) {

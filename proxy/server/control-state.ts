@@ -84,15 +84,14 @@ export class ControlState implements AdminState {
   runtime(): RuntimeStatus {
     const layers = this.model.runtimeLayers;
     const keys = new Set(layers.flatMap((layer) => Object.keys(layer.values)));
-    const textOf = (value: string | number | boolean | undefined): string => (value === undefined ? '' : String(value));
     return {
       layers: layers.map((layer) => layer.name),
       entries: new Map(
         [...keys].sort().map((key) => [
           key,
           {
-            finalValue: textOf(this.model.runtime[key]),
-            layerValues: layers.map((layer) => textOf(layer.values[key])),
+            finalValue: layers.findLast((layer) => Object.hasOwn(layer.values, key))?.values[key] ?? '',
+            layerValues: layers.map((layer) => layer.values[key] ?? ''),
           },
         ]),
       ),

@@ -79,13 +79,14 @@ t.test('runtime layers are flattened, later ones win', async (t) => {
   ];
   const model = load({ layered_runtime: { layers } });
   t.same(model.runtime, {
-    'x.y': 2,
-    'x.z': true,
-    'p.q': 'text',
-    f: '{"numerator":5,"denominator":"HUNDRED"}',
-    'overload.global_downstream_max_connections': 50,
+    'x.y': { number: 2, flag: true, share: null },
+    'x.z': { number: null, flag: true, share: null },
+    'p.q': { number: null, flag: null, share: null },
+    f: { number: null, flag: null, share: { numerator: 5, denominator: 100 } },
+    'overload.global_downstream_max_connections': { number: 50, flag: true, share: null },
   });
-  t.same(model.runtimeLayers[1], { name: 'b', values: { 'x.y': 2, 'overload.global_downstream_max_connections': 50 } });
+  const values = { 'x.y': '2', 'overload.global_downstream_max_connections': '50' };
+  t.same(model.runtimeLayers[1], { name: 'b', values });
   t.equal(model.maxDownstreamConnections, 50);
   const twice = [layers[2], layers[2]];
   t.throws(() => load({ layered_runtime: { layers: twice } }), {

@@ -4,6 +4,7 @@ import t from 'tap';
 import { lowerCluster } from '../../proxy/config/lower/cluster.ts';
 import { LowerContext } from '../../proxy/config/lower/common.ts';
 import { HTTP2_DEFAULTS } from '../../proxy/config/lower/http2.ts';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { ClusterModel } from '../../proxy/config/model/cluster.ts';
 import { decodeJson } from '../../proxy/config/read/decode.ts';
 import { refusal } from '../fixtures/lower.ts';
@@ -176,7 +177,7 @@ t.test('circuit breakers by priority', async (t) => {
 
 t.test('runtime keys win over fields', async (t) => {
   const ctx = new LowerContext();
-  ctx.runtime = {
+  ctx.runtime = runtimeEntries({
     'circuit_breakers.c.default.max_connections': 1,
     'circuit_breakers.c.default.max_pending_requests': '2',
     'circuit_breakers.c.default.max_requests': -1,
@@ -188,7 +189,7 @@ t.test('runtime keys win over fields', async (t) => {
     'upstream.healthy_panic_threshold': 6,
     'upstream.maintenance_mode.c': 700,
     'upstream.use_http2': 0,
-  };
+  });
   const thresholds = [{ priority: 'HIGH', retry_budget: { budget_interval: '2s', min_retry_concurrency: 8 } }];
   const model = lower({ circuit_breakers: { thresholds }, http2_protocol_options: {} }, ctx);
   t.match(model.breakers, {
@@ -203,7 +204,7 @@ t.test('runtime keys win over fields', async (t) => {
   });
   t.match(model, { healthyPanicThreshold: 6, maintenancePercent: 100, protocol: 'http1' });
   t.same(ctx.warnings, []);
-  ctx.runtime = { 'upstream.use_http2': 50 };
+  ctx.runtime = runtimeEntries({ 'upstream.use_http2': 50 });
   t.equal(lower({ http2_protocol_options: {} }, ctx).protocol, 'http2');
   t.match(ctx.warnings, [/upstream\.use_http2 is all or nothing/]);
 });

@@ -4,6 +4,7 @@
 import t from 'tap';
 import { LowerContext } from '../../proxy/config/lower/common.ts';
 import { lowerListener } from '../../proxy/config/lower/listener.ts';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { ListenerModel } from '../../proxy/config/model/listener.ts';
 import { fileLog, hcmFilter, lowered, refusal, TYPE, tcpFilter } from '../fixtures/lower.ts';
 
@@ -104,7 +105,7 @@ t.test('defaults', async (t) => {
 
 t.test('every field', async (t) => {
   const ctx = new LowerContext();
-  ctx.runtime = { 'envoy.resource_limits.listener.web.connection_limit': 7 };
+  ctx.runtime = runtimeEntries({ 'envoy.resource_limits.listener.web.connection_limit': 7 });
   const option = { description: 'd', level: 1, name: 2, state: 'STATE_LISTENING' };
   const { filterChains, defaultFilterChain, accessLogs, ...listener } = lower(
     {

@@ -137,7 +137,7 @@ t.test('keep_matching passes over what it finds', async (t) => {
       ['two', 2],
     ]),
     0,
-    () => null,
+    {},
   );
   t.equal(match({ ...HOME, localPort: 1 }), 2);
   t.equal(match({ ...HOME, localPort: 2 }), 0, 'the default chain');

@@ -3,6 +3,7 @@
 import t from 'tap';
 import { lowerCluster } from '../../proxy/config/lower/cluster.ts';
 import { LowerContext } from '../../proxy/config/lower/common.ts';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { OutlierModel } from '../../proxy/config/model/outlier.ts';
 import { decode, refusal, TYPE } from '../fixtures/lower.ts';
 
@@ -110,12 +111,12 @@ t.test('every field', async (t) => {
 
 t.test('runtime keys win over fields', async (t) => {
   const ctx = new LowerContext();
-  ctx.runtime = {
+  ctx.runtime = runtimeEntries({
     'outlier_detection.consecutive_5xx': 7,
     'outlier_detection.interval_ms': '250',
     'outlier_detection.enforcing_failure_percentage_local_origin': 200,
     'outlier_detection.max_ejection_percent': 'many',
-  };
+  });
   const model = lower({ consecutive_5xx: 3, interval: '2s', max_ejection_percent: 40 }, {}, ctx);
   t.equal(model?.consecutive5xx, 7);
   t.equal(model?.intervalMs, 250);

@@ -3,6 +3,7 @@
 import t from 'tap';
 import { LowerContext } from '../../proxy/config/lower/common.ts';
 import { lowerOverload } from '../../proxy/config/lower/overload.ts';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { OverloadModel } from '../../proxy/config/model/overload.ts';
 import { decode, refusal, TYPE } from '../fixtures/lower.ts';
 
@@ -34,7 +35,7 @@ t.test('nothing, and defaults', async (t) => {
 
 t.test('every field', async (t) => {
   const ctx = new LowerContext();
-  ctx.runtime = { 'heap.max': 77 };
+  ctx.runtime = runtimeEntries({ 'heap.max': 77 });
   const fromRuntime = {
     '@type': `${MONITORS}fixed_heap.v3.FixedHeapConfig`,
     max_heap_size_bytes_runtime: { default_value: 5, runtime_key: 'heap.max' },

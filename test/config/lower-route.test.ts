@@ -358,9 +358,7 @@ t.test('forwarding', async (t) => {
   t.match(action({ weighted_clusters: weighted }), {
     cluster: {
       kind: 'weighted',
-      totalWeight: 1,
       headerName: 'x-random',
-      runtimeKeyPrefix: 'k',
       clusters: [
         { name: 'a', clusterHeader: '', weight: 1, headers: MUTATIONS_MODEL, hostRewriteLiteral: 'h' },
         { name: '', clusterHeader: 'x-c', weight: 0, headers: NO_HEADERS, hostRewriteLiteral: '' },

@@ -56,7 +56,6 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   includeIsTimeoutRetryHeader: [`${ROUTE}VirtualHost.include_is_timeout_retry_header`],
   decoratorOperation: [`${ROUTE}Decorator.operation`],
   decoratorPropagate: [`${ROUTE}Decorator.propagate`],
-  runtimeKeyPrefix: [`${ROUTE}WeightedCluster.runtime_key_prefix`],
   metadataMatch: [`${ROUTE}RouteAction.metadata_match`],
   includeVirtualHostRateLimits: [`${ROUTE}RouteAction.include_vh_rate_limits`],
   perTryIdleTimeoutMs: [`${ROUTE}RetryPolicy.per_try_idle_timeout`],

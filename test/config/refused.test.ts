@@ -21,6 +21,7 @@ const STRICTER: ReadonlySet<string> = new Set(['no router']);
 /** Where we say more than Envoy does: which values there are, which fields exclude each other, what was given. */
 const OWN_WORDS: ReadonlySet<string> = new Set([
   'weights that are too much',
+  'weights that the runtime makes too much',
   'a redirect with two paths',
   'a negative budget of a hedge',
   'no routes',

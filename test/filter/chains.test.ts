@@ -16,7 +16,7 @@ const ENV: FilterEnv = {
   stats: new WorkerStats(() => {}),
   runtime: SYSTEM_RUNTIME,
   wheel: new TimerWheel(SYSTEM_RUNTIME),
-  runtimeValue: () => null,
+  runtimeKeys: {},
   statPrefix: 'http.x.',
   activeFaults: { sum: () => 0, add: () => {} },
 };

@@ -3,6 +3,7 @@
 import t from 'tap';
 import type { HeaderMap } from '../../proxy/codec/headers.ts';
 import { lowerFault } from '../../proxy/config/lower/fault.ts';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { Model } from '../../proxy/config/model/model.ts';
 import { compileFault } from '../../proxy/filter/fault.ts';
 import type { FilterEnv, SharedCount } from '../../proxy/filter/filter.ts';
@@ -74,7 +75,7 @@ function world(
     stats,
     runtime: clock,
     wheel: new TimerWheel(clock),
-    runtimeValue: (key) => values[key] ?? null,
+    runtimeKeys: runtimeEntries(values),
     statPrefix: 'http.x.',
     activeFaults,
   };

@@ -2,6 +2,7 @@
 
 import { connect, createServer, type Socket } from 'node:net';
 import t from 'tap';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { LocalRateLimitModel } from '../../proxy/config/model/common.ts';
 import type { Model } from '../../proxy/config/model/model.ts';
 import { type ConnectionGate, GatedFilter, PASS } from '../../proxy/listener/gate.ts';
@@ -22,7 +23,7 @@ function memory(gates: number, workers: number): SharedArrayBuffer {
 }
 
 function env(shared: SharedGates, runtime: { readonly [key: string]: boolean } = {}): GateEnv {
-  return { stats: new WorkerStats(() => {}), shared, runtimeValue: (key) => runtime[key] ?? null };
+  return { stats: new WorkerStats(() => {}), shared, runtimeKeys: runtimeEntries(runtime) };
 }
 
 function limit(max: number, of: GateEnv, more: object = {}): ConnectionGate {

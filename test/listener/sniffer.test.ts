@@ -22,7 +22,7 @@ import { FakeStats } from '../fixtures/upstream.ts';
 const NO_GATES = {
   stats: new FakeStats(),
   shared: new SharedGates(new SharedArrayBuffer(0), 1, 0),
-  runtimeValue: () => null,
+  runtimeKeys: {},
 };
 
 const TLS: ListenerFilterModel = {

@@ -2,6 +2,7 @@
 
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { LogFilterModel } from '../../proxy/config/model/access-log.ts';
 import type { HeaderMatchModel } from '../../proxy/config/model/headers.ts';
 import { compileLogFilter } from '../../proxy/observe/access-log-filter.ts';
@@ -175,9 +176,13 @@ t.test('a stream that differs', (t) => {
 });
 
 t.test('runtime overrides', (t) => {
-  t.equal(compileLogFilter(code('ge', 500), { code: 400 })(stream()), true);
-  t.equal(compileLogFilter(code('ge', 500), { code: 'x' })(stream()), false, 'no number: the default holds');
-  t.equal(compileLogFilter(fraction(0), { rt: 100 })(stream()), true);
+  t.equal(compileLogFilter(code('ge', 500), runtimeEntries({ code: 400 }))(stream()), true);
+  t.equal(
+    compileLogFilter(code('ge', 500), runtimeEntries({ code: 'x' }))(stream()),
+    false,
+    'no number: the default holds',
+  );
+  t.equal(compileLogFilter(fraction(0), runtimeEntries({ rt: 100 }))(stream()), true);
   t.end();
 });
 

@@ -83,6 +83,7 @@ import { routeFilters } from './scenarios/route-filters.ts';
 import { routing } from './scenarios/routing.ts';
 import { runtimeKeys, runtimeNoRetries } from './scenarios/runtime-keys.ts';
 import { runtimePaths, runtimePathsOff } from './scenarios/runtime-paths.ts';
+import { runtimeValues } from './scenarios/runtime-values.ts';
 import { scopedRoutes } from './scenarios/scoped-routes.ts';
 import { smuggling } from './scenarios/smuggling.ts';
 import { staples } from './scenarios/staples.ts';
@@ -191,6 +192,7 @@ export const GROUPS: readonly Group[] = [
   refreshCluster,
   retryBudget,
   runtimeKeys,
+  runtimeValues,
   runtimeNoRetries,
   runtimePaths,
   runtimePathsOff,

@@ -58,6 +58,16 @@ const fault = (config: Json): Json => ({
   ],
 });
 const weighted = (...clusters: Json[]): Json => ({ weighted_clusters: { clusters } });
+const byRuntime = (static_layer: Json, weight: number): Flaw => {
+  const { weighted_clusters } = weighted({ name: 'a', weight }) as { weighted_clusters: object };
+  const route = { weighted_clusters: { ...weighted_clusters, runtime_key_prefix: 'w' } };
+  return {
+    bootstrap: bootstrap(PORTS, [listener([{ match: { prefix: '/' }, route }])], [A], {
+      layered_runtime: { layers: [{ name: 's', static_layer }] },
+    }),
+    where: '.weighted_clusters',
+  };
+};
 const hash = (lb_policy: string, config: Json): Json => ({ lb_policy, ...config });
 const heap = {
   name: 'heap',
@@ -93,6 +103,9 @@ export const FLAWS: Readonly<Record<string, Flaw>> = {
     weighted({ name: 'a', weight: 4_294_967_295 }, { name: 'a', weight: 1 }),
     '.weighted_clusters',
   ),
+  'weights that the runtime makes nothing': byRuntime({ 'w.a': 0 }, 1),
+  'weights that the runtime makes something': byRuntime({ 'w.a': '1' }, 0),
+  'weights that the runtime makes too much': byRuntime({ 'w.a': 4_294_967_296 }, 1),
   'no weighted clusters': ofAction({ weighted_clusters: {} }, '.weighted_clusters.clusters'),
   'a weighted cluster without a name': ofAction(weighted({ weight: 1 }), '.weighted_clusters.clusters[0]'),
   'a weighted cluster with two names': ofAction(

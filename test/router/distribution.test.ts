@@ -4,6 +4,7 @@
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
 import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
 import { compileRouteTable } from '../../proxy/router/route-table.ts';
 import type { ClusterManager } from '../../proxy/upstream/upstream.ts';
@@ -24,8 +25,8 @@ function draw(routes: readonly object[], names: readonly string[]): number[] {
     name: 'r',
     virtual_hosts: [{ name: 'v', domains: ['*'], routes }],
   });
-  const runtimeValue = (key: string): number | null => (key === 'share' ? 5 : null);
-  const table = compileRouteTable(config, { clusters, stats: new FakeStats(), runtimeValue });
+  const runtimeKeys = runtimeEntries({ share: 5 });
+  const table = compileRouteTable(config, { clusters, stats: new FakeStats(), runtimeKeys });
   const info = new StreamInfo({ tls: null } as unknown as ConnectionInfo, 0, 0);
   Object.assign(info, { method: 'GET', path: '/', authority: 'a' });
   const headers = new HeaderMap();

@@ -66,7 +66,7 @@ t.test('grouped lookup equals a walk', (t) => {
       const table = compileRouteTable(routeConfig([{ domains: ['*'], routes: models }]), {
         clusters,
         stats: new FakeStats(),
-        runtimeValue: () => null,
+        runtimeKeys: {},
       });
       for (const [text, hasHeader] of requests) {
         const info = new StreamInfo(connection, 0, 0);

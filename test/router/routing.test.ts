@@ -134,7 +134,7 @@ for (const { name, config, requests } of scenarios)
     const table = compileRouteTable(model, {
       clusters,
       stats: new FakeStats(),
-      runtimeValue: () => null,
+      runtimeKeys: {},
     });
     for (const request of requests) {
       const got = JSON.parse(JSON.stringify(outcomeOf(table, request))) as Outcome;

@@ -52,7 +52,7 @@ class Rig {
       stats: this.stats,
       localIp: '10.0.0.9',
       clusters: NO_CLUSTERS,
-      runtimeValue: () => null,
+      runtimeKeys: {},
     });
     const origin = this.cluster('a');
     const current = this.cluster('m');

@@ -10,6 +10,7 @@ import type { ClusterModel } from '../model/cluster.ts';
 import type { ListenerModel } from '../model/listener.ts';
 import type { AdminModel, Model, NodeModel } from '../model/model.ts';
 import type { OverloadModel } from '../model/overload.ts';
+import { type RuntimeKeys, runtimeInteger } from '../model/runtime.ts';
 import { unpackAny } from '../read/any.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, type struct, sub } from '../schema/message.ts';
 import { typeNameOf } from '../schema/registry.ts';
@@ -172,10 +173,9 @@ function lowerFlushInterval(bootstrap: Msg): number {
 }
 
 /** The overload manager's monitor, or the older runtime key. */
-function connectionLimit(overload: OverloadModel | null, runtime: Model['runtime']): number {
+function connectionLimit(overload: OverloadModel | null, runtime: RuntimeKeys): number {
   for (const monitor of overload?.monitors ?? []) if (monitor.kind === 'connections') return monitor.max;
-  const limit = Number(runtime[CONNECTION_LIMIT_KEY] ?? 0);
-  return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
+  return runtimeInteger(runtime, CONNECTION_LIMIT_KEY, 0);
 }
 
 /** @returns the buffer size of internal listeners in bytes; `null` = there is no extension for them */

@@ -3,10 +3,9 @@
 
 import { ConfigError } from '../../util/error.ts';
 import type { BreakerModel, ClusterModel } from '../model/cluster.ts';
-import type { Model } from '../model/model.ts';
+import { type RuntimeKeys, runtimeInteger, runtimeNumber } from '../model/runtime.ts';
 import { bool, list, type Msg, num, str, sub } from '../schema/message.ts';
 import { wholeMs } from './duration.ts';
-import { runtimeInteger, runtimeNumber } from './runtime-values.ts';
 
 const HIGH_PRIORITY = 1;
 const UINT32_MAX = 0xffff_ffff;
@@ -16,7 +15,7 @@ const BUDGET_CONCURRENCY = 3;
 const NOT_PER_HOST = ['maxPendingRequests', 'maxRequests', 'maxRetries', 'maxConnectionPools', 'retryBudget'];
 
 /** @throws ConfigError with the field's path below `path` */
-export function lowerBreakers(cluster: Msg, runtime: Model['runtime'], path: string): ClusterModel['breakers'] {
+export function lowerBreakers(cluster: Msg, runtime: RuntimeKeys, path: string): ClusterModel['breakers'] {
   const breakers = sub(cluster, 'circuitBreakers');
   const where = `${path}.circuit_breakers`;
   const thresholds = breakers === null ? [] : list(breakers, 'thresholds');
@@ -43,11 +42,7 @@ interface Source {
   readonly path: string;
 }
 
-function lowerBreaker(
-  source: Source,
-  runtime: Model['runtime'],
-  keys: string,
-): Omit<BreakerModel, 'maxConnectionsPerHost'> {
+function lowerBreaker(source: Source, runtime: RuntimeKeys, keys: string): Omit<BreakerModel, 'maxConnectionsPerHost'> {
   const { message } = source;
   const limit = (key: string, field: string, fallback: number): number =>
     runtimeInteger(runtime, keys + key, message === null ? fallback : num(message, field, fallback));
@@ -62,11 +57,11 @@ function lowerBreaker(
 }
 
 /** There is one if the field or a runtime key says anything about it. */
-function lowerBudget({ message, path }: Source, runtime: Model['runtime'], keys: string): BreakerModel['retryBudget'] {
+function lowerBudget({ message, path }: Source, runtime: RuntimeKeys, keys: string): BreakerModel['retryBudget'] {
   const percentKey = `${keys}budget_percent`;
   const concurrencyKey = `${keys}min_retry_concurrency`;
   const budget = message === null ? null : sub(message, 'retryBudget');
-  if (budget === null && !(percentKey in runtime) && !(concurrencyKey in runtime)) return null;
+  if (budget === null && !Object.hasOwn(runtime, percentKey) && !Object.hasOwn(runtime, concurrencyKey)) return null;
   const percent = budget === null ? null : sub(budget, 'budgetPercent');
   const intervalMs = budget === null ? 0 : wholeMs(budget, 'budgetInterval', 0, `${path}.retry_budget`);
   return {

@@ -3,6 +3,7 @@
 import { ConfigError } from '../../util/error.ts';
 import type { ClusterModel, DiscoveryModel, LocalityModel } from '../model/cluster.ts';
 import type { OutlierModel } from '../model/outlier.ts';
+import { runtimeInteger } from '../model/runtime.ts';
 import type { TransportMatchModel, UpstreamTransportModel } from '../model/tls.ts';
 import { unpackAny } from '../read/any.ts';
 import { bool, type Msg, messageMap, num, str, sub } from '../schema/message.ts';
@@ -15,7 +16,6 @@ import { lowerDiscovery } from './discovery.ts';
 import { wholeMs } from './duration.ts';
 import { lowerLocalities } from './endpoints.ts';
 import { lowerOutlier } from './outlier.ts';
-import { runtimeInteger } from './runtime-values.ts';
 import { lowerTransportMatches, lowerUpstreamTransport } from './transport.ts';
 import { HTTP_OPTIONS_KEY, lowerErrorMatcher, lowerUpstreamHttp, type UpstreamHttpModel } from './upstream-http.ts';
 

@@ -15,6 +15,7 @@ import type {
   TcpKeepaliveModel,
 } from '../model/common.ts';
 import type { HeaderAddModel } from '../model/headers.ts';
+import type { RuntimeKeys } from '../model/runtime.ts';
 import { bool, type Msg, messageMap, num, oneof, oneofCase, str, struct, sub } from '../schema/message.ts';
 import { checkRegex } from './regex.ts';
 
@@ -72,7 +73,7 @@ export class LowerContext {
   /** See `Model.faultScopes`. */
   readonly faultScopes: Set<string>;
   /** The merged runtime layers, for limits that have no field of their own. */
-  runtime: { readonly [key: string]: string | number | boolean };
+  runtime: RuntimeKeys;
   readonly #checkFields: FieldCheck | null;
 
   constructor(init: { options?: LowerOptions; collectRefusals?: boolean; checkFields?: FieldCheck | null } = {}) {

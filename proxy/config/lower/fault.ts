@@ -6,8 +6,8 @@ import type {
   FaultModel,
   FaultRateLimitModel,
   FaultRuntimeKeysModel,
-  FaultShareModel,
 } from '../model/fault.ts';
+import type { Share } from '../model/runtime.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, strings, struct, sub, toMs } from '../schema/message.ts';
 import { lowerFraction, wireString } from './common.ts';
 import { lowerHeaderMatch } from './header-match.ts';
@@ -66,7 +66,7 @@ function lowerRateLimit(message: Msg): FaultRateLimitModel {
 }
 
 /** Without a percentage a fault never happens. */
-function lowerShare(message: Msg): FaultShareModel {
+function lowerShare(message: Msg): Share {
   const percentage = sub(message, 'percentage');
   const { numerator, denominator } =
     percentage === null ? ({ numerator: 0, denominator: 100 } as const) : lowerFraction(percentage);

@@ -2,8 +2,8 @@
 
 import { ConfigError } from '../../util/error.ts';
 import type { HttpConnectionManagerModel, ProxyStatusModel } from '../model/http.ts';
-import type { Model } from '../model/model.ts';
 import type { RouteConfigModel, UpgradeModel } from '../model/route.ts';
+import { type RuntimeKeys, runtimeInteger } from '../model/runtime.ts';
 import { unpackAny } from '../read/any.ts';
 import { bool, has, list, type Msg, num, oneof, oneofCase, str, sub } from '../schema/message.ts';
 import { lowerAccessLogs } from './access-log.ts';
@@ -16,7 +16,6 @@ import { lowerLocalReply } from './local-reply.ts';
 import { lowerRouteConfig } from './route.ts';
 import { CONNECT_UDP, NO_UDP } from './route-action.ts';
 import { checkTurnedOn } from './route-filters.ts';
-import { runtimeInteger } from './runtime-values.ts';
 import { lowerScopedRoutes } from './scoped-routes.ts';
 
 // Envoy's defaults
@@ -296,7 +295,7 @@ function lowerClientCert(message: Msg): Part<'forwardClientCert' | 'setCurrentCl
 
 function lowerPathAndHost(
   message: Msg,
-  runtime: Model['runtime'],
+  runtime: RuntimeKeys,
   path: string,
 ): Part<'normalizePath' | 'mergeSlashes' | 'escapedSlashes' | 'stripHostPort' | 'stripTrailingHostDot'> {
   const matching = bool(message, 'stripMatchingHostPort');
@@ -314,7 +313,7 @@ function lowerPathAndHost(
 }
 
 /** @param action 0 = as the runtime says, which may also turn off all of it */
-function lowerEscapedSlashes(action: number, runtime: Model['runtime']): HttpConnectionManagerModel['escapedSlashes'] {
+function lowerEscapedSlashes(action: number, runtime: RuntimeKeys): HttpConnectionManagerModel['escapedSlashes'] {
   const key = `${RUNTIME}path_with_escaped_slashes_action`;
   if (runtimeInteger(runtime, `${key}_enabled`, 100) === 0) return 'keep';
   return ESCAPED_SLASHES[action === 0 ? runtimeInteger(runtime, key, 0) : action] ?? 'keep';

@@ -4,6 +4,7 @@ import { ConfigError } from '../../util/error.ts';
 import { factoryName, isLeftOut, missingImplementation } from '../fields/extensions.ts';
 import type { AddressModel, SocketOptionModel } from '../model/common.ts';
 import type { FilterChainModel, ListenerModel, NetworkFilterModel } from '../model/listener.ts';
+import { runtimeInteger } from '../model/runtime.ts';
 import { unpackAny } from '../read/any.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from '../schema/message.ts';
 import { lowerAccessLogs } from './access-log.ts';
@@ -82,8 +83,7 @@ function countGates(chains: readonly FilterChainModel[]): number {
 
 /** The limit of one listener is a runtime key. */
 function connectionLimit(name: string, ctx: LowerContext): number {
-  const limit = Number(ctx.runtime[`envoy.resource_limits.listener.${name}.connection_limit`] ?? 0);
-  return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
+  return runtimeInteger(ctx.runtime, `envoy.resource_limits.listener.${name}.connection_limit`, 0);
 }
 
 // === Sockets ===

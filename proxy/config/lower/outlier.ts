@@ -1,12 +1,11 @@
 // `config.cluster.v3.OutlierDetection` → `OutlierModel`. Each number has a runtime key that wins over its field.
 
 import { ConfigError } from '../../util/error.ts';
-import type { Model } from '../model/model.ts';
 import type { ErrorMatchModel, OutlierModel } from '../model/outlier.ts';
+import { type RuntimeKeys, runtimeInteger } from '../model/runtime.ts';
 import { bool, list, type Msg, num, oneof } from '../schema/message.ts';
 import { snakeCase, wholeMs } from './duration.ts';
 import { lowerHeaderMatch } from './header-match.ts';
-import { runtimeInteger } from './runtime-values.ts';
 
 const INTERVAL_MS = 10_000;
 const BASE_EJECTION_MS = 30_000;
@@ -16,7 +15,7 @@ const MAX_EJECTION_MS = 300_000;
 export function lowerOutlier(
   message: Msg,
   errors: ErrorMatchModel | null,
-  runtime: Model['runtime'],
+  runtime: RuntimeKeys,
   path: string,
 ): OutlierModel {
   const value = (key: string, configured: number): number =>

@@ -2,7 +2,6 @@
 
 import { ConfigError } from '../../util/error.ts';
 import { missingImplementation } from '../fields/extensions.ts';
-import type { Model } from '../model/model.ts';
 import type {
   MonitorModel,
   OverloadActionModel,
@@ -14,6 +13,7 @@ import type {
   TimerMinimum,
   TriggerModel,
 } from '../model/overload.ts';
+import { type RuntimeKeys, runtimeInteger } from '../model/runtime.ts';
 import { unpackAny } from '../read/any.ts';
 import { list, type Msg, num, oneofCase, str, sub, toMs } from '../schema/message.ts';
 import { typeNameOf } from '../schema/registry.ts';
@@ -81,7 +81,7 @@ export function lowerOverload(message: Msg | null, ctx: LowerContext): OverloadM
   };
 }
 
-function lowerMonitor(monitor: Msg, runtime: Model['runtime'], path: string): MonitorModel {
+function lowerMonitor(monitor: Msg, runtime: RuntimeKeys, path: string): MonitorModel {
   const name = str(monitor, 'name');
   const any = oneofCase(monitor, 'configType', 'typedConfig');
   if (any === null) throw missingImplementation(name, '', path);
@@ -103,12 +103,11 @@ function lowerMonitor(monitor: Msg, runtime: Model['runtime'], path: string): Mo
   throw missingImplementation(name, typeName, path);
 }
 
-function heapLimit(message: Msg, runtime: Model['runtime'], path: string): number {
+function heapLimit(message: Msg, runtime: RuntimeKeys, path: string): number {
   const fromRuntime = sub(message, 'maxHeapSizeBytesRuntime');
   let bytes = num(message, 'maxHeapSizeBytes');
   if (fromRuntime !== null) {
-    const value = Number(runtime[str(fromRuntime, 'runtimeKey')] ?? num(fromRuntime, 'defaultValue'));
-    if (Number.isSafeInteger(value)) bytes = value;
+    bytes = runtimeInteger(runtime, str(fromRuntime, 'runtimeKey'), num(fromRuntime, 'defaultValue'));
   }
   if (bytes <= 0) throw new ConfigError('fixed_heap: max heap size must be greater than 0', `${path}.typed_config`);
   return bytes;

@@ -13,6 +13,7 @@ import type {
   UpgradeModel,
   WeightedClusterModel,
 } from '../model/route.ts';
+import { runtimeInteger } from '../model/runtime.ts';
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from '../schema/message.ts';
 import { asciiLower, type LowerContext, lowerMetadata, wireString } from './common.ts';
 import { wholeMs } from './duration.ts';
@@ -138,8 +139,9 @@ function lowerTarget(message: Msg, scope: RouteScope, path: string): RouteAction
 }
 
 function lowerWeighted(message: Msg, scope: RouteScope, path: string): RouteActionModel['cluster'] {
+  const keys = str(message, 'runtimeKeyPrefix');
   const clusters = list(message, 'clusters').map((cluster, index) =>
-    lowerClusterWeight(cluster, scope, `${path}.clusters[${index}]`),
+    lowerClusterWeight(cluster, keys, scope, `${path}.clusters[${index}]`),
   );
   const totalWeight = clusters.reduce((sum, cluster) => sum + cluster.weight, 0);
   if (totalWeight === 0) {
@@ -151,10 +153,8 @@ function lowerWeighted(message: Msg, scope: RouteScope, path: string): RouteActi
   return {
     kind: 'weighted',
     clusters,
-    totalWeight,
     headerName: asciiLower(wireString(oneofCase<string>(message, 'randomValueSpecifier', 'headerName') ?? '')),
     useHashPolicy: isTrue(oneofCase(message, 'randomValueSpecifier', 'useHashPolicy')),
-    runtimeKeyPrefix: str(message, 'runtimeKeyPrefix'),
   };
 }
 
@@ -163,7 +163,8 @@ function isTrue(wrapper: Msg | null): boolean {
   return wrapper !== null && bool(wrapper, 'value');
 }
 
-function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): WeightedClusterModel {
+/** @param runtimeKeys what its weight's key begins with; empty = it has none */
+function lowerClusterWeight(message: Msg, runtimeKeys: string, scope: RouteScope, path: string): WeightedClusterModel {
   const name = str(message, 'name');
   const clusterHeader = asciiLower(wireString(str(message, 'clusterHeader')));
   if (name !== '' && clusterHeader !== '') {
@@ -178,7 +179,7 @@ function lowerClusterWeight(message: Msg, scope: RouteScope, path: string): Weig
   return {
     name,
     clusterHeader,
-    weight,
+    weight: runtimeKeys === '' ? weight : runtimeInteger(scope.ctx.runtime, `${runtimeKeys}.${name}`, weight),
     filters: lowerRouteFilters(message, scope.ctx, path),
     headers: lowerHeaderMutations(message, path),
     hostRewriteLiteral: wireString(oneofCase<string>(message, 'hostRewriteSpecifier', 'hostRewriteLiteral') ?? ''),

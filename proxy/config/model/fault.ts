@@ -1,10 +1,8 @@
 // The model of the fault filter (Envoy: extensions.filters.http.fault.v3.HTTPFault).
 
-import type { FractionModel, JsonObject } from './common.ts';
+import type { JsonObject } from './common.ts';
 import type { HeaderMatchModel } from './headers.ts';
-
-/** A share of requests; the runtime key stands in `FaultModel.runtimeKeys`. */
-export type FaultShareModel = Pick<FractionModel, 'numerator' | 'denominator'>;
+import type { Share } from './runtime.ts';
 
 export interface FaultModel {
   readonly kind: 'fault';
@@ -27,7 +25,7 @@ export interface FaultModel {
 export interface FaultDelayModel {
   /** −1 = what the request's header says. */
   readonly delayMs: number;
-  readonly share: FaultShareModel;
+  readonly share: Share;
 }
 
 export interface FaultAbortModel {
@@ -36,7 +34,7 @@ export interface FaultAbortModel {
     | { readonly kind: 'grpc'; readonly status: number }
     /** What the request's headers say. */
     | { readonly kind: 'header' };
-  readonly share: FaultShareModel;
+  readonly share: Share;
   /** Empty = Envoy's. */
   readonly responseBody: string;
 }
@@ -44,7 +42,7 @@ export interface FaultAbortModel {
 export interface FaultRateLimitModel {
   /** KiB a second; −1 = what the request's header says. */
   readonly kibPerSecond: number;
-  readonly share: FaultShareModel;
+  readonly share: Share;
 }
 
 /** Runtime keys, Envoy's where none is configured. */

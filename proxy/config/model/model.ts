@@ -11,6 +11,7 @@ import type { ClusterModel } from './cluster.ts';
 import type { AddressModel, JsonObject, StringMatchModel } from './common.ts';
 import type { ListenerModel } from './listener.ts';
 import type { OverloadModel } from './overload.ts';
+import type { RuntimeKeys } from './runtime.ts';
 
 // === Whole configuration ===
 
@@ -53,12 +54,13 @@ export interface Model {
   readonly stats: StatsConfigModel;
   readonly statsFlushIntervalMs: number;
   /** Static runtime layers merged, later layers winning: dotted key → value. */
-  readonly runtime: { readonly [key: string]: string | number | boolean };
+  readonly runtime: RuntimeKeys;
   /** Prefixes of stats (`http.ingress.`) of the connection managers that may inject faults: workers count them together. */
   readonly faultScopes: readonly string[];
   readonly runtimeLayers: readonly {
     readonly name: string;
-    readonly values: { readonly [key: string]: string | number | boolean };
+    /** As the admin port shows them, by dotted key. */
+    readonly values: { readonly [key: string]: string };
   }[];
   /** Process-wide limit on downstream connections; 0 = none. */
   readonly maxDownstreamConnections: number;

@@ -95,11 +95,9 @@ export interface RouteActionModel {
     | {
         readonly kind: 'weighted';
         readonly clusters: readonly WeightedClusterModel[];
-        readonly totalWeight: number;
         readonly headerName: string;
         /** The route's hash chooses, where there is one. */
         readonly useHashPolicy: boolean;
-        readonly runtimeKeyPrefix: string;
       };
   readonly clusterNotFoundCode: 503 | 404 | 500;
   readonly prefixRewrite: string;
