@@ -95,7 +95,7 @@ t.test('a path with a query or a fragment in a match meets nothing', async (t) =
   const table = compileRouteTable(routeConfig([{ domains: ['*'], routes }]), {
     clusters,
     stats: new FakeStats(),
-    runtimeValue: () => null,
+    runtimeKeys: {},
   });
   for (const path of ['/a?b', '/a?bc', '/a#b', '/a#b/']) {
     const info = new StreamInfo(connection, 0, 0);
