@@ -33,6 +33,8 @@ export interface FilterStream extends StreamInfo {
   readonly target: CompiledTarget | null;
   /** The client speaks gRPC: local replies are turned into it. */
   readonly isGrpc: boolean;
+  /** Some `x-envoy-` header may be in the request: to be set by a filter that adds one. */
+  hasEnvoyHeaders: boolean;
   /** Bytes of body that a filter may keep, per direction. */
   readonly bufferLimitBytes: number;
   localReply(status: number, body: string, details: string, headers: ReplyHeaders): void;

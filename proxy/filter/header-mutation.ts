@@ -5,7 +5,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { HeaderMutationFilterModel, MutationsModel, RouteFilterConfigModel } from '../config/model/http-filter.ts';
 import type { HeaderMutationModel } from '../config/model/mirror.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileMutationSteps, sequence } from '../router/mutations.ts';
+import { compileMutationSteps, isEnvoyHeader, sequence } from '../router/mutations.ts';
 import type { Mutate } from '../router/route.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, type Verdict } from './filter.ts';
 import { compileQueryMutations } from './query-mutations.ts';
@@ -25,6 +25,7 @@ export function compileHeaderMutation(
   const ofRoute = configs.filter((config) => config.kind === 'header_mutation').map(({ mutations }) => mutations);
   const levels = [model.mutations, ...(model.mostSpecificWins ? ofRoute : ofRoute.reverse())];
   const request = compileRequest(levels);
+  const addsEnvoys = levels.some((level) => level.request.some(addsEnvoyHeader));
   const of = (list: (level: MutationsModel) => readonly HeaderMutationModel[]): Mutate | null =>
     compileMutationSteps(levels.flatMap(list));
   const later: Later = {
@@ -39,6 +40,7 @@ export function compileHeaderMutation(
   return {
     open: (run: FilterRunControl) => {
       const { stream } = run;
+      if (addsEnvoys) stream.hasEnvoyHeaders = true;
       if (request !== null) request(stream.requestHeaders as HeaderMap, stream);
       return openResponse(run);
     },
@@ -76,6 +78,10 @@ class MutationCall implements FilterCall {
     this.later.responseTrailers(trailers, stream);
     return CONTINUE;
   }
+}
+
+function addsEnvoyHeader(step: HeaderMutationModel): boolean {
+  return step.kind === 'add' && isEnvoyHeader(step.add.name);
 }
 
 /** Each level changes headers, then parameters, and writes the path: the next one decodes what this one encoded. */

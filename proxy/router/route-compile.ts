@@ -1,7 +1,7 @@
 // One route of the model turned into what a request gets: every decision that does not need the request is taken here.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { HeaderAddModel, HeaderMatchModel, HeaderMutationsModel } from '../config/model/headers.ts';
+import type { HeaderMatchModel, HeaderMutationsModel } from '../config/model/headers.ts';
 import type { RouteFiltersModel } from '../config/model/http-filter.ts';
 import type { RouteActionModel, RouteConfigModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
 import type { RuntimeKeys } from '../config/model/runtime.ts';
@@ -11,7 +11,7 @@ import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileFirstRead, compileHeaderMatch, compileHeaderRead } from './match.ts';
-import { compileMutations, sequence } from './mutations.ts';
+import { compileMutations, isEnvoyHeader, sequence } from './mutations.ts';
 import { compileRetry, usualBackOffMs } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
 import type {
@@ -185,15 +185,13 @@ function makeTarget(cluster: ClusterRef, parts: TargetParts, scope: RouteScope):
   return {
     cluster,
     mutateRequest: requestMutations(parts.levels, scope, parts.hostRewriteLiteral),
-    addsEnvoyHeaders: inOrder(parts.levels, scope).some(({ requestAdd }) => requestAdd.some(isEnvoys)),
+    addsEnvoyHeaders: inOrder(parts.levels, scope).some(({ requestAdd }) =>
+      requestAdd.some(({ name }) => isEnvoyHeader(name)),
+    ),
     mutateResponse: responseMutations(parts.levels, scope),
     filters: parts.filters,
     place: parts.place,
   };
-}
-
-function isEnvoys({ name }: HeaderAddModel): boolean {
-  return name.startsWith('x-envoy-');
 }
 
 function compileHeaderTarget(header: string, parts: TargetParts, scope: RouteScope): PickTarget {

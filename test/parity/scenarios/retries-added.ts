@@ -1,6 +1,6 @@
-// What routes add to a request says how it is tried again, too.
+// What routes and filters add to a request says how it is tried again, too.
 
-import { answer, bootstrap, cluster, get, http, routes, STATS, to } from '../config.ts';
+import { answer, bootstrap, cluster, get, http, router, routes, STATS, to } from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
 const codes = (...list: number[]): UpstreamScript => ({
@@ -11,15 +11,26 @@ const at = (name: string, path: string, a: UpstreamScript, ...headers: string[])
   client: [get(path, ...headers)],
   upstreams: { a },
 });
+const filtered = (name: string, path: string, a: UpstreamScript): Scenario => ({
+  ...at(name, path, a),
+  listener: 'filtered',
+});
 const adds = (path: string, headers: { readonly [name: string]: string }, action: object = {}): object => ({
   ...to(path, 'a', action),
   request_headers_to_add: Object.entries(headers).map(([key, value]) => ({ header: { key, value } })),
 });
 const ON_5XX = { retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '0.01s' } } };
 
+const FILTERS = 'type.googleapis.com/envoy.extensions.filters.http.';
+const mutation = (headers: { readonly [name: string]: string }): object => ({
+  mutations: {
+    request_mutations: Object.entries(headers).map(([key, value]) => ({ append: { header: { key, value } } })),
+  },
+});
+
 export const retriesAdded: Group = {
   name: 'retries-added',
-  listeners: ['main'],
+  listeners: ['main', 'filtered'],
   upstreams: ['a'],
   bootstrap: (ports, log) =>
     bootstrap(
@@ -50,6 +61,35 @@ export const retriesAdded: Group = {
             },
           ]),
         ),
+        http(
+          ports,
+          log,
+          'filtered',
+          routes([
+            to('/own', 'a'),
+            {
+              ...to('/route', 'a', ON_5XX),
+              typed_per_filter_config: {
+                mutation: {
+                  '@type': `${FILTERS}header_mutation.v3.HeaderMutationPerRoute`,
+                  ...mutation({ 'x-envoy-max-retries': '3', 'x-envoy-upstream-rq-timeout-ms': '60000' }),
+                },
+              },
+            },
+          ]),
+          {
+            http_filters: [
+              {
+                name: 'mutation',
+                typed_config: {
+                  '@type': `${FILTERS}header_mutation.v3.HeaderMutation`,
+                  ...mutation({ 'x-envoy-retry-on': '5xx' }),
+                },
+              },
+              router({}),
+            ],
+          },
+        ),
       ],
       [cluster('a', [ports['a']])],
     ),
@@ -63,5 +103,7 @@ export const retriesAdded: Group = {
     at('time limits', '/timeout', codes(200)),
     at('what makes a request retriable', '/only', codes(503, 200)),
     at('what made it retriable and was taken', '/not', codes(503, 200), 'x-again: yes'),
+    filtered('conditions of a filter', '/own', codes(503, 200)),
+    filtered('more retries and time of a filter', '/route', codes(503, 503, 503, 200)),
   ],
 };
