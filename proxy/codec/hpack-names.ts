@@ -1,7 +1,7 @@
 // Names as HTTP/2 has them: pseudo-headers beside the interned names of `known-headers.ts`, and HPACK's static table
 // (RFC 7541, appendix A).
 
-import { HeaderName, headerName, KIND_PLAIN } from './known-headers.ts';
+import { HeaderName, headerName } from './known-headers.ts';
 
 // Kinds of names that only HTTP/2 has; those of `known-headers.ts` are lower.
 export const KIND_METHOD = 16;
@@ -59,9 +59,4 @@ export const STATIC_VALUES: readonly string[] = ['', ...STATIC_ROWS.map((row) =>
 
 function nameOf(row: string): string {
   return row.split(' ', 1)[0] as string;
-}
-
-/** Whether a name is one that a field section may carry besides the pseudo-headers. */
-export function isRegular(name: HeaderName): boolean {
-  return name.kind < KIND_METHOD && name.kind >= KIND_PLAIN;
 }

@@ -7,7 +7,6 @@ import type { H2Options } from '../codec/http2.ts';
 import { http2Options } from '../codec/http2-options.ts';
 import type { AccessLogModel } from '../config/model/access-log.ts';
 import type { HttpConnectionManagerModel } from '../config/model/http.ts';
-import type { ShedPointName } from '../config/model/overload.ts';
 import type { RouteConfigModel } from '../config/model/route.ts';
 import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
 import { type FilterChain, FilterChains } from '../filter/compile.ts';
@@ -32,7 +31,7 @@ import {
   LISTENER_HTTP_DOWNSTREAM_RQ_COMPLETED,
 } from '../observe/catalogue-http.ts';
 import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
-import type { FindShedPoint } from '../observe/shed-point.ts';
+import type { FindShedPoint, ShedPoint } from '../observe/shed-point.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import { compileStringMatch } from '../router/match.ts';
@@ -41,7 +40,7 @@ import { compileRouteTable } from '../router/route-table.ts';
 import { Router } from '../router/router.ts';
 import { compileScopedRoutes } from '../router/scoped-routes.ts';
 import type { ClusterManager } from '../upstream/upstream.ts';
-import { DISABLE_KEEPALIVE, type OverloadState, SHED_CODECS, SHED_REQUESTS, STOP_REQUESTS } from '../util/overload.ts';
+import { DISABLE_KEEPALIVE, type OverloadState, STOP_REQUESTS } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ClientCertRule, compileClientCert } from './client-cert.ts';
@@ -105,6 +104,8 @@ export class HttpManager {
   readonly router: Router;
   readonly overload: OverloadState | null;
   readonly dispatchSheds: DispatchSheds | null;
+  private readonly codecShed: ShedPoint | null;
+  private readonly requestShed: ShedPoint | null;
   private readonly timerScale: TimerScale | null;
   private readonly chains: FilterChains;
   routes: RouteTable;
@@ -139,6 +140,8 @@ export class HttpManager {
     this.overload = listener.overload;
     this.timerScale = listener.timerScale;
     this.dispatchSheds = DispatchSheds.of(listener.shedPoint);
+    this.codecShed = listener.shedPoint('hcm_ondata_creating_codec');
+    this.requestShed = listener.shedPoint('http_connection_manager_decode_headers');
     this.stats = env.stats.block(HTTP, prefix);
     env.stats.block(HTTP_TRACING, `${prefix}tracing.`); // printed also when nothing is traced
     this.codecStats = env.stats.block(HTTP1_CODEC, 'http1.');
@@ -249,24 +252,16 @@ export class HttpManager {
   shedsRequest(): boolean {
     const { overload } = this;
     if (overload === null) return false;
-    const sheds = overload.applies(SHED_REQUESTS, this.runtime);
-    if (sheds) this.countShed('http_connection_manager_decode_headers');
-    if (!sheds && !overload.applies(STOP_REQUESTS, this.runtime)) return false;
+    if (this.requestShed?.sheds() !== true && !overload.applies(STOP_REQUESTS, this.runtime)) return false;
     this.count(HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE);
     return true;
   }
 
   /** Asked when a connection's first bytes come; counts one that is closed instead of served. */
   shedsConnection(): boolean {
-    if (this.overload?.applies(SHED_CODECS, this.runtime) !== true) return false;
-    this.countShed('hcm_ondata_creating_codec');
+    if (this.codecShed?.sheds() !== true) return false;
     this.count(HTTP_DOWNSTREAM_RQ_OVERLOAD_CLOSE);
     return true;
-  }
-
-  private countShed(point: ShedPointName): void {
-    const shed = this.env.stats.cell(`overload.envoy.load_shed_points.${point}.shed_load_count`, 'c');
-    shed[0] = (shed[0] as number) + 1;
   }
 
   /** Asked once per response, as long as the connection goes on. */

@@ -18,7 +18,6 @@ export class ConnectionState implements ConnectionGate {
   readonly flags = 0;
   private readonly onNewConnection: readonly Kept[];
   private readonly onTlsHandshake: readonly Kept[];
-
   private readonly onDownstreamData: readonly Kept[];
 
   constructor({ onNewConnection, onTlsHandshake, onDownstreamData }: SetConnectionStateModel) {

@@ -3,14 +3,12 @@
 
 import type { Server, Socket } from 'node:net';
 import { LISTENER_DOWNSTREAM_CX_OVERLOAD_REJECT } from '../observe/catalogue-listener.ts';
-import type { StatsStore } from '../observe/stats.ts';
-import { type OverloadState, REJECT_CONNECTIONS, SHED_CONNECTIONS, STOP_CONNECTIONS } from '../util/overload.ts';
+import type { ShedPoint } from '../observe/shed-point.ts';
+import { type OverloadState, REJECT_CONNECTIONS, STOP_CONNECTIONS } from '../util/overload.ts';
 import type { Runtime } from '../util/runtime.ts';
 
 /** Connections of one listener and worker that may wait; more are closed. As many as a kernel's queue holds by default. */
 const WAITING_MAX = 128;
-
-const SHED_COUNT = 'overload.envoy.load_shed_points.tcp_listener_accept.shed_load_count';
 
 /** Told to take a connection that waited. */
 type Accept = (socket: Socket, addressIndex: number) => void;
@@ -20,16 +18,20 @@ export class Gatekeeper {
   private readonly overload: OverloadState;
   private readonly runtime: Runtime;
   private readonly slots: Float64Array;
-  private readonly stats: StatsStore;
+  private readonly shed: ShedPoint | null;
   private readonly accept: Accept;
   private readonly waiting: Map<Socket, number>;
   private stopped: boolean;
 
-  constructor(overload: OverloadState, runtime: Runtime, stats: StatsStore, slots: Float64Array, accept: Accept) {
+  /**
+   * @param shed asked first; `null` = no load is shed there
+   * @param slots of the listener's stats
+   */
+  constructor(overload: OverloadState, runtime: Runtime, shed: ShedPoint | null, slots: Float64Array, accept: Accept) {
     this.overload = overload;
     this.runtime = runtime;
     this.slots = slots;
-    this.stats = stats;
+    this.shed = shed;
     this.accept = accept;
     this.waiting = new Map();
     this.stopped = false;
@@ -46,12 +48,7 @@ export class Gatekeeper {
       }
       return false;
     }
-    const sheds = overload.applies(SHED_CONNECTIONS, runtime);
-    if (sheds) {
-      const shed = this.stats.cell(SHED_COUNT, 'c');
-      shed[0] = (shed[0] as number) + 1;
-    }
-    if (!sheds && !overload.applies(REJECT_CONNECTIONS, runtime)) return true;
+    if (this.shed?.sheds() !== true && !overload.applies(REJECT_CONNECTIONS, runtime)) return true;
     const at = LISTENER_DOWNSTREAM_CX_OVERLOAD_REJECT;
     this.slots[at] = (this.slots[at] as number) + 1;
     socket.destroy();

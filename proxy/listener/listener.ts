@@ -19,6 +19,7 @@ import { systemCalls } from '../net/sockopt.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { FLAG_NR } from '../observe/flags.ts';
+import type { ShedPoint } from '../observe/shed-point.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import { listenerStatPrefix } from '../observe/stats-prefix.ts';
 import { StreamInfo } from '../observe/stream-info.ts';
@@ -62,6 +63,8 @@ export interface ListenerEnv {
   readonly tls: TlsEnv;
   /** `null` = there is no overload manager. */
   readonly overload: OverloadState | null;
+  /** Asked before a connection is taken; `null` = no load is shed there. */
+  readonly shedAccept: ShedPoint | null;
   /** The worker's listeners by address: where redirected connections go. */
   readonly directory: ListenerDirectory<Listener>;
   /** Gives a connection to another worker; false when it cannot be handed over. `null` = this worker is alone. */
@@ -126,7 +129,7 @@ export class Listener {
     this.gatekeeper =
       env.overload === null || model.bypassOverloadManager
         ? null
-        : new Gatekeeper(env.overload, env.runtime, env.stats, this.slots, (...held) => this.onAccept(...held));
+        : new Gatekeeper(env.overload, env.runtime, env.shedAccept, this.slots, (...held) => this.onAccept(...held));
     this.extensionSlots = env.stats.block(stat.LISTENER_EXTENSION, prefix);
     this.workerSlots = env.stats.block(stat.LISTENER_WORKER, `${prefix}worker_${env.workerIndex}.`);
     this.lengths = env.stats.histogram(`${prefix}downstream_cx_length_ms`);

@@ -137,8 +137,7 @@ function ownLocation(info: StreamInfo): string {
   return `${info.scheme}://${info.authority}${info.path}`;
 }
 
-/** Retry conditions look at plain headers only, never at pseudo-headers, so they need no record. */
-/** Some matcher of the list holds. */
+/** Some matcher of the list holds. Retry conditions look at plain headers, never at pseudo-headers: they need no record. */
 export function compileAnyOf(models: readonly HeaderMatchModel[]): (headers: HeaderMap) => boolean {
   const list = models.map(compileHeaderMatch);
   return (headers) => list.some((holds) => holds(NO_INFO, headers));

@@ -14,8 +14,9 @@ import {
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
 import { HTTP_ROUTER, ROUTER_RQ_TOTAL } from '../observe/catalogue-http.ts';
+import { NO_CONNECTION } from '../observe/no-connection.ts';
 import type { StatsStore } from '../observe/stats.ts';
-import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import { StreamInfo } from '../observe/stream-info.ts';
 import type {
   Cluster,
   ClusterManager,
@@ -143,7 +144,7 @@ export class Mirroring {
       copied.set('x-envoy-internal', 'true');
       const forwarded = copied.getJoined('x-forwarded-for');
       copied.set('x-forwarded-for', forwarded === null ? this.env.localIp : `${forwarded},${this.env.localIp}`);
-      const info = new StreamInfo(NOBODY, Date.now(), this.env.runtime.nowMs());
+      const info = new StreamInfo(NO_CONNECTION, Date.now(), this.env.runtime.nowMs());
       info.protocol = 'HTTP/1.1';
       info.method = down.method;
       info.scheme = down.scheme;
@@ -168,27 +169,6 @@ export class Mirroring {
     return codes;
   }
 }
-
-/** Copies have no client. */
-const NOBODY = Object.freeze<ConnectionInfo>({
-  id: 0,
-  localAddress: '',
-  remoteAddress: '',
-  remoteIp: '',
-  remotePort: 0,
-  directRemoteAddress: '',
-  localIp: '',
-  localPort: 0,
-  directRemoteIp: '',
-  directRemotePort: 0,
-  tls: null,
-  requestedServerName: '',
-  terminationDetails: '',
-  transportFailureReason: '',
-  listenerName: '',
-  filterChainName: '',
-  startedMs: 0,
-});
 
 function copyHeaders(headers: HeaderMap): HeaderMap {
   const copied = new HeaderMap();

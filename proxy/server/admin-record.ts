@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { HeaderMap } from '../codec/headers.ts';
+import { NO_CONNECTION } from '../observe/no-connection.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import { joinHostPort } from '../util/ip.ts';
 
@@ -54,23 +55,19 @@ function connectionOf(socket: Socket): ConnectionInfo {
   let info = connections.get(socket);
   if (info === undefined) {
     const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket;
+    const remote = remoteAddress === '' ? '' : joinHostPort(remoteAddress, remotePort);
     info = {
+      ...NO_CONNECTION,
       id: ++lastConnectionId,
       localAddress: localAddress === '' ? '' : joinHostPort(localAddress, localPort),
-      remoteAddress: remoteAddress === '' ? '' : joinHostPort(remoteAddress, remotePort),
+      remoteAddress: remote,
       remoteIp: remoteAddress,
       remotePort,
-      directRemoteAddress: remoteAddress === '' ? '' : joinHostPort(remoteAddress, remotePort),
+      directRemoteAddress: remote,
       localIp: localAddress,
       localPort,
       directRemoteIp: remoteAddress,
       directRemotePort: remotePort,
-      tls: null,
-      requestedServerName: '',
-      terminationDetails: '',
-      transportFailureReason: '',
-      listenerName: '',
-      filterChainName: '',
       startedMs: performance.now(),
     };
     connections.set(socket, info);

@@ -25,6 +25,7 @@ import { type AccessLogger, type AccessLogType, createAccessLogger } from '../ob
 import { AccessLogFiles } from '../observe/access-log-file.ts';
 import { OVERLOAD_RESET, OVERLOAD_RESET_COUNT } from '../observe/catalogue-server.ts';
 import { isLogLevel, logger, reopenLog, setLogLevel } from '../observe/log.ts';
+import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { compileErrorMatch } from '../router/error-match.ts';
 import { compileStringMatch } from '../router/match.ts';
@@ -46,6 +47,8 @@ export interface Composition {
   readonly stats: StatsStore;
   readonly drain: DrainState;
   readonly overload: OverloadState | null;
+  /** Asked before a connection is taken; `null` = no load is shed there. */
+  readonly shedAccept: ShedPoint | null;
   readonly createFilter: FilterFactory;
   /** Where internal listeners are reached. */
   readonly internal: InternalNetwork;
@@ -139,6 +142,7 @@ export function compose(
     stats,
     drain,
     overload,
+    shedAccept: shedPoint('tcp_listener_accept'),
     internal,
     tls,
     gates: {

@@ -56,6 +56,7 @@ export class ProxyWorker {
       gates: parts.gates,
       tls: parts.tls,
       overload: parts.overload,
+      shedAccept: parts.shedAccept,
       directory: this.directory,
       handOver: canHandOver
         ? (socket: Socket, listener: number, address: number, to: number) =>

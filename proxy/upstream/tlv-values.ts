@@ -6,6 +6,7 @@ import type { TlvModel } from '../config/model/tls.ts';
 import type { DialTarget } from '../net/dial.ts';
 import type { Tlv } from '../net/proxy-header.ts';
 import { compileFormat } from '../observe/format.ts';
+import { NO_CONNECTION } from '../observe/no-connection.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
 import { joinHostPort } from '../util/ip.ts';
 import type { Runtime } from '../util/runtime.ts';
@@ -41,7 +42,7 @@ export function infoOfUpstream(socket: Socket, { address }: DialTarget, runtime:
   const nowMs = runtime.nowMs();
   const isIp = address.kind === 'socket';
   const connection: ConnectionInfo = {
-    id: 0,
+    ...NO_CONNECTION,
     localAddress: localIp === '' ? '' : joinHostPort(localIp, localPort),
     localIp,
     localPort,
@@ -51,12 +52,6 @@ export function infoOfUpstream(socket: Socket, { address }: DialTarget, runtime:
     directRemoteAddress: remote,
     directRemoteIp: isIp ? address.address : '',
     directRemotePort: isIp ? address.port : 0,
-    tls: null,
-    requestedServerName: '',
-    terminationDetails: '',
-    transportFailureReason: '',
-    listenerName: '',
-    filterChainName: '',
     startedMs: nowMs,
   };
   const info = new StreamInfo(connection, Date.now(), nowMs);
