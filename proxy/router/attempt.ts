@@ -85,6 +85,11 @@ export class Attempt implements UpstreamStreamHandler {
     this.over = false;
   }
 
+  /** Something of its answer has come, be it an interim response. */
+  get begun(): boolean {
+    return this.responseStarted || this.informed;
+  }
+
   /** @param connect of the route */
   start(context: PickContext, connect: ConnectModel | null): void {
     const pending =

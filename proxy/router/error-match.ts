@@ -26,14 +26,14 @@ export function compileErrorMatch(model: ErrorMatchModel): IsError {
       return (status, headers) => rules.some((rule) => rule(status, headers));
     }
     case 'headers': {
-      const rules = model.headers.map(compileHeader);
+      const rules = model.headers.map(compileAnswerMatch);
       return (status, headers) => rules.every((rule) => rule(status, headers));
     }
   }
 }
 
-/** An answer's head has one pseudo-header, which stands beside the others here. */
-function compileHeader(model: HeaderMatchModel): IsError {
+/** A matcher of an answer's head, which has one pseudo-header; that stands beside the others here. */
+export function compileAnswerMatch(model: HeaderMatchModel): (status: number, headers: HeaderMap) => boolean {
   if (!model.name.startsWith(':')) {
     const matches = compileHeaderMatch(model);
     return (_status, headers) => matches(NO_REQUEST, headers);

@@ -6,6 +6,13 @@ import type { GrpcLimitsModel } from '../config/model/route.ts';
 /** Milliseconds of a unit. */
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
+/** Each with how many of the one before, milliseconds at first, are one of it. */
+const LARGER_UNITS: readonly (readonly [unit: string, factor: number])[] = [
+  ['S', 1_000],
+  ['M', 60],
+  ['H', 60],
+];
+
 /** The largest number the header can carry. */
 const VALUE_MAX = 99_999_999;
 
@@ -14,18 +21,21 @@ export function readGrpcTimeout(headers: HeaderMap): number {
   const value = headers.get('grpc-timeout');
   if (value === null) return -1;
   const unit = UNITS[value.charAt(value.length - 1)];
-  if (unit === undefined || !/^\d{1,8}.$/.test(value)) return -1;
-  return Math.ceil(Number(value.slice(0, -1)) * unit);
+  if (unit === undefined || !/^[+-]?\d+\s*.$/.test(value)) return -1;
+  const number = Number(value.slice(0, -1));
+  return number >= 0 && number <= VALUE_MAX ? Math.ceil(number * unit) : -1;
 }
 
 /** Says to the upstream how long there is. */
 export function writeGrpcTimeout(headers: HeaderMap, ms: number): void {
-  let text = `${ms}m`;
-  if (ms > VALUE_MAX) {
-    const seconds = Math.floor(ms / 1_000);
-    text = seconds <= VALUE_MAX ? `${seconds}S` : `${Math.min(VALUE_MAX, Math.floor(seconds / 60))}M`;
+  let value = ms;
+  let unit = 'm';
+  for (const [larger, factor] of LARGER_UNITS) {
+    if (value <= VALUE_MAX) break;
+    value = Math.floor(value / factor);
+    unit = larger;
   }
-  headers.set('grpc-timeout', text);
+  headers.set('grpc-timeout', `${Math.min(VALUE_MAX, value)}${unit}`);
 }
 
 /** `grpc_timeout_header_max`: the life of a stream whose client has set a time-out. 0 = over at once. */

@@ -149,7 +149,8 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     down.attemptCount++;
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
     const asks = down.hasEnvoyHeaders || target.addsEnvoyHeaders;
-    if (retries !== null || asks) this.retry = RetryState.create(retries ?? router.headersOnlyPolicy, headers, asks);
+    if (retries !== null || asks)
+      this.retry = RetryState.create(retries ?? router.headersOnlyPolicy, down, headers, asks);
     if (down.unsafeHeader !== '') {
       refuseUnsafe(down);
       return;
@@ -214,7 +215,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   /** The limit of one attempt. */
   onPerTryTimeout(): void {
-    if (this.over || this.attempt === null || this.attempt.responseStarted) return;
+    if (this.over || this.attempt === null || this.attempt.begun) return;
     if (this.hedging) this.hedge(this.attempt, this.timeoutStatus);
     else this.giveUpAttempt(UPSTREAM_RQ_PER_TRY_TIMEOUT, this.attempt, 'upstream_per_try_timeout');
   }
@@ -235,7 +236,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     attempt.dueMs = -1;
     this.noteAttempt(attempt);
     this.afterTimeout = false;
-    const wants = !attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true;
+    const wants = this.retry?.wantsReset('local_reset', attempt.headSent) === true;
     if (!attempt.hedged && this.tryAgain(wants, 0) === 'retry') return;
     this.endRace(attempt);
     const status = down.requestComplete ? 504 : 408;
@@ -301,12 +302,15 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   onAttemptReset(attempt: Attempt, reason: ResetReason, transportFailure: string, replay: Replay): void {
     this.noteAttempt(attempt);
     const headers = this.down.requestHeaders;
-    const may = this.replays < REPLAYS_MAX && !attempt.hedged && !attempt.responseStarted;
+    const may = this.replays < REPLAYS_MAX && !attempt.hedged && !attempt.begun;
     if (may && headers !== null && mayReplay(replay, this.body, this.down.method)) this.replay(headers);
     else this.onFailure(attempt, reason, transportFailure);
   }
 
-  onAttemptInformational(_attempt: Attempt, status: number, headers: HeaderMap): void {
+  onAttemptInformational(attempt: Attempt, status: number, headers: HeaderMap): void {
+    // What the client is told of an attempt binds it to that one.
+    this.endRetries();
+    if (this.rivals !== null && this.win(attempt, this.rivals)) this.armPerTryIdle();
     this.charge(status);
     this.down.respondInformational(status, headers);
   }
@@ -475,9 +479,9 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     attempt.timeOut(this.timeoutStatus, true);
     this.noteAttempt(attempt);
     this.afterTimeout = true;
-    const wants = !attempt.informed && this.retry?.wantsReset('local_reset', attempt.headSent) === true;
+    const wants = this.retry?.wantsReset('local_reset', attempt.headSent) === true;
     if (this.tryAgain(wants, 0) === 'retry') return;
-    if (!this.down.responseStarted) this.charge(this.timeoutStatus);
+    if (!attempt.begun) this.charge(this.timeoutStatus);
     this.failByTime(details);
   }
 
@@ -486,7 +490,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.stats.count(UPSTREAM_RQ_TIMEOUT);
     attempt.timeOut(this.timeoutStatus, false);
     this.noteAttempt(attempt, !attempt.responseStarted);
-    if (!this.down.responseStarted) this.charge(this.timeoutStatus);
+    if (!attempt.begun && !this.down.responseStarted) this.charge(this.timeoutStatus);
   }
 
   private get timeoutStatus(): number {
@@ -503,11 +507,10 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (attempt === this.attempt) this.cancelTryTimers();
     this.stopTiming(attempt);
     if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
-    // An interim response is a begin, too.
-    const begun = down.responseStarted || attempt.informed;
+    const begun = down.responseStarted || attempt.begun;
     if (!attempt.hedged) {
       this.afterTimeout = false;
-      const wants = retry !== null && !begun && retry.wantsReset(reason, attempt.headSent);
+      const wants = retry?.wantsReset(reason, attempt.headSent) === true;
       if (this.tryAgain(wants, 0) === 'retry') return;
     }
     const text = failureText(reason);

@@ -10,6 +10,7 @@ import {
   UPSTREAM_RQ_RETRY_OVERFLOW,
   UPSTREAM_RQ_RETRY_SUCCESS,
 } from '../observe/catalogue-cluster.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
 import { TriedPriorities } from '../upstream/tried-priorities.ts';
 import type { Cluster, PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { RequestStats } from './request-stats.ts';
@@ -84,7 +85,7 @@ export class RetryState {
    * Takes the `x-envoy-*` retry headers out of a request and joins them with its policy.
    * @returns `null` when nothing asks for retries
    */
-  static create(policy: RetryPolicy, headers: HeaderMap, mayHaveHeaders: boolean): RetryState | null {
+  static create(policy: RetryPolicy, info: StreamInfo, headers: HeaderMap, mayHaveHeaders: boolean): RetryState | null {
     let { bits, numRetries: retries } = policy;
     let codes: ReadonlySet<number> | null = null;
     let extra: readonly string[] = [];
@@ -99,7 +100,7 @@ export class RetryState {
       headers.remove('x-envoy-hedge-on-per-try-timeout');
     }
     if (bits === 0) return null;
-    if (policy.retriableRequest !== null && !policy.retriableRequest(headers)) return null;
+    if (policy.retriableRequest !== null && !policy.retriableRequest(info, headers)) return null;
     return new RetryState(policy, bits, retries, codes, extra);
   }
 
@@ -114,7 +115,7 @@ export class RetryState {
   isRetriable(status: number, headers: HeaderMap): boolean {
     const { bits } = this;
     if (headers.has('x-envoy-ratelimited')) return (bits & ON_RATELIMITED) !== 0;
-    if (status >= 500 && (bits & ON_5XX) !== 0) return true;
+    if (status >= 500 && status < 600 && (bits & ON_5XX) !== 0) return true;
     if (status >= 502 && status <= 504 && (bits & ON_GATEWAY_ERROR) !== 0) return true;
     if (status === 409 && (bits & ON_RETRIABLE_4XX) !== 0) return true;
     if (
@@ -123,7 +124,7 @@ export class RetryState {
     )
       return true;
     if ((bits & ON_HEADERS) !== 0) {
-      if (this.policy.retriableHeader?.(headers) === true) return true;
+      if (this.policy.retriableAnswer?.(status, headers) === true) return true;
       for (const name of this.extraHeaders) if (headers.has(name)) return true;
     }
     if (bits >= 1 << ON_GRPC_SHIFT) {

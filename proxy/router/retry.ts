@@ -4,9 +4,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonValue } from '../config/model/common.ts';
+import type { HeaderMatchModel } from '../config/model/headers.ts';
 import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../config/model/route.ts';
 import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Replay, UpstreamHostInfo } from '../upstream/upstream.ts';
+import { compileAnswerMatch } from './error-match.ts';
+import { compileHeaderMatch } from './match.ts';
 import type { RequestBody } from './request-body.ts';
 
 export const ON_5XX = 1 << 0;
@@ -49,8 +53,10 @@ export const HTTP_CONDITIONS: ReadonlySet<string> = new Set(BITS.keys());
 /** What `x-envoy-retry-grpc-on` may list. */
 export const GRPC_CONDITIONS: ReadonlySet<string> = new Set(GRPC_BITS.keys());
 
-/** Response headers that make an answer retriable, given as compiled matchers. */
-export type HeaderCheck = (headers: HeaderMap) => boolean;
+/** The head of a request makes it retriable. */
+export type RequestCheck = (info: StreamInfo, headers: HeaderMap) => boolean;
+/** The head of an answer makes it retriable. */
+export type AnswerCheck = (status: number, headers: HeaderMap) => boolean;
 
 /** A compiled policy. */
 export interface RetryPolicy {
@@ -60,8 +66,8 @@ export interface RetryPolicy {
   /** An attempt without a byte in either direction for this long is given up; 0 = never. */
   readonly perTryIdleTimeoutMs: number;
   readonly statusCodes: ReadonlySet<number>;
-  readonly retriableHeader: HeaderCheck | null;
-  readonly retriableRequest: HeaderCheck | null;
+  readonly retriableAnswer: AnswerCheck | null;
+  readonly retriableRequest: RequestCheck | null;
   readonly backOffBaseMs: number;
   readonly backOffMaxMs: number;
   /** When to come again, by headers of an answer; `null` = nobody asks. */
@@ -89,21 +95,16 @@ export function retryBits(tokens: readonly string[]): number {
 
 /**
  * @param usualBackOffMs the first back-off of policies that say nothing
- * @param matchers compiles a list of header matchers into "any of them holds"
  */
-export function compileRetry(
-  model: RetryPolicyModel,
-  usualBackOffMs: number,
-  matchers: (list: RetryPolicyModel['retriableHeaders']) => HeaderCheck,
-): RetryPolicy {
+export function compileRetry(model: RetryPolicyModel, usualBackOffMs: number): RetryPolicy {
   return {
     bits: retryBits(model.retryOn),
     numRetries: model.numRetries,
     perTryTimeoutMs: model.perTryTimeoutMs,
     perTryIdleTimeoutMs: model.perTryIdleTimeoutMs,
     statusCodes: new Set(model.retriableStatusCodes),
-    retriableHeader: model.retriableHeaders.length === 0 ? null : matchers(model.retriableHeaders),
-    retriableRequest: model.retriableRequestHeaders.length === 0 ? null : matchers(model.retriableRequestHeaders),
+    retriableAnswer: model.retriableHeaders.length === 0 ? null : anyAnswer(model.retriableHeaders),
+    retriableRequest: model.retriableRequestHeaders.length === 0 ? null : anyRequest(model.retriableRequestHeaders),
     backOffBaseMs: model.backOffBaseMs < 0 ? usualBackOffMs : model.backOffBaseMs,
     backOffMaxMs: model.backOffBaseMs < 0 ? usualBackOffMs * BACK_OFF_MAX_FACTOR : model.backOffMaxMs,
     resetMs: model.resetHeaders.length === 0 ? null : compileReset(model.resetHeaders, model.resetMaxMs),
@@ -112,6 +113,16 @@ export function compileRetry(
     refreshCluster: model.refreshCluster,
     previousPriorities: model.previousPriorities,
   };
+}
+
+function anyAnswer(models: readonly HeaderMatchModel[]): AnswerCheck {
+  const list = models.map(compileAnswerMatch);
+  return (status, headers) => list.some((holds) => holds(status, headers));
+}
+
+function anyRequest(models: readonly HeaderMatchModel[]): RequestCheck {
+  const list = models.map(compileHeaderMatch);
+  return (info, headers) => list.some((holds) => holds(info, headers));
 }
 
 /** The first back-off of policies that say nothing, ms. */
@@ -134,7 +145,7 @@ const HEADERS_ONLY: RetryPolicy = {
   perTryTimeoutMs: 0,
   perTryIdleTimeoutMs: 0,
   statusCodes: new Set(),
-  retriableHeader: null,
+  retriableAnswer: null,
   retriableRequest: null,
   backOffBaseMs: BACK_OFF_MS,
   backOffMaxMs: BACK_OFF_MS * BACK_OFF_MAX_FACTOR,

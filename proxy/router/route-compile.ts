@@ -1,7 +1,6 @@
 // One route of the model turned into what a request gets: every decision that does not need the request is taken here.
 
-import type { HeaderMap } from '../codec/headers.ts';
-import type { HeaderMatchModel, HeaderMutationsModel } from '../config/model/headers.ts';
+import type { HeaderMutationsModel } from '../config/model/headers.ts';
 import type { RouteFiltersModel } from '../config/model/http-filter.ts';
 import type { RouteActionModel, RouteConfigModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
 import type { RuntimeKeys } from '../config/model/runtime.ts';
@@ -92,8 +91,7 @@ function compileRules(model: RouteModel, scope: RouteScope): RouteRules {
     filters: filtersOf([model.filters], scope),
     mutateLocalResponse: responseMutations([model.headers], scope),
     hedgeOnPerTryTimeout: forward?.hedgeOnPerTryTimeout === true,
-    retryPolicy:
-      forward?.retry == null ? null : compileRetry(forward.retry, usualBackOffMs(scope.runtimeKeys), compileAnyOf),
+    retryPolicy: forward?.retry == null ? null : compileRetry(forward.retry, usualBackOffMs(scope.runtimeKeys)),
     hashPolicy: forward === null ? null : compileHashPolicies(forward.hashPolicy),
     internalRedirect: forward?.internalRedirect == null ? null : compileInternalRedirect(forward.internalRedirect),
     mirrors: forward === null ? null : compileMirrors(forward.mirrors, scope.clusters, scope.runtimeKeys),
@@ -136,14 +134,6 @@ function needsLocation(status: number): boolean {
 function ownLocation(info: StreamInfo): string {
   return `${info.scheme}://${info.authority}${info.path}`;
 }
-
-/** Some matcher of the list holds. Retry conditions look at plain headers, never at pseudo-headers: they need no record. */
-export function compileAnyOf(models: readonly HeaderMatchModel[]): (headers: HeaderMap) => boolean {
-  const list = models.map(compileHeaderMatch);
-  return (headers) => list.some((holds) => holds(NO_INFO, headers));
-}
-
-const NO_INFO = Object.freeze({ method: '', path: '', authority: '', scheme: '', status: 0 }) as unknown as StreamInfo;
 
 function compileTarget(model: RouteModel, scope: RouteScope, cluster: string): CompiledTarget {
   return makeTarget(scope.clusters.ref(cluster), partsOf(model, scope), scope);

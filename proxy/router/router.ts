@@ -26,7 +26,6 @@ import { RouterRequest } from './request.ts';
 import { RequestStats } from './request-stats.ts';
 import { compileRetry, headersOnlyPolicy, type RetryPolicy, usualBackOffMs } from './retry.ts';
 import type { RouteRules } from './route.ts';
-import { compileAnyOf } from './route-compile.ts';
 import type { RouteStats } from './route-stats.ts';
 import { type MirrorEnv, Mirroring } from './shadow.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
@@ -175,7 +174,7 @@ export class Router {
   retryPolicyOf(cluster: Cluster, model: RetryPolicyModel): RetryPolicy {
     let policy = this.retryPolicies.get(cluster);
     if (policy === undefined) {
-      policy = compileRetry(model, this.headersOnlyPolicy.backOffBaseMs, compileAnyOf);
+      policy = compileRetry(model, this.headersOnlyPolicy.backOffBaseMs);
       this.retryPolicies.set(cluster, policy);
     }
     return policy;

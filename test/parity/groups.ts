@@ -74,6 +74,7 @@ import { replies } from './scenarios/replies.ts';
 import { replyMapping } from './scenarios/reply-mapping.ts';
 import { retries } from './scenarios/retries.ts';
 import { retriesAdded } from './scenarios/retries-added.ts';
+import { retriesEdge } from './scenarios/retries-edge.ts';
 import { retriesHttp2 } from './scenarios/retries-http2.ts';
 import { retriesMore } from './scenarios/retries-more.ts';
 import { retryBudget } from './scenarios/retry-budget.ts';
@@ -116,6 +117,7 @@ export const GROUPS: readonly Group[] = [
   retriesHttp2,
   clusterRetries,
   retriesAdded,
+  retriesEdge,
   retryPriorities,
   hedging,
   hedgeDuration,
