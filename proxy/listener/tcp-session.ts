@@ -309,7 +309,7 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     info.upstreamConnectionId = lease.connectionId;
     info.upstreamConnectStartMs = lease.connectStartMs;
     info.upstreamConnectEndMs = lease.connectEndMs;
-    info.upstreamPoolReadyMs = lease.connectEndMs;
+    info.upstreamPoolWaitMs = lease.connectEndMs - lease.connectStartMs;
     info.upstreamTls = transport.tls;
     if (transport.tls !== null) info.upstreamHandshakeEndMs = lease.connectEndMs;
     info.upstreamLocalAddress = transport.localAddress;
@@ -351,7 +351,8 @@ export class TcpSession implements TransportHandler, TcpHandler, TunnelOwner {
     const { info } = this;
     info.attemptCount++;
     monitorOf(stream.host)?.onConnectedFinally();
-    noteConnection(info, stream, this.proxy.env.runtime.nowMs());
+    const askedMs = Math.max(info.startMs, stream.connectStartMs);
+    noteConnection(info, stream, this.proxy.env.runtime.nowMs(), askedMs, false);
     // A TCP proxy's record has no protocol.
     info.upstreamProtocol = '';
     this.onConnected();

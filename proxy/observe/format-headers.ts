@@ -8,6 +8,7 @@ import {
   type Operator,
   type OperatorFactory,
   plain,
+  refuseLength,
   requireArgument,
   stringOperator,
 } from './format-operator.ts';
@@ -217,7 +218,8 @@ function isGrpc(info: StreamInfo): boolean {
 
 const grpcNumber: Operator = numberOperator((info) => (isGrpc(info) ? grpcStatus(info) : null));
 
-const grpcText: OperatorFactory = (argument) => {
+const grpcText: OperatorFactory = (argument, max, name) => {
+  refuseLength(max, name);
   if (argument === 'NUMBER') return grpcNumber;
   const names =
     argument === '' || argument === 'CAMEL_STRING' ? GRPC_CAMEL : argument === 'SNAKE_STRING' ? GRPC_SNAKE : null;

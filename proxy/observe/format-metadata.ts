@@ -8,6 +8,7 @@ import {
   type Operator,
   type OperatorFactory,
   plain,
+  refuseLength,
   requireArgument,
   stringOperator,
   treeOperator,
@@ -35,9 +36,11 @@ function metadataOperator(source: Source, path: readonly string[], max: number):
   return treeOperator((info) => valueAt(source(info), keys), max);
 }
 
-function ofSource(source: Source): OperatorFactory {
+/** @param cuts a length may be given */
+function ofSource(source: Source, cuts: boolean): OperatorFactory {
   return (argument, max, name) => {
     requireArgument(argument, name);
+    if (!cuts) refuseLength(max, name);
     return metadataOperator(source, argument.split(':'), max);
   };
 }
@@ -115,9 +118,9 @@ function camelNames(tree: FilterStateJson): JsonValue {
 
 /** Operators over metadata and filter state. */
 export const METADATA_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<string, OperatorFactory>([
-  ['DYNAMIC_METADATA', ofSource((info) => info.dynamicMetadata)],
-  ['CLUSTER_METADATA', ofSource((info) => info.clusterMetadata)],
-  ['UPSTREAM_METADATA', ofSource((info) => info.upstreamHost?.metadata)],
+  ['DYNAMIC_METADATA', ofSource((info) => info.dynamicMetadata, true)],
+  ['CLUSTER_METADATA', ofSource((info) => info.clusterMetadata, false)],
+  ['UPSTREAM_METADATA', ofSource((info) => info.upstreamHost?.metadata, false)],
   ['METADATA', anyMetadata],
   ['FILTER_STATE', filterState],
   ['UPSTREAM_FILTER_STATE', filterState],

@@ -77,6 +77,11 @@ export function plain(operator: Operator): OperatorFactory {
   };
 }
 
+/** @throws ConfigError in Envoy's words when there is a length */
+export function refuseLength(max: number, name: string): void {
+  if (max >= 0) throw new ConfigError(`${name} does not allow length to be specified.`);
+}
+
 /** @throws ConfigError in Envoy's words when there is no parameter */
 export function requireArgument(argument: string, name: string): void {
   if (argument === '') throw new ConfigError(`${name} requires parameters`);

@@ -111,11 +111,13 @@ function coalesce(argument: string, max: number, name: string): Operator {
     return value === null ? null : cut(value, max);
   };
   if (max < 0) return { text, json: firstOf('json') };
+  const json = firstOf('json');
   return {
     text: cutText,
     json: (info) => {
-      const value = cutText(info);
-      return value === null ? null : `"${escapeJson(value)}"`;
+      const value = json(info);
+      // Text alone is cut.
+      return value?.[0] === '"' ? `"${escapeJson(cutText(info) ?? '')}"` : value;
     },
   };
 }

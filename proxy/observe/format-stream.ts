@@ -12,9 +12,11 @@ import {
   type Operator,
   type OperatorFactory,
   plain,
+  refuseLength,
   requireArgument,
   stringOperator,
 } from './format-operator.ts';
+import { requestedServerName } from './format-server-name.ts';
 import { compileTime } from './format-time.ts';
 import { latin1Image } from './json-text.ts';
 import type { StreamInfo, UpstreamHostInfo } from './stream-info.ts';
@@ -55,7 +57,7 @@ function between(from: Read<number>, to: Read<number>, perMs = 1): Operator {
 
 const commonDuration: OperatorFactory = (argument, max, name) => {
   requireArgument(argument, name);
-  if (max >= 0) throw new ConfigError(`${name} does not allow length to be specified.`);
+  refuseLength(max, name);
   const parts = argument.split(':');
   if (parts.length < 2 || parts.length > 3) {
     throw new ConfigError(`Invalid common duration configuration: ${argument}.`);
@@ -72,7 +74,8 @@ const start: Read<number> = (info) => info.startMs;
 const now: Read<number> = (info) => (info.endMs < 0 ? performance.now() : info.endMs);
 
 function timeOperator(read: Read<number>, local: boolean): OperatorFactory {
-  return (argument) => {
+  return (argument, max, name) => {
+    refuseLength(max, name);
     const format = compileTime(argument, local);
     return stringOperator((info) => format(read(info)));
   };
@@ -128,7 +131,8 @@ function addressOperators(prefix: string, read: Read<string>): [string, Operator
 
 /** `%…_WITHOUT_PORT(bits)%` masks the address to a range; any other argument is ignored, as Envoy does. */
 function withoutPortFactory(read: Read<string>): OperatorFactory {
-  return (argument) => {
+  return (argument, max, name) => {
+    refuseLength(max, name);
     if (!/^[0-9]{1,3}$/.test(argument)) return filledOperator((info) => withoutPort(read(info)));
     const bits = Number(argument);
     return filledOperator((info) => maskIp(withoutPort(read(info)), bits));
@@ -212,6 +216,16 @@ const streamId: Read<string | null> = (info) => {
 const text = (read: Read<string>): OperatorFactory => plain(filledOperator(read));
 const number = (read: Read<number>): OperatorFactory => plain(numberOperator(read));
 
+const poolReady: OperatorFactory = plain(
+  numberOperator(({ upstreamPoolWaitMs: ms }) => (ms < 0 ? null : Math.trunc(ms))),
+);
+
+/** The parameter, `ALLOW_WHITESPACES`, says nothing here: no details have blanks. */
+const responseCodeDetails: OperatorFactory = (_argument, max, name) => {
+  refuseLength(max, name);
+  return filledOperator((info) => info.details);
+};
+
 const closeType: Read<string> = (info) =>
   info.upstreamDetectedCloseType === '' && info.upstreamHost !== null ? 'Normal' : info.upstreamDetectedCloseType;
 
@@ -236,7 +250,7 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
     ),
   ],
   ['DOWNSTREAM_HANDSHAKE_DURATION', plain(between(start, (info) => info.connection.handshakeEndMs ?? -1))],
-  ['UPSTREAM_CONNECTION_POOL_READY_DURATION', plain(between(start, (info) => info.upstreamPoolReadyMs))],
+  ['UPSTREAM_CONNECTION_POOL_READY_DURATION', poolReady],
   // Measured from QUIC acknowledgements only.
   ['ROUNDTRIP_DURATION', absent],
   // The kernel's estimate cannot be read from Node.
@@ -268,7 +282,7 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ['PROTOCOL', text((info) => info.protocol)],
   ['UPSTREAM_PROTOCOL', text((info) => info.upstreamProtocol)],
   ['RESPONSE_CODE', number((info) => info.status)],
-  ['RESPONSE_CODE_DETAILS', text((info) => info.details)],
+  ['RESPONSE_CODE_DETAILS', responseCodeDetails],
   [
     'RESPONSE_FLAGS',
     plain(stringOperator(({ flags, protocol }) => (protocol === '' ? tcpFlagsText(flags) : flagsText(flags)))),
@@ -292,7 +306,7 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
     plain(stringOperator((info) => (info.upstreamLocalAddress === '' ? null : endpointId(upstreamRemote(info))))),
   ],
   ['CONNECTION_ID', number((info) => info.connection.id)],
-  ['REQUESTED_SERVER_NAME', text((info) => info.connection.requestedServerName)],
+  ['REQUESTED_SERVER_NAME', requestedServerName],
   ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', text((info) => info.connection.transportFailureReason.replaceAll(' ', '_'))],
   ['DOWNSTREAM_DETECTED_CLOSE_TYPE', text((info) => info.connection.detectedCloseType ?? 'Normal')],
   ['DOWNSTREAM_LOCAL_CLOSE_REASON', text((info) => info.connection.localCloseReason ?? '')],

@@ -1,6 +1,6 @@
 // Operators over TLS connections, `%DOWNSTREAM_TLS_VERSION%`, `%UPSTREAM_PEER_SUBJECT%` and so on.
 
-import { filledOperator, type OperatorFactory, plain, stringOperator } from './format-operator.ts';
+import { filledOperator, type OperatorFactory, plain, refuseLength, stringOperator } from './format-operator.ts';
 import { compileTime } from './format-time.ts';
 import type { CertificateInfo, StreamInfo, TlsInfo } from './stream-info.ts';
 
@@ -33,7 +33,8 @@ function certificateOperator(side: Side, whose: typeof peer, read: CertificateRe
 
 /** Validity ends, by default as Envoy prints them: `2026-01-02T03:04:05.000Z`. */
 function validity(side: Side, read: (certificate: CertificateInfo) => number): OperatorFactory {
-  return (argument) => {
+  return (argument, max, name) => {
+    refuseLength(max, name);
     const format = compileTime(argument, false);
     return stringOperator((info) => {
       const certificate = side(info)?.peer ?? null;

@@ -214,8 +214,8 @@ export class StreamInfo {
   upstreamProtocol: string;
   upstreamConnectionId: number;
   upstreamTransportFailureReason: string;
-  /** A connection of the pool was given to the (last) attempt. */
-  upstreamPoolReadyMs: number;
+  /** How long the (last) attempt waited for the pool's word, a connection or that there is none; ms; −1 = never asked. */
+  upstreamPoolWaitMs: number;
   upstreamHandshakeEndMs: number;
   upstreamTls: TlsInfo | null;
   upstreamDetectedCloseType: string;
@@ -300,7 +300,7 @@ export class StreamInfo {
     this.upstreamProtocol = '';
     this.upstreamConnectionId = 0;
     this.upstreamTransportFailureReason = '';
-    this.upstreamPoolReadyMs = -1;
+    this.upstreamPoolWaitMs = -1;
     this.upstreamHandshakeEndMs = -1;
     this.upstreamTls = null;
     this.upstreamDetectedCloseType = '';

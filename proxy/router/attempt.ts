@@ -49,7 +49,7 @@ export class Attempt implements UpstreamStreamHandler {
   /** The request head was handed to a connection. */
   headSent: boolean;
   responseStarted: boolean;
-  /** When it was begun, for clusters with histograms; monotonic ms. */
+  /** When it was begun; monotonic ms. */
   startMs: number;
   /** When its time is over, in clusters that limit it; monotonic ms; −1 = never, or not while it has no connection. */
   dueMs: number;

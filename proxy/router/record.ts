@@ -3,8 +3,19 @@
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { UpstreamStream } from '../upstream/upstream.ts';
 
-/** The attempt has a connection. @param nowMs monotonic */
-export function noteConnection(info: StreamInfo, stream: UpstreamStream, nowMs: number): void {
+/**
+ * The attempt has a connection, and sends the request now.
+ * @param nowMs monotonic
+ * @param askedMs when it asked for one
+ * @param whole all of the request is there
+ */
+export function noteConnection(
+  info: StreamInfo,
+  stream: UpstreamStream,
+  nowMs: number,
+  askedMs: number,
+  whole: boolean,
+): void {
   info.upstreamHost = stream.host;
   info.upstreamLocalAddress = stream.localAddress;
   info.upstreamRemoteAddress = stream.remoteAddress;
@@ -12,10 +23,16 @@ export function noteConnection(info: StreamInfo, stream: UpstreamStream, nowMs: 
   info.upstreamConnectionId = stream.connectionId;
   info.upstreamConnectStartMs = stream.connectStartMs;
   info.upstreamConnectEndMs = stream.connectEndMs;
-  info.upstreamPoolReadyMs = nowMs;
+  info.upstreamPoolWaitMs = nowMs - askedMs;
   info.upstreamTls = stream.tls;
   info.upstreamHandshakeEndMs = stream.tls === null ? -1 : stream.connectEndMs;
   info.upstreamTxStartMs = nowMs;
+  info.upstreamTxEndMs = whole ? nowMs : -1;
+}
+
+/** The rest of the request goes where its beginning went. Nothing has kept it since it came, but for the filters. */
+export function noteRequestEnd(info: StreamInfo): void {
+  info.upstreamTxEndMs = Math.max(info.requestRxEndMs, info.upstreamTxStartMs);
 }
 
 /** Adds what one attempt has moved, or takes it off. */

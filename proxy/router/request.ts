@@ -34,7 +34,7 @@ import { answerFailure, failureBody, failureText, refuseUnsafe, resetDetails } f
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
 import type { CookieSink } from './hash-policy.ts';
 import { followRedirect, type InternalRedirect } from './internal-redirect.ts';
-import { addBytes, noteConnection } from './record.ts';
+import { addBytes, noteConnection, noteRequestEnd } from './record.ts';
 import { RequestAttempts } from './request-attempts.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestStats } from './request-stats.ts';
@@ -162,7 +162,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       return;
     }
     const mirrors = cluster.model.mirrors.length === 0 ? route.mirrors : router.mirroring.ofCluster(cluster);
-    if (mirrors === null) this.startAttempt(headers);
+    if (mirrors === null) this.startAttempt(headers, this.beganMs);
     else this.startMirrored(mirrors, headers, endStream);
     if (endStream && !this.over) this.onRequestEnd();
   }
@@ -253,8 +253,9 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       return;
     }
     this.beginRetry();
-    this.announceTimeouts(headers, this.router.runtime.nowMs() - this.beganMs);
-    this.startAttempt(headers);
+    const now = this.router.runtime.nowMs();
+    this.announceTimeouts(headers, now - this.beganMs);
+    this.startAttempt(headers, now);
   }
 
   /** Adds what the running attempt has moved so far, or takes it off again, around a record of a request under way. */
@@ -270,7 +271,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const headers = down.requestHeaders;
     if (headers === null) return;
     const now = this.router.runtime.nowMs();
-    noteConnection(down, stream, now);
+    noteConnection(down, stream, now, attempt.startMs, this.body.ended && !this.body.paused);
     if (down.matchesUpstreamScheme) down.scheme = 'http';
     // What we send again ourselves, unlike a retry, has its name already.
     if (this.route.autoHostRewrite && (this.replays === 0 || down.authority !== stream.host.hostname))
@@ -294,6 +295,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     host: UpstreamHostInfo | null,
   ): void {
     if (host !== null) this.down.upstreamHost = host;
+    if (reason !== 'no_healthy_host') this.down.upstreamPoolWaitMs = this.router.runtime.nowMs() - attempt.startMs;
     if (this.stats.histograms !== null) this.noteAttempt(attempt);
     if (reason === 'no_healthy_host') this.failWithoutHost();
     else this.onFailure(attempt, reason, transportFailure);
@@ -392,9 +394,12 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       this.endUpgrade(chunk);
       return;
     }
-    if (endStream) this.complete(this.router.runtime.nowMs());
+    const { down } = this;
+    const now = endStream || down.upstreamRxBodyStartMs < 0 ? this.router.runtime.nowMs() : 0;
+    if (down.upstreamRxBodyStartMs < 0) down.upstreamRxBodyStartMs = now;
+    if (endStream) this.complete(now);
     else this.armPerTryIdle();
-    if (!this.down.respondData(chunk, endStream) && !endStream) {
+    if (!down.respondData(chunk, endStream) && !endStream) {
       this.responseHeld = true;
       attempt.stream?.hold();
     }
@@ -427,14 +432,14 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
 
   // === Inside ===
 
-  private startAttempt(headers: HeaderMap): void {
+  private startAttempt(headers: HeaderMap, nowMs: number): void {
     const { down, route } = this;
     if (down.attemptCount > 1 && route.includeIsTimeoutRetryHeader)
       headers.set('x-envoy-is-timeout-retry', this.afterTimeout ? 'true' : 'false');
     if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     const attempt = new Attempt(this, this.cluster);
     this.attempt = attempt;
-    if (this.stats.histograms !== null) attempt.startMs = this.router.runtime.nowMs();
+    attempt.startMs = nowMs;
     attempt.start(this, route.connect);
     if (attempt.host !== null) down.upstreamHost = attempt.host;
   }
@@ -450,7 +455,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
       this.globalMs,
       route.includeAttemptCount,
     );
-    this.startAttempt(headers);
+    this.startAttempt(headers, this.beganMs);
     if (shadows === null || (down.flags & FLAG_UH) !== 0 || (this.over && !endStream)) return;
     this.shadows = shadows;
     shadows.start(router.mirroring, endStream);
@@ -459,7 +464,9 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
   private onRequestEnd(): void {
     if (this.over) return;
     if (this.globalMs > 0) this.down.routeTimer.arm(this.globalMs);
-    if (this.attempt?.headSent === true) this.armPerTry();
+    if (this.attempt?.headSent !== true) return;
+    if (!this.body.paused) noteRequestEnd(this.down);
+    this.armPerTry();
   }
 
   /** The limits of a try: its time runs from where the request is whole, for a slow sender is not the host's doing. */
@@ -579,7 +586,7 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.cancelTryTimers();
     if (this.attempt !== null) this.stopTiming(this.attempt);
     this.freshConnection = true;
-    this.startAttempt(headers);
+    this.startAttempt(headers, this.router.runtime.nowMs());
     this.freshConnection = false;
   }
 

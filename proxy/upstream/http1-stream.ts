@@ -43,12 +43,11 @@ export class Http1UpstreamStream implements UpstreamStream {
   headerBytesReceived: number;
 
   constructor(connection: Http1Connection, handler: UpstreamStreamHandler) {
-    const first = connection.requests === 1;
     this.host = connection.owner.host;
     this.protocol = 'HTTP/1.1';
     this.connectionId = connection.account.id;
-    this.connectStartMs = first ? connection.account.startMs : -1;
-    this.connectEndMs = first ? connection.account.connectedMs : -1;
+    this.connectStartMs = connection.account.startMs;
+    this.connectEndMs = connection.account.connectedMs;
     this.tls = connection.transport.tls;
     this.closesAtEnd = false;
     this.handler = handler;

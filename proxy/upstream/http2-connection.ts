@@ -163,13 +163,13 @@ export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
     const { context, host } = this.owner;
     openRequest(context, host);
     this.active++;
-    const first = this.requests++ === 0;
+    this.requests++;
     if (this.requestsLeft > 0 && --this.requestsLeft === 0) {
       (context.stats[UPSTREAM_CX_MAX_REQUESTS] as number)++;
       this.leaveReady(DRAINING);
     } else if (this.active >= this.streamsMax) this.leaveReady(BUSY);
     if (this.keepalive !== null) this.keepalive.beforeStream();
-    handler.onReady(new Http2UpstreamStream(this, handler, first));
+    handler.onReady(new Http2UpstreamStream(this, handler));
   }
 
   /** Closes now when idle, otherwise after the streams. */

@@ -30,13 +30,12 @@ export class Http2UpstreamStream implements UpstreamStream {
   upgrade: string;
   private readonly connection: Http2Connection;
 
-  /** @param first the request for which the connection was made */
-  constructor(connection: Http2Connection, handler: UpstreamStreamHandler, first: boolean) {
+  constructor(connection: Http2Connection, handler: UpstreamStreamHandler) {
     this.host = connection.owner.host;
     this.protocol = 'HTTP/2';
     this.connectionId = connection.account.id;
-    this.connectStartMs = first ? connection.account.startMs : -1;
-    this.connectEndMs = first ? connection.account.connectedMs : -1;
+    this.connectStartMs = connection.account.startMs;
+    this.connectEndMs = connection.account.connectedMs;
     this.tls = connection.transport.tls;
     this.closesAtEnd = false;
     this.handler = handler;

@@ -65,7 +65,7 @@ export interface UpstreamStream {
   /** The host's address, or the one of its alternatives that was reached. */
   readonly remoteAddress: string;
   readonly connectionId: number;
-  /** Milliseconds this stream's connection took to be established, and marks; −1 when it was an idle one. */
+  /** When this stream's connection was asked for and established; monotonic ms. */
   readonly connectStartMs: number;
   readonly connectEndMs: number;
   /** `null` on clear text. */

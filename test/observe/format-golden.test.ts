@@ -159,7 +159,7 @@ function httpStream(): StreamInfo {
   info.virtualHostMetadata = { vm: { k: 'vv' } };
   const spentMs = numberOf('http', SPENT) / 1000 + 1e-6;
   info.requestRxEndMs = 1000.1;
-  info.upstreamPoolReadyMs = 1000.2;
+  info.upstreamPoolWaitMs = 0.2;
   info.upstreamConnectStartMs = 1000.2;
   info.upstreamConnectEndMs = 1000.3;
   info.upstreamTxStartMs = 1000.4;
@@ -217,7 +217,7 @@ function failedStream(): StreamInfo {
   info.filterState = filterState();
   info.virtualHostMetadata = { vm: { k: 'vv' } };
   info.requestRxEndMs = 1000.1;
-  info.upstreamPoolReadyMs = 1000.2;
+  info.upstreamPoolWaitMs = 0.2;
   const spentMs = numberOf('failed', SPENT) / 1000 + 1e-6;
   info.downstreamTxStartMs = 1000.3;
   info.downstreamTxEndMs = 1000 + spentMs;
@@ -251,7 +251,7 @@ function tcpStream(): StreamInfo {
   info.upstreamConnectionId = 9;
   info.attemptCount = 1;
   info.clusterMetadata = { cm: { k: 'cv' } };
-  info.upstreamPoolReadyMs = 1000.4;
+  info.upstreamPoolWaitMs = 0.4;
   info.upstreamConnectStartMs = 1000.2;
   info.upstreamConnectEndMs = 1000.3;
   info.endMs = 1000.5 + numberOf('tcp', 'DURATION');

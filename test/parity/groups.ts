@@ -47,6 +47,7 @@ import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
 import { mutationFilter } from './scenarios/mutation-filter.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
+import { operators } from './scenarios/operators.ts';
 import { options } from './scenarios/options.ts';
 import { outlier } from './scenarios/outlier.ts';
 import {
@@ -124,6 +125,7 @@ export const GROUPS: readonly Group[] = [
   failures,
   replies,
   logs,
+  operators,
   options,
   clusters,
   breakers,
