@@ -196,12 +196,6 @@ t.test('refusals', async (t) => {
     ),
     "Environment variable doesn't exist: NOPE_X",
   );
-  let deep: object = { traceable_filter: {} };
-  for (let level = 0; level < 40; level++) deep = { and_filter: { filters: [deep] } };
-  t.match(
-    refusal(() => filter(deep)),
-    'filters nest deeper than 32 levels',
-  );
   t.match(
     refusal(() => lowered(lowerFormat, FORMAT, {})),
     'it: one of text_format, json_format and text_format_source is required',

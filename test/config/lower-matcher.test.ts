@@ -203,8 +203,5 @@ t.test('refusals in Envoy’s words', async (t) => {
   );
   let deep: object = otherwise;
   for (let i = 0; i < 40; i++) deep = { on_no_match: { matcher: deep } };
-  t.match(
-    refusal(() => listener(deep)),
-    'matchers nest deeper than 32 levels',
-  );
+  t.doesNotThrow(() => listener(deep), 'as deep as configurations nest');
 });

@@ -69,6 +69,8 @@ t.test('files', async (t) => {
   t.same(value('a.yaml', '\ufeffa: yes'), { a: true });
   t.same(value('a.YML', 'a: 1.5'), { a: '1.5' });
   t.same(value('a.conf', '{"a": 1.5}'), { a: 1.5 }, 'anything else is JSON');
+  const once = '{"a": ["\\ud83d\\ude00", {"b": ":\\":\\\\"}, {"b" : "{\\"b\\":1}"}], "b": {"a": {}}}';
+  t.same(value('a.json', once), JSON.parse(once), 'equal keys of different objects');
   t.equal(read('a.pb', Buffer.from('0a050a03616263', 'hex')).kind, 'message');
 
   const fails = (name: string, content: string | Buffer, text: RegExp) =>
@@ -81,12 +83,31 @@ t.test('files', async (t) => {
   fails('b.json', "{'a': 1}", /b\.json:1:2: invalid JSON: expected a key in double quotes or '}', found "'"$/);
   fails('b.json', '{"a" 1}', /b\.json:1:6: invalid JSON: expected ':', found "1"$/);
   fails('b.json', '{"a": "x\ny"}', /b\.json:1:7: invalid JSON: expected a value/);
+  fails(
+    'b.json',
+    '{"a": 1, "b": {"a": 1,\n"\\u0061": 2}}',
+    /b\.json:2:1: invalid JSON: "a" stands twice in one object$/,
+  );
+  fails(
+    'b.json',
+    '{"x\\"": 1, "__proto__": 1, "__proto__": 2}',
+    /b\.json:1:28: .*"__proto__" stands twice in one object$/,
+  );
+  fails(
+    'b.json',
+    '{"a": ["\\ud83d\\ude00", "\\ud83d"]}',
+    /b\.json:1:24: invalid JSON: unpaired surrogate in a string$/,
+  );
+  fails('b.json', '{"\\uDE00": 1}', /b\.json:1:2: invalid JSON: unpaired surrogate in a string$/);
+  fails('b.json', Buffer.from('{"a": "\xff"}', 'latin1'), /b\.json: invalid UTF-8$/);
   fails('b.json', ' \n', /b\.json: the file is empty$/);
   fails('b.json', '[1]', /b\.json: the top level must be a map, not a list$/);
   fails('b.conf', 'a: 1', /b\.conf:1:1: invalid JSON: /);
   fails('b.yaml', '', /b\.yaml: the configuration is empty$/);
   fails('b.yaml', 'hello', /b\.yaml: the top level must be a map, not string$/);
   fails('b.yaml', 'a:\n  b:\n - c: [\n', /b\.yaml:3:2: /);
+  fails('b.yaml', 'a:\n - "x\\ud800"', /b\.yaml:2:\d+: unpaired surrogate in a string$/);
+  fails('b.yaml', '"\\ud800": x', /b\.yaml:1:\d+: unpaired surrogate in a string$/);
   fails('b.yaml', 'a:\n\tb: x', /b\.yaml:2:\d+: /);
   fails('b.pb', Buffer.from('0aff', 'hex'), /b\.pb: Unable to parse file as a binary protobuf/);
   fails('b.pb_text', 'node {}', /b\.pb_text: text protobuf is not supported; use YAML, JSON or binary protobuf/);

@@ -18,9 +18,6 @@ const FILE_LOG = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 const STDOUT_LOG = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
 const STDERR_LOG = 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog';
 
-/** How deep `and`/`or` filters may nest. */
-const FILTER_DEPTH_MAX = 32;
-
 /** The `access_log` list of a listener, connection manager, TCP proxy, router or the admin. */
 export function lowerAccessLogs(logs: readonly Msg[], ctx: LowerContext, path: string): readonly AccessLogModel[] {
   const models: AccessLogModel[] = [];
@@ -136,8 +133,7 @@ function checked(format: FormatModel, path: string): FormatModel {
 const COMPARISON_OPS = ['eq', 'ge', 'le', 'ne'] as const;
 
 /** `config.accesslog.v3.AccessLogFilter`. */
-export function lowerLogFilter(message: Msg, path: string, depth = 0): LogFilterModel {
-  if (depth > FILTER_DEPTH_MAX) throw new ConfigError(`filters nest deeper than ${FILTER_DEPTH_MAX} levels`, path);
+export function lowerLogFilter(message: Msg, path: string): LogFilterModel {
   const specifier = oneof(message, 'filterSpecifier');
   if (specifier === null) throw new ConfigError('one filter is required', path);
   const value = specifier.value as Msg;
@@ -153,9 +149,9 @@ export function lowerLogFilter(message: Msg, path: string, depth = 0): LogFilter
     case 'runtimeFilter':
       return lowerRuntimeFilter(value);
     case 'andFilter':
-      return { kind: 'and', filters: lowerNested(value, `${path}.and_filter`, depth) };
+      return { kind: 'and', filters: lowerNested(value, `${path}.and_filter`) };
     case 'orFilter':
-      return { kind: 'or', filters: lowerNested(value, `${path}.or_filter`, depth) };
+      return { kind: 'or', filters: lowerNested(value, `${path}.or_filter`) };
     case 'headerFilter': {
       const header = sub(value, 'header');
       if (header === null) throw new ConfigError('header is required', `${path}.header_filter`);
@@ -218,10 +214,8 @@ function lowerRuntimeFilter(message: Msg): LogFilterModel {
   };
 }
 
-function lowerNested(message: Msg, path: string, depth: number): readonly LogFilterModel[] {
-  return list(message, 'filters').map((filter, index) =>
-    lowerLogFilter(filter, `${path}.filters[${index}]`, depth + 1),
-  );
+function lowerNested(message: Msg, path: string): readonly LogFilterModel[] {
+  return list(message, 'filters').map((filter, index) => lowerLogFilter(filter, `${path}.filters[${index}]`));
 }
 
 function lowerMetadataFilter(message: Msg, path: string): LogFilterModel {

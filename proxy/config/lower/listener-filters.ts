@@ -27,9 +27,6 @@ const PROXY_PROTOCOL = `${FILTERS}proxy_protocol.v3.ProxyProtocol`;
 const HELLO_BYTES_MAX = 16_384;
 const TLV_NAMESPACE = 'envoy.filters.listener.proxy_protocol';
 
-/** How deep predicates may nest. */
-const PREDICATE_DEPTH_MAX = 32;
-
 /** `listener_filters`. */
 export function lowerListenerFilters(message: Msg, ctx: LowerContext, path: string): ListenerModel['listenerFilters'] {
   const out: ListenerFilterModel[] = [];
@@ -68,7 +65,7 @@ function lowerFilter(message: Msg, ctx: LowerContext, path: string): ListenerFil
   if (any === null) throw missingImplementation(name, '', path);
   const config = unpackAny(any, `${path}.typed_config`).message;
   const predicate = sub(message, 'filterDisabled');
-  const disabled = predicate === null ? null : lowerPredicate(predicate, `${path}.filter_disabled`, 0);
+  const disabled = predicate === null ? null : lowerPredicate(predicate, `${path}.filter_disabled`);
   switch (config.$typeName) {
     case TLS_INSPECTOR:
       return { ...lowerTlsInspector(config), disabled };
@@ -89,8 +86,7 @@ function lowerFilter(message: Msg, ctx: LowerContext, path: string): ListenerFil
 }
 
 /** `ListenerFilterChainMatchPredicate`. */
-function lowerPredicate(message: Msg, path: string, depth: number): ConnectionPredicateModel {
-  if (depth > PREDICATE_DEPTH_MAX) throw new ConfigError(`nested more than ${PREDICATE_DEPTH_MAX} deep`, path);
+function lowerPredicate(message: Msg, path: string): ConnectionPredicateModel {
   const rule = oneof(message, 'rule');
   if (rule === null) throw new ConfigError('a rule is required', path);
   const value = rule.value as Msg;
@@ -98,14 +94,12 @@ function lowerPredicate(message: Msg, path: string, depth: number): ConnectionPr
     case 'anyMatch':
       return { kind: 'any' };
     case 'notMatch':
-      return { kind: 'not', rule: lowerPredicate(value, `${path}.not_match`, depth + 1) };
+      return { kind: 'not', rule: lowerPredicate(value, `${path}.not_match`) };
     case 'destinationPortRange':
       return { kind: 'destination_port', start: num(value, 'start'), end: num(value, 'end') };
     default: {
       const field = rule.case === 'andMatch' ? 'and_match' : 'or_match';
-      const rules = list(value, 'rules').map((each, i) =>
-        lowerPredicate(each, `${path}.${field}.rules[${i}]`, depth + 1),
-      );
+      const rules = list(value, 'rules').map((each, i) => lowerPredicate(each, `${path}.${field}.rules[${i}]`));
       return { kind: rule.case === 'andMatch' ? 'and' : 'or', rules };
     }
   }

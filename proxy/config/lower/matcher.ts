@@ -17,9 +17,6 @@ import { type UnpackedAny, unpackAny } from '../read/any.ts';
 import { bool, list, type Msg, messageMap, num, oneof, str, strings, sub } from '../schema/message.ts';
 import { lowerCidr, lowerRuntimeFraction, lowerStringMatch, wireString } from './common.ts';
 
-/** How deep matchers and predicates may nest, together. */
-const DEPTH_MAX = 32;
-
 const IP_TREE = 'xds.type.matcher.v3.IPMatcher';
 const NAME_TREE = 'xds.type.matcher.v3.ServerNameMatcher';
 const IP_TEST = 'envoy.extensions.matching.input_matchers.ip.v3.Ip';
@@ -39,7 +36,7 @@ export interface MatcherPlace<A> {
 }
 
 export function lowerMatcher<A>(message: Msg, place: MatcherPlace<A>, path: string): MatcherModel<A> {
-  return new MatcherReader(place).matcher(message, path, 0);
+  return new MatcherReader(place).matcher(message, path);
 }
 
 /** Reads one extension: what `named` makes of its configuration, or Envoy's refusal when that is nothing. */
@@ -58,31 +55,30 @@ class MatcherReader<A> {
     this.place = place;
   }
 
-  matcher(message: Msg, path: string, depth: number): MatcherModel<A> {
-    if (depth > DEPTH_MAX) throw new ConfigError(`matchers nest deeper than ${DEPTH_MAX} levels`, path);
+  matcher(message: Msg, path: string): MatcherModel<A> {
     const otherwise = sub(message, 'onNoMatch');
     return {
-      choice: this.choice(message, path, depth),
-      onNoMatch: otherwise === null ? null : this.onMatch(otherwise, `${path}.on_no_match`, depth),
+      choice: this.choice(message, path),
+      onNoMatch: otherwise === null ? null : this.onMatch(otherwise, `${path}.on_no_match`),
     };
   }
 
-  private choice(message: Msg, path: string, depth: number): MatcherChoiceModel<A> {
+  private choice(message: Msg, path: string): MatcherChoiceModel<A> {
     const type = oneof(message, 'matcherType');
     if (type === null) return { kind: 'none' };
     const value = type.value as Msg;
-    if (type.case === 'matcherTree') return this.tree(value, `${path}.matcher_tree`, depth);
+    if (type.case === 'matcherTree') return this.tree(value, `${path}.matcher_tree`);
     const entries = list(value, 'matchers').map((entry, index) => {
       const at = `${path}.matcher_list.matchers[${index}]`;
       return {
-        predicate: this.predicate(required(entry, 'predicate', at), `${at}.predicate`, depth),
-        onMatch: this.onMatch(required(entry, 'onMatch', at), `${at}.on_match`, depth),
+        predicate: this.predicate(required(entry, 'predicate', at), `${at}.predicate`),
+        onMatch: this.onMatch(required(entry, 'onMatch', at), `${at}.on_match`),
       };
     });
     return { kind: 'list', entries };
   }
 
-  private onMatch(message: Msg, path: string, depth: number): OnMatchModel<A> {
+  private onMatch(message: Msg, path: string): OnMatchModel<A> {
     const skip = bool(message, 'keepMatching');
     if (skip && !this.place.mayKeepMatching) {
       throw new ConfigError(
@@ -93,7 +89,7 @@ class MatcherReader<A> {
     const on = oneof(message, 'onMatch');
     if (on === null) throw new ConfigError('on_match is required', path);
     if (on.case === 'matcher') {
-      return { kind: 'matcher', matcher: this.matcher(on.value as Msg, `${path}.matcher`, depth + 1), skip };
+      return { kind: 'matcher', matcher: this.matcher(on.value as Msg, `${path}.matcher`), skip };
     }
     const { place } = this;
     return { kind: 'action', action: extension(on.value as Msg, `${path}.action`, place.action.bind(place)), skip };
@@ -115,8 +111,7 @@ class MatcherReader<A> {
 
   // === Predicates ===
 
-  private predicate(message: Msg, path: string, depth: number): PredicateModel {
-    if (depth > DEPTH_MAX) throw new ConfigError(`predicates nest deeper than ${DEPTH_MAX} levels`, path);
+  private predicate(message: Msg, path: string): PredicateModel {
     const type = oneof(message, 'matchType');
     if (type === null) throw new ConfigError('match_type is required', path);
     const value = type.value as Msg;
@@ -126,11 +121,11 @@ class MatcherReader<A> {
         return { kind: 'single', input: this.input(value, at), test: lowerTest(value, at) };
       }
       case 'notMatcher':
-        return { kind: 'not', predicate: this.predicate(value, `${path}.not_matcher`, depth + 1) };
+        return { kind: 'not', predicate: this.predicate(value, `${path}.not_matcher`) };
       default: {
         const kind = type.case === 'andMatcher' ? 'and' : 'or';
         const predicates = list(value, 'predicate').map((one, index) =>
-          this.predicate(one, `${path}.${kind}_matcher.predicate[${index}]`, depth + 1),
+          this.predicate(one, `${path}.${kind}_matcher.predicate[${index}]`),
         );
         return { kind, predicates };
       }
@@ -139,31 +134,31 @@ class MatcherReader<A> {
 
   // === Trees ===
 
-  private tree(message: Msg, path: string, depth: number): MatcherChoiceModel<A> {
+  private tree(message: Msg, path: string): MatcherChoiceModel<A> {
     const input = this.input(message, path);
     const type = oneof(message, 'treeType');
     if (type === null) throw new ConfigError('tree_type is required', path);
     const value = type.value as Msg;
     if (type.case === 'customMatch') {
-      return extension(value, `${path}.custom_match`, (config, at) => this.customTree(config, input, at, depth));
+      return extension(value, `${path}.custom_match`, (config, at) => this.customTree(config, input, at));
     }
     const kind = type.case === 'exactMatchMap' ? 'exact' : 'prefix';
     const at = `${path}.${kind}_match_map.map`;
     const entries = Object.entries(messageMap(value, 'map')).map(([key, on]) => ({
       keys: [wireString(key)],
-      onMatch: this.onMatch(on, `${at}[${JSON.stringify(key)}]`, depth),
+      onMatch: this.onMatch(on, `${at}[${JSON.stringify(key)}]`),
     }));
     return { kind, input, entries };
   }
 
-  private customTree(config: Msg, input: MatchInputModel, path: string, depth: number): MatcherChoiceModel<A> | null {
+  private customTree(config: Msg, input: MatchInputModel, path: string): MatcherChoiceModel<A> | null {
     if (config.$typeName === IP_TREE) {
       const entries = list(config, 'rangeMatchers').map((entry, index) => {
         const at = `${path}.range_matchers[${index}]`;
         return {
           ranges: list(entry, 'ranges').map((range, i) => treeRange(range, `${at}.ranges[${i}]`)),
           exclusive: bool(entry, 'exclusive'),
-          onMatch: this.onMatch(required(entry, 'onMatch', at), `${at}.on_match`, depth),
+          onMatch: this.onMatch(required(entry, 'onMatch', at), `${at}.on_match`),
         };
       });
       return { kind: 'ip', input, entries };
@@ -174,7 +169,7 @@ class MatcherReader<A> {
       const at = `${path}.domain_matchers[${index}]`;
       const keys = strings(entry, 'domains');
       for (const [i, domain] of keys.entries()) checkDomain(domain, seen, `${at}.domains[${i}]`);
-      return { keys, onMatch: this.onMatch(required(entry, 'onMatch', at), `${at}.on_match`, depth) };
+      return { keys, onMatch: this.onMatch(required(entry, 'onMatch', at), `${at}.on_match`) };
     });
     return { kind: 'names', input, entries };
   }

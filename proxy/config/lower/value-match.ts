@@ -5,12 +5,8 @@ import type { FilterStateMatchModel, MetadataMatchModel, ValueMatchModel } from 
 import { bool, list, type Msg, num, oneof, oneofCase, str, sub } from '../schema/message.ts';
 import { lowerCidr, lowerStringMatch } from './common.ts';
 
-/** How deep lists and alternatives may nest. */
-const DEPTH_MAX = 16;
-
 /** `type.matcher.v3.ValueMatcher`. */
-export function lowerValueMatch(message: Msg, path: string, depth = 0): ValueMatchModel {
-  if (depth > DEPTH_MAX) throw new ConfigError(`value matchers nest deeper than ${DEPTH_MAX} levels`, path);
+export function lowerValueMatch(message: Msg, path: string): ValueMatchModel {
   const pattern = oneof(message, 'matchPattern');
   if (pattern === null) throw new ConfigError('match_pattern is required', path);
   switch (pattern.case) {
@@ -27,13 +23,13 @@ export function lowerValueMatch(message: Msg, path: string, depth = 0): ValueMat
     case 'listMatch': {
       const oneOf = oneofCase(pattern.value as Msg, 'matchPattern', 'oneOf');
       if (oneOf === null) throw new ConfigError('match_pattern is required', `${path}.list_match`);
-      return { kind: 'list', oneOf: lowerValueMatch(oneOf, `${path}.list_match.one_of`, depth + 1) };
+      return { kind: 'list', oneOf: lowerValueMatch(oneOf, `${path}.list_match.one_of`) };
     }
     default:
       return {
         kind: 'or',
         matches: list(pattern.value as Msg, 'valueMatchers').map((value, index) =>
-          lowerValueMatch(value, `${path}.or_match.value_matchers[${index}]`, depth + 1),
+          lowerValueMatch(value, `${path}.or_match.value_matchers[${index}]`),
         ),
       };
   }

@@ -1,8 +1,10 @@
-// Where a text stops being JSON. `JSON.parse` reads documents; its errors often name no position, so a text that it
-// refused is scanned once more by this small recogniser (RFC 8259).
+// What is wrong with a JSON text, and where. `JSON.parse` reads documents; its errors often name no position, it keeps the
+// last of equal keys and lets half a surrogate pair pass. A text that it refused, or that has more keys than came of it, is
+// scanned once more by this small recogniser (RFC 8259).
 
 const SPACE = /[ \t\n\r]*/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+/** Unrolled, so that a long string costs no memory. */
+const STRING = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y;
 const ATOM = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 
 /** What may come next. */
@@ -25,7 +27,7 @@ export interface JsonFault {
   readonly reason: string;
 }
 
-/** The first fault of a text, or `null` when it is JSON. Line and column count from 1. */
+/** The first fault of a text, or `null` when it is JSON that says everything once. Line and column count from 1. */
 export function findJsonFault(text: string): JsonFault | null {
   const scan = new Scan(text);
   const expected = scan.run();
@@ -36,15 +38,44 @@ export function findJsonFault(text: string): JsonFault | null {
   return {
     line: before.split('\n').length,
     column: before.length - before.lastIndexOf('\n'),
-    reason: `expected ${DESCRIPTION[expected]}, found ${got}`,
+    reason: scan.objection === '' ? `expected ${DESCRIPTION[expected]}, found ${got}` : scan.objection,
   };
+}
+
+/** So many keys stand in a JSON text, equal ones included. */
+export function countJsonKeys(text: Uint8Array): number {
+  let keys = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i];
+    if (byte === QUOTE) quoted = !quoted;
+    else if (byte === BACKSLASH) i++;
+    else if (byte === COLON && !quoted) keys++;
+  }
+  return keys;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+
+/** An escape that half a surrogate pair could be written with. */
+const SURROGATE = /\\u[dD][89a-fA-F]/;
+
+/** Whether a JSON text may hold half a surrogate pair; its bytes cannot. */
+export function mayLackSurrogate(text: string): boolean {
+  return SURROGATE.test(text);
 }
 
 class Scan {
   readonly #text: string;
   /** `{` and `[` that are open. */
   readonly #open: string[] = [];
+  /** The keys of each open object; empty for lists. */
+  readonly #keys: Set<string>[] = [];
   offset = 0;
+  /** What is wrong with a token that is well-formed; empty = nothing. */
+  objection = '';
 
   constructor(text: string) {
     this.#text = text;
@@ -87,17 +118,39 @@ class Scan {
   #value(found: string): Expected | null {
     if (found === '{' || found === '[') {
       this.#open.push(found);
+      this.#keys.push(new Set());
       return this.#advance(found === '{' ? 'key or }' : 'value or ]');
     }
-    return this.#take(STRING) || this.#take(ATOM) ? this.#afterValue() : null;
+    return this.#string() !== null || (this.objection === '' && this.#take(ATOM)) ? this.#afterValue() : null;
   }
 
   #key(): Expected | null {
-    return this.#take(STRING) ? ':' : null;
+    const from = this.offset;
+    const key = this.#string();
+    if (key === null) return null;
+    const keys = this.#keys.at(-1);
+    if (keys?.has(key) === true) return this.#object(from, `${JSON.stringify(key)} stands twice in one object`);
+    keys?.add(key);
+    return ':';
+  }
+
+  /** Takes a string and says what it means; `null` when there is none, or not all of it means something. */
+  #string(): string | null {
+    const from = this.offset;
+    if (!this.#take(STRING)) return null;
+    const value = JSON.parse(this.#text.slice(from, this.offset)) as string;
+    return value.isWellFormed() ? value : this.#object(from, 'unpaired surrogate in a string');
+  }
+
+  #object(offset: number, objection: string): null {
+    this.offset = offset;
+    this.objection = objection;
+    return null;
   }
 
   #close(): Expected {
     this.#open.pop();
+    this.#keys.pop();
     this.offset++;
     return this.#afterValue();
   }

@@ -1,10 +1,11 @@
 // Where a configuration comes from: a file (kind by its name, as in Envoy) or the text of `--config-yaml`.
 
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../util/error.ts';
 import { library } from '../schema/library.ts';
 import type { Msg } from '../schema/message.ts';
-import { findJsonFault } from './json-position.ts';
+import { countJsonKeys, findJsonFault, mayLackSurrogate } from './json-position.ts';
 import { readYaml } from './yaml.ts';
 
 /** What was read: JSON values still to be decoded, or a message (`.pb`). */
@@ -36,7 +37,7 @@ export function readConfigFile(path: string, typeName: string): Source {
     throw new ConfigError('text protobuf is not supported; use YAML, JSON or binary protobuf (.pb)', path);
   }
   if (name.endsWith('.yaml') || name.endsWith('.yml')) return yamlSource(bytes.toString('utf8'), path);
-  return jsonSource(bytes.toString('utf8'), path);
+  return jsonSource(bytes, path);
 }
 
 /** Reads the value of `--config-yaml`; empty text is an empty configuration. */
@@ -63,38 +64,57 @@ function withoutBom(text: string): string {
 }
 
 function yamlSource(text: string, name: string): Source {
-  return { kind: 'json', value: requireObject(readYaml(withoutBom(text), name), name), text: null };
+  const value = readYaml(withoutBom(text), name);
+  countKeys(value, name);
+  return { kind: 'json', value, text: null };
 }
 
-function jsonSource(raw: string, name: string): Source {
-  const text = withoutBom(raw);
+function jsonSource(bytes: Buffer, name: string): Source {
+  if (!isUtf8(bytes)) throw new ConfigError('invalid UTF-8', name);
+  const text = withoutBom(bytes.toString('utf8'));
   if (text.trim() === '') throw new ConfigError('the file is empty', name);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const fault = findJsonFault(text);
-    if (fault === null) throw new ConfigError(`invalid JSON: ${reasonOf(error)}`, name);
-    throw new ConfigError(`invalid JSON: ${fault.reason}`, `${name}:${fault.line}:${fault.column}`);
+    refuseFault(text, name);
+    throw new ConfigError(`invalid JSON: ${reasonOf(error)}`, name);
   }
-  return { kind: 'json', value: requireObject(value, name), text };
+  // `JSON.parse` keeps the last of equal keys, and would drop what the others say without a word.
+  if (countKeys(value, name) !== countJsonKeys(bytes) || mayLackSurrogate(text)) refuseFault(text, name);
+  return { kind: 'json', value, text };
 }
 
-function requireObject(value: unknown, name: string): unknown {
+function refuseFault(text: string, name: string): void {
+  const fault = findJsonFault(text);
+  if (fault !== null) throw new ConfigError(`invalid JSON: ${fault.reason}`, `${name}:${fault.line}:${fault.column}`);
+}
+
+/** @returns how many keys a document has, if it is a map and not too deep */
+function countKeys(value: unknown, name: string): number {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    if (isDeeper(value, DEPTH_MAX))
+    const keys = keysWithin(value, DEPTH_MAX);
+    if (keys === TOO_DEEP)
       throw new ConfigError(`nested deeper than ${DEPTH_MAX} levels, under ${deepPath(value)}`, name);
-    return value;
+    return keys;
   }
   if (value === null) throw new ConfigError('the configuration is empty', name);
   throw new ConfigError(`the top level must be a map, not ${Array.isArray(value) ? 'a list' : typeof value}`, name);
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  for (const item of Array.isArray(value) ? value : Object.values(value)) if (isDeeper(item, levels - 1)) return true;
-  return false;
+const TOO_DEEP = -1;
+
+function keysWithin(value: unknown, levels: number): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (levels === 0) return TOO_DEEP;
+  const items = Array.isArray(value) ? value : Object.values(value);
+  let keys = items === value ? 0 : items.length;
+  for (const item of items) {
+    const within = keysWithin(item, levels - 1);
+    if (within === TOO_DEEP) return TOO_DEEP;
+    keys += within;
+  }
+  return keys;
 }
 
 /** The way to what is too deep: its first three keys, which say enough. */
@@ -102,7 +122,7 @@ function deepPath(top: object): string {
   const keys: string[] = [];
   let at: unknown = top;
   for (let levels = DEPTH_MAX - 1; keys.length < 3 && typeof at === 'object' && at !== null; levels--) {
-    const next = Object.entries(at).find(([, item]) => isDeeper(item, levels));
+    const next = Object.entries(at).find(([, item]) => keysWithin(item, levels) === TOO_DEEP);
     if (next === undefined) break;
     keys.push(next[0]);
     at = next[1];

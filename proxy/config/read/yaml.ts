@@ -110,7 +110,7 @@ class Builder {
   #key(): string {
     const event = this.#events[this.#next++] as Event;
     if (event.type === SCALAR) {
-      const text = getScalarValue(this.#text, event);
+      const text = this.#textOf(event);
       if (event.anchorStart >= 0) {
         this.#anchors.set(this.#text.slice(event.anchorStart, event.anchorEnd), { value: text, size: 1 });
       }
@@ -129,8 +129,14 @@ class Builder {
   }
 
   #scalar(event: ScalarEvent): unknown {
-    const text = getScalarValue(this.#text, event);
+    const text = this.#textOf(event);
     return event.style === SCALAR_STYLE.PLAIN ? plainScalar(text) : text;
+  }
+
+  #textOf(event: ScalarEvent): string {
+    const text = getScalarValue(this.#text, event);
+    if (!text.isWellFormed()) throw this.#error('unpaired surrogate in a string', event.valueStart);
+    return text;
   }
 
   #error(text: string, offset: number): ConfigError {
