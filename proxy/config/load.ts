@@ -57,7 +57,7 @@ export function loadStaticModel(options: LoadOptions, warn: (text: string) => vo
     checkFields: findings.unanswered ? checkFieldAnswers : null,
   });
   const model = lowerBootstrap(message, ctx);
-  warnings.push(...ctx.warnings);
+  for (const warning of ctx.warnings) warnings.push(warning);
   warnings.forEach(warn);
   return {
     model,

@@ -29,6 +29,20 @@ export function normalWeights(hosts: readonly Host[]): Float64Array {
   return Float64Array.from(hosts, (host) => host.weight / sum);
 }
 
+// Arguments of a call are limited by the stack, hosts of a cluster are not.
+
+function lowest(values: ArrayLike<number>): number {
+  let found = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < values.length; i++) found = Math.min(found, values[i] as number);
+  return found;
+}
+
+function highest(values: ArrayLike<number>): number {
+  let found = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < values.length; i++) found = Math.max(found, values[i] as number);
+  return found;
+}
+
 /** What stands for a host: what its metadata says, its name, or its address. */
 function hashKey(host: Host, useHostname: boolean): string {
   const own = host.metadata['envoy.lb']?.['hash_key'];
@@ -53,7 +67,7 @@ class RingTable implements HashTable {
     policy: RingPolicy,
     gauge: TableGauge | null,
   ) {
-    const least = weights.reduce((a, b) => Math.min(a, b), 1);
+    const least = lowest(weights);
     // The lightest host gets a whole number of places, unless the ring would be too large.
     const scale = Math.min(Math.ceil(least * policy.minRingSize) / least, policy.maxRingSize);
     const size = Math.ceil(scale);
@@ -65,8 +79,8 @@ class RingTable implements HashTable {
     this.owners = order.map((at) => places.owners[at] as number);
     if (gauge === null) return;
     gauge('ring_hash_lb.size', size);
-    gauge('ring_hash_lb.min_hashes_per_host', Math.min(size, ...places.perHost));
-    gauge('ring_hash_lb.max_hashes_per_host', Math.max(0, ...places.perHost));
+    gauge('ring_hash_lb.min_hashes_per_host', lowest(places.perHost));
+    gauge('ring_hash_lb.max_hashes_per_host', highest(places.perHost));
   }
 
   pick(hash: U64, attempt: number): Host {
@@ -177,8 +191,8 @@ class MaglevTable implements HashTable {
     const { owners, perHost } = fillTable(keys, weights, hosts.length === 1 ? 1 : size);
     this.owners = owners;
     if (gauge === null) return;
-    gauge('maglev_lb.min_entries_per_host', Math.min(...perHost));
-    gauge('maglev_lb.max_entries_per_host', Math.max(...perHost));
+    gauge('maglev_lb.min_entries_per_host', lowest(perHost));
+    gauge('maglev_lb.max_entries_per_host', highest(perHost));
   }
 
   pick(hash: U64, attempt: number): Host {

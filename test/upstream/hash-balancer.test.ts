@@ -5,10 +5,11 @@ import t from 'tap';
 import type { HashLbPolicyModel } from '../../proxy/config/model/cluster.ts';
 import { UPSTREAM_RQ_ACTIVE } from '../../proxy/observe/catalogue-cluster.ts';
 import { buildBalancer } from '../../proxy/upstream/balancer.ts';
+import { buildHashTable } from '../../proxy/upstream/hash-tables.ts';
 import { Host } from '../../proxy/upstream/host.ts';
 import { MersenneTwister } from '../../proxy/upstream/mersenne-twister.ts';
 import type { PickContext } from '../../proxy/upstream/upstream.ts';
-import { type U64, xxHash64 } from '../../proxy/util/hash64.ts';
+import { U64, xxHash64 } from '../../proxy/util/hash64.ts';
 import { SYSTEM_RUNTIME } from '../../proxy/util/runtime.ts';
 import { clusterModel, endpoint, PICK } from '../fixtures/upstream.ts';
 
@@ -103,6 +104,12 @@ for (const policy of [RING, MAGLEV]) {
     t.equal(all.filter(({ activeRequests }) => activeRequests > 0).length >= 3, true);
   });
 }
+
+t.test('more hosts than a call may have arguments', async (t) => {
+  const many = hosts(150_000);
+  for (const policy of [RING, MAGLEV])
+    t.ok(many.includes(buildHashTable(many, policy, () => {}).pick(xxHash64('key', new U64()), 0)), policy.kind);
+});
 
 t.test('MT19937, the standard’s own check', async (t) => {
   // ISO C++ [rand.predef]: the 10,000th number of a generator with the default seed.
