@@ -198,7 +198,7 @@ export function responseFraming(
 ): Framing {
   if (headers.has('content-length') || status < 200 || status === 204 || status === 304) return FRAMING_AS_IS;
   if (method === 'HEAD') return minor === 0 ? FRAMING_AS_IS : FRAMING_CHUNKED_BODILESS;
-  if (method === 'CONNECT' && status < 300) return FRAMING_AS_IS;
   if (endStream) return FRAMING_EMPTY;
+  if (method === 'CONNECT' && status < 300) return FRAMING_AS_IS;
   return minor === 0 ? FRAMING_AS_IS : FRAMING_CHUNKED;
 }

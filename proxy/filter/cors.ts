@@ -4,7 +4,7 @@
 import { HeaderMap } from '../codec/headers.ts';
 import type { CorsPolicyModel } from '../config/model/http-filter.ts';
 import { runtimeFraction } from '../config/model/runtime.ts';
-import { compileStringMatch } from '../router/match.ts';
+import { compileStringMatch } from '../match/string.ts';
 import {
   CONTINUE,
   type FilterCall,

@@ -5,7 +5,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { FaultModel } from '../config/model/fault.ts';
 import { runtimeInteger, runtimeShare, type Share } from '../config/model/runtime.ts';
-import { compileHeaderMatch } from '../router/match.ts';
+import { compileHeaderMatch } from '../match/head.ts';
 import type { FilterEnv, FilterStream } from './filter.ts';
 import { compileDraw } from './fraction.ts';
 

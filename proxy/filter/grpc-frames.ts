@@ -70,10 +70,3 @@ export function trailersFrame(block: string): Buffer {
 
 /** Bytes before a frame's message. */
 export const FRAME_PREFIX_BYTES: number = PREFIX_BYTES;
-
-/** `application/grpc`, alone or with a suffix or parameters. */
-export function isGrpcContentType(contentType: string | null): boolean {
-  if (contentType === null || !contentType.startsWith('application/grpc')) return false;
-  const next = contentType.charCodeAt(16);
-  return Number.isNaN(next) || next === 0x2b || next === 0x3b;
-}

@@ -3,9 +3,10 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { GrpcBridgeModel } from '../config/model/http-filter.ts';
+import { isGrpcContentType } from '../match/head.ts';
 import { KeptBody } from '../router/kept-body.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, PAUSE, type Verdict } from './filter.ts';
-import { FRAME_PREFIX_BYTES, frame, isGrpcContentType } from './grpc-frames.ts';
+import { FRAME_PREFIX_BYTES, frame } from './grpc-frames.ts';
 
 const PROTOBUF = 'application/x-protobuf';
 

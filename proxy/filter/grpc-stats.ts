@@ -3,6 +3,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject } from '../config/model/common.ts';
 import type { GrpcStatsModel } from '../config/model/http-filter.ts';
+import { isGrpcContentType } from '../match/head.ts';
 import { type FilterStateObject, writeFilterState } from '../observe/filter-state.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import {
@@ -14,7 +15,7 @@ import {
   type Verdict,
 } from './filter.ts';
 import { clusterOf, type GrpcCells, GrpcCounts, type GrpcMethod, grpcMethodOf } from './grpc-counts.ts';
-import { FrameWalk, isGrpcContentType } from './grpc-frames.ts';
+import { FrameWalk } from './grpc-frames.ts';
 
 /** Under which the message counts of a call are kept as filter state. */
 const STATE_KEY = 'envoy.filters.http.grpc_stats';

@@ -2,6 +2,7 @@
 // last frame of the body, and the text form is base64.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import { isGrpcContentType } from '../match/head.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import {
   CONTINUE,
@@ -13,7 +14,7 @@ import {
   type Verdict,
 } from './filter.ts';
 import { clusterOf, type GrpcCells, GrpcCounts, grpcMethodOf } from './grpc-counts.ts';
-import { FrameWalk, isGrpcContentType, trailersFrame } from './grpc-frames.ts';
+import { FrameWalk, trailersFrame } from './grpc-frames.ts';
 import { grpcMessage, grpcStatusOf } from './grpc-status.ts';
 
 const BINARY = 'application/grpc-web+proto';

@@ -3,12 +3,12 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonValue } from '../config/model/common.ts';
 import type { HeaderPairModel, HeaderRuleModel, HeaderToMetadataModel } from '../config/model/metadata-filter.ts';
+import { compileHeaderRead, cookieValue } from '../match/head.ts';
+import { compileReplaceAll } from '../match/regex.ts';
 import { addMetadata } from '../observe/dynamic-metadata.ts';
-import { textOf } from '../observe/json-text.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileHeaderRead, cookieValue } from '../router/match.ts';
-import { compileReplaceAll } from '../router/regex.ts';
+import { textOf } from '../util/latin1.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, type Verdict } from './filter.ts';
 import { protoValue } from './proto-value.ts';
 

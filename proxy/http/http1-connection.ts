@@ -229,7 +229,7 @@ export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWr
     const { minor } = this.decoder;
     const framing = responseFraming(stream.method, status, headers, minor, endStream);
     this.framing = framing;
-    const raw = stream.upgrade !== '' && (status === 101 || (stream.upgrade === 'connect' && status < 300));
+    const raw = stream.upgrade !== '' && (status === 101 || (stream.upgrade === 'connect' && status === 200));
     if (!raw) {
       if (!this.closing) this.decideClose(stream, headers, minor, endStream);
       if (this.closing || this.draining) headers.set('connection', 'close');

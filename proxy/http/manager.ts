@@ -12,6 +12,7 @@ import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
 import { type FilterChain, FilterChains } from '../filter/compile.ts';
 import type { FilterEnv, FilterStream, SharedCount } from '../filter/filter.ts';
 import type { FilterRun } from '../filter/run.ts';
+import { compileStringMatch } from '../match/string.ts';
 import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
@@ -34,7 +35,6 @@ import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
 import type { FindShedPoint, ShedPoint } from '../observe/shed-point.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
-import { compileStringMatch } from '../router/match.ts';
 import type { FiltersOf, RouteRules, RouteTable } from '../router/route.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import { Router } from '../router/router.ts';

@@ -5,8 +5,8 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RequestHead } from '../codec/http1.ts';
 import { KNOWN_CONTENT_TYPE, KNOWN_ENVOY } from '../codec/http1.ts';
-import { isGrpcContentType } from '../filter/grpc-frames.ts';
 import { FilterRun } from '../filter/run.ts';
+import { isGrpcContentType } from '../match/head.ts';
 import type { AccessLogger } from '../observe/access-log.ts';
 import {
   HTTP_DOWNSTREAM_CX_UPGRADES_ACTIVE,

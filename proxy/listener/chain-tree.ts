@@ -2,8 +2,8 @@
 
 import type { ConnectionFact, MatcherModel, MatchInputModel } from '../config/model/matcher.ts';
 import type { RuntimeKeys } from '../config/model/runtime.ts';
+import { compileMatcher, type ReadInput } from '../match/matcher.ts';
 import { type FilterState, filterStateText } from '../observe/filter-state.ts';
-import { compileMatcher, type ReadInput } from '../router/matcher.ts';
 import { type ChainMatcher, isLocal, type MatchInput } from './chain-match.ts';
 
 /** A connection whose listener filters may have kept something with it. */

@@ -68,7 +68,7 @@ function compileVersion(model: UpstreamTlsModel, tls: TlsEnv): Version {
   const verifier =
     validation === null
       ? null
-      : new PeerVerifier(validation, 'server', tls.compileMatch, validation.systemRoots ? tls.systemRoots() : '');
+      : new PeerVerifier(validation, 'server', validation.systemRoots ? tls.systemRoots() : '');
   const context = secureContext(model, {
     certificates: model.certificates.slice(0, 1),
     verifier,

@@ -18,7 +18,7 @@ import { type StapleAction, Staples } from './staples.ts';
 import { localCertificate, NO_CERTIFICATES, serverGroup, TlsConnection } from './tls-connection.ts';
 import { failureOf, sslText, type TlsFailure, verifyFailure } from './tls-failure.ts';
 import { bytesOf, groupsOf, secureContext, sessionContextOf } from './tls-options.ts';
-import { type CompileMatch, NO_WANTED_NAMES, PeerVerifier, verifyCounter } from './verify.ts';
+import { NO_WANTED_NAMES, PeerVerifier, verifyCounter } from './verify.ts';
 
 /** What a ClientHello says; the rest of it is for the inspector. */
 export interface HelloFacts {
@@ -38,7 +38,6 @@ export type ReadHello = (bytes: Buffer) => number | string | HelloFacts;
 
 /** What TLS needs of its worker. */
 export interface TlsEnv {
-  readonly compileMatch: CompileMatch;
   readonly readHello: ReadHello;
   /** PEM of the operating system's roots; read when first asked for. */
   readonly systemRoots: () => string;
@@ -138,7 +137,7 @@ export class DownstreamTls {
     this.verifier =
       validation === null
         ? null
-        : new PeerVerifier(validation, 'client', env.compileMatch, validation.systemRoots ? env.systemRoots() : '');
+        : new PeerVerifier(validation, 'client', validation.systemRoots ? env.systemRoots() : '');
     this.groups = groupsOf(model);
     this.staples = new Staples(model);
     this.sessionContext = sessionContextOf(model, [String(model.requireClientCertificate)]);

@@ -6,8 +6,8 @@
 //         calls a TLS 1.3 session without any certificate verified.
 // Rule 3: only what was accepted is kept, under the certificate's hash, for as long as its path is valid.
 
-import type { StringMatchModel } from '../config/model/common.ts';
 import type { SanMatchModel, TlsValidationModel } from '../config/model/tls.ts';
+import { compileStringMatch } from '../match/string.ts';
 import { type Certificate, CHAIN_MAX } from './certificate.ts';
 import { RevocationLists } from './crl.ts';
 import { bundleOf } from './pem.ts';
@@ -54,9 +54,6 @@ export interface WantedNames {
 
 export const NO_WANTED_NAMES: WantedNames = { anyOf: [], serverName: '' };
 
-/** Compiles a string matcher; the one of the routes. */
-export type CompileMatch = (model: StringMatchModel) => (text: string) => boolean;
-
 type NamesMatch = (leaf: Certificate) => boolean;
 
 /** One validation context of one version, for one role of the peer. */
@@ -82,7 +79,7 @@ export class PeerVerifier {
   private allRoots: readonly Certificate[] | null;
 
   /** @throws when a bundle or list cannot be read; configurations are checked before they come here */
-  constructor(model: TlsValidationModel, peer: 'client' | 'server', compileMatch: CompileMatch, systemRoots: string) {
+  constructor(model: TlsValidationModel, peer: 'client' | 'server', systemRoots: string) {
     const text = (data: { readonly base64: string } | null): string =>
       data === null ? '' : Buffer.from(data.base64, 'base64').toString('latin1');
     const own = text(model.trustedCa);
@@ -117,7 +114,7 @@ export class PeerVerifier {
     this.enforcedByLibrary = this.libraryDecides && !model.acceptUntrusted;
     this.crlForLibrary = this.libraryDecides ? crlText : '';
     this.rules = { ...common, roots: this.libraryDecides ? [] : bundleOf(trusted) };
-    this.matchesNames = compileNames(model.subjectAltNames, compileMatch);
+    this.matchesNames = compileNames(model.subjectAltNames);
     this.wantedNames = model.subjectAltNames.map(({ match }) => `${match.kind} ${match.value}`).join(', ');
     this.accepted = new Map();
     this.allRoots = null;
@@ -301,14 +298,14 @@ function splitLabel(name: string): [label: string, rest: string] {
 }
 
 /** `null` = any name will do. */
-function compileNames(models: readonly SanMatchModel[], compileMatch: CompileMatch): NamesMatch | null {
+function compileNames(models: readonly SanMatchModel[]): NamesMatch | null {
   if (models.length === 0) return null;
-  const matchers = models.map((model) => compileName(model, compileMatch));
+  const matchers = models.map(compileName);
   return (leaf) => matchers.some((matches) => matches(leaf));
 }
 
-function compileName({ type, match, oid }: SanMatchModel, compileMatch: CompileMatch): NamesMatch {
-  const holds = compileMatch(match);
+function compileName({ type, match, oid }: SanMatchModel): NamesMatch {
+  const holds = compileStringMatch(match);
   const dnsHolds = match.kind === 'exact' ? (pattern: string): boolean => dnsNameMatches(match.value, pattern) : holds;
   switch (type) {
     case 'dns':

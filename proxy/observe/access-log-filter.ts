@@ -1,15 +1,17 @@
 // Access-log filters compiled to predicates (Envoy: config.accesslog.v3.AccessLogFilter).
 
+import { HeaderMap } from '../codec/headers.ts';
 import type { LogFilterModel } from '../config/model/access-log.ts';
 import type { FractionModel } from '../config/model/common.ts';
+import type { HeaderMatchModel } from '../config/model/headers.ts';
 import type { ValueMatchModel } from '../config/model/match.ts';
 import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
+import { compileHeaderMatch } from '../match/head.ts';
+import { compileValueTest, valueAt } from '../match/value.ts';
 import { ConfigError } from '../util/error.ts';
 import { flagNames, flagOf } from './flags.ts';
 import { grpcStatus } from './format-headers.ts';
-import { compileHeaderTest, compileStringTest } from './log-match.ts';
 import type { StreamInfo } from './stream-info.ts';
-import { compileValueTest, valueAt } from './value-match.ts';
 
 /** Whether a record is wanted. */
 export type LogFilter = (info: StreamInfo) => boolean;
@@ -48,7 +50,7 @@ export function compileLogFilter(model: LogFilterModel, runtime: RuntimeKeys = N
       };
     }
     case 'header':
-      return compileHeaderTest(model.header);
+      return compileHeader(model.header);
     case 'response_flag':
       return responseFlag(model.flags);
     case 'grpc_status': {
@@ -66,6 +68,13 @@ export function compileLogFilter(model: LogFilterModel, runtime: RuntimeKeys = N
   }
 }
 
+/** Without a head there are no headers. */
+function compileHeader(model: HeaderMatchModel): LogFilter {
+  const holds = compileHeaderMatch(model);
+  return (info) => holds(info, info.requestHeaders ?? NO_HEADERS);
+}
+
+const NO_HEADERS = new HeaderMap();
 const GRPC_UNKNOWN = 2;
 
 function durationMs(info: StreamInfo): number {
@@ -129,7 +138,7 @@ function metadata(
   match: ValueMatchModel,
   matchIfKeyNotFound: boolean,
 ): LogFilter {
-  const test = compileValueTest(match, compileStringTest);
+  const test = compileValueTest(match);
   return (info) => {
     const value = valueAt(info.dynamicMetadata?.[namespace], path);
     return value === undefined ? matchIfKeyNotFound : test(value);

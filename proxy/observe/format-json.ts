@@ -5,9 +5,10 @@
 // literal between two operators; what an operator yields is escaped by itself, so constants are never looked at again.
 
 import type { JsonObject, JsonValue } from '../config/model/common.ts';
+import { latin1Image } from '../util/latin1.ts';
 import type { Operator } from './format-operator.ts';
 import { parseFormat } from './format-parse.ts';
-import { escapeJson, jsonString, latin1Image, sortedEntries } from './json-text.ts';
+import { escapeJson, jsonString, sortedEntries } from './json-text.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 type Write = (info: StreamInfo) => string;

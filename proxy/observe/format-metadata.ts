@@ -1,7 +1,9 @@
 // Operators over metadata and filter state: `%DYNAMIC_METADATA(ns:key:…):n%`, `%METADATA(KIND:ns:key)%`, `%FILTER_STATE()%`.
 
 import type { JsonObject, JsonValue } from '../config/model/common.ts';
+import { valueAt } from '../match/value.ts';
 import { ConfigError } from '../util/error.ts';
+import { textOf } from '../util/latin1.ts';
 import { type FilterStateJson, type FilterStateValue, readFilterState, readSharedFilterState } from './filter-state.ts';
 import {
   cut,
@@ -13,9 +15,8 @@ import {
   stringOperator,
   treeOperator,
 } from './format-operator.ts';
-import { jsonOfTree, jsonString, textOf } from './json-text.ts';
+import { jsonOfTree, jsonString } from './json-text.ts';
 import type { StreamInfo } from './stream-info.ts';
-import { valueAt } from './value-match.ts';
 
 type Source = (info: StreamInfo) => JsonObject | null | undefined;
 

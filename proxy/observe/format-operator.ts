@@ -2,7 +2,8 @@
 
 import type { JsonValue } from '../config/model/common.ts';
 import { ConfigError } from '../util/error.ts';
-import { jsonOfTree, jsonString, latin1Image } from './json-text.ts';
+import { latin1Image } from '../util/latin1.ts';
+import { jsonOfTree, jsonString } from './json-text.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 /** A compiled operator. `null` = absent: `-`, nothing, or JSON `null`. Results are latin1 images of bytes. */

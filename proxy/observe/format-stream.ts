@@ -3,6 +3,7 @@
 import { hostname } from 'node:os';
 import { ConfigError } from '../util/error.ts';
 import { parseIp } from '../util/ip.ts';
+import { latin1Image } from '../util/latin1.ts';
 import { randomUuid } from '../util/uuid.ts';
 import { flagsLongText, flagsText, tcpFlagsText } from './flags.ts';
 import {
@@ -18,7 +19,6 @@ import {
 } from './format-operator.ts';
 import { requestedServerName } from './format-server-name.ts';
 import { compileTime } from './format-time.ts';
-import { latin1Image } from './json-text.ts';
 import type { StreamInfo, UpstreamHostInfo } from './stream-info.ts';
 
 type Read<T> = (info: StreamInfo) => T;

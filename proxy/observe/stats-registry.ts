@@ -6,6 +6,7 @@
 
 import type { StringMatchModel } from '../config/model/common.ts';
 import type { StatsConfigModel } from '../config/model/model.ts';
+import { compileStringMatch } from '../match/string.ts';
 import {
   addCounts,
   BIN_COUNT,
@@ -31,7 +32,6 @@ import {
   traitsOf,
   valueAt,
 } from './stats-group.ts';
-import { stringMatcher } from './stats-match.ts';
 import {
   binsOfPage,
   firstBin,
@@ -86,7 +86,7 @@ export class StatsRegistry {
     this.#extractor = new TagExtractor(config);
     this.#keeps = matcher(config);
     this.#bucketRules = config.histogramBuckets.map((rule) => ({
-      matches: stringMatcher(rule.match),
+      matches: compileStringMatch(rule.match),
       buckets: rule.buckets,
     }));
     this.local = new WorkerStats((message) => this.apply(MAIN_THREAD, message));
@@ -395,7 +395,7 @@ function matcher(config: StatsConfigModel): (name: string) => boolean {
     case 'none':
       return () => false;
     default: {
-      const tests = rule.patterns.map((pattern: StringMatchModel) => stringMatcher(pattern));
+      const tests = rule.patterns.map((pattern: StringMatchModel) => compileStringMatch(pattern));
       const wanted = rule.kind === 'include';
       return (name) => tests.some((test) => test(name)) === wanted;
     }

@@ -3,12 +3,13 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { HashCookieModel, HashPolicyModel } from '../config/model/hash.ts';
+import { cookieValue } from '../match/head.ts';
+import { compileReplaceAll } from '../match/regex.ts';
 import { readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Cluster } from '../upstream/upstream.ts';
 import { U64, xxHash64 } from '../util/hash64.ts';
-import { cookieValue, queryValue } from './match.ts';
-import { compileReplaceAll } from './regex.ts';
+import { queryValue } from './match.ts';
 
 /** Told of the cookies that a client must be given so that it comes back to the same host. */
 export interface CookieSink {

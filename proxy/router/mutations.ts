@@ -8,9 +8,9 @@ import type { HeaderMap } from '../codec/headers.ts';
 import { headerName } from '../codec/known-headers.ts';
 import type { HeaderAddModel } from '../config/model/headers.ts';
 import type { HeaderMutationModel } from '../config/model/mirror.ts';
+import { compileStringMatch } from '../match/string.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileStringMatch } from './match.ts';
 import type { Mutate } from './route.ts';
 
 /** What no header value may hold. */

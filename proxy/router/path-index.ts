@@ -5,11 +5,11 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RouteMatchModel, RouteModel } from '../config/model/route.ts';
+import { compileFullMatch } from '../match/regex.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { barePath } from './bare-path.ts';
 import { compileConditions } from './match.ts';
 import type { PathLists, PathTrees, PathValue } from './path-tree.ts';
-import { compileFullMatch } from './regex.ts';
 import type { CompiledRoute, RouteResult } from './route.ts';
 import { compileRoute, type RouteScope } from './route-compile.ts';
 

@@ -7,10 +7,9 @@ import type { JsonValue } from '../config/model/common.ts';
 import type { HeaderMatchModel } from '../config/model/headers.ts';
 import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../config/model/route.ts';
 import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
+import { compileAnswerMatch, compileHeaderMatch } from '../match/head.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Replay, UpstreamHostInfo } from '../upstream/upstream.ts';
-import { compileAnswerMatch } from './error-match.ts';
-import { compileHeaderMatch } from './match.ts';
 import type { RequestBody } from './request-body.ts';
 
 export const ON_5XX = 1 << 0;

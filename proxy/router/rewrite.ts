@@ -2,9 +2,9 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteModel } from '../config/model/route.ts';
+import { compileCapture, compileReplaceAll } from '../match/regex.ts';
 import { compileText } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileCapture, compileReplaceAll } from './regex.ts';
 import type { CompiledRedirect, CompiledTarget, RouteRules } from './route.ts';
 
 /**

@@ -4,12 +4,12 @@ import type { HeaderMutationsModel } from '../config/model/headers.ts';
 import type { RouteFiltersModel } from '../config/model/http-filter.ts';
 import type { RouteActionModel, RouteConfigModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
 import type { RuntimeKeys } from '../config/model/runtime.ts';
+import { compileFirstRead, compileHeaderMatch, compileHeaderRead } from '../match/head.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
-import { compileFirstRead, compileHeaderMatch, compileHeaderRead } from './match.ts';
 import { compileMutations, isEnvoyHeader, sequence } from './mutations.ts';
 import { compileRetry, usualBackOffMs } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
@@ -131,8 +131,9 @@ function needsLocation(status: number): boolean {
   return status === 201 || (status >= 300 && status < 400);
 }
 
+/** Empty for a CONNECT, which goes to no place. */
 function ownLocation(info: StreamInfo): string {
-  return `${info.scheme}://${info.authority}${info.path}`;
+  return info.path === '' ? '' : `${info.scheme}://${info.authority}${info.path}`;
 }
 
 function compileTarget(model: RouteModel, scope: RouteScope, cluster: string): CompiledTarget {

@@ -4,10 +4,10 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { MatcherModel, MatchInputModel } from '../config/model/matcher.ts';
 import type { RouteModel } from '../config/model/route.ts';
+import { compileHeaderRead } from '../match/head.ts';
+import { compileMatcher, type Matcher, type ReadInput } from '../match/matcher.ts';
 import { filterStateText, readFilterState } from '../observe/filter-state.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileHeaderRead } from './match.ts';
-import { compileMatcher, type Matcher, type ReadInput } from './matcher.ts';
 import { indexRoutes, type RouteSource, type RouteTrees } from './path-index.ts';
 import type { RouteResult } from './route.ts';
 import type { RouteScope } from './route-compile.ts';

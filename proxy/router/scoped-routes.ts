@@ -3,8 +3,8 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { JsonObject } from '../config/model/common.ts';
 import type { ScopedRoutesModel, ScopeKeyPartModel } from '../config/model/scoped-routes.ts';
+import { compileFirstRead } from '../match/head.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { compileFirstRead } from './match.ts';
 import type { FiltersOf, RouteResult, RouteTable } from './route.ts';
 import { compileRouteTable, type RouteTableEnv } from './route-table.ts';
 

@@ -28,7 +28,6 @@ import { isLogLevel, logger, reopenLog, setLogLevel } from '../observe/log.ts';
 import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { compileErrorMatch } from '../router/error-match.ts';
-import { compileStringMatch } from '../router/match.ts';
 import { SharedBreakers } from '../upstream/breakers.ts';
 import { createClusterManager } from '../upstream/cluster-manager.ts';
 import { OutlierCells } from '../upstream/outlier-cells.ts';
@@ -228,7 +227,6 @@ function tcpLogs(
 
 function tlsEnv(init: WorkerInit): TlsEnv {
   return {
-    compileMatch: compileStringMatch,
     readHello: readClientHello,
     systemRoots,
     ticketKeys: Buffer.from(init.ticketKeys),

@@ -17,8 +17,8 @@ function stream(): StreamInfo {
   info.requestHeaders.add('x-n', '42');
   info.requestHeaders.add('x-m', 'a');
   info.requestHeaders.add('x-m', 'b');
-  info.requestHeaders.add('accept', 'a');
-  info.requestHeaders.add('accept', 'b');
+  // Decoders join what Envoy joins.
+  info.requestHeaders.add('accept', 'a,b');
   info.requestHeaders.add('x-request-id', '00000063-1111-4111-8111-111111111111');
   info.method = 'GET';
   info.path = '/p';

@@ -9,7 +9,8 @@ import {
   readSharedFilterState,
   writeFilterState,
 } from '../../proxy/observe/filter-state.ts';
-import { jsonOfTree, latin1Image, textOf } from '../../proxy/observe/json-text.ts';
+import { jsonOfTree } from '../../proxy/observe/json-text.ts';
+import { latin1Image, textOf } from '../../proxy/util/latin1.ts';
 
 const holder = (): { dynamicMetadata: DynamicMetadata | null } => ({ dynamicMetadata: null });
 

@@ -30,6 +30,7 @@ import { generatedRoutes } from './scenarios/generated-routes.ts';
 import { grpcFilters } from './scenarios/grpc.ts';
 import { grpcStreams } from './scenarios/grpc-streams.ts';
 import { hashing } from './scenarios/hashing.ts';
+import { headMatches } from './scenarios/head-matches.ts';
 import { headerLevels } from './scenarios/header-levels.ts';
 import { hedgeDuration } from './scenarios/hedge-duration.ts';
 import { hedging } from './scenarios/hedging.ts';
@@ -186,6 +187,7 @@ export const GROUPS: readonly Group[] = [
   internalRedirects,
   hashing,
   headerLevels,
+  headMatches,
   actionsHttp2,
   flush,
   overloadHttp1,

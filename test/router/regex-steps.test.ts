@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
 import t from 'tap';
-import { backtrackClass, compileFullMatch } from '../../proxy/router/regex.ts';
+import { backtrackClass, compileFullMatch } from '../../proxy/match/regex.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 t.comment(`seed ${SEED} (SEED=${SEED} runs it again)`);

@@ -1,8 +1,9 @@
 // RE2 patterns at run time: same answers from both engines, and never a slow one.
+
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
 import t from 'tap';
-import { backtrackClass, compileFullMatch, compileReplaceAll } from '../../proxy/router/regex.ts';
+import { backtrackClass, compileFullMatch, compileReplaceAll } from '../../proxy/match/regex.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 t.comment(`seed ${SEED} (SEED=${SEED} runs it again)`);

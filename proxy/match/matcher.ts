@@ -13,7 +13,7 @@ import type {
 import { type RuntimeKeys, runtimeFraction } from '../config/model/runtime.ts';
 import { U64, xxHash64 } from '../util/hash64.ts';
 import { CidrMap, compileRanges, parseIp, parseIpAsWritten } from '../util/ip.ts';
-import { compileStringMatch } from './match.ts';
+import { compileStringMatch } from './string.ts';
 
 /** Finds what a subject leads to; `null` = nothing. */
 export type Matcher<S, R> = (subject: S) => R | null;

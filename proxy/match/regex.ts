@@ -5,19 +5,10 @@
 // could have taken itself, and alternatives that begin alike. Without a choice time is linear; with one it is linear
 // when nothing is repeated behind it, and else quadratic, which is fine for short texts only.
 
-import { createRequire } from 'node:module';
+import { re2 } from '../util/re2.ts';
 
 /** A full match on a latin1 string. */
 export type TextMatch = (text: string) => boolean;
-
-type Re2 = typeof import('re2js').RE2JS;
-let loaded: Re2 | null = null;
-
-/** Loaded with the first pattern that needs it. */
-function re2(): Re2 {
-  loaded ??= (createRequire(import.meta.url)('re2js') as typeof import('re2js')).RE2JS;
-  return loaded;
-}
 
 /** Longest text, in characters, for a pattern that may take quadratic time: at most some 100 µs. */
 const QUADRATIC_TEXT_MAX = 256;
@@ -180,7 +171,7 @@ export function compileFullMatch(pattern: string): TextMatch {
   }
   const expression = fullExpression(pattern);
   if (kind === 'linear') return (text) => expression.test(text);
-  let compiled: ReturnType<Re2['compile']> | null = null;
+  let compiled: ReturnType<ReturnType<typeof re2>['compile']> | null = null;
   return (text) => {
     if (text.length <= QUADRATIC_TEXT_MAX) return expression.test(text);
     compiled ??= re2().compile(pattern);

@@ -1,16 +1,14 @@
 // Matchers of values in metadata, compiled (Envoy: type.matcher.v3.ValueMatcher).
 
-import type { JsonObject, JsonValue, StringMatchModel } from '../config/model/common.ts';
+import type { JsonObject, JsonValue } from '../config/model/common.ts';
 import type { ValueMatchModel } from '../config/model/match.ts';
-import { latin1Image } from './json-text.ts';
+import { latin1Image } from '../util/latin1.ts';
+import { compileStringMatch } from './string.ts';
 
 /** Whether a value matches; `undefined` = there is none, which matches nothing. */
 export type ValueTest = (value: JsonValue | undefined) => boolean;
 
-/** Compiles a matcher of latin1 images. */
-export type CompileString = (model: StringMatchModel) => (text: string) => boolean;
-
-export function compileValueTest(model: ValueMatchModel, compileString: CompileString): ValueTest {
+export function compileValueTest(model: ValueMatchModel): ValueTest {
   switch (model.kind) {
     case 'present':
       return (value) => model.present && value !== undefined;
@@ -22,15 +20,15 @@ export function compileValueTest(model: ValueMatchModel, compileString: CompileS
     case 'range':
       return (value) => typeof value === 'number' && value >= model.start && value < model.end;
     case 'string': {
-      const test = compileString(model.match);
+      const test = compileStringMatch(model.match);
       return (value) => typeof value === 'string' && test(latin1Image(value));
     }
     case 'list': {
-      const test = compileValueTest(model.oneOf, compileString);
+      const test = compileValueTest(model.oneOf);
       return (value) => Array.isArray(value) && value.some(test);
     }
     case 'or': {
-      const tests = model.matches.map((one) => compileValueTest(one, compileString));
+      const tests = model.matches.map((one) => compileValueTest(one));
       return (value) => tests.some((test) => test(value));
     }
   }
