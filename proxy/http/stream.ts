@@ -549,7 +549,7 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.hasEnvoyHeaders = from.hasEnvoyHeaders;
     this.redirects = from.redirects;
     this.random = (Math.random() * 0x1_0000_0000) >>> 0;
-    if (body === null) this.endRequest();
+    this.endRequest();
     if (!admitPath(this)) return;
     this.serve(headers, body === null, false);
     body?.sendTo({ sendData: (chunk, endStream) => this.takeData(chunk, endStream) }, true);

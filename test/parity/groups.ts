@@ -72,6 +72,7 @@ import { patience } from './scenarios/patience.ts';
 import { proxyFormats } from './scenarios/proxy-formats.ts';
 import { proxyUpstream } from './scenarios/proxy-upstream.ts';
 import { refreshCluster } from './scenarios/refresh-cluster.ts';
+import { regexBytes } from './scenarios/regex-bytes.ts';
 import { replies } from './scenarios/replies.ts';
 import { replyMapping } from './scenarios/reply-mapping.ts';
 import { retries } from './scenarios/retries.ts';
@@ -143,6 +144,7 @@ export const GROUPS: readonly Group[] = [
   staples,
   tlsMore,
   fineRoutes,
+  regexBytes,
   routeFilters,
   pathTemplates,
   matcherTrees,

@@ -128,6 +128,7 @@ export const internalRedirects: Group = {
     at('no route', get('/once'), once('http://nowhere.test/x')),
     at('no route in the host', get('/once'), once('http://a.example/nowhere')),
     at('to an answer of our own', get('/once'), once('http://direct.example/')),
+    at('a body, to an answer of our own', post('/once'), once('http://direct.example/')),
     at('301 is not followed', get('/once'), once('http://a.example/plain', '301 Moved')),
     at('303 is not followed', get('/once'), once('http://a.example/plain', '303 Other')),
     at('200 is not followed', get('/once'), once('http://a.example/plain', '200 OK')),
