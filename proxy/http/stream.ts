@@ -18,12 +18,11 @@ import {
   HTTP_DOWNSTREAM_RQ_TX_RESET,
 } from '../observe/catalogue-http.ts';
 import { FLAG_DC, FLAG_DPE } from '../observe/flags.ts';
-import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
 import type { RedirectState } from '../router/internal-redirect.ts';
 import type { KeptBody } from '../router/kept-body.ts';
 import type { RouterRequest } from '../router/request.ts';
-import type { CompiledTarget, RouteRules } from '../router/route.ts';
 import type { Deadline } from '../util/deadline.ts';
 import { admitHead, admitPath, admitUpgrade } from './admission.ts';
 import { buildLocalReply } from './local-reply.ts';
@@ -31,24 +30,19 @@ import type { HttpManager } from './manager.ts';
 import { prepareRequest } from './prepare-request.ts';
 import { prepareResponse } from './prepare-response.ts';
 import type { ResponseWriter } from './response-writer.ts';
+import { RoutedStream } from './routed-stream.ts';
 import { limitDuration } from './time-limits.ts';
 import type { StreamTimers } from './timers.ts';
 
 /** See the head of this file. */
-export class HttpStream extends StreamInfo implements Downstream {
-  readonly manager: HttpManager;
+export class HttpStream extends RoutedStream implements Downstream {
   readonly writer: ResponseWriter;
   readonly timers: StreamTimers;
-  random: number;
-  route: RouteRules | null;
-  target: CompiledTarget | null;
   request: RouterRequest | null;
   /** `null` = no filter acts on the request, or the request has not come to them. */
   filters: FilterRun | null;
   isGrpc: boolean;
   hasEnvoyHeaders: boolean;
-  /** `x-forwarded-proto` is empty or gone: as in Envoy no route is for such a request. */
-  lacksProto: boolean;
   requestComplete: boolean;
   responseStarted: boolean;
   responseComplete: boolean;
@@ -65,8 +59,6 @@ export class HttpStream extends StreamInfo implements Downstream {
   private replied: boolean;
   redirects: RedirectState | null;
   private informed: boolean;
-  /** A plain request whose virtual host requires TLS. */
-  private redirectsToTls: boolean;
   private idleMs: number;
   private readonly readBefore: number;
   private readonly writtenBefore: number;
@@ -79,18 +71,13 @@ export class HttpStream extends StreamInfo implements Downstream {
     timers: StreamTimers,
     readBefore: number,
   ) {
-    super(connection, Date.now(), manager.runtime.nowMs());
-    this.manager = manager;
+    super(manager, connection);
     this.writer = writer;
     this.timers = timers;
-    this.random = 0;
-    this.route = null;
-    this.target = null;
     this.request = null;
     this.filters = null;
     this.isGrpc = false;
     this.hasEnvoyHeaders = false;
-    this.lacksProto = false;
     this.requestComplete = false;
     this.responseStarted = false;
     this.responseComplete = false;
@@ -102,7 +89,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.replied = false;
     this.redirects = null;
     this.informed = false;
-    this.redirectsToTls = false;
     this.idleMs = manager.streamIdleMs(manager.model.streamIdleTimeoutMs);
     this.readBefore = readBefore;
     this.writtenBefore = writer.bytesWritten;
@@ -131,11 +117,6 @@ export class HttpStream extends StreamInfo implements Downstream {
   get matchesUpstreamScheme(): boolean {
     return this.manager.model.matchUpstreamScheme;
   }
-  get bufferLimitBytes(): number {
-    const limit = this.route === null ? 0 : this.route.requestBodyBufferLimitBytes;
-    return limit > 0 ? limit : this.manager.bufferLimitBytes;
-  }
-
   // === From the downstream codec ===
 
   /** The first bytes of a head came, and not all of it. */
@@ -410,20 +391,6 @@ export class HttpStream extends StreamInfo implements Downstream {
     this.writer.abort();
   }
 
-  /** The record of a request that is redirected names the cluster that it is sent to. */
-  matchAgain(): string | null {
-    const headers = this.requestHeaders as HeaderMap;
-    this.upstreamCluster = '';
-    this.routeName = '';
-    if (this.manager.routes.needsTls(this, headers)) {
-      this.noteNoRoute(headers);
-      return '';
-    }
-    if (this.findRoute(headers) === null) return null;
-    this.nameCluster();
-    return this.routeName;
-  }
-
   restart(body: KeptBody | null): void {
     const { manager, connection, writer, timers } = this;
     this.close();
@@ -471,64 +438,16 @@ export class HttpStream extends StreamInfo implements Downstream {
   }
 
   private resolveRoute(headers: HeaderMap): void {
-    this.redirectsToTls = this.manager.routes.needsTls(this, headers);
-    if (this.redirectsToTls) {
-      this.noteNoRoute(headers);
-      return;
-    }
-    const route = this.findRoute(headers);
+    const route = this.chooseRoute(headers);
     if (route === null) return;
     if (route.idleTimeoutMs >= 0) this.idleMs = this.manager.streamIdleMs(route.idleTimeoutMs);
     limitDuration(this, route, headers);
-  }
-
-  private findRoute(headers: HeaderMap): RouteRules | null {
-    const found = this.lacksProto ? null : this.manager.routes.match(this, headers, this.random);
-    if (found === null) {
-      this.noteNoRoute(headers);
-      return null;
-    }
-    this.routeResolutions++;
-    const { rules } = found;
-    const { pickTarget } = rules;
-    this.route = rules;
-    this.target = pickTarget === null ? found.target : pickTarget(this, headers, this.random);
-    this.routeName = found.name;
-    this.routeMetadata = found.metadata;
-    this.virtualHostMetadata = found.virtualHostMetadata;
-    return rules;
-  }
-
-  private noteNoRoute(headers: HeaderMap): void {
-    this.routeResolutions++;
-    this.route = null;
-    this.target = null;
-    this.routeName = '';
-    this.routeMetadata = null;
-    this.virtualHostMetadata = this.manager.routes.virtualHostMetadata(this, headers);
-  }
-
-  /**
-   * A request that is answered before it was routed still shapes the answer and its record as its route says. Envoy finds
-   * none where nothing says how the request came, which the manager adds later on.
-   */
-  private routeForReply(headers: HeaderMap): void {
-    const { routes } = this.manager;
-    const routable = (headers.get('x-forwarded-proto') ?? '') !== '' && !routes.needsTls(this, headers);
-    if (routable) this.findRoute(headers);
-    else this.noteNoRoute(headers);
   }
 
   private logStart(log: AccessLogger): void {
     this.nameCluster();
     this.measureDownstream();
     log(this);
-  }
-
-  /** As Envoy sees it, a request belongs to the cluster that its route points to before it goes there. */
-  private nameCluster(): void {
-    const cluster = this.target === null ? null : this.target.cluster.current;
-    if (cluster !== null) this.upstreamCluster = cluster.model.statName;
   }
 
   /** Begins as what a redirect has made of another stream's request, which is complete. Its remote address is the connection's (seen on Envoy 1.40). */
