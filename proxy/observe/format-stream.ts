@@ -214,6 +214,8 @@ const streamId: Read<string | null> = (info) => {
 };
 
 const text = (read: Read<string>): OperatorFactory => plain(filledOperator(read));
+/** Of something configured, whose name is kept as a text. */
+const nameText = (read: Read<string>): OperatorFactory => text((info) => latin1Image(read(info)));
 const number = (read: Read<number>): OperatorFactory => plain(numberOperator(read));
 
 const poolReady: OperatorFactory = plain(
@@ -310,18 +312,18 @@ export const STREAM_OPERATORS: ReadonlyMap<string, OperatorFactory> = new Map<st
   ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', text((info) => info.connection.transportFailureReason.replaceAll(' ', '_'))],
   ['DOWNSTREAM_DETECTED_CLOSE_TYPE', text((info) => info.connection.detectedCloseType ?? 'Normal')],
   ['DOWNSTREAM_LOCAL_CLOSE_REASON', text((info) => info.connection.localCloseReason ?? '')],
-  ['LISTENER_NAME', text((info) => info.connection.listenerName)],
-  ['FILTER_CHAIN_NAME', text((info) => info.connection.filterChainName)],
+  ['LISTENER_NAME', nameText((info) => info.connection.listenerName)],
+  ['FILTER_CHAIN_NAME', nameText((info) => info.connection.filterChainName)],
 
   ['ROUTE_RESOLUTION_COUNT', number((info) => info.routeResolutions)],
   // Looking a route up is not timed here.
   ['ROUTE_RESOLUTION_TIME_US', absent],
-  ['ROUTE_NAME', text((info) => info.routeName)],
-  ['VIRTUAL_CLUSTER_NAME', text((info) => info.virtualClusterName)],
-  ['UPSTREAM_CLUSTER', text((info) => info.upstreamCluster)],
+  ['ROUTE_NAME', nameText((info) => info.routeName)],
+  ['VIRTUAL_CLUSTER_NAME', nameText((info) => info.virtualClusterName)],
+  ['UPSTREAM_CLUSTER', nameText((info) => info.upstreamCluster)],
   [
     'UPSTREAM_CLUSTER_RAW',
-    text((info) => (info.upstreamClusterRaw === '' ? info.upstreamCluster : info.upstreamClusterRaw)),
+    nameText((info) => (info.upstreamClusterRaw === '' ? info.upstreamCluster : info.upstreamClusterRaw)),
   ],
   ['UPSTREAM_HOST', hostOperator((host) => host.address)],
   ['UPSTREAM_HOST_NAME', hostOperator(hostName)],

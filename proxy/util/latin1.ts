@@ -11,6 +11,7 @@ const slice = (Buffer.prototype as unknown as { latin1Slice(this: Uint8Array, st
 
 /** The latin1 image of a text's UTF-8 bytes; the inverse of `textOf`. */
 export function latin1Image(text: string): string {
+  if (!BEYOND_ASCII.test(text)) return text;
   if (!text.isWellFormed()) return text.replace(LONE_BYTES, bytesOfSurrogates);
   return Buffer.from(text, 'utf8').toString('latin1');
 }
@@ -25,6 +26,7 @@ export function textOf(latin1: string): string {
   return latin1.replace(NON_ASCII_BYTES, (byte) => String.fromCharCode(SURROGATES + byte.charCodeAt(0)));
 }
 
+const BEYOND_ASCII = /[^\0-\x7f]/;
 const SURROGATES = 0xdc00;
 const NON_ASCII_BYTES = /[\u0080-\u00ff]/g;
 const LONE_BYTES = /[\udc80-\udcff]/g;

@@ -47,6 +47,7 @@ import { matcherTrees } from './scenarios/matcher-trees.ts';
 import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
 import { mutationFilter } from './scenarios/mutation-filter.ts';
+import { names } from './scenarios/names.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
 import { operators } from './scenarios/operators.ts';
 import { options } from './scenarios/options.ts';
@@ -145,6 +146,7 @@ export const GROUPS: readonly Group[] = [
   tlsMore,
   fineRoutes,
   regexBytes,
+  names,
   routeFilters,
   pathTemplates,
   matcherTrees,
