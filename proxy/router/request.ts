@@ -7,16 +7,9 @@ import type { HeaderMap } from '../codec/headers.ts';
 import {
   UPSTREAM_INTERNAL_REDIRECT_FAILED_TOTAL,
   UPSTREAM_INTERNAL_REDIRECT_SUCCEEDED_TOTAL,
-  UPSTREAM_RQ_MAX_DURATION_REACHED,
-  UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT,
-  UPSTREAM_RQ_PER_TRY_TIMEOUT,
-  UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
-import {
-  ROUTER_RQ_OVERLOAD_LOCAL_REPLY,
-  ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED,
-} from '../observe/catalogue-http.ts';
-import { FLAG_UH, FLAG_UMSDR, FLAG_UT } from '../observe/flags.ts';
+import { ROUTER_RQ_OVERLOAD_LOCAL_REPLY } from '../observe/catalogue-http.ts';
+import { FLAG_UH } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type {
   Cluster,
@@ -30,51 +23,41 @@ import type {
 import type { U64 } from '../util/hash64.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Downstream } from './downstream.ts';
-import { answerFailure, failureBody, failureText, refuseUnsafe, resetDetails } from './failure.ts';
+import { failureText, refuseUnsafe, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
 import type { CookieSink } from './hash-policy.ts';
 import { followRedirect, type InternalRedirect } from './internal-redirect.ts';
 import { addBytes, noteConnection, noteRequestEnd } from './record.ts';
-import { RequestAttempts } from './request-attempts.ts';
-import { RequestBody } from './request-body.ts';
+import { EndingRequest } from './request-end.ts';
 import type { RequestStats } from './request-stats.ts';
 import { mayReplay } from './retry.ts';
 import { RetryState } from './retry-state.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledTarget, RouteRules } from './route.ts';
 import type { Router } from './router.ts';
-import type { MirrorPolicy, Shadows } from './shadow.ts';
+import type { MirrorPolicy } from './shadow.ts';
 import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
 
 /** `:status` and its value. */
 const STATUS_FIELD_BYTES = 10;
 /** A new connection is stale at once where it is shared, and its other requests are done before this one arrives. */
 const REPLAYS_MAX = 3;
-const TIMEOUT_BODY = 'upstream request timeout';
 
 /** See the head of this file. */
-export class RouterRequest extends RequestAttempts implements AttemptOwner, PickContext, CookieSink, RequestTimeouts {
+export class RouterRequest extends EndingRequest implements AttemptOwner, PickContext, CookieSink, RequestTimeouts {
   freshConnection: boolean;
-  globalMs: number;
-  hedging: boolean;
-  alternativeResponse: boolean;
   expectedGiven: boolean;
 
   /** How often the request was sent again after a stale connection had swallowed it. */
   private replays: number;
   private beganMs: number;
-  private readonly body: RequestBody;
-  /** Copies under way; `null` = none. */
-  private shadows: Shadows | null;
   /** Its route follows redirects, and all of the body is kept for one. */
   private redirectable: boolean;
   /** `set-cookie` values for the answer; `null` = none. */
   private newCookies: string[] | null;
   private responseHeld: boolean;
-  private internal: boolean;
   /** The upstream has agreed to an upgrade: bytes flow both ways until a side closes. */
   private tunnel: boolean;
-  private over: boolean;
 
   constructor(
     router: Router,
@@ -87,19 +70,12 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     super(router, down, route, target, cluster, stats);
     this.freshConnection = false;
     this.replays = 0;
-    this.globalMs = route.timeoutMs;
-    this.hedging = route.hedgeOnPerTryTimeout;
-    this.alternativeResponse = false;
     this.expectedGiven = false;
     this.beganMs = 0;
-    this.body = new RequestBody(down);
-    this.shadows = null;
     this.redirectable = route.internalRedirect !== null;
     this.newCookies = null;
     this.responseHeld = false;
-    this.internal = false;
     this.tunnel = false;
-    this.over = false;
   }
 
   /** The record, for balancers. */
@@ -203,44 +179,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     if (!this.responseHeld) return;
     this.responseHeld = false;
     this.attempt?.stream?.release();
-  }
-
-  /** The route's time-out. */
-  onRouteTimeout(): void {
-    if (this.over) return;
-    if (this.attempt !== null) this.timeOut(this.attempt);
-    if (this.rivals !== null) for (const rival of this.rivals.splice(0)) this.timeOut(rival);
-    this.failByTime('response_timeout');
-  }
-
-  /** The limit of one attempt. */
-  onPerTryTimeout(): void {
-    if (this.over || this.attempt === null || this.attempt.begun) return;
-    if (this.hedging) this.hedge(this.attempt, this.timeoutStatus);
-    else this.giveUpAttempt(UPSTREAM_RQ_PER_TRY_TIMEOUT, this.attempt, 'upstream_per_try_timeout');
-  }
-
-  /** Nothing has moved on the attempt for too long. */
-  onPerTryIdle(): void {
-    if (this.over || this.attempt === null) return;
-    if (this.hedging) this.hedge(this.attempt, this.timeoutStatus);
-    else this.giveUpAttempt(UPSTREAM_RQ_PER_TRY_IDLE_TIMEOUT, this.attempt, 'upstream_per_try_idle_timeout');
-  }
-
-  /** The attempt has lasted as long as its cluster lets it. */
-  onAttemptDuration(): void {
-    const { nextDue: attempt, down } = this;
-    if (this.over || attempt === null) return;
-    this.stats.count(UPSTREAM_RQ_MAX_DURATION_REACHED);
-    attempt.abandon();
-    attempt.dueMs = -1;
-    this.noteAttempt(attempt);
-    this.afterTimeout = false;
-    const wants = this.retry?.wantsReset('local_reset', attempt.headSent) === true;
-    if (!attempt.hedged && this.tryAgain(wants, 0) === 'retry') return;
-    this.endRace(attempt);
-    const status = down.requestComplete ? 504 : 408;
-    this.fail(FLAG_UMSDR, status, 'upstream max stream duration reached', 'upstream_max_stream_duration_reached');
   }
 
   /** The back-off is over. */
@@ -469,112 +407,6 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     this.armPerTry();
   }
 
-  /** The limits of a try: its time runs from where the request is whole, for a slow sender is not the host's doing. */
-  private armPerTry(): void {
-    if (this.over) return;
-    if (this.perTryMs > 0) this.down.perTryTimer.arm(this.perTryMs);
-    this.armPerTryIdle();
-  }
-
-  private armPerTryIdle(): void {
-    if (this.perTryIdleMs > 0 && this.body.ended) this.down.perTryIdleTimer.arm(this.perTryIdleMs);
-  }
-
-  /** Takes an attempt for lost that has met its own limit. @param counter index of the `cluster` catalogue */
-  private giveUpAttempt(counter: number, attempt: Attempt, details: string): void {
-    this.stats.count(counter);
-    attempt.timeOut(this.timeoutStatus, true);
-    this.noteAttempt(attempt);
-    this.afterTimeout = true;
-    const wants = this.retry?.wantsReset('local_reset', attempt.headSent) === true;
-    if (this.tryAgain(wants, 0) === 'retry') return;
-    if (!attempt.begun) this.charge(this.timeoutStatus);
-    this.failByTime(details);
-  }
-
-  /** The time of all attempts is up. */
-  private timeOut(attempt: Attempt): void {
-    this.stats.count(UPSTREAM_RQ_TIMEOUT);
-    attempt.timeOut(this.timeoutStatus, false);
-    this.noteAttempt(attempt, !attempt.responseStarted);
-    if (!attempt.begun && !this.down.responseStarted) this.charge(this.timeoutStatus);
-  }
-
-  private get timeoutStatus(): number {
-    return this.alternativeResponse ? 204 : 504;
-  }
-
-  private failByTime(details: string): void {
-    this.stats.histograms?.onRequestEnd(this.router.runtime.nowMs() - this.down.requestRxEndMs, this.globalMs);
-    this.fail(FLAG_UT, this.timeoutStatus, this.alternativeResponse ? '' : TIMEOUT_BODY, details);
-  }
-
-  private onFailure(attempt: Attempt, reason: PoolFailure | ResetReason, transportFailure: string): void {
-    const { down, retry } = this;
-    if (attempt === this.attempt) this.cancelTryTimers();
-    this.stopTiming(attempt);
-    if (transportFailure !== '') down.upstreamTransportFailureReason = transportFailure.replaceAll(' ', '_');
-    const begun = down.responseStarted || attempt.begun;
-    if (!attempt.hedged) {
-      this.afterTimeout = false;
-      const wants = retry?.wantsReset(reason, attempt.headSent) === true;
-      if (this.tryAgain(wants, 0) === 'retry') return;
-    }
-    const text = failureText(reason);
-    if (!begun) this.charge(text.status);
-    if (this.leave(attempt)) return;
-    const details = resetDetails(begun, text.reason, transportFailure);
-    const overloaded = reason === 'overflow' && !this.router.model.suppressEnvoyHeaders;
-    this.fail(text.flag, text.status, failureBody(text.reason, this.retryTaken), details, overloaded);
-  }
-
-  private failWithoutHost(): void {
-    this.charge(503);
-    this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
-  }
-
-  /** Answers with an error, or breaks off what was begun. */
-  private fail(flag: number, status: number, body: string, details: string, overloaded = false): void {
-    const { down, route } = this;
-    this.finish();
-    down.flags |= flag;
-    if (down.responseStarted) {
-      if (down.isGrpc) this.router.count(ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED);
-      down.abortResponse(details);
-      return;
-    }
-    answerFailure(down, status, body, details, overloaded, route.includeAttemptCountInResponse);
-  }
-
-  /** The upstream response is whole. */
-  private complete(now: number): void {
-    const { down, attempt } = this;
-    this.finish();
-    down.upstreamRxEndMs = now;
-    if (attempt !== null) this.noteAttempt(attempt);
-    if (down.requestRxEndMs >= 0) {
-      const ms = Math.floor(now - down.requestRxEndMs);
-      this.stats.recordTime(ms, this.internal);
-      this.stats.histograms?.onRequestEnd(ms, this.globalMs);
-    }
-    // A response that ends before its request: the rest of the request has nobody to go to.
-    if ((!this.body.ended || this.body.paused) && attempt?.stream != null) attempt.stream.reset();
-  }
-
-  private finish(): void {
-    const { down } = this;
-    this.over = true;
-    this.endRetries();
-    this.dropRivals();
-    down.routeTimer.cancel();
-    down.retryTimer.cancel();
-    this.cancelTryTimers();
-    this.endTiming();
-    this.body.forget();
-    this.body.release();
-    if (this.shadows !== null) this.shadows.release();
-  }
-
   /**
    * A kept-alive connection that died before a byte came back, or that its peer was leaving, says nothing about this
    * request, which is sent again, on a new connection and without counting a retry. Seldom more than once: what kills a
@@ -594,9 +426,5 @@ export class RouterRequest extends RequestAttempts implements AttemptOwner, Pick
     const { route, down } = this;
     const silent = this.router.model.suppressEnvoyHeaders || this.expectedGiven;
     announceTimeouts(headers, this, elapsedMs, route.grpcLimits !== null && down.isGrpc, silent);
-  }
-
-  private charge(status: number): void {
-    this.stats.charge(status, this.internal);
   }
 }
