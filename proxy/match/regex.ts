@@ -154,9 +154,13 @@ export function backtrackClass(pattern: string): BacktrackClass {
 
 const DOTS = /\\.|\[\^?(?:\\.|[^\]])*\]|\./g;
 
-/** For V8, of a pattern that was admitted. To RE2 a dot is everything but a line feed, to V8 no carriage return either. */
+/** A pattern that was admitted, for V8. To RE2 a dot is everything but a line feed, to V8 no carriage return either. */
+function forV8(pattern: string): string {
+  return pattern.replace(DOTS, (item) => (item === '.' ? '[^\\n]' : item));
+}
+
 function fullExpression(pattern: string): RegExp {
-  return new RegExp(`^(?:${pattern.replace(DOTS, (item) => (item === '.' ? '[^\\n]' : item))})$`);
+  return new RegExp(`^(?:${forV8(pattern)})$`);
 }
 
 /**
@@ -200,6 +204,47 @@ export function compileCapture(pattern: string): TextCapture {
  * group that the pattern does not have makes it replace nothing, and any other escape ends the substitution.
  */
 export function compileReplaceAll(pattern: string, substitution: string): (text: string) => string {
+  if (backtrackClass(pattern) !== 'linear') return replaceByRe2(pattern, substitution);
+  const source = forV8(pattern);
+  const groups = (new RegExp(`${source}|`).exec('')?.length ?? 1) - 1;
+  if (highestGroup(substitution) > groups) return (text) => text;
+  const replace = replaceByV8(new RegExp(source, 'g'), substitutionParts(substitution));
+  if (isFoundInLinearTime(pattern)) return replace;
+  let careful: ((text: string) => string) | null = null;
+  return (text) => {
+    if (text.length <= QUADRATIC_TEXT_MAX) return replace(text);
+    careful ??= replaceByRe2(pattern, substitution);
+    return careful(text);
+  };
+}
+
+/** A match that V8 makes in linear time is looked for from each place, unless it stands at the beginning or is short. */
+function isFoundInLinearTime(pattern: string): boolean {
+  return !/[*+{]/.test(pattern) || (pattern.startsWith('^') && !pattern.includes('|'));
+}
+
+function replaceByV8(expression: RegExp, parts: readonly (string | number)[]): (text: string) => string {
+  return (text) => {
+    let out = '';
+    let at = 0;
+    let last = -1;
+    expression.lastIndex = 0;
+    for (let match = expression.exec(text); match !== null; match = expression.exec(text)) {
+      const start = match.index;
+      const end = expression.lastIndex;
+      if (start === end) expression.lastIndex++;
+      // RE2 does not let an empty match stand right behind another match.
+      if (end === last && start === last) continue;
+      last = end;
+      out += text.slice(at, start);
+      for (const part of parts) out += typeof part === 'string' ? part : (match[part] ?? '');
+      at = end;
+    }
+    return last < 0 ? text : out + text.slice(at);
+  };
+}
+
+function replaceByRe2(pattern: string, substitution: string): (text: string) => string {
   const compiled = re2().compile(pattern);
   if (highestGroup(substitution) > compiled.groupCount()) return (text) => text;
   const parts = substitutionParts(substitution);
@@ -209,7 +254,6 @@ export function compileReplaceAll(pattern: string, substitution: string): (text:
     let at = 0;
     let last = -1;
     while (matcher.find()) {
-      // RE2 does not let an empty match stand right behind another match.
       if (matcher.end() === last && matcher.start() === last) continue;
       last = matcher.end();
       out += text.slice(at, matcher.start());

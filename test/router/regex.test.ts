@@ -139,3 +139,46 @@ t.test('replacements, as RE2 GlobalReplace', (t) => {
     t.equal(compileReplaceAll(source, substitution)(from), want, `s/${source}/${substitution}/ on ${from}`);
   t.end();
 });
+
+t.test('both engines replace alike', (t) => {
+  const anchored = fc.tuple(fc.constantFrom('', '^'), pattern, fc.constantFrom('', '$'));
+  fc.assert(
+    fc.property(anchored, fc.array(text, { minLength: 1, maxLength: 8 }), (source, texts) => {
+      const joined = source.join('');
+      const replace = compileReplaceAll(joined, '<\\0>');
+      // Flags that change nothing keep V8 away.
+      const oracle = compileReplaceAll(`(?s-s)${joined}`, '<\\0>');
+      for (const one of texts)
+        if (replace(one) !== oracle(one)) throw new Error(`${joined} on «${one}»: ${replace(one)}, ${oracle(one)}`);
+    }),
+    { seed: SEED, numRuns: 1_500 },
+  );
+  t.pass('held for every run');
+  t.end();
+});
+
+t.test('no replacement is slow', (t) => {
+  const long = ['a'.repeat(20_000), 'ab'.repeat(10_000), '/'.repeat(20_000), `${'a'.repeat(19_999)}/`];
+  // V8 would look for a match of the last ones from every place to the end.
+  for (const source of [
+    '.',
+    '(a)',
+    '^/rx/([^/]+)(/.*)$',
+    '^a*b$',
+    '^.*[^a]',
+    '/x|a/',
+    'a*b',
+    '[^/]+x',
+    '^b|a*b',
+    'a.*x$',
+  ]) {
+    const replace = compileReplaceAll(source, '\\0');
+    for (const one of long) {
+      const { user: before } = process.threadCpuUsage();
+      t.equal(replace(one), one);
+      const ms = (process.threadCpuUsage().user - before) / 1_000;
+      t.ok(ms < 100, `${source}: ${ms} ms for 20,000 bytes`);
+    }
+  }
+  t.end();
+});
