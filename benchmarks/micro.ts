@@ -23,7 +23,7 @@ import { ANY, HOME, type Input, type Match } from '../test/fixtures/chain-table.
 import { hello } from '../test/fixtures/hello.ts';
 import { directRoute, pathMatch, routeConfig } from '../test/fixtures/routes.ts';
 import { FakeStats } from '../test/fixtures/upstream.ts';
-import { measure, ROUND_US, ROUNDS, row, sink } from './measure.ts';
+import { measure, measureTogether, ROUND_US, ROUNDS, row, sink } from './measure.ts';
 import { http2Codec } from './micro-http2.ts';
 
 const SIZES = [10, 1_000, 10_000];
@@ -50,19 +50,17 @@ function service(index: number): string {
 function lookups(name: string, build: (count: number) => Parameters<typeof routeConfig>[0], of: LookupTarget): void {
   const headers = new HeaderMap();
   headers.add('user-agent', 'bench');
-  row(
-    name,
-    SIZES.map((count) => {
-      const table = compileRouteTable(routeConfig(build(count)), {
-        clusters,
-        stats: new FakeStats(),
-        runtimeKeys: {},
-      });
-      // As many different requests whatever the size: not the processor's caches are measured.
-      const infos = range(TARGETS, (i) => of(Math.floor((i * count) / TARGETS)));
-      return measure((i) => (table.match(infos[i % TARGETS] as StreamInfo, headers, 0) === null ? 1 : 0));
-    }),
-  );
+  const calls = SIZES.map((count) => {
+    const table = compileRouteTable(routeConfig(build(count)), {
+      clusters,
+      stats: new FakeStats(),
+      runtimeKeys: {},
+    });
+    // As many different requests whatever the size: not the processor's caches are measured.
+    const infos = range(TARGETS, (i) => of(Math.floor((i * count) / TARGETS)));
+    return (i: number) => (table.match(infos[i % TARGETS] as StreamInfo, headers, 0) === null ? 1 : 0);
+  });
+  row(name, measureTogether(calls));
 }
 
 type LookupTarget = (index: number) => StreamInfo;
@@ -117,18 +115,17 @@ function chains(): void {
   process.stdout.write(
     `\n${'choice of a filter chain, ns'.padEnd(44)}${SIZES.map((n) => `${n}`.padStart(10)).join('')}\n`,
   );
-  for (const [name, match, input] of kinds)
-    row(
-      `  by ${name}`,
-      SIZES.map((count) => {
-        const find = compileChainMatch(
-          range(count, (i) => ({ match: { ...ANY, ...match(i) }, value: i })),
-          -1,
-        );
-        const inputs = Array.from({ length: 97 }, (_, i) => ({ ...HOME, ...input(Math.floor((i * count) / 97)) }));
-        return measure((i) => find(inputs[i % 97] as MatchInput) ?? -1);
-      }),
-    );
+  for (const [name, match, input] of kinds) {
+    const calls = SIZES.map((count) => {
+      const find = compileChainMatch(
+        range(count, (i) => ({ match: { ...ANY, ...match(i) }, value: i })),
+        -1,
+      );
+      const inputs = Array.from({ length: 97 }, (_, i) => ({ ...HOME, ...input(Math.floor((i * count) / 97)) }));
+      return (i: number) => find(inputs[i % 97] as MatchInput) ?? -1;
+    });
+    row(`  by ${name}`, measureTogether(calls));
+  }
   const bytes = hello();
   row('ClientHello read', [measure(() => (typeof readClientHello(bytes) === 'object' ? 1 : 0))]);
   row('request line recognised', [measure(() => (sniffHttp(REQUEST, 0) === 'http/1.1' ? 1 : 0))]);
