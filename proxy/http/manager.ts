@@ -71,7 +71,7 @@ export interface HttpEnv {
   drainClose(direction: 'unspecified' | 'inbound' | 'outbound'): boolean;
   /** This host's address, for `x-forwarded-for` of loopback peers. */
   readonly localIp: string;
-  readonly node: { readonly id: string; readonly cluster: string };
+  readonly node: { readonly id: string; readonly cluster: string; readonly locality: { readonly zone: string } };
 }
 
 /** What a connection manager must know of its listener. */

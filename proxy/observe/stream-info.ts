@@ -140,6 +140,10 @@ export interface UpstreamHostInfo {
   /** Configured or DNS name; empty. */
   readonly hostname: string;
   readonly metadata: MetadataModel;
+  /** Empty = it is not said. */
+  readonly zone: string;
+  /** Its metadata says so. */
+  readonly canary: boolean;
 }
 
 /** What formatters, log filters and header mutations read; the connection manager and the TCP proxy fill it. */

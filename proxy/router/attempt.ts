@@ -59,6 +59,8 @@ export class Attempt implements UpstreamStreamHandler {
   responseBodyBytes: number;
   /** An interim response has come. */
   informed: boolean;
+  /** Its answer says that it is a canary's. */
+  canary: boolean;
   /** Another attempt has been asked for in its place, while it goes on. */
   hedged: boolean;
   /** It has met its time limit and may go on. */
@@ -79,6 +81,7 @@ export class Attempt implements UpstreamStreamHandler {
     this.responseHeadFields = 0;
     this.responseBodyBytes = 0;
     this.informed = false;
+    this.canary = false;
     this.hedged = false;
     this.late = false;
     this.pending = null;
@@ -149,6 +152,7 @@ export class Attempt implements UpstreamStreamHandler {
     // As in Envoy the first one alone: a host that sends them without end has no other effect.
     if (this.over || this.informed) return;
     this.informed = true;
+    this.noteCanary(headers);
     this.owner.onAttemptInformational(this, status, headers);
   }
 
@@ -156,6 +160,7 @@ export class Attempt implements UpstreamStreamHandler {
     if (this.over) return;
     this.responseStarted = true;
     this.over = endStream;
+    this.noteCanary(headers);
     const monitor = monitorOf(this.host);
     if (monitor !== null) monitor.onAnswer(status, headers, this.owner.isGrpc);
     this.owner.onAttemptHead(this, status, headers, endStream);
@@ -183,5 +188,9 @@ export class Attempt implements UpstreamStreamHandler {
 
   onDrain(): void {
     if (!this.over) this.owner.onAttemptDrain(this);
+  }
+
+  private noteCanary(headers: HeaderMap): void {
+    this.canary = headers.get('x-envoy-upstream-canary') === 'true';
   }
 }

@@ -1,8 +1,10 @@
 // Response codes per cluster, as Envoy's router charges them: `upstream_rq_completed`, `upstream_rq_<class>`,
-// `upstream_rq_<code>`, and the same under `external.` or `internal.`, plus the time histograms.
+// `upstream_rq_<code>`, and the same under `external.` or `internal.`, by canaries and zones, plus the time histograms.
 
 import { UPSTREAM_RQ_COMPLETED } from '../observe/catalogue-cluster.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
+import type { UpstreamHostInfo } from '../observe/stream-info.ts';
+import { HostCodes } from './code-table.ts';
 
 /** Codes that get a cell of their own are 100 to 599; all others share `upstream_rq_unknown` and have no class. */
 const CODE_MIN = 100;
@@ -24,8 +26,12 @@ interface CodeCells {
 export class CodeStats {
   private readonly stats: StatsStore;
   private readonly prefix: string;
-  private readonly block: Float64Array;
-  private readonly dynamic: boolean;
+  private readonly completed: Float64Array;
+  private readonly completedAt: number;
+  /** false = nothing is charged (`dynamic_stats` of the router). */
+  readonly dynamic: boolean;
+  private readonly byHost: HostCodes;
+  private readonly zoned: boolean;
   private readonly internal: (CodeCells | null)[];
   private readonly external: (CodeCells | null)[];
   private readonly retried: (CodeCells | null)[];
@@ -36,13 +42,17 @@ export class CodeStats {
 
   /**
    * @param prefix with its trailing dot, e.g. `cluster.reviews.`
-   * @param dynamic false = nothing is charged (`dynamic_stats` of the router)
+   * @param zone where this proxy is; empty = unknown
+   * @param block of the cluster; `null` = stats of another name
    */
-  constructor(stats: StatsStore, prefix: string, block: Float64Array, dynamic: boolean) {
+  constructor(stats: StatsStore, prefix: string, dynamic: boolean, zone: string, block: Float64Array | null) {
     this.stats = stats;
     this.prefix = prefix;
-    this.block = block;
+    this.completed = block ?? stats.cell(`${prefix}upstream_rq_completed`, 'c');
+    this.completedAt = block === null ? 0 : UPSTREAM_RQ_COMPLETED;
     this.dynamic = dynamic;
+    this.byHost = new HostCodes(stats, prefix, zone);
+    this.zoned = zone !== '';
     this.internal = new Array<CodeCells | null>(PLACES).fill(null);
     this.external = new Array<CodeCells | null>(PLACES).fill(null);
     this.retried = new Array<CodeCells | null>(PLACES).fill(null);
@@ -52,10 +62,14 @@ export class CodeStats {
     this.externalTimeMs = null;
   }
 
-  /** @param internal the request counts as internal (`x-envoy-internal`) */
-  charge(status: number, internal: boolean): void {
+  /**
+   * @param internal the request counts as internal (`x-envoy-internal`)
+   * @param host where it went; `null` = nowhere
+   * @param canary the answer says that it is a canary's
+   */
+  charge(status: number, internal: boolean, host: UpstreamHostInfo | null, canary: boolean): void {
     if (!this.dynamic) return;
-    this.block[UPSTREAM_RQ_COMPLETED] = (this.block[UPSTREAM_RQ_COMPLETED] as number) + 1;
+    this.completed[this.completedAt] = (this.completed[this.completedAt] as number) + 1;
     const table = internal ? this.internal : this.external;
     const code = status < CODE_MIN || status >= CODE_END ? UNKNOWN : status;
     const cells = table[code - CODE_MIN] ?? this.open(table, code, internal ? 'internal.' : 'external.');
@@ -64,6 +78,8 @@ export class CodeStats {
     increment(cells.group);
     increment(cells.groupByOrigin);
     increment(cells.completedByOrigin);
+    if (canary || (host !== null && this.countsApart(host)))
+      this.byHost.charge(status, host === null ? '' : host.zone, canary || host?.canary === true);
   }
 
   /** An answer that led to another attempt: under `retry.` and nowhere else. */
@@ -81,8 +97,8 @@ export class CodeStats {
     increment(this.replays);
   }
 
-  /** The time from the request's end to the response's end. */
-  recordTime(ms: number, internal: boolean): void {
+  /** The time from the request's end to the response's end; parameters as those of `charge`. */
+  recordTime(ms: number, internal: boolean, host: UpstreamHostInfo | null, canary: boolean): void {
     if (!this.dynamic) return;
     if (this.timeMs === null) this.timeMs = this.stats.histogram(`${this.prefix}upstream_rq_time`);
     this.timeMs.record(ms);
@@ -95,6 +111,12 @@ export class CodeStats {
         this.externalTimeMs = this.stats.histogram(`${this.prefix}external.upstream_rq_time`);
       this.externalTimeMs.record(ms);
     }
+    if (canary || (host !== null && this.countsApart(host)))
+      this.byHost.recordTime(ms, host === null ? '' : host.zone, canary || host?.canary === true);
+  }
+
+  private countsApart(host: UpstreamHostInfo): boolean {
+    return host.canary || (this.zoned && host.zone !== '');
   }
 
   private open(table: (CodeCells | null)[], status: number, origin: string): CodeCells {

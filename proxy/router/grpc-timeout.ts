@@ -2,6 +2,7 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { GrpcLimitsModel } from '../config/model/route.ts';
+import { wholeNumber } from '../util/whole-number.ts';
 
 /** Milliseconds of a unit. */
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
@@ -21,8 +22,8 @@ export function readGrpcTimeout(headers: HeaderMap): number {
   const value = headers.get('grpc-timeout');
   if (value === null) return -1;
   const unit = UNITS[value.charAt(value.length - 1)];
-  if (unit === undefined || !/^[+-]?\d+\s*.$/.test(value)) return -1;
-  const number = Number(value.slice(0, -1));
+  if (unit === undefined) return -1;
+  const number = wholeNumber(value.slice(0, -1));
   return number >= 0 && number <= VALUE_MAX ? Math.ceil(number * unit) : -1;
 }
 

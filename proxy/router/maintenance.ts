@@ -21,7 +21,7 @@ export function underMaintenance(cluster: Cluster, runtime: Runtime): boolean {
 export function refuseForMaintenance(down: Downstream, cluster: Cluster, stats: RequestStats, silent: boolean): void {
   down.upstreamCluster = cluster.model.statName;
   down.flags |= FLAG_UO;
-  stats.charge(STATUS, down.internal);
+  stats.charge(STATUS, down.internal, null, false);
   stats.count(UPSTREAM_RQ_MAINTENANCE_MODE);
   down.localReply(STATUS, 'maintenance mode', 'maintenance_mode', silent ? null : sayOverloaded);
 }

@@ -10,6 +10,7 @@ import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/ca
 import { FLAG_UH, FLAG_UMSDR, FLAG_UT } from '../observe/flags.ts';
 import type { Cluster, PoolFailure, ResetReason } from '../upstream/upstream.ts';
 import type { Attempt } from './attempt.ts';
+import type { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
 import { answerFailure, failureBody, failureText, resetDetails } from './failure.ts';
 import { RequestAttempts } from './request-attempts.ts';
@@ -34,6 +35,8 @@ export class EndingRequest extends RequestAttempts {
   protected shadows: Shadows | null;
   protected internal: boolean;
   protected over: boolean;
+  /** Where it asks to be counted besides; `null` = nowhere. */
+  protected otherStats: CodeStats | null;
 
   constructor(
     router: Router,
@@ -51,6 +54,7 @@ export class EndingRequest extends RequestAttempts {
     this.shadows = null;
     this.internal = false;
     this.over = false;
+    this.otherStats = null;
   }
 
   // === From the timers ===
@@ -114,7 +118,7 @@ export class EndingRequest extends RequestAttempts {
     this.afterTimeout = true;
     const wants = this.retry?.wantsReset('local_reset', attempt.headSent) === true;
     if (this.tryAgain(wants, 0) === 'retry') return;
-    if (!attempt.begun) this.charge(this.timeoutStatus);
+    if (!attempt.begun) this.charge(this.timeoutStatus, attempt);
     this.failByTime(details);
   }
 
@@ -123,7 +127,7 @@ export class EndingRequest extends RequestAttempts {
     this.stats.count(UPSTREAM_RQ_TIMEOUT);
     attempt.timeOut(this.timeoutStatus, false);
     this.noteAttempt(attempt, !attempt.responseStarted);
-    if (!attempt.begun && !this.down.responseStarted) this.charge(this.timeoutStatus);
+    if (!attempt.begun && !this.down.responseStarted) this.charge(this.timeoutStatus, attempt);
   }
 
   private get timeoutStatus(): number {
@@ -147,7 +151,7 @@ export class EndingRequest extends RequestAttempts {
       if (this.tryAgain(wants, 0) === 'retry') return;
     }
     const text = failureText(reason);
-    if (!begun) this.charge(text.status);
+    if (!begun) this.charge(text.status, attempt);
     if (this.leave(attempt)) return;
     const details = resetDetails(begun, text.reason, transportFailure);
     const overloaded = reason === 'overflow' && !this.router.model.suppressEnvoyHeaders;
@@ -155,7 +159,7 @@ export class EndingRequest extends RequestAttempts {
   }
 
   protected failWithoutHost(): void {
-    this.charge(503);
+    this.charge(503, null);
     this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');
   }
 
@@ -180,7 +184,10 @@ export class EndingRequest extends RequestAttempts {
     if (attempt !== null) this.noteAttempt(attempt);
     if (down.requestRxEndMs >= 0) {
       const ms = Math.floor(now - down.requestRxEndMs);
-      this.stats.recordTime(ms, this.internal);
+      const host = attempt === null ? null : attempt.host;
+      const canary = attempt?.canary === true;
+      this.stats.recordTime(ms, this.internal, host, canary);
+      if (this.otherStats !== null) this.otherStats.recordTime(ms, this.internal, host, canary);
       this.stats.histograms?.onRequestEnd(ms, this.globalMs);
     }
     // A response that ends before its request: the rest of the request has nobody to go to.
@@ -201,7 +208,11 @@ export class EndingRequest extends RequestAttempts {
     if (this.shadows !== null) this.shadows.release();
   }
 
-  protected charge(status: number): void {
-    this.stats.charge(status, this.internal);
+  /** @param attempt that has come to this; `null` = none was made */
+  protected charge(status: number, attempt: Attempt | null): void {
+    const host = attempt === null ? null : attempt.host;
+    const canary = attempt?.canary === true;
+    this.stats.charge(status, this.internal, host, canary);
+    if (this.otherStats !== null) this.otherStats.charge(status, this.internal, host, canary);
   }
 }

@@ -1,5 +1,6 @@
 // What requests of one cluster are counted in: the cluster's stats, and those of a virtual cluster or a route.
 
+import type { UpstreamHostInfo } from '../observe/stream-info.ts';
 import type { ClusterHistograms } from './cluster-histograms.ts';
 import type { CodeStats } from './code-stats.ts';
 import type { RouteStats } from './route-stats.ts';
@@ -38,9 +39,10 @@ export class RequestStats {
     if (this.scopes !== null) for (const scope of this.scopes) scope.countRequest();
   }
 
-  /** @param internal the request counts as internal (`x-envoy-internal`) */
-  charge(status: number, internal: boolean): void {
-    this.codes.charge(status, internal);
+  /** As described at `CodeStats`. */
+  charge(status: number, internal: boolean, host: UpstreamHostInfo | null, canary: boolean): void {
+    if (!this.codes.dynamic) return;
+    this.codes.charge(status, internal, host, canary);
     if (this.scopes !== null) for (const scope of this.scopes) scope.charge(status);
   }
 
@@ -55,8 +57,9 @@ export class RequestStats {
   }
 
   /** The time from the request's end to the response's end. */
-  recordTime(ms: number, internal: boolean): void {
-    this.codes.recordTime(ms, internal);
+  recordTime(ms: number, internal: boolean, host: UpstreamHostInfo | null, canary: boolean): void {
+    if (!this.codes.dynamic) return;
+    this.codes.recordTime(ms, internal, host, canary);
     if (this.scopes !== null) for (const scope of this.scopes) scope.recordTime(ms);
   }
 }

@@ -9,7 +9,6 @@ import {
   UPSTREAM_INTERNAL_REDIRECT_SUCCEEDED_TOTAL,
 } from '../observe/catalogue-cluster.ts';
 import { ROUTER_RQ_OVERLOAD_LOCAL_REPLY } from '../observe/catalogue-http.ts';
-import { FLAG_UH } from '../observe/flags.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type {
   Cluster,
@@ -36,7 +35,7 @@ import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
 import type { CompiledTarget, RouteRules } from './route.ts';
 import type { Router } from './router.ts';
 import type { MirrorPolicy } from './shadow.ts';
-import { announceTimeouts, type RequestTimeouts, takeTimeoutHeaders } from './timeouts.ts';
+import { announceTimeouts, type RequestTimeouts, takeOtherStatName, takeTimeoutHeaders } from './timeouts.ts';
 
 /** `:status` and its value. */
 const STATUS_FIELD_BYTES = 10;
@@ -46,7 +45,6 @@ const REPLAYS_MAX = 3;
 /** See the head of this file. */
 export class RouterRequest extends EndingRequest implements AttemptOwner, PickContext, CookieSink, RequestTimeouts {
   freshConnection: boolean;
-  expectedGiven: boolean;
 
   /** How often the request was sent again after a stale connection had swallowed it. */
   private replays: number;
@@ -70,7 +68,6 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
     super(router, down, route, target, cluster, stats);
     this.freshConnection = false;
     this.replays = 0;
-    this.expectedGiven = false;
     this.beganMs = 0;
     this.redirectable = route.internalRedirect !== null;
     this.newCookies = null;
@@ -114,8 +111,12 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
     }
     if (route.grpcLimits !== null && down.isGrpc)
       this.globalMs = routeLimit(readGrpcTimeout(headers), route.grpcLimits);
-    if (down.hasEnvoyHeaders) takeTimeoutHeaders(headers, this, this.router.model.respectExpectedRqTimeout);
     const { cluster, router } = this;
+    if (down.hasEnvoyHeaders) {
+      takeTimeoutHeaders(headers, this, router.model.respectExpectedRqTimeout);
+      const other = takeOtherStatName(headers);
+      if (other !== '') this.otherStats = router.otherStatsFor(cluster, other);
+    }
     const own = cluster.model.retry === null ? null : router.retryPolicyOf(cluster, cluster.model.retry);
     const retries = own ?? policy;
     if (retries?.refreshCluster === true && route.weighted !== null)
@@ -251,7 +252,7 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
     // What the client is told of an attempt binds it to that one.
     this.endRetries();
     if (this.rivals !== null && this.win(attempt, this.rivals)) this.armPerTryIdle();
-    this.charge(status);
+    this.charge(status, attempt);
     this.down.respondInformational(status, headers);
   }
 
@@ -284,7 +285,7 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
     if (!this.router.model.suppressEnvoyHeaders && down.requestRxEndMs >= 0)
       headers.set('x-envoy-upstream-service-time', `${Math.floor(now - down.requestRxEndMs)}`);
     if (route.includeAttemptCountInResponse) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
-    this.charge(status);
+    this.charge(status, attempt);
     if (this.newCookies !== null) for (const cookie of this.newCookies) headers.add('set-cookie', cookie);
     down.details = 'via_upstream';
     down.status = status;
@@ -382,7 +383,7 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
     if (attempt.host !== null) down.upstreamHost = attempt.host;
   }
 
-  /** The request goes first. One that found no host has nothing to be compared with, and is not copied. */
+  /** The request goes first. One that failed at once has nothing to be compared with, and is not copied. */
   private startMirrored(mirrors: readonly MirrorPolicy[], headers: HeaderMap, endStream: boolean): void {
     const { down, route, router } = this;
     const shadows = router.mirroring.copy(
@@ -392,9 +393,10 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
       this.cluster,
       this.globalMs,
       route.includeAttemptCount,
+      !router.model.suppressEnvoyHeaders,
     );
     this.startAttempt(headers, this.beganMs);
-    if (shadows === null || (down.flags & FLAG_UH) !== 0 || (this.over && !endStream)) return;
+    if (shadows === null || this.over) return;
     this.shadows = shadows;
     shadows.start(router.mirroring, endStream);
   }
@@ -424,7 +426,7 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
 
   private announceTimeouts(headers: HeaderMap, elapsedMs: number): void {
     const { route, down } = this;
-    const silent = this.router.model.suppressEnvoyHeaders || this.expectedGiven;
+    const silent = this.router.model.suppressEnvoyHeaders;
     announceTimeouts(headers, this, elapsedMs, route.grpcLimits !== null && down.isGrpc, silent);
   }
 }

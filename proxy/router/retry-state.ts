@@ -13,6 +13,7 @@ import {
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { TriedPriorities } from '../upstream/tried-priorities.ts';
 import type { Cluster, PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
+import { wholeNumber } from '../util/whole-number.ts';
 import type { RequestStats } from './request-stats.ts';
 import {
   GRPC_ALL,
@@ -92,8 +93,10 @@ export class RetryState {
     if (mayHaveHeaders) {
       bits |= retryBits(take(headers, 'x-envoy-retry-on')) | retryBits(take(headers, 'x-envoy-retry-grpc-on'));
       const max = take(headers, 'x-envoy-max-retries');
-      if (bits !== 0 && max.length === 1 && /^\d+$/.test(max[0] as string)) retries = Number(max[0]);
-      const listed = take(headers, 'x-envoy-retriable-status-codes').map(Number).filter(Number.isInteger);
+      const asked = max.length === 1 ? wholeNumber(max[0] as string) : Number.NaN;
+      // As in Envoy, whose number has 64 bits and goes into 32.
+      if (bits !== 0 && asked >= 0 && asked < 2 ** 64) retries = asked % 2 ** 32;
+      const listed = take(headers, 'x-envoy-retriable-status-codes').map(wholeNumber).filter(Number.isInteger);
       if (listed.length > 0) codes = new Set(listed);
       extra = take(headers, 'x-envoy-retriable-header-names').map((name) => name.trim().toLowerCase());
       // Read before the route added anything; nobody upstream is told.
@@ -125,7 +128,7 @@ export class RetryState {
       return true;
     if ((bits & ON_HEADERS) !== 0) {
       if (this.policy.retriableAnswer?.(status, headers) === true) return true;
-      for (const name of this.extraHeaders) if (headers.has(name)) return true;
+      for (const name of this.extraHeaders) if (name === ':status' || headers.has(name)) return true;
     }
     if (bits >= 1 << ON_GRPC_SHIFT) {
       const grpcStatus = headers.get('grpc-status');

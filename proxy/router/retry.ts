@@ -178,7 +178,7 @@ function compilePredicate(predicate: HostPredicateModel): AvoidHost {
     case 'previous_hosts':
       return (host, tried) => tried.includes(host);
     case 'omit_canary_hosts':
-      return (host) => host.metadata['envoy.lb']?.['canary'] === true;
+      return (host) => host.canary;
     case 'omit_metadata': {
       const labels = Object.entries(predicate.labels);
       return (host) => labels.length > 0 && labels.every(([key, value]) => hasLabel(host, key, value));

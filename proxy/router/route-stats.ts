@@ -18,7 +18,8 @@ import {
   VCLUSTER_UPSTREAM_RQ_TOTAL,
   VIRTUAL_CLUSTER,
 } from '../observe/catalogue-http.ts';
-import type { Histogram, StatsStore } from '../observe/stats.ts';
+import type { StatsStore } from '../observe/stats.ts';
+import { CodeTable } from './code-table.ts';
 
 /** Index in the `cluster` catalogue → index in the `vcluster` catalogue. */
 const EVENTS: ReadonlyMap<number, number> = new Map([
@@ -29,31 +30,19 @@ const EVENTS: ReadonlyMap<number, number> = new Map([
   [UPSTREAM_RQ_TIMEOUT, VCLUSTER_UPSTREAM_RQ_TIMEOUT],
 ]);
 
-/** The cells of one status code: the code, its class, and all. */
-type CodeCells = readonly [code: Float64Array, group: Float64Array, completed: Float64Array];
-
 /** The virtual cluster of requests that none claims; it has no name in the access log. */
 export const CATCH_ALL = 'other';
-
-const CODE_MIN = 100;
-const CODE_END = 600;
 
 /** See the head of this file. Counters are there from the start; codes and times appear with their first value. */
 export class RouteStats {
   /** Block of the `vcluster` catalogue. */
   private readonly block: Float64Array;
-  private readonly stats: StatsStore;
-  private readonly prefix: string;
-  private readonly codes: Map<number, CodeCells>;
-  private timeMs: Histogram | null;
+  private readonly codes: CodeTable;
 
   /** @param prefix with its trailing dot, e.g. `vhost.web.vcluster.writes.` */
   constructor(stats: StatsStore, prefix: string) {
-    this.stats = stats;
-    this.prefix = prefix;
     this.block = stats.block(VIRTUAL_CLUSTER, prefix);
-    this.codes = new Map();
-    this.timeMs = null;
+    this.codes = new CodeTable(stats, prefix);
   }
 
   /** What the cluster counts is counted here too, where there is a stat for it. @param index of the `cluster` catalogue */
@@ -68,28 +57,15 @@ export class RouteStats {
   }
 
   charge(status: number): void {
-    if (status < CODE_MIN || status >= CODE_END) return;
-    for (const cell of this.codes.get(status) ?? this.open(status)) cell[0] = (cell[0] as number) + 1;
+    this.codes.charge(status);
   }
 
   recordTime(ms: number): void {
-    this.timeMs ??= this.stats.histogram(`${this.prefix}upstream_rq_time`);
-    this.timeMs.record(ms);
+    this.codes.recordTime(ms);
   }
 
   private count(index: number): void {
     this.block[index] = (this.block[index] as number) + 1;
-  }
-
-  private open(status: number): CodeCells {
-    const cell = (name: string) => this.stats.cell(`${this.prefix}${name}`, 'c');
-    const cells: CodeCells = [
-      cell(`upstream_rq_${status}`),
-      cell(`upstream_rq_${Math.floor(status / 100)}xx`),
-      cell('upstream_rq_completed'),
-    ];
-    this.codes.set(status, cells);
-    return cells;
   }
 }
 

@@ -30,6 +30,9 @@ import type { RouteStats } from './route-stats.ts';
 import { type MirrorEnv, Mirroring } from './shadow.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';
 
+/** Names by which the requests of one cluster may ask to be counted; those that come later are not. */
+const OTHER_STATS_MAX = 1_000;
+
 /** What a router is made of; lives as long as its connection manager. */
 export class Router {
   readonly model: RouterModel;
@@ -42,6 +45,7 @@ export class Router {
   /** So many of 100 retries are allowed (runtime key `upstream.use_retry`). */
   readonly retryPercent: number;
   private readonly store: StatsStore;
+  private readonly zone: string;
   private readonly counted: WeakMap<Cluster, ClusterCounts>;
   private readonly retryPolicies: WeakMap<Cluster, RetryPolicy>;
   private readonly strict: StrictCheck | null;
@@ -55,6 +59,7 @@ export class Router {
     this.runtime = env.runtime;
     this.shed = shed;
     this.store = env.stats;
+    this.zone = env.node.locality.zone;
     this.stats = env.stats.block(HTTP_ROUTER, statPrefix);
     this.mirroring = new Mirroring(env);
     this.hashPolicies = new ClusterHashPolicies();
@@ -185,15 +190,23 @@ export class Router {
     return this.statsOf(cluster, scopesOf(route, down));
   }
 
+  /**
+   * Where a request is counted besides that asks for it by name (`x-envoy-upstream-alt-stat-name`).
+   * @returns `null` when it is not counted so
+   */
+  otherStatsFor(cluster: Cluster, name: string): CodeStats | null {
+    const { others } = this.countsOf(cluster);
+    const known = others.get(name);
+    if (known !== undefined) return known;
+    if (name === '' || others.size >= OTHER_STATS_MAX) return null;
+    const prefix = `cluster.${cluster.model.statName}.${name}.`;
+    const codes = new CodeStats(this.store, prefix, this.model.dynamicStats, this.zone, null);
+    others.set(name, codes);
+    return codes;
+  }
+
   private statsOf(cluster: Cluster, scopes: readonly RouteStats[] | null): RequestStats {
-    let counts = this.counted.get(cluster);
-    if (counts === undefined) {
-      const prefix = `cluster.${cluster.model.statName}.`;
-      const codes = new CodeStats(this.store, prefix, cluster.stats, this.model.dynamicStats);
-      const histograms = ClusterHistograms.of(cluster.model, this.store, prefix);
-      counts = { codes, plain: new RequestStats(codes, cluster.stats, null, histograms), scoped: new WeakMap() };
-      this.counted.set(cluster, counts);
-    }
+    const counts = this.countsOf(cluster);
     if (scopes === null) return counts.plain;
     let stats = counts.scoped.get(scopes);
     if (stats === undefined) {
@@ -202,11 +215,30 @@ export class Router {
     }
     return stats;
   }
+
+  private countsOf(cluster: Cluster): ClusterCounts {
+    let counts = this.counted.get(cluster);
+    if (counts === undefined) {
+      const prefix = `cluster.${cluster.model.statName}.`;
+      const codes = new CodeStats(this.store, prefix, this.model.dynamicStats, this.zone, cluster.stats);
+      const histograms = ClusterHistograms.of(cluster.model, this.store, prefix);
+      counts = {
+        codes,
+        others: new Map(),
+        plain: new RequestStats(codes, cluster.stats, null, histograms),
+        scoped: new WeakMap(),
+      };
+      this.counted.set(cluster, counts);
+    }
+    return counts;
+  }
 }
 
 /** The stats of one cluster's requests, alone and with those of the places where they are counted besides. */
 interface ClusterCounts {
   readonly codes: CodeStats;
+  /** Under names that requests ask for. */
+  readonly others: Map<string, CodeStats>;
   readonly plain: RequestStats;
   readonly scoped: WeakMap<readonly RouteStats[], RequestStats>;
 }

@@ -11,6 +11,7 @@ import type { RuntimeKeys } from '../config/model/runtime.ts';
 import {
   RETRY_OR_SHADOW_ABANDONED,
   UPSTREAM_RQ_MAINTENANCE_MODE,
+  UPSTREAM_RQ_MAX_DURATION_REACHED,
   UPSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-cluster.ts';
 import { HTTP_ROUTER, ROUTER_RQ_TOTAL } from '../observe/catalogue-http.ts';
@@ -92,6 +93,7 @@ export interface MirrorEnv {
   readonly stats: StatsStore;
   /** What `x-forwarded-for` names us by. */
   readonly localIp: string;
+  readonly node: { readonly locality: { readonly zone: string } };
 }
 
 /** Makes the copies of a router's requests. */
@@ -123,6 +125,7 @@ export class Mirroring {
    * @param cluster of the request
    * @param timeoutMs of its route; 0 = none
    * @param countAttempts the first attempt is numbered in the head
+   * @param announced the head says how long there is
    */
   copy(
     policies: readonly MirrorPolicy[],
@@ -131,6 +134,7 @@ export class Mirroring {
     cluster: Cluster,
     timeoutMs: number,
     countAttempts: boolean,
+    announced: boolean,
   ): Shadows | null {
     if (down.method === 'CONNECT') return null;
     const copies: Shadow[] = [];
@@ -140,6 +144,8 @@ export class Mirroring {
       if (target === null) continue;
       const copied = copyHeaders(headers);
       if (countAttempts) copied.set('x-envoy-attempt-count', '1');
+      // A copy has one try, and the time of all for it.
+      if (announced && timeoutMs > 0) copied.set('x-envoy-expected-rq-timeout-ms', `${timeoutMs}`);
       if (policy.mutate !== null) policy.mutate(copied, down);
       copied.set('x-envoy-internal', 'true');
       const forwarded = copied.getJoined('x-forwarded-for');
@@ -163,7 +169,8 @@ export class Mirroring {
   private codeStats(cluster: Cluster): CodeStats {
     let codes = this.codes.get(cluster);
     if (codes === undefined) {
-      codes = new CodeStats(this.env.stats, `cluster.${cluster.model.statName}.`, cluster.stats, true);
+      const { stats, node } = this.env;
+      codes = new CodeStats(stats, `cluster.${cluster.model.statName}.`, true, node.locality.zone, cluster.stats);
       this.codes.set(cluster, codes);
     }
     return codes;
@@ -235,6 +242,7 @@ class Shadow implements AttemptOwner, PickContext {
   private readonly bufferLimitBytes: number;
   private readonly attempt: Attempt;
   private timer: Deadline | null;
+  private durationTimer: Deadline | null;
   private headOnly: boolean;
   /** All of the request is here. */
   private whole: boolean;
@@ -271,6 +279,7 @@ class Shadow implements AttemptOwner, PickContext {
     this.isGrpc = down.isGrpc;
     this.attempt = new Attempt(this, cluster);
     this.timer = null;
+    this.durationTimer = null;
     this.headOnly = false;
     this.whole = false;
     this.kept = null;
@@ -288,7 +297,7 @@ class Shadow implements AttemptOwner, PickContext {
   start(endStream: boolean): void {
     const { cluster } = this;
     if (cluster.model.maintenancePercent > 0 && underMaintenance(cluster, this.env.runtime)) {
-      this.codes.charge(503, true);
+      this.codes.charge(503, true, null, false);
       (cluster.stats[UPSTREAM_RQ_MAINTENANCE_MODE] as number)++;
       this.over = true;
       return;
@@ -307,8 +316,8 @@ class Shadow implements AttemptOwner, PickContext {
     if (stream === null) {
       if (chunk.length === 0) return;
       this.kept ??= new KeptBody();
-      this.kept.add(chunk);
       if (this.kept.bytes > this.bufferLimitBytes) this.giveUp();
+      else this.kept.add(chunk);
       return;
     }
     this.noteSent(stream.sendData(chunk, endStream), chunk.length);
@@ -332,6 +341,7 @@ class Shadow implements AttemptOwner, PickContext {
     const { info, kept, trailers } = this;
     attempt.headSent = true;
     const headers = info.requestHeaders as HeaderMap;
+    this.limitDuration();
     stream.sendHead(info.method, info.scheme, info.authority, info.path, headers, this.headOnly);
     if (this.headOnly) return;
     this.kept = null;
@@ -350,11 +360,11 @@ class Shadow implements AttemptOwner, PickContext {
   }
 
   onAttemptInformational(_attempt: Attempt, status: number): void {
-    this.codes.charge(status, true);
+    this.charge(status);
   }
 
   onAttemptHead(_attempt: Attempt, status: number, _headers: HeaderMap, endStream: boolean): void {
-    this.codes.charge(status, true);
+    this.charge(status);
     if (endStream) this.complete();
   }
 
@@ -405,19 +415,39 @@ class Shadow implements AttemptOwner, PickContext {
     stats[UPSTREAM_RQ_TIMEOUT] = (stats[UPSTREAM_RQ_TIMEOUT] as number) + 1;
     this.attempt.timeOut(504, false);
     this.cancel();
-    if (!this.attempt.responseStarted) this.codes.charge(504, true);
+    if (!this.attempt.responseStarted) this.charge(504);
+  }
+
+  /** The mirror's cluster says how long an attempt may last. */
+  private limitDuration(): void {
+    const { upstreamStreamDurationMs } = this.cluster.model;
+    if (upstreamStreamDurationMs === 0) return;
+    this.durationTimer = new Deadline(this.env.runtime, this.env.wheel, () => this.onDuration());
+    this.durationTimer.arm(upstreamStreamDurationMs);
+  }
+
+  private onDuration(): void {
+    const { stats } = this.cluster;
+    stats[UPSTREAM_RQ_MAX_DURATION_REACHED] = (stats[UPSTREAM_RQ_MAX_DURATION_REACHED] as number) + 1;
+    this.cancel();
   }
 
   /** There is no answer. */
   private settle(status: number): void {
     this.finish();
-    this.codes.charge(status, true);
+    this.charge(status);
+  }
+
+  private charge(status: number): void {
+    const { host, canary } = this.attempt;
+    this.codes.charge(status, true, host, canary);
   }
 
   private complete(): void {
     this.finish();
-    if (this.whole) this.codes.recordTime(Math.floor(this.env.runtime.nowMs() - this.wholeMs), true);
-    else this.attempt.stream?.reset();
+    const { host, canary, stream } = this.attempt;
+    if (this.whole) this.codes.recordTime(Math.floor(this.env.runtime.nowMs() - this.wholeMs), true, host, canary);
+    else stream?.reset();
   }
 
   private cancel(): void {
@@ -430,5 +460,6 @@ class Shadow implements AttemptOwner, PickContext {
     this.over = true;
     this.kept = null;
     this.timer?.cancel();
+    this.durationTimer?.cancel();
   }
 }

@@ -2,7 +2,11 @@
 // (Envoy: docs configuration/http/http_filters/router_filter, "x-envoy-upstream-rq-timeout-ms").
 
 import type { HeaderMap } from '../codec/headers.ts';
+import { wholeNumber } from '../util/whole-number.ts';
 import { writeGrpcTimeout } from './grpc-timeout.ts';
+
+/** Beyond it Envoy's clock cannot count. */
+const MS_END = 2 ** 63;
 
 /** Milliseconds; 0 = none. */
 export interface RequestTimeouts {
@@ -12,8 +16,6 @@ export interface RequestTimeouts {
   hedging: boolean;
   /** A time-out answers 204 instead of 504. */
   alternativeResponse: boolean;
-  /** A proxy before this one has set the time limit, and what it told the upstream stands. */
-  expectedGiven: boolean;
 }
 
 /**
@@ -24,7 +26,6 @@ export interface RequestTimeouts {
 export function takeTimeoutHeaders(headers: HeaderMap, into: RequestTimeouts, respectExpected: boolean): void {
   const expected = respectExpected ? headers.get('x-envoy-expected-rq-timeout-ms') : null;
   if (expected !== null) {
-    into.expectedGiven = true;
     const ms = milliseconds(expected);
     if (ms >= 0) into.globalMs = ms;
   } else {
@@ -34,7 +35,6 @@ export function takeTimeoutHeaders(headers: HeaderMap, into: RequestTimeouts, re
   const perTry = takeMs(headers, 'x-envoy-upstream-rq-per-try-timeout-ms');
   if (perTry >= 0) into.perTryMs = perTry;
   into.alternativeResponse = headers.remove('x-envoy-upstream-rq-timeout-alt-response');
-  headers.remove('x-envoy-upstream-alt-stat-name');
   const hedging = headers.get('x-envoy-hedge-on-per-try-timeout');
   if (hedging === null) return;
   headers.remove('x-envoy-hedge-on-per-try-timeout');
@@ -70,6 +70,14 @@ function expectedTimeoutMs({ globalMs, perTryMs: ownMs, hedging }: RequestTimeou
   return perTryMs === 0 ? left : Math.min(perTryMs, left);
 }
 
+/** Takes the name out of a request under which it is counted besides; empty = none. */
+export function takeOtherStatName(headers: HeaderMap): string {
+  const name = headers.get('x-envoy-upstream-alt-stat-name');
+  if (name === null) return '';
+  headers.remove('x-envoy-upstream-alt-stat-name');
+  return name;
+}
+
 function takeMs(headers: HeaderMap, name: string): number {
   const value = headers.get(name);
   if (value === null) return -1;
@@ -79,5 +87,6 @@ function takeMs(headers: HeaderMap, name: string): number {
 
 /** −1 for what is no number of milliseconds. */
 export function milliseconds(text: string): number {
-  return /^\d{1,15}$/.test(text) ? Number(text) : -1;
+  const ms = wholeNumber(text);
+  return ms >= 0 && ms < MS_END ? ms : -1;
 }

@@ -7,6 +7,7 @@ import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
 import { logLevels } from '../observe/log.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
+import { isCanary } from '../upstream/host.ts';
 import type { OutlierDetector, WatchedStatus } from '../upstream/outlier-detector.ts';
 import { certificatesJson } from './admin-certs.ts';
 import type {
@@ -185,7 +186,7 @@ export class ControlState implements AdminState {
       region: locality.region,
       zone: locality.zone,
       subZone: locality.subZone,
-      canary: false,
+      canary: isCanary(endpoint),
       priority: locality.priority,
       successRate: watched?.successRate ?? -1,
       localOriginSuccessRate: watched?.localOriginSuccessRate ?? -1,

@@ -181,6 +181,7 @@ export class UpstreamCluster implements Cluster {
         );
         if (host === undefined) host = new Host(endpoint, targets, this.model.name, this.env.stats);
         else host.update(endpoint, targets);
+        host.zone = locality.zone;
         if (host.monitor === null) this.watch(host, cells, next.size);
         next.set(key, host);
         (priorities[locality.priority] as Host[]).push(host);

@@ -33,6 +33,9 @@ export class Host implements UpstreamHostInfo {
   targets: readonly DialTarget[];
   /** The newest configuration of this address. */
   endpoint: EndpointModel;
+  /** Of its locality. */
+  zone: string;
+  canary: boolean;
   weight: number;
   /** As balancers were last told. */
   health: HostHealth;
@@ -52,6 +55,8 @@ export class Host implements UpstreamHostInfo {
     this.hostname = endpoint.hostname;
     this.targets = targets;
     this.endpoint = endpoint;
+    this.zone = '';
+    this.canary = isCanary(endpoint);
     this.weight = endpoint.weight;
     this.health = healthOf(endpoint);
     this.activeRequests = 0;
@@ -78,6 +83,7 @@ export class Host implements UpstreamHostInfo {
     this.address = formatAddress(endpoint.address);
     this.targets = targets;
     this.endpoint = endpoint;
+    this.canary = isCanary(endpoint);
     this.weight = endpoint.weight;
     this.refreshHealth();
   }
@@ -100,6 +106,11 @@ export class Host implements UpstreamHostInfo {
   countOutcome(success: boolean): void {
     (this.stats[success ? HOST_RQ_SUCCESS : HOST_RQ_ERROR] as number)++;
   }
+}
+
+/** A host that gets a part of the traffic to be tried out. */
+export function isCanary({ metadata }: EndpointModel): boolean {
+  return metadata['envoy.lb']?.['canary'] === true;
 }
 
 /** Who watches a host; `null` = nobody. */

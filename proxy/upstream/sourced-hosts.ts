@@ -41,6 +41,7 @@ export class SourcedHosts {
     if (this.pairs.size >= PAIRS_MAX) return null;
     const targets = host.targets.map((target) => this.from(target, source));
     const made = new Host(host.endpoint, targets, this.clusterName, null);
+    made.zone = host.zone;
     made.monitor = host.monitor;
     this.pairs.set(key, made);
     if (this.pairs.size === 1) this.schedule();

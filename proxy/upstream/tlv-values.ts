@@ -56,6 +56,6 @@ export function infoOfUpstream(socket: Socket, { address }: DialTarget, runtime:
   };
   const info = new StreamInfo(connection, Date.now(), nowMs);
   info.remoteAddress = remote;
-  info.upstreamHost = { address: remote, hostname: '', metadata: {} };
+  info.upstreamHost = { address: remote, hostname: '', metadata: {}, zone: '', canary: false };
   return info;
 }

@@ -146,7 +146,13 @@ function httpStream(): StreamInfo {
   info.virtualClusterName = 'vc';
   info.upstreamCluster = 'c_alt';
   info.upstreamClusterRaw = 'c';
-  info.upstreamHost = { address: '127.0.0.1:18993', hostname: 'uphost', metadata: { um: { k: 'uv' } } };
+  info.upstreamHost = {
+    address: '127.0.0.1:18993',
+    hostname: 'uphost',
+    metadata: { um: { k: 'uv' } },
+    zone: '',
+    canary: false,
+  };
   info.upstreamLocalAddress = golden.cases['http']?.['UPSTREAM_LOCAL_ADDRESS']?.[0] ?? '';
   info.upstreamRemoteAddress = '127.0.0.1:18993';
   info.upstreamProtocol = 'HTTP/1.1';
@@ -211,7 +217,7 @@ function failedStream(): StreamInfo {
   info.routeName = 'bad';
   info.virtualClusterName = 'vc';
   info.upstreamCluster = 'dead';
-  info.upstreamHost = { address: '127.0.0.1:18994', hostname: '', metadata: {} };
+  info.upstreamHost = { address: '127.0.0.1:18994', hostname: '', metadata: {}, zone: '', canary: false };
   info.attemptCount = 1;
   info.dynamicMetadata = dynamicMetadata;
   info.filterState = filterState();
@@ -245,7 +251,13 @@ function tcpStream(): StreamInfo {
   info.upstreamWireBytesReceived = 80;
   info.upstreamCluster = 'c_alt';
   info.upstreamClusterRaw = 'c';
-  info.upstreamHost = { address: '127.0.0.1:18993', hostname: 'uphost', metadata: { um: { k: 'uv' } } };
+  info.upstreamHost = {
+    address: '127.0.0.1:18993',
+    hostname: 'uphost',
+    metadata: { um: { k: 'uv' } },
+    zone: '',
+    canary: false,
+  };
   info.upstreamLocalAddress = golden.cases['tcp']?.['UPSTREAM_LOCAL_ADDRESS']?.[0] ?? '';
   info.upstreamRemoteAddress = '127.0.0.1:18993';
   info.upstreamConnectionId = 9;

@@ -13,6 +13,7 @@ import { connectRequests } from './scenarios/connect.ts';
 import { connectionData } from './scenarios/connection-data.ts';
 import { connectionState } from './scenarios/connection-state.ts';
 import { cors } from './scenarios/cors.ts';
+import { countedApart } from './scenarios/counted-apart.ts';
 import { detection } from './scenarios/detection.ts';
 import { directBodies } from './scenarios/direct-bodies.ts';
 import { edge } from './scenarios/edge.ts';
@@ -46,6 +47,7 @@ import { matcherInputs } from './scenarios/matcher-inputs.ts';
 import { matcherTrees } from './scenarios/matcher-trees.ts';
 import { metadataFilters } from './scenarios/metadata-filters.ts';
 import { mirrors } from './scenarios/mirror.ts';
+import { mirrorMore } from './scenarios/mirror-more.ts';
 import { mutationFilter } from './scenarios/mutation-filter.ts';
 import { names } from './scenarios/names.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
@@ -100,6 +102,7 @@ import { timeoutsMore } from './scenarios/timeouts-more.ts';
 import { tls } from './scenarios/tls.ts';
 import { tlsMore } from './scenarios/tls-more.ts';
 import { tlsUpstream } from './scenarios/tls-upstream.ts';
+import { trustedLimits } from './scenarios/trusted-limits.ts';
 import { tunnel } from './scenarios/tunnel.ts';
 import { upstreamHttp2 } from './scenarios/upstream-http2.ts';
 import { wireFaults } from './scenarios/wire-faults.ts';
@@ -122,6 +125,8 @@ export const GROUPS: readonly Group[] = [
   clusterRetries,
   retriesAdded,
   retriesEdge,
+  trustedLimits,
+  countedApart,
   retryPriorities,
   hedging,
   hedgeDuration,
@@ -180,6 +185,7 @@ export const GROUPS: readonly Group[] = [
   upstreamHttp2,
   patience,
   mirrors,
+  mirrorMore,
   outlier,
   overloadRequests,
   overloadKeepalive,

@@ -51,6 +51,7 @@ class Rig {
       wheel: new TimerWheel(runtime),
       stats: this.stats,
       localIp: '10.0.0.9',
+      node: { locality: { zone: '' } },
       clusters: NO_CLUSTERS,
       runtimeKeys: {},
     });
@@ -81,6 +82,7 @@ class Rig {
       headers,
       origin,
       TIMEOUT_MS,
+      false,
       false,
     );
     if (shadows === null) throw new Error('not copied');
@@ -162,10 +164,11 @@ t.test('trailers end a copy, before and after the connection', async (t) => {
   }
 });
 
-t.test('a mirror that cannot be reached in time keeps no more than the limit', async (t) => {
+t.test('a mirror that is not reached in time keeps the limit and the piece that passes it', async (t) => {
   const rig = new Rig();
   const shadows = rig.start();
   shadows.onData(piece(LIMIT_BYTES), false);
+  shadows.onData(piece(1), false);
   t.equal(rig.abandoned, 0);
   shadows.onData(piece(1), false);
   t.equal(rig.abandoned, 1);
