@@ -95,6 +95,11 @@ function draw(fraction: CorsPolicyModel['filterEnabled'], unset: Draw, env: Filt
   return compileDraw(runtimeFraction(env.runtimeKeys, fraction), env.runtime);
 }
 
+/** A star allows what is asked for, by name, so that it holds for requests with credentials too (Fetch, §3.2.3). */
+function allowed(list: string, request: HeaderMap, asked: string): string {
+  return list === '*' ? (request.getJoined(asked) ?? '') : list;
+}
+
 class CorsCall implements FilterCall {
   private readonly run: FilterRunControl;
   private readonly policy: Policy;
@@ -140,8 +145,11 @@ class CorsCall implements FilterCall {
     const { policy } = this;
     const reply = new HeaderMap();
     if (policy.allowCredentials) reply.set('access-control-allow-credentials', 'true');
-    if (policy.allowMethods !== '') reply.set('access-control-allow-methods', policy.allowMethods);
-    if (policy.allowHeaders !== '') reply.set('access-control-allow-headers', policy.allowHeaders);
+    const { allowMethods, allowHeaders } = policy;
+    if (allowMethods !== '')
+      reply.set('access-control-allow-methods', allowed(allowMethods, request, 'access-control-request-method'));
+    if (allowHeaders !== '')
+      reply.set('access-control-allow-headers', allowed(allowHeaders, request, 'access-control-request-headers'));
     if (policy.maxAge !== '') reply.set('access-control-max-age', policy.maxAge);
     if (policy.allowPrivateNetwork && request.get('access-control-request-private-network') === 'true')
       reply.set('access-control-allow-private-network', 'true');

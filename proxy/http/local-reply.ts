@@ -4,6 +4,7 @@
 import { HeaderMap } from '../codec/headers.ts';
 import type { LocalReplyModel } from '../config/model/http.ts';
 import type { BodyFormatModel } from '../config/model/route.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import { grpcMessage, grpcStatusOf } from '../filter/grpc-status.ts';
 import { compileLogFilter } from '../observe/access-log-filter.ts';
 import { compileFormat, type Formatter } from '../observe/format.ts';
@@ -80,11 +81,14 @@ function asGrpc(stream: HttpStream, reply: LocalReply): LocalReply {
   return { status: 200, body: '', isJson: false, headers };
 }
 
-/** Compiles `local_reply_config`; `null` when it changes nothing. */
-export function compileLocalReply(model: LocalReplyModel): ReplyRewrite | null {
+/**
+ * Compiles `local_reply_config`; `null` when it changes nothing.
+ * @param runtime what filters of mappers are overridden by
+ */
+export function compileLocalReply(model: LocalReplyModel, runtime: RuntimeKeys): ReplyRewrite | null {
   if (model.mappers.length === 0 && model.bodyFormat === null) return null;
   const mappers = model.mappers.map((mapper) => ({
-    holds: compileLogFilter(mapper.filter),
+    holds: compileLogFilter(mapper.filter, runtime),
     status: mapper.statusCode,
     body: mapper.body,
     format: mapper.bodyFormat === null ? null : compileBody(mapper.bodyFormat),

@@ -166,7 +166,7 @@ export class HttpManager {
     this.isInternal = compileInternal(model.internalAddresses);
     this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);
     this.clientCert = compileClientCert(model);
-    this.localReply = compileLocalReply(model.localReply);
+    this.localReply = compileLocalReply(model.localReply, env.runtimeKeys);
     this.upgrades = new Map(model.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled]));
     this.chains = new FilterChains(model.httpFilters, filterEnv(env, prefix));
     const filter = model.httpFilters[model.httpFilters.length - 1];

@@ -144,8 +144,18 @@ function setScheme(stream: HttpStream, headers: HeaderMap, mayHaveProto: boolean
   }
   stream.lacksProto = proto === '';
   if (stream.scheme === 'http' || stream.scheme === 'https') return;
+  stream.scheme = schemeOf(proto, secure);
+}
+
+/** The scheme of a request that says it was forwarded as `proto`. */
+function schemeOf(proto: string, secure: boolean): string {
   const lower = proto === 'http' || proto === 'https' ? proto : proto.toLowerCase();
-  stream.scheme = lower === 'http' || lower === 'https' ? lower : secure ? 'https' : 'http';
+  return lower === 'http' || lower === 'https' ? lower : secure ? 'https' : 'http';
+}
+
+/** The scheme of a request that a redirect has made; one that is not HTTP's is none. */
+export function redirectedScheme(scheme: string, headers: HeaderMap, secure: boolean): string {
+  return scheme === 'http' || scheme === 'https' ? scheme : schemeOf(headers.get('x-forwarded-proto') ?? '', secure);
 }
 
 /** Appends to `via`. */

@@ -27,7 +27,7 @@ import type { Deadline } from '../util/deadline.ts';
 import { admitHead, admitPath, admitUpgrade } from './admission.ts';
 import { buildLocalReply } from './local-reply.ts';
 import type { HttpManager } from './manager.ts';
-import { prepareRequest } from './prepare-request.ts';
+import { prepareRequest, redirectedScheme } from './prepare-request.ts';
 import { prepareResponse } from './prepare-response.ts';
 import type { ResponseWriter } from './response-writer.ts';
 import { RoutedStream } from './routed-stream.ts';
@@ -459,7 +459,7 @@ export class HttpStream extends RoutedStream implements Downstream {
     this.path = from.path;
     this.authority = from.authority;
     this.authorityIsEmpty = from.authorityIsEmpty;
-    this.scheme = from.scheme;
+    this.scheme = redirectedScheme(from.scheme, headers, from.connection.tls !== null);
     this.requestHeaderBytes = from.requestHeaderBytes;
     this.requestBodyBytes = from.requestBodyBytes;
     this.internal = from.internal;

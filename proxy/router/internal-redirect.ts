@@ -81,9 +81,12 @@ function isNewRoute({ state, fromRoute, toRoute }: Step): boolean {
   return true;
 }
 
-/** What a `location` must be, as Envoy's parser has it: scheme, perhaps user, host and port, path and query, fragment. */
+/**
+ * What a `location` must be, as Envoy's parser has it: scheme, perhaps user, host and port, path and query, and behind
+ * these a fragment. Bytes beyond ASCII have no place in it, nor has `_` in a host.
+ */
 const ABSOLUTE_URL =
-  /^([a-z]+):\/\/(?:[\w\-.!~*'()%;:&=+$,]*@)?((?:\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?)((?:[/?][^\0-\x20#\x7f]*)?)(?:#[^\0-\x20\x7f]*)?$/i;
+  /^([a-z]+):\/\/(?:[\w\-.!~*'()%;:&=+$,]*@)?((?:\[[\da-f:.]+\]|[\da-z.-]+)(?::(\d{1,5}))?)(?:([/?][^\0-\x20#\x7f-\xff]*)(?:#[^\0-\x20\x7f-\xff]*)?)?$/i;
 const PORT_MAX = 65_535;
 
 /**

@@ -51,6 +51,7 @@ import { mirrorMore } from './scenarios/mirror-more.ts';
 import { mutationFilter } from './scenarios/mutation-filter.ts';
 import { names } from './scenarios/names.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
+import { oddValues } from './scenarios/odd-values.ts';
 import { operators } from './scenarios/operators.ts';
 import { options } from './scenarios/options.ts';
 import { outlier } from './scenarios/outlier.ts';
@@ -133,6 +134,7 @@ export const GROUPS: readonly Group[] = [
   failures,
   replies,
   logs,
+  oddValues,
   operators,
   options,
   clusters,
