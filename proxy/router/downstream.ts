@@ -3,9 +3,10 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Deadline } from '../util/deadline.ts';
-import type { RedirectState } from './internal-redirect.ts';
 import type { KeptBody } from './kept-body.ts';
-import type { CompiledTarget, RouteRules } from './route.ts';
+import type { RedirectState } from './redirect-policy.ts';
+import type { RouteRules } from './route.ts';
+import type { CompiledTarget } from './target.ts';
 
 /** Adds headers to a local reply before it is finished; `null` = none. */
 export type ReplyHeaders = ((headers: HeaderMap) => void) | null;

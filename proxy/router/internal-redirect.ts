@@ -2,7 +2,6 @@
 // routed like a new one (Envoy: docs intro/arch_overview/http/http_connection_management, "Internal redirects").
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { InternalRedirectModel, RedirectPredicateModel } from '../config/model/redirect.ts';
 import {
   ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_BAD_LOCATION,
   ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_NO_ROUTE,
@@ -11,75 +10,9 @@ import {
   ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_UNSAFE_SCHEME,
 } from '../observe/catalogue-http.ts';
 import type { Downstream } from './downstream.ts';
+import { type InternalRedirect, RedirectState, type Step } from './redirect-policy.ts';
 
 const SEE_OTHER = 303;
-
-/** How often, and from where to where, a client's request was redirected; goes with it from stream to stream. */
-export class RedirectState {
-  count: number;
-  /** Route name → names of the routes that redirects from it have led to. */
-  readonly visited: Map<string, Set<string>>;
-
-  constructor() {
-    this.count = 0;
-    this.visited = new Map();
-  }
-}
-
-/** A redirect that is being judged. */
-interface Step {
-  readonly state: RedirectState;
-  readonly fromRoute: string;
-  readonly toRoute: string;
-  readonly fromHttp: boolean;
-  readonly toHttp: boolean;
-}
-
-type Predicate = (step: Step) => boolean;
-
-/** A compiled policy. */
-export interface InternalRedirect {
-  readonly codes: ReadonlySet<number>;
-  readonly maxRedirects: number;
-  readonly allowCrossScheme: boolean;
-  /** All must hold. */
-  readonly predicates: readonly Predicate[];
-  readonly headersToCopy: readonly string[];
-}
-
-export function compileInternalRedirect(model: InternalRedirectModel): InternalRedirect {
-  return {
-    codes: new Set(model.codes),
-    maxRedirects: model.maxRedirects,
-    allowCrossScheme: model.allowCrossScheme,
-    predicates: model.predicates.map(compilePredicate),
-    headersToCopy: model.headersToCopy,
-  };
-}
-
-function compilePredicate(model: RedirectPredicateModel): Predicate {
-  switch (model.kind) {
-    case 'previous_routes':
-      return isNewRoute;
-    case 'safe_cross_scheme':
-      return ({ fromHttp, toHttp }) => !fromHttp || toHttp;
-    case 'allow_listed_routes': {
-      const names = new Set(model.names);
-      return ({ toRoute }) => names.has(toRoute);
-    }
-  }
-}
-
-function isNewRoute({ state, fromRoute, toRoute }: Step): boolean {
-  const seen = state.visited.get(fromRoute);
-  if (seen === undefined) {
-    state.visited.set(fromRoute, new Set([toRoute]));
-    return true;
-  }
-  if (seen.has(toRoute)) return false;
-  seen.add(toRoute);
-  return true;
-}
 
 /**
  * What a `location` must be, as Envoy's parser has it: scheme, perhaps user, host and port, path and query, and behind

@@ -11,7 +11,9 @@ import type { HeaderMutationModel } from '../config/model/mirror.ts';
 import { compileStringMatch } from '../match/string.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { Mutate } from './route.ts';
+
+/** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
+export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
 
 /** What no header value may hold. */
 export const UNSAFE: RegExp = /[\0\r\n]/;

@@ -13,8 +13,9 @@ import type { Downstream } from './downstream.ts';
 import { addBytes } from './record.ts';
 import type { RequestStats } from './request-stats.ts';
 import type { RetryState, RetryVerdict } from './retry-state.ts';
-import type { CompiledTarget, RouteRules } from './route.ts';
-import type { Router } from './router.ts';
+import type { RouteRules } from './route.ts';
+import type { RouterContext } from './router-context.ts';
+import type { CompiledTarget } from './target.ts';
 import type { Refresh } from './weighted.ts';
 
 /** The part of a `RouterRequest` that knows neither bodies nor answers. */
@@ -28,7 +29,7 @@ export class RequestAttempts {
   protected perTryIdleMs: number;
   /** How long an attempt may last, ms; 0 = without a limit. */
   protected streamMs: number;
-  protected readonly router: Router;
+  protected readonly router: RouterContext;
   protected readonly route: RouteRules;
   /** Changes when a retry goes elsewhere, as what depends on it does. */
   protected target: CompiledTarget;
@@ -49,7 +50,7 @@ export class RequestAttempts {
   protected afterTimeout: boolean;
 
   constructor(
-    router: Router,
+    router: RouterContext,
     down: Downstream,
     route: RouteRules,
     target: CompiledTarget,

@@ -1,7 +1,7 @@
 // A request's body on its way to an attempt: what has to wait, what is kept for another try, and when the sender is held.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { UpstreamStream } from '../upstream/upstream.ts';
+import type { Replay, UpstreamStream } from '../upstream/upstream.ts';
 import type { Downstream } from './downstream.ts';
 import { KeptBody } from './kept-body.ts';
 
@@ -104,4 +104,13 @@ export class RequestBody {
     this.holding = false;
     this.down.releaseRequest();
   }
+}
+
+/** Methods that a server may see twice without harm (RFC 9110 §9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/** Nobody has acted on a request, or it may be acted on twice, and all of it is here. */
+export function mayReplay(replay: Replay, body: RequestBody, method: string): boolean {
+  if (replay === 'no' || !body.ended || !body.replayable) return false;
+  return replay === 'any' || IDEMPOTENT.has(method);
 }

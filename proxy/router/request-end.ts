@@ -16,9 +16,10 @@ import { answerFailure, failureBody, failureText, resetDetails } from './failure
 import { RequestAttempts } from './request-attempts.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestStats } from './request-stats.ts';
-import type { CompiledTarget, RouteRules } from './route.ts';
-import type { Router } from './router.ts';
+import type { RouteRules } from './route.ts';
+import type { RouterContext } from './router-context.ts';
 import type { Shadows } from './shadow.ts';
+import type { CompiledTarget } from './target.ts';
 
 const TIMEOUT_BODY = 'upstream request timeout';
 
@@ -39,7 +40,7 @@ export class EndingRequest extends RequestAttempts {
   protected otherStats: CodeStats | null;
 
   constructor(
-    router: Router,
+    router: RouterContext,
     down: Downstream,
     route: RouteRules,
     target: CompiledTarget,

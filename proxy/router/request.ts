@@ -25,16 +25,18 @@ import type { Downstream } from './downstream.ts';
 import { failureText, refuseUnsafe, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
 import type { CookieSink } from './hash-policy.ts';
-import { followRedirect, type InternalRedirect } from './internal-redirect.ts';
+import { followRedirect } from './internal-redirect.ts';
+import type { MirrorPolicy } from './mirror-policy.ts';
 import { addBytes, noteConnection, noteRequestEnd } from './record.ts';
+import type { InternalRedirect } from './redirect-policy.ts';
+import { mayReplay } from './request-body.ts';
 import { EndingRequest } from './request-end.ts';
 import type { RequestStats } from './request-stats.ts';
-import { mayReplay } from './retry.ts';
 import { RetryState } from './retry-state.ts';
 import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
-import type { CompiledTarget, RouteRules } from './route.ts';
-import type { Router } from './router.ts';
-import type { MirrorPolicy } from './shadow.ts';
+import type { RouteRules } from './route.ts';
+import type { RouterContext } from './router-context.ts';
+import type { CompiledTarget } from './target.ts';
 import { announceTimeouts, type RequestTimeouts, takeOtherStatName, takeTimeoutHeaders } from './timeouts.ts';
 
 /** `:status` and its value. */
@@ -58,7 +60,7 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
   private tunnel: boolean;
 
   constructor(
-    router: Router,
+    router: RouterContext,
     down: Downstream,
     route: RouteRules,
     target: CompiledTarget,

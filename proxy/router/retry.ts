@@ -9,8 +9,7 @@ import type { HostPredicateModel, ResetHeaderModel, RetryPolicyModel } from '../
 import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
 import { compileAnswerMatch, compileHeaderMatch } from '../match/head.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { Replay, UpstreamHostInfo } from '../upstream/upstream.ts';
-import type { RequestBody } from './request-body.ts';
+import type { UpstreamHostInfo } from '../upstream/upstream.ts';
 
 export const ON_5XX = 1 << 0;
 export const ON_GATEWAY_ERROR = 1 << 1;
@@ -191,13 +190,4 @@ function hasLabel(host: UpstreamHostInfo, key: string, wanted: JsonValue): boole
   const value = host.metadata['envoy.lb']?.[key];
   if (Array.isArray(value)) return value.some((each) => isDeepStrictEqual(each, wanted));
   return value !== undefined && isDeepStrictEqual(value, wanted);
-}
-
-/** Methods that a server may see twice without harm (RFC 9110 §9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-
-/** Nobody has acted on a request, or it may be acted on twice, and all of it is here. */
-export function mayReplay(replay: Replay, body: RequestBody, method: string): boolean {
-  if (replay === 'no' || !body.ended || !body.replayable) return false;
-  return replay === 'any' || IDEMPOTENT.has(method);
 }

@@ -5,7 +5,8 @@ import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteM
 import { compileCapture, compileReplaceAll } from '../match/regex.ts';
 import { compileText } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { CompiledRedirect, CompiledTarget, RouteRules } from './route.ts';
+import type { CompiledRedirect, RouteRules } from './route.ts';
+import type { CompiledTarget } from './target.ts';
 
 /**
  * Changes `info.path` and `info.authority`.

@@ -9,22 +9,16 @@ import type { StreamInfo } from '../observe/stream-info.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies } from './hash-policy.ts';
-import { compileInternalRedirect } from './internal-redirect.ts';
+import { compileMirrors } from './mirror-policy.ts';
+import type { Mutate } from './mutations.ts';
 import { compileMutations, isEnvoyHeader, sequence } from './mutations.ts';
+import { compileInternalRedirect } from './redirect-policy.ts';
 import { compileRetry, usualBackOffMs } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
-import type {
-  CompiledRoute,
-  CompiledTarget,
-  FiltersOf,
-  Mutate,
-  PickTarget,
-  RouteFilters,
-  RouteRules,
-} from './route.ts';
+import type { CompiledRoute, FiltersOf, RouteRules } from './route.ts';
 import { CATCH_ALL, type RouteStats, type RouteStatsSet } from './route-stats.ts';
-import { compileMirrors } from './shadow.ts';
 import { rulesKey, type SharedParts } from './shared-parts.ts';
+import type { CompiledTarget, PickTarget, RouteFilters } from './target.ts';
 import { WeightedTargets } from './weighted.ts';
 
 /** Targets named by a request header that are remembered, per route. */

@@ -24,7 +24,7 @@ import { SharedParts } from './shared-parts.ts';
 export interface RouteTableEnv {
   readonly clusters: ClusterManager;
   readonly stats: StatsStore;
-  runtimeKeys: RuntimeKeys;
+  readonly runtimeKeys: RuntimeKeys;
 }
 
 /** Compiles a route configuration for one worker; it cannot fail on what `lower` has accepted. */

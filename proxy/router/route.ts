@@ -14,20 +14,15 @@ import type {
   RouteModel,
 } from '../config/model/route.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { ClusterRef } from '../upstream/upstream.ts';
 import type { DirectBody } from './direct-body.ts';
 import type { HashPolicy } from './hash-policy.ts';
-import type { InternalRedirect } from './internal-redirect.ts';
+import type { MirrorPolicy } from './mirror-policy.ts';
+import type { Mutate } from './mutations.ts';
+import type { InternalRedirect } from './redirect-policy.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { RouteStats } from './route-stats.ts';
-import type { MirrorPolicy } from './shadow.ts';
+import type { CompiledTarget, PickTarget, RouteFilters } from './target.ts';
 import type { WeightedTargets } from './weighted.ts';
-
-/** A compiled header mutation list: applied to request or response headers; `null` where nothing is configured. */
-export type Mutate = (headers: HeaderMap, info: StreamInfo) => void;
-
-/** The HTTP filters that act on a request, known to who runs them only; `null` = none acts. */
-export type RouteFilters = readonly object[] | null;
 
 /** Makes the filters of a route. @param levels of configuration, virtual host, route and weighted cluster, in that order */
 export type FiltersOf = (levels: readonly RouteFiltersModel[]) => RouteFilters;
@@ -115,23 +110,6 @@ export interface CompiledRedirect {
   /** Made with the answer, whose details are known by then. */
   readonly location: (info: StreamInfo) => string;
 }
-
-/** The cluster of one request with the mutations that hold for it (weighted cluster → route → virtual host → configuration, in Envoy's order). */
-export interface CompiledTarget {
-  readonly cluster: ClusterRef;
-  /** Sets the authority, too, where a weighted cluster has one of its own. */
-  readonly mutateRequest: Mutate | null;
-  /** It may give requests `x-envoy-*` headers that they did not come with. */
-  readonly addsEnvoyHeaders: boolean;
-  readonly mutateResponse: Mutate | null;
-  /** The route's, and what the target itself says. */
-  readonly filters: RouteFilters;
-  /** Among the weighted clusters of its route. */
-  readonly place: number;
-}
-
-/** See `RouteRules.pickTarget`. */
-export type PickTarget = (info: StreamInfo, headers: HeaderMap, random: number) => CompiledTarget | null;
 
 export type RouteResult =
   | CompiledRoute

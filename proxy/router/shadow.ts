@@ -6,7 +6,6 @@
 // end too.
 
 import { HeaderMap } from '../codec/headers.ts';
-import type { MirrorModel } from '../config/model/mirror.ts';
 import type { RuntimeKeys } from '../config/model/runtime.ts';
 import {
   RETRY_OR_SHADOW_ABANDONED,
@@ -21,7 +20,6 @@ import { StreamInfo } from '../observe/stream-info.ts';
 import type {
   Cluster,
   ClusterManager,
-  ClusterRef,
   PickContext,
   PoolFailure,
   ResetReason,
@@ -36,58 +34,14 @@ import type { Downstream } from './downstream.ts';
 import { failureText } from './failure.ts';
 import { KeptBody } from './kept-body.ts';
 import { underMaintenance } from './maintenance.ts';
-import { compileFraction, type InFraction } from './match.ts';
-import { compileMutationSteps } from './mutations.ts';
-import type { Mutate } from './route.ts';
+import { compileMirrors, type MirrorPolicy } from './mirror-policy.ts';
 
 const EMPTY = new Uint8Array(0);
-
-/** A compiled policy. */
-export interface MirrorPolicy {
-  /** `null` = the request names none. */
-  readonly target: (headers: HeaderMap) => ClusterRef | null;
-  /** `null` = every request. */
-  readonly applies: InFraction | null;
-  readonly mutate: Mutate | null;
-  /** Empty = the request's, which gets a suffix under `hostSuffix`. */
-  readonly host: string;
-  readonly hostSuffix: boolean;
-}
-
-/** @returns `null` when nothing is mirrored */
-export function compileMirrors(
-  models: readonly MirrorModel[],
-  clusters: ClusterManager,
-  runtime: RuntimeKeys,
-): readonly MirrorPolicy[] | null {
-  if (models.length === 0) return null;
-  return models.map((model) => ({
-    target: compileMirrorTarget(model, clusters),
-    applies: model.fraction === null ? null : compileFraction(model.fraction, runtime),
-    mutate: compileMutationSteps(model.mutations, 'request'),
-    host: model.hostRewrite,
-    hostSuffix: model.hostSuffix,
-  }));
-}
-
-function compileMirrorTarget(
-  { cluster, clusterHeader }: MirrorModel,
-  clusters: ClusterManager,
-): MirrorPolicy['target'] {
-  if (cluster !== '') {
-    const ref = clusters.ref(cluster);
-    return () => ref;
-  }
-  return (headers) => {
-    const name = headers.get(clusterHeader);
-    return name === null || name === '' ? null : clusters.find(name);
-  };
-}
 
 /** What copies need of their surroundings; one per router. */
 export interface MirrorEnv {
   readonly clusters: ClusterManager;
-  runtimeKeys: RuntimeKeys;
+  readonly runtimeKeys: RuntimeKeys;
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   readonly stats: StatsStore;

@@ -2,7 +2,8 @@
 // there. A request then finds them in the processor's cache, whichever route the one before it took.
 
 import type { RouteActionModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
-import type { CompiledTarget, RouteRules } from './route.ts';
+import type { RouteRules } from './route.ts';
+import type { CompiledTarget } from './target.ts';
 
 /** Rules, and targets, that are looked for again; what comes later is not shared. */
 const SHARED_MAX = 4_096;

@@ -4,7 +4,7 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { U64 } from '../util/hash64.ts';
 import type { HashPolicy } from './hash-policy.ts';
-import type { CompiledTarget, PickTarget } from './route.ts';
+import type { CompiledTarget, PickTarget } from './target.ts';
 
 /** One cluster of a route, with the weight that holds for it. */
 export interface WeightedPick {

@@ -10,20 +10,10 @@ import type { Runtime } from '../util/runtime.ts';
 import { buildHashBalancer, type HashShare } from './hash-balancer.ts';
 import type { TableGauge } from './hash-tables.ts';
 import type { Host } from './host.ts';
-import { buildPicker, type Picker } from './picker.ts';
-import type { PickContext } from './upstream.ts';
+import { type Balancer, buildPicker, type Picker } from './picker.ts';
 
 /** Envoy's overprovisioning factor: full load is carried down to 71 % healthy hosts. */
 const OVERPROVISIONING_PERCENT = 140;
-
-/** Chooses a host of a cluster; replaced whole when hosts change. */
-export interface Balancer {
-  /**
-   * `null` = no host may be used.
-   * @param attempt how many hosts were turned down before, for this request's attempt
-   */
-  pick(context: PickContext, attempt: number): Host | null;
-}
 
 /** Hosts of one priority, sorted by health. */
 interface Level {

@@ -26,7 +26,7 @@ import type { StatsStore } from '../observe/stats.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import type { ConnectionContext } from './account.ts';
-import { type Balancer, buildBalancer, hasCapacity } from './balancer.ts';
+import { buildBalancer, hasCapacity } from './balancer.ts';
 import {
   LIMIT_RETRIES,
   type LimitGauges,
@@ -43,6 +43,7 @@ import { HostConnections } from './host-connections.ts';
 import { HttpPools } from './http-pools.ts';
 import { OriginalDstBalancer } from './original-dst.ts';
 import { HostMonitor, type IsError, type OutlierEnv } from './outlier-monitor.ts';
+import type { Balancer } from './picker.ts';
 import { clientKey, clientOf, compileRequestNames } from './request-names.ts';
 import { SourcedHosts } from './sourced-hosts.ts';
 import { connectTcp } from './tcp.ts';

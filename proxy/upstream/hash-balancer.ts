@@ -4,10 +4,10 @@ import type { HashLbPolicyModel } from '../config/model/cluster.ts';
 import { LB_HEALTHY_PANIC, UPSTREAM_RQ_ACTIVE } from '../observe/catalogue-cluster.ts';
 import { U64 } from '../util/hash64.ts';
 import type { Runtime } from '../util/runtime.ts';
-import type { Balancer } from './balancer.ts';
 import { buildHashTable, type HashTable, normalWeights, type TableGauge } from './hash-tables.ts';
 import type { Host } from './host.ts';
 import { MersenneTwister } from './mersenne-twister.ts';
+import type { Balancer } from './picker.ts';
 import type { PickContext } from './upstream.ts';
 
 /** Hosts that take a share of the load. */

@@ -18,8 +18,8 @@ import { logger } from '../observe/log.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import { type IpPort, joinHostPort, parseIpPort } from '../util/ip.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
-import type { Balancer } from './balancer.ts';
 import type { Host } from './host.ts';
+import type { Balancer } from './picker.ts';
 import type { PickContext } from './upstream.ts';
 
 /** Hosts of one cluster in one worker. Destinations come from clients: without a bound they could fill the memory. */

@@ -6,10 +6,20 @@
 import type { HashLbPolicyModel, LbPolicyModel } from '../config/model/cluster.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { Host } from './host.ts';
+import type { PickContext } from './upstream.ts';
 
 /** Chooses a host; never `null` for a list that is not empty. */
 export interface Picker {
   pick(): Host;
+}
+
+/** Chooses a host of a cluster; replaced whole when hosts change. */
+export interface Balancer {
+  /**
+   * `null` = no host may be used.
+   * @param attempt how many hosts were turned down before, for this request's attempt
+   */
+  pick(context: PickContext, attempt: number): Host | null;
 }
 
 /** Policies that look at hosts alone. */
