@@ -76,6 +76,8 @@ export class Http1Pool extends ConnectionPool<Http1Connection> implements Http1O
     for (let handler = pending.take(used); handler !== null; handler = pending.take(used)) {
       if (!this.admit(handler)) continue;
       connection.attach(handler);
+      // There may be room now for the connections that the others wait for.
+      if (pending.length > 0) this.openWhereNeeded();
       return;
     }
     this.link(connection);

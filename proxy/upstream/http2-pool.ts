@@ -91,5 +91,7 @@ export class Http2Pool extends ConnectionPool<Http2Connection> implements Http2O
       if (handler === null) return;
       if (this.admit(handler)) connection.attach(handler);
     }
+    // There may be room now for the connections that the others wait for.
+    if (this.pending.length > 0) this.openWhereNeeded();
   }
 }

@@ -3,6 +3,7 @@
 import { actionsHttp2 } from './scenarios/actions-http2.ts';
 import { autoProtocol } from './scenarios/auto-protocol.ts';
 import { breakers } from './scenarios/breakers.ts';
+import { breakersCrowded } from './scenarios/breakers-crowded.ts';
 import { bufferFilter } from './scenarios/buffer-filter.ts';
 import { capture } from './scenarios/capture.ts';
 import { chainMatch } from './scenarios/chain-match.ts';
@@ -139,6 +140,7 @@ export const GROUPS: readonly Group[] = [
   options,
   clusters,
   breakers,
+  breakersCrowded,
   listeners,
   tcpProxy,
   tcpMore,
