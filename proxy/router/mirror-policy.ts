@@ -3,6 +3,7 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import type { MirrorModel } from '../config/model/mirror.ts';
 import type { RuntimeKeys } from '../config/model/runtime.ts';
+import { compileFirstRead, type RequestLine } from '../match/head.ts';
 import type { ClusterManager, ClusterRef } from '../upstream/upstream.ts';
 import { compileFraction, type InFraction } from './match.ts';
 import { compileMutationSteps, type Mutate } from './mutations.ts';
@@ -10,7 +11,7 @@ import { compileMutationSteps, type Mutate } from './mutations.ts';
 /** A compiled policy. */
 export interface MirrorPolicy {
   /** `null` = the request names none. */
-  readonly target: (headers: HeaderMap) => ClusterRef | null;
+  readonly target: (line: RequestLine, headers: HeaderMap) => ClusterRef | null;
   /** `null` = every request. */
   readonly applies: InFraction | null;
   readonly mutate: Mutate | null;
@@ -43,8 +44,9 @@ function compileMirrorTarget(
     const ref = clusters.ref(cluster);
     return () => ref;
   }
-  return (headers) => {
-    const name = headers.get(clusterHeader);
+  const read = compileFirstRead(clusterHeader);
+  return (line, headers) => {
+    const name = read(line, headers);
     return name === null || name === '' ? null : clusters.find(name);
   };
 }

@@ -125,7 +125,7 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
       this.refresh = route.weighted.remember(down, headers, down.random);
     if (this.perTryMs >= this.globalMs && this.globalMs !== 0) this.perTryMs = 0;
     this.announceTimeouts(headers, 0);
-    down.attemptCount++;
+    this.countAttempt(headers);
     applyRequestChanges(route, target, down, headers, !this.router.model.suppressEnvoyHeaders);
     const asks = down.hasEnvoyHeaders || target.addsEnvoyHeaders;
     if (retries !== null || asks)
@@ -188,7 +188,7 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
   onRetryTimer(): void {
     const headers = this.down.requestHeaders;
     if (this.over || headers === null) return;
-    this.down.attemptCount++;
+    this.countAttempt(headers);
     if (this.refresh !== null && !this.goElsewhere(this.refresh, headers)) {
       this.failWithoutHost();
       return;
@@ -373,11 +373,17 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
 
   // === Inside ===
 
+  /** Whatever the route adds to a request can tell which attempt it is. */
+  private countAttempt(headers: HeaderMap): void {
+    const { down } = this;
+    down.attemptCount++;
+    if (this.route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
+  }
+
   private startAttempt(headers: HeaderMap, nowMs: number): void {
     const { down, route } = this;
     if (down.attemptCount > 1 && route.includeIsTimeoutRetryHeader)
       headers.set('x-envoy-is-timeout-retry', this.afterTimeout ? 'true' : 'false');
-    if (route.includeAttemptCount) headers.set('x-envoy-attempt-count', `${down.attemptCount}`);
     const attempt = new Attempt(this, this.cluster);
     this.attempt = attempt;
     attempt.startMs = nowMs;
@@ -387,14 +393,13 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
 
   /** The request goes first. One that failed at once has nothing to be compared with, and is not copied. */
   private startMirrored(mirrors: readonly MirrorPolicy[], headers: HeaderMap, endStream: boolean): void {
-    const { down, route, router } = this;
+    const { down, router } = this;
     const shadows = router.mirroring.copy(
       mirrors,
       down,
       headers,
       this.cluster,
       this.globalMs,
-      route.includeAttemptCount,
       !router.model.suppressEnvoyHeaders,
     );
     this.startAttempt(headers, this.beganMs);

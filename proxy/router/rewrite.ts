@@ -2,6 +2,7 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { RedirectModel, RouteActionModel, RouteMatchModel, TemplateRewriteModel } from '../config/model/route.ts';
+import { compileFirstRead } from '../match/head.ts';
 import { compileCapture, compileReplaceAll } from '../match/regex.ts';
 import { compileText } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
@@ -93,10 +94,8 @@ function compilePathRewrite(
   switch (matched.kind) {
     case 'prefix':
     case 'path_separated_prefix':
-    case 'exact': {
-      const length = matched.value.length;
-      return (path) => prefix + path.slice(length);
-    }
+    case 'exact':
+      return replacePrefix(matched.value, prefix, match.caseSensitive);
     case 'regex':
       // A regex match covers the whole path; the query stays.
       return (path) => {
@@ -107,6 +106,14 @@ function compilePathRewrite(
     case 'connect':
       return null;
   }
+}
+
+/** Where parameters are ignored a path may have matched without beginning so: it stays as it is. */
+function replacePrefix(matched: string, prefix: string, caseSensitive: boolean): (path: string) => string {
+  const { length } = matched;
+  if (caseSensitive) return (path) => (path.startsWith(matched) ? prefix + path.slice(length) : '');
+  const lower = matched.toLowerCase();
+  return (path) => (path.slice(0, length).toLowerCase() === lower ? prefix + path.slice(length) : '');
 }
 
 function compileHostRewrite(action: RouteActionModel): Rewrite | null {
@@ -137,7 +144,7 @@ function compileHostValue(
     case 'literal':
       return () => model.value;
     case 'header':
-      return (_info, headers) => headers.get(model.header);
+      return compileFirstRead(model.header);
     case 'format':
       return compileText(model.format, false);
     case 'path_regex': {

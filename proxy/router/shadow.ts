@@ -78,7 +78,6 @@ export class Mirroring {
    * Copies a request whose head is ready to be sent; the copies wait for `start`.
    * @param cluster of the request
    * @param timeoutMs of its route; 0 = none
-   * @param countAttempts the first attempt is numbered in the head
    * @param announced the head says how long there is
    */
   copy(
@@ -87,17 +86,15 @@ export class Mirroring {
     headers: HeaderMap,
     cluster: Cluster,
     timeoutMs: number,
-    countAttempts: boolean,
     announced: boolean,
   ): Shadows | null {
     if (down.method === 'CONNECT') return null;
     const copies: Shadow[] = [];
     for (const policy of policies) {
       if (policy.applies !== null && !policy.applies(down.random)) continue;
-      const target = policy.target(headers)?.current ?? null;
+      const target = policy.target(down, headers)?.current ?? null;
       if (target === null) continue;
       const copied = copyHeaders(headers);
-      if (countAttempts) copied.set('x-envoy-attempt-count', '1');
       // A copy has one try, and the time of all for it.
       if (announced && timeoutMs > 0) copied.set('x-envoy-expected-rq-timeout-ms', `${timeoutMs}`);
       if (policy.mutate !== null) policy.mutate(copied, down);

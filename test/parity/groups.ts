@@ -52,6 +52,7 @@ import { mirrorMore } from './scenarios/mirror-more.ts';
 import { mutationFilter } from './scenarios/mutation-filter.ts';
 import { names } from './scenarios/names.ts';
 import { networkFilters } from './scenarios/network-filters.ts';
+import { oddRewrites } from './scenarios/odd-rewrites.ts';
 import { oddValues } from './scenarios/odd-values.ts';
 import { operators } from './scenarios/operators.ts';
 import { options } from './scenarios/options.ts';
@@ -135,6 +136,7 @@ export const GROUPS: readonly Group[] = [
   failures,
   replies,
   logs,
+  oddRewrites,
   oddValues,
   operators,
   options,

@@ -84,7 +84,6 @@ class Rig {
       origin,
       TIMEOUT_MS,
       false,
-      false,
     );
     if (shadows === null) throw new Error('not copied');
     this.shadows = shadows;
