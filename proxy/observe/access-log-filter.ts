@@ -16,14 +16,12 @@ import type { StreamInfo } from './stream-info.ts';
 /** Whether a record is wanted. */
 export type LogFilter = (info: StreamInfo) => boolean;
 
-const NO_RUNTIME: RuntimeKeys = {};
-
 /**
  * Compiles a filter.
  * @param runtime overrides of thresholds and fractions
  * @throws ConfigError for an unknown response flag
  */
-export function compileLogFilter(model: LogFilterModel, runtime: RuntimeKeys = NO_RUNTIME): LogFilter {
+export function compileLogFilter(model: LogFilterModel, runtime: RuntimeKeys): LogFilter {
   switch (model.kind) {
     case 'status_code':
       return compare(model.op, runtimeInteger(runtime, model.runtimeKey, model.value), (info) => info.status);

@@ -31,8 +31,8 @@ export type AccessLogType =
 export function createAccessLogger(
   models: readonly AccessLogModel[],
   files: AccessLogFiles,
-  type: AccessLogType = 'DownstreamEnd',
-  runtime?: RuntimeKeys,
+  type: AccessLogType,
+  runtime: RuntimeKeys,
 ): AccessLogger | null {
   const loggers = models.map((model) => createOne(model, files, type, runtime));
   const [first, second] = loggers;
@@ -47,7 +47,7 @@ function createOne(
   model: AccessLogModel,
   files: AccessLogFiles,
   type: AccessLogType,
-  runtime: RuntimeKeys | undefined,
+  runtime: RuntimeKeys,
 ): AccessLogger {
   const writer = files.open(pathOf(model.sink));
   const format = compileFormat(model.format);

@@ -1,6 +1,7 @@
 // Opens the admin port as configured: its address and its access logs.
 
 import type { AdminModel } from '../config/model/model.ts';
+import type { RuntimeKeys } from '../config/model/runtime.ts';
 import { createAccessLogger } from '../observe/access-log.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
 import { logger } from '../observe/log.ts';
@@ -19,9 +20,10 @@ export interface Admin extends AdminListener {
 
 /**
  * Opens the port of a model.
+ * @param runtime what filters of its logs are overridden by
  * @throws ConfigError when the address cannot be bound
  */
-export async function openAdmin(model: AdminModel, state: AdminState): Promise<Admin> {
+export async function openAdmin(model: AdminModel, runtime: RuntimeKeys, state: AdminState): Promise<Admin> {
   const { options } = state.serverInfo();
   const files = new AccessLogFiles({
     flushIntervalMs: options.fileFlushIntervalMs,
@@ -30,7 +32,7 @@ export async function openAdmin(model: AdminModel, state: AdminState): Promise<A
     runtime: SYSTEM_RUNTIME,
     warn: (message) => logger('file').warning(message),
   });
-  const log = createAccessLogger(model.accessLogs, files, 'NotSet');
+  const log = createAccessLogger(model.accessLogs, files, 'NotSet', runtime);
   const listener = await openAdminListener(model.address, state, log);
   return {
     address: listener.address,

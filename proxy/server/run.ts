@@ -248,7 +248,7 @@ export class ProxyServer implements ServerView {
       return;
     }
     const [{ openAdmin }, { ControlState }] = modules;
-    this.admin = await openAdmin(model.admin, new ControlState(this, model, stats));
+    this.admin = await openAdmin(model.admin, model.runtime, new ControlState(this, model, stats));
     this.writeAdminAddress(this.options.adminAddressPath, addressText(this.admin.address));
     logger('admin').info(`admin address: ${addressText(this.admin.address)}`);
   }

@@ -297,8 +297,8 @@ t.test('loggers: none, one, several, filtered', async (t) => {
     sink: { kind: 'file', path },
     format: { kind: 'text', format, omitEmptyValues: false },
   });
-  t.equal(createAccessLogger([], files), null);
-  const one = createAccessLogger([model('%RESPONSE_CODE% %ACCESS_LOG_TYPE%\n', null)], files);
+  t.equal(createAccessLogger([], files, 'DownstreamEnd', {}), null);
+  const one = createAccessLogger([model('%RESPONSE_CODE% %ACCESS_LOG_TYPE%\n', null)], files, 'DownstreamEnd', {});
   const both = createAccessLogger(
     [
       model('a %ACCESS_LOG_TYPE%\n', { kind: 'response_flag', flags: [] }),
@@ -306,6 +306,7 @@ t.test('loggers: none, one, several, filtered', async (t) => {
     ],
     files,
     'TcpConnectionEnd',
+    {},
   );
   const info = new StreamInfo({} as ConnectionInfo, 0, 0);
   info.status = 204;

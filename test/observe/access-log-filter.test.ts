@@ -155,23 +155,23 @@ const CASES: readonly (readonly [name: string, filter: LogFilterModel, wanted: b
 ];
 
 t.test('filters', (t) => {
-  for (const [name, model, wanted] of CASES) t.equal(compileLogFilter(model)(stream()), wanted, name);
+  for (const [name, model, wanted] of CASES) t.equal(compileLogFilter(model, {})(stream()), wanted, name);
   t.end();
 });
 
 t.test('a stream that differs', (t) => {
   const info = stream();
   info.healthCheck = true;
-  t.equal(compileLogFilter(yes)(info), false);
+  t.equal(compileLogFilter(yes, {})(info), false);
   info.healthCheck = false;
   info.traceSampled = true;
-  t.equal(compileLogFilter(no)(info), true);
+  t.equal(compileLogFilter(no, {})(info), true);
   info.flags = 0;
-  t.equal(compileLogFilter({ kind: 'response_flag', flags: [] })(info), false);
+  t.equal(compileLogFilter({ kind: 'response_flag', flags: [] }, {})(info), false);
   info.flags = FLAG_UF;
-  t.equal(compileLogFilter({ kind: 'response_flag', flags: ['NR'] })(info), false);
+  t.equal(compileLogFilter({ kind: 'response_flag', flags: ['NR'] }, {})(info), false);
   info.dynamicMetadata = null;
-  t.equal(compileLogFilter(metadata(['s'], { kind: 'present', present: true }, true))(info), true);
+  t.equal(compileLogFilter(metadata(['s'], { kind: 'present', present: true }, true), {})(info), true);
   t.end();
 });
 
@@ -189,9 +189,9 @@ t.test('runtime overrides', (t) => {
 t.test('shares without a request id are drawn by chance', (t) => {
   const info = stream();
   info.requestHeaders?.remove('x-request-id');
-  t.equal(compileLogFilter(fraction(100))(info), true);
-  t.equal(compileLogFilter(fraction(0))(info), false);
-  const half = compileLogFilter(fraction(50));
+  t.equal(compileLogFilter(fraction(100), {})(info), true);
+  t.equal(compileLogFilter(fraction(0), {})(info), false);
+  const half = compileLogFilter(fraction(50), {});
   const hits = Array.from({ length: 2000 }, () => half(info)).filter(Boolean).length;
   // Ten standard deviations on either side.
   t.ok(hits > 770 && hits < 1230, `${hits} of 2000`);
@@ -200,7 +200,7 @@ t.test('shares without a request id are drawn by chance', (t) => {
 
 t.test('an unknown flag is refused', (t) => {
   t.throws(
-    () => compileLogFilter({ kind: 'response_flag', flags: ['ZZ'] }),
+    () => compileLogFilter({ kind: 'response_flag', flags: ['ZZ'] }, {}),
     new ConfigError(
       "'ZZ' is no response flag; the flags are LH, UH, UT, LR, UR, UF, UC, UO, NR, DI, FI, RL, UAEX, RLSE, DC, URX, SI, IH, DPE, UMSDR, RFCF, NFCF, DT, UPE, NC, OM, DF, DO, DR, UDO",
     ),

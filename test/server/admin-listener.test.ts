@@ -1,14 +1,17 @@
 // The admin port over real sockets: heads, counters, limits, slow readers, addresses.
 
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
+import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import type { AddressModel } from '../../proxy/config/model/common.ts';
+import type { AdminModel } from '../../proxy/config/model/model.ts';
 import { compileText } from '../../proxy/observe/format.ts';
 import type { AdminListener } from '../../proxy/server/admin-listener.ts';
 import { openAdminListener } from '../../proxy/server/admin-listener.ts';
+import { openAdmin } from '../../proxy/server/admin-open.ts';
 import { fakeAdmin } from '../fixtures/admin-state.ts';
 
 const LOOPBACK: AddressModel = { kind: 'socket', protocol: 'tcp', address: '127.0.0.1', port: 0, ipv4Compat: false };
@@ -137,6 +140,21 @@ t.test('answered requests are logged as Envoy logs them', async (t) => {
     `HTTP/1.1 GET /ready 200 [admin_filter_response] - 0 5 auth=a:1 ua=curl [-] [-] [127.0.0.1] ${type}`,
     `HTTP/1.1 POST /reopen_logs?x 200 [admin_filter_response] - 3 3 auth=a ua=- [-] [-] [127.0.0.1] ${type}`,
   ]);
+});
+
+t.test('filters of its logs read the runtime', async (t) => {
+  const path = join(t.testdir({}), 'log');
+  const filter = { kind: 'status_code', op: 'ge', value: 500, runtimeKey: 'least' } as const;
+  const format = { kind: 'text', format: '%RESPONSE_CODE%\n', omitEmptyValues: false } as const;
+  const model: AdminModel = {
+    address: LOOPBACK,
+    accessLogs: [{ name: 'f', filter, format, sink: { kind: 'file', path } as const }],
+    ignoreGlobalConnLimit: false,
+  };
+  const admin = await openAdmin(model, runtimeEntries({ least: 200 }), fakeAdmin().state);
+  await exchange(admin, 'GET /ready HTTP/1.1\r\nhost: a\r\n\r\n');
+  await admin.close();
+  t.equal(readFileSync(path, 'latin1'), '200\n');
 });
 
 t.test('a reader who does not read stops the rendering', async (t) => {
