@@ -31,8 +31,8 @@ const UUID_REQUEST_ID = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig
 
 const SERVER_HEADER = ['overwrite', 'append_if_absent', 'pass_through'] as const;
 const UNDERSCORES = ['allow', 'reject_request', 'drop_header'] as const;
-/** 0 is the implementation's own choice, which is to keep them. */
 const RUNTIME = 'http_connection_manager.';
+/** 0 is the implementation's own choice, which is to keep them. */
 const ESCAPED_SLASHES = ['keep', 'keep', 'reject', 'unescape_and_redirect', 'unescape_and_forward'] as const;
 const CLIENT_CERT = ['sanitize', 'forward_only', 'append_forward', 'sanitize_set', 'always_forward_only'] as const;
 
