@@ -44,6 +44,7 @@ function load(options: Options): ConfigReply {
     type: 'loaded',
     modelJson: modelText(numbered),
     controlJson: modelText(controlModel(numbered)),
+    listenerTlsJson: JSON.stringify(tlsContexts({ listeners: model.listeners, clusters: [] })),
     warnings,
     unsupportedFields: unsupportedFields.length,
     bootstrapJson: rawBootstrapJson,

@@ -3,6 +3,7 @@
 
 import type { LocalityModel } from '../config/model/cluster.ts';
 import type { AddressModel } from '../config/model/common.ts';
+import type { ModelText } from '../config/model/text.ts';
 import type { TlsContextModel } from '../config/model/tls-contexts.ts';
 import type { LogOptions } from '../observe/log.ts';
 import type { StatsAnnouncement } from '../observe/stats-store.ts';
@@ -26,7 +27,7 @@ export interface WorkerInit {
 export interface StartMessage {
   readonly type: 'start';
   /** As `modelText` wrote it. */
-  readonly modelJson: string;
+  readonly modelJson: ModelText;
   /** `ConnectionCounts` table. */
   readonly counts: SharedArrayBuffer;
   /** `SharedBreakers` table. */
@@ -154,9 +155,11 @@ export type ConfigReply =
   | {
       readonly type: 'loaded';
       /** For workers. */
-      readonly modelJson: string;
+      readonly modelJson: ModelText;
       /** For the main thread: the model with empty filter chains, and hosts of DNS clusters only. */
-      readonly controlJson: string;
+      readonly controlJson: ModelText;
+      /** TLS contexts of listeners. */
+      readonly listenerTlsJson: string;
       readonly warnings: readonly string[];
       /** How many set fields are not supported. */
       readonly unsupportedFields: number;

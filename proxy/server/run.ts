@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import type { LocalityModel } from '../config/model/cluster.ts';
 import type { Model } from '../config/model/model.ts';
-import { modelOf } from '../config/model/text.ts';
+import { clustersOf, type ModelText, modelOf } from '../config/model/text.ts';
 import { type TlsContextModel, tlsContexts } from '../config/model/tls-contexts.ts';
 import { addressText } from '../net/listen.ts';
 import { useOneMallocArena } from '../net/sockopt.ts';
@@ -42,7 +42,9 @@ export class ProxyServer implements ServerView {
   bootstrapJson: string;
   readonly hosts: Map<string, readonly LocalityModel[]>;
   private readonly loading: Promise<ReplyOf<'loaded'>>;
-  private modelJson: string;
+  private modelJson: ModelText;
+  /** TLS contexts of listeners. */
+  private listenerTlsJson: string;
   /** Contexts whose files were replaced since the start, by their ids. */
   private readonly replacedTls: Map<string, TlsContextModel>;
   private tls: TlsFiles;
@@ -78,7 +80,8 @@ export class ProxyServer implements ServerView {
     this.loadedAt = '';
     this.bootstrapJson = '';
     this.hosts = new Map();
-    this.modelJson = '';
+    this.modelJson = { clusters: '[]', rest: '' };
+    this.listenerTlsJson = '[]';
     this.replacedTls = new Map();
     this.tls = { files: [], hashes: {}, firstEndSeconds: -1 };
     this.tlsWatch = null;
@@ -151,8 +154,7 @@ export class ProxyServer implements ServerView {
   }
 
   configuredHosts(): ReadonlyMap<string, readonly LocalityModel[]> {
-    const { clusters } = modelOf(this.modelJson);
-    return new Map(clusters.map(({ name, localities }) => [name, localities]));
+    return new Map(clustersOf(this.modelJson).map(({ name, localities }) => [name, localities]));
   }
 
   /** Where the admin port really is; `null` when there is none. */
@@ -211,6 +213,7 @@ export class ProxyServer implements ServerView {
     if (model.logFormat !== null) setLogFormat(model.logFormat.format);
     this.model = model;
     this.modelJson = loaded.modelJson;
+    this.listenerTlsJson = loaded.listenerTlsJson;
     this.tls = loaded.tls;
     if (loaded.tls.files.length > 0) await this.watchTls();
     // First, so that workers compile while this thread declares stats; they answer no earlier than the next turn.
@@ -349,7 +352,8 @@ export class ProxyServer implements ServerView {
 
   /** Of the configuration and since then. */
   tlsContexts(): readonly TlsContextModel[] {
-    const contexts = tlsContexts(modelOf(this.modelJson));
+    const ofListeners = JSON.parse(this.listenerTlsJson) as TlsContextModel[];
+    const contexts = ofListeners.concat(tlsContexts({ listeners: [], clusters: clustersOf(this.modelJson) }));
     return contexts.map((context) => this.replacedTls.get(context.id) ?? context);
   }
 

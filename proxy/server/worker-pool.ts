@@ -3,6 +3,7 @@
 import type { AddressModel } from '../config/model/common.ts';
 import type { ListenerModel } from '../config/model/listener.ts';
 import type { Model } from '../config/model/model.ts';
+import type { ModelText } from '../config/model/text.ts';
 import { ConnectionCounts } from '../listener/connection-counts.ts';
 import { SharedGates } from '../listener/shared-gates.ts';
 import { listenSpecs, openSocket } from '../net/listen.ts';
@@ -39,7 +40,7 @@ export interface PoolEvents {
 /** Everything that workers share. */
 interface Shared {
   readonly model: Model;
-  readonly modelJson: string;
+  readonly modelJson: ModelText;
   readonly counts: ConnectionCounts;
   readonly gates: SharedGates;
   readonly countsMemory: SharedArrayBuffer;
@@ -99,7 +100,7 @@ export class WorkerPool {
   }
 
   /** Gives every worker the model; settles when all have compiled it. */
-  async start(model: Model, modelJson: string): Promise<void> {
+  async start(model: Model, modelJson: ModelText): Promise<void> {
     const { workers } = this.init;
     const countsMemory = ConnectionCounts.allocate(model.listeners.length, workers);
     this.shared = {

@@ -5,7 +5,7 @@ import { bootstrap } from '../../benchmarks/bootstrap.ts';
 import { lowerBootstrap } from '../../proxy/config/lower/bootstrap.ts';
 import { LowerContext } from '../../proxy/config/lower/common.ts';
 import type { Model } from '../../proxy/config/model/model.ts';
-import { modelOf, modelText } from '../../proxy/config/model/text.ts';
+import { clustersOf, modelOf, modelText } from '../../proxy/config/model/text.ts';
 import { decode } from '../fixtures/lower.ts';
 
 const modelFor = (json: object): Model =>
@@ -51,5 +51,7 @@ t.test('a big file becomes a short text', async (t) => {
   const model = modelFor(bootstrap(options));
   const text = modelText(model);
   t.ok(JSON.stringify(modelOf(text)) === JSON.stringify(model), 'the same');
-  t.ok(text.length < JSON.stringify(model).length * 0.6, `${text.length} characters`);
+  const length = text.clusters.length + text.rest.length;
+  t.ok(length < JSON.stringify(model).length * 0.6, `${length} characters`);
+  t.strictSame(clustersOf({ clusters: text.clusters, rest: 'whatever it says' }), model.clusters, 'clusters alone');
 });

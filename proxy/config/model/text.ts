@@ -7,25 +7,33 @@ import type { Model } from './model.ts';
 
 type Fields = Record<string, unknown>;
 
-export function modelText(model: Model): string {
+/** JSON in two pieces: the main thread looks at clusters again and again, and never at routes. */
+export interface ModelText {
+  readonly clusters: string;
+  readonly rest: string;
+}
+
+export function modelText(model: Model): ModelText {
   const clusters = alike(model.clusters).map((cluster) => {
     const { localities } = cluster;
     if (localities === undefined) return cluster;
     return { ...cluster, localities: localities.map((group) => ({ ...group, endpoints: alike(group.endpoints) })) };
   });
-  return JSON.stringify({ ...model, clusters });
+  return { clusters: JSON.stringify(clusters), rest: JSON.stringify({ ...model, clusters: [] }) };
 }
 
 /** @param text as `modelText` wrote it */
-export function modelOf(text: string): Model {
-  const model = JSON.parse(text) as Model;
-  const clusters = whole<ClusterModel>(model.clusters).map((cluster) => {
+export function modelOf(text: ModelText): Model {
+  return { ...(JSON.parse(text.rest) as Model), clusters: clustersOf(text) };
+}
+
+export function clustersOf(text: ModelText): ClusterModel[] {
+  return whole<ClusterModel>(JSON.parse(text.clusters) as Partial<ClusterModel>[]).map((cluster) => {
     const localities = cluster.localities.map(
       (group): LocalityModel => ({ ...group, endpoints: whole<EndpointModel>(group.endpoints) }),
     );
     return { ...cluster, localities };
   });
-  return { ...model, clusters };
 }
 
 /** The first item whole, of each other what is not as in the first. */
