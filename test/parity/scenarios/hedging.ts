@@ -5,7 +5,8 @@ import type { Action, Group, Scenario, UpstreamScript } from '../types.ts';
 
 /** Tries have 0.8 s; a further one follows at once. */
 const hedged = (extra: object = {}, action: object = {}): object => ({
-  timeout: '5s',
+  // What is left of it at later tries is told in whole seconds, and 0.6 s and more from the next.
+  timeout: '6.4s',
   retry_policy: {
     retry_on: '5xx',
     per_try_timeout: '0.8s',
