@@ -10,6 +10,7 @@ import { type RuntimeKeys, runtimeInteger } from '../config/model/runtime.ts';
 import { compileAnswerMatch, compileHeaderMatch } from '../match/head.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { UpstreamHostInfo } from '../upstream/upstream.ts';
+import { wholeNumber } from '../util/whole-number.ts';
 
 export const ON_5XX = 1 << 0;
 export const ON_GATEWAY_ERROR = 1 << 1;
@@ -159,8 +160,8 @@ function compileReset(list: readonly ResetHeaderModel[], maxMs: number): (header
   return (headers) => {
     for (const { name, format } of list) {
       const value = headers.get(name);
-      if (value === null || !/^\d{1,15}$/.test(value)) continue;
-      const seconds = format === 'seconds' ? Number(value) : Number(value) - Math.floor(Date.now() / 1000);
+      const number = value === null ? Number.NaN : wholeNumber(value);
+      const seconds = format === 'seconds' ? number : number - Math.floor(Date.now() / 1000);
       if (seconds >= 0 && seconds * 1000 <= maxMs) return seconds * 1000;
     }
     return -1;

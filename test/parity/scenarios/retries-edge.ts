@@ -57,6 +57,15 @@ export const retriesEdge: Group = {
                 policy('5xx', { retriable_request_headers: [{ name: ':method', string_match: { exact: 'GET' } }] }),
               ),
               to('/grpc', 'a', { max_grpc_timeout: '0s' }),
+              to('/limited', 'a', {
+                timeout: '2.6s',
+                ...policy('5xx', {
+                  rate_limited_retry_back_off: {
+                    reset_headers: [{ name: 'retry-after', format: 'SECONDS' }],
+                    max_interval: '2s',
+                  },
+                }),
+              }),
             ],
             { include_request_attempt_count: true },
           ),
@@ -85,6 +94,11 @@ export const retriesEdge: Group = {
       client: [request('POST', '/get-only', ['content-length: 0'])],
       upstreams: { a: codes(503, 200) },
     },
+    ...['+1', '-1', '1.5'].map((value) =>
+      at(`come again after '${value}'`, '/limited', {
+        replies: [[answer('503 No', [`retry-after: ${value}`])], [answer('200 OK')]],
+      }),
+    ),
     ...['99999999H', '99999999M', '+1S', '-0S', '0000000001S', '1 S', '100000000n', '+S'].map(limit),
   ],
 };
