@@ -42,7 +42,7 @@ async function run(options: Options): Promise<number> {
   const { ProxyServer } = await import('./server/run.ts');
   const server = new ProxyServer(options, loading);
   handleSignals(server);
-  await server.start();
+  await Promise.race([server.start(), server.done]);
   if (options.mode === 'init_only') await server.stop(0);
   await server.done;
   return 0;

@@ -121,13 +121,15 @@ export class ProxyServer implements ServerView {
   }
 
   /**
-   * Loads the configuration and opens everything; settles when all listeners serve.
+   * Loads the configuration and opens everything; settles when all listeners serve, or when the server was stopped before.
    * @throws ConfigError when the configuration cannot be used
    */
   async start(): Promise<void> {
     try {
       await this.bringUp();
     } catch (error) {
+      // Threads that were ended in between have not failed.
+      if (this.stopping !== null) return this.stopping;
       await this.close();
       throw error;
     }

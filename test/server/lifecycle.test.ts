@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Server } from 'node:net';
@@ -56,6 +57,25 @@ async function refused(port: number): Promise<void> {
     if (outcome === 'refused') return;
   }
 }
+
+t.test('SIGTERM while names are being resolved is no failure', async (t) => {
+  const silent = createSocket('udp4');
+  silent.bind(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const resolvers = [{ socket_address: { address: '127.0.0.1', port_value: silent.address().port } }];
+  const endpoint = { address: { socket_address: { address: 'nowhere.example', port_value: 80 } } };
+  const cluster = {
+    ...staticCluster('c', 0, { type: 'STRICT_DNS', dns_resolvers: resolvers }),
+    load_assignment: { cluster_name: 'c', endpoints: [{ lb_endpoints: [{ endpoint }] }] },
+  };
+  const { code, stderr } = await runProxyToEnd(
+    ['--config-yaml', JSON.stringify({ static_resources: { clusters: [cluster] } })],
+    (child) => silent.once('message', () => child.kill('SIGTERM')),
+  );
+  t.equal(code, 0);
+  t.notMatch(stderr, /outrigger-proxy:/, 'nothing to complain about');
+  silent.close();
+});
 
 t.test('a second signal exits at once', async (t) => {
   const upstream = createServer(() => upstream.emit('arrived'));
