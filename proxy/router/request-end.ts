@@ -159,6 +159,12 @@ export class EndingRequest extends RequestAttempts {
     this.fail(text.flag, text.status, failureBody(text.reason, this.retryTaken), details, overloaded);
   }
 
+  /** More body has come than may be kept, while the next attempt waits for its time. */
+  protected failWithoutRoom(): void {
+    const text = 'exceeded request buffer limit while retrying upstream';
+    this.fail(0, 507, text, 'request_payload_exceeded_retry_buffer_limit');
+  }
+
   protected failWithoutHost(): void {
     this.charge(503, null);
     this.fail(FLAG_UH, 503, 'no healthy upstream', 'no_healthy_upstream');

@@ -155,6 +155,10 @@ export class RouterRequest extends EndingRequest implements AttemptOwner, PickCo
     if (!this.body.keep(stream, chunk, forReplay)) {
       this.giveUpRetries();
       this.redirectable = false;
+      if (this.attempt === null) {
+        this.failWithoutRoom();
+        return;
+      }
     }
     this.body.pass(stream, chunk, endStream);
     if (this.shadows !== null) this.shadows.onData(chunk, endStream);

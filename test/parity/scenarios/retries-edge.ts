@@ -56,6 +56,12 @@ export const retriesEdge: Group = {
                 'a',
                 policy('5xx', { retriable_request_headers: [{ name: ':method', string_match: { exact: 'GET' } }] }),
               ),
+              to(
+                '/waits',
+                'a',
+                { timeout: '3s', ...policy('5xx', { retry_back_off: { base_interval: '86400s' } }) },
+                { request_body_buffer_limit: 16 },
+              ),
               to('/grpc', 'a', { max_grpc_timeout: '0s' }),
               to('/limited', 'a', {
                 timeout: '2.6s',
@@ -93,6 +99,16 @@ export const retriesEdge: Group = {
       name: 'another method',
       client: [request('POST', '/get-only', ['content-length: 0'])],
       upstreams: { a: codes(503, 200) },
+    },
+    {
+      name: 'more body than is kept while the next attempt waits',
+      client: [
+        request('POST', '/waits', ['content-length: 40'], 'x'.repeat(10)),
+        { upstreamSaw: 1 },
+        { waitMs: 60 },
+        'x'.repeat(20),
+      ],
+      upstreams: { a: { early: true, replies: [[answer('503 No')], [answer('200 OK')]] } },
     },
     ...['+1', '-1', '1.5'].map((value) =>
       at(`come again after '${value}'`, '/limited', {
