@@ -14,7 +14,7 @@ import { normalizePath } from '../proxy/http/path.ts';
 import { compileChainMatch, type MatchInput } from '../proxy/listener/chain-match.ts';
 import { AF_INET, systemCalls } from '../proxy/net/sockopt.ts';
 import { type ConnectionInfo, StreamInfo } from '../proxy/observe/stream-info.ts';
-import { compileRouteTable } from '../proxy/router/route-table.ts';
+import { compileRouteTable } from '../proxy/route/route-table.ts';
 import type { Host } from '../proxy/upstream/host.ts';
 import { buildPicker } from '../proxy/upstream/picker.ts';
 import type { ClusterManager, ClusterRef } from '../proxy/upstream/upstream.ts';

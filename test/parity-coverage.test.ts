@@ -54,7 +54,7 @@ t.test('every response flag occurs in a recording', async (t) => {
     for (const { log } of Object.values(readGolden(group.name)?.scenarios ?? {}))
       for (const { flags } of log) for (const flag of String(flags).split(',')) recorded.add(flag);
   const flags = new Set<string>();
-  for (const text of sources(['http', 'router', 'filter', 'listener']))
+  for (const text of sources(['http', 'route', 'router', 'filter', 'listener']))
     for (const [, flag = ''] of text.matchAll(/\bFLAG_([A-Z]+)\b/g)) flags.add(flag);
   compare(t, [...flags], (flag) => recorded.has(flag), FLAGS_ELSEWHERE);
   const known = Object.keys(allFlags).flatMap((name) => (name.startsWith('FLAG_') ? [name.slice(5)] : []));
@@ -109,7 +109,9 @@ type Set1 = { readonly value: unknown };
 /** Texts in the code of the data path that look like details and are no values of the configuration or of a seam. */
 function detailsInSources(): string[] {
   const others = sources(['config', 'upstream']).join('');
-  const found = sources(['http', 'router', 'listener']).flatMap((text) => text.match(/'[a-z]+(_[a-z]+)+'/g) ?? []);
+  const found = sources(['http', 'route', 'router', 'listener']).flatMap(
+    (text) => text.match(/'[a-z]+(_[a-z]+)+'/g) ?? [],
+  );
   return found
     .filter((literal) => !others.includes(literal))
     .map((literal) => literal.slice(1, -1))

@@ -8,9 +8,9 @@ import type { HeaderMap } from '../codec/headers.ts';
 import type { RuntimeKeys } from '../config/model/runtime.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import type { RouteRules } from '../route/route.ts';
+import type { CompiledTarget } from '../route/target.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
-import type { RouteRules } from '../router/route.ts';
-import type { CompiledTarget } from '../router/target.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 

@@ -4,8 +4,8 @@
 import type { QueryMutationModel } from '../config/model/http-filter.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { Mutate } from '../router/mutations.ts';
-import { UNSAFE } from '../router/mutations.ts';
+import type { Mutate } from '../route/mutations.ts';
+import { UNSAFE } from '../route/mutations.ts';
 
 /** Name → values in order. */
 type Parameters = Map<string, string[]>;

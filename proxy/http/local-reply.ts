@@ -9,10 +9,10 @@ import { grpcMessage, grpcStatusOf } from '../filter/grpc-status.ts';
 import { compileLogFilter } from '../observe/access-log-filter.ts';
 import { compileFormat, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import type { Mutate } from '../route/mutations.ts';
+import { compileMutations } from '../route/mutations.ts';
+import type { RouteRules } from '../route/route.ts';
 import type { ReplyHeaders } from '../router/downstream.ts';
-import type { Mutate } from '../router/mutations.ts';
-import { compileMutations } from '../router/mutations.ts';
-import type { RouteRules } from '../router/route.ts';
 import type { HttpStream } from './stream.ts';
 
 /** A finished answer; `body` is a latin1 image. */

@@ -3,8 +3,8 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import { type ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
-import type { RouteRules } from '../router/route.ts';
-import type { CompiledTarget } from '../router/target.ts';
+import type { RouteRules } from '../route/route.ts';
+import type { CompiledTarget } from '../route/target.ts';
 import type { HttpManager } from './manager.ts';
 
 /** The part of an `HttpStream` that knows no bytes. */

@@ -19,9 +19,9 @@ import {
 } from '../observe/catalogue-http.ts';
 import { FLAG_DC, FLAG_DPE } from '../observe/flags.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
+import type { RedirectState } from '../route/redirect-policy.ts';
 import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
 import type { KeptBody } from '../router/kept-body.ts';
-import type { RedirectState } from '../router/redirect-policy.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { Deadline } from '../util/deadline.ts';
 import { admitHead, admitPath, admitUpgrade } from './admission.ts';

@@ -8,8 +8,8 @@ import {
   HTTP_DOWNSTREAM_RQ_TIMEOUT,
 } from '../observe/catalogue-http.ts';
 import { FLAG_SI } from '../observe/flags.ts';
+import type { RouteRules } from '../route/route.ts';
 import { readGrpcTimeout, streamLimit, writeGrpcTimeout } from '../router/grpc-timeout.ts';
-import type { RouteRules } from '../router/route.ts';
 import type { HttpStream } from './stream.ts';
 
 interface TimeLimit {

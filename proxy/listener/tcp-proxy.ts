@@ -6,7 +6,7 @@ import type { Transport } from '../net/transport.ts';
 import { HTTP_ROUTER } from '../observe/catalogue-http.ts';
 import * as stat from '../observe/catalogue-listener.ts';
 import { type ConnectionInfo, type ProxyHeaderInfo, StreamInfo } from '../observe/stream-info.ts';
-import { compileHashPolicies, type HashPolicy } from '../router/hash-policy.ts';
+import { compileHashPolicies, type HashPolicy } from '../route/hash-policy.ts';
 import { compileTlvs, type TlvValues } from '../upstream/tlv-values.ts';
 import type { ClusterRef, TcpLease } from '../upstream/upstream.ts';
 import { add } from './count.ts';

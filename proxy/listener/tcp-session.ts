@@ -19,7 +19,7 @@ import { FLAG_DT, FLAG_NC, FLAG_OM, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UR, FLAG_URX
 import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { type ConnectionInfo, StreamInfo, type UpstreamHostInfo } from '../observe/stream-info.ts';
-import type { HashPolicy } from '../router/hash-policy.ts';
+import type { HashPolicy } from '../route/hash-policy.ts';
 import { noteConnection } from '../router/record.ts';
 import { monitorOf } from '../upstream/host.ts';
 import type {

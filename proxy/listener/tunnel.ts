@@ -10,8 +10,8 @@ import type { TunnelModel } from '../config/model/listener.ts';
 import { type FilterStateObject, writeFilterState } from '../observe/filter-state.ts';
 import { compileText, type Formatter } from '../observe/format.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import type { Mutate } from '../router/mutations.ts';
-import { compileMutations } from '../router/mutations.ts';
+import type { Mutate } from '../route/mutations.ts';
+import { compileMutations } from '../route/mutations.ts';
 import { addBytes } from '../router/record.ts';
 import type {
   Cluster,

@@ -4,7 +4,7 @@
 import { UPSTREAM_RQ_COMPLETED } from '../observe/catalogue-cluster.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { UpstreamHostInfo } from '../observe/stream-info.ts';
-import { HostCodes } from './code-table.ts';
+import { HostCodes } from '../route/code-table.ts';
 
 /** Codes that get a cell of their own are 100 to 599; all others share `upstream_rq_unknown` and have no class. */
 const CODE_MIN = 100;

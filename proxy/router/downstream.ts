@@ -2,11 +2,11 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import type { RedirectState } from '../route/redirect-policy.ts';
+import type { RouteRules } from '../route/route.ts';
+import type { CompiledTarget } from '../route/target.ts';
 import type { Deadline } from '../util/deadline.ts';
 import type { KeptBody } from './kept-body.ts';
-import type { RedirectState } from './redirect-policy.ts';
-import type { RouteRules } from './route.ts';
-import type { CompiledTarget } from './target.ts';
 
 /** Adds headers to a local reply before it is finished; `null` = none. */
 export type ReplyHeaders = ((headers: HeaderMap) => void) | null;

@@ -9,8 +9,8 @@ import {
   ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_TOO_MANY_REDIRECTS,
   ROUTER_PASSTHROUGH_INTERNAL_REDIRECT_UNSAFE_SCHEME,
 } from '../observe/catalogue-http.ts';
+import { type InternalRedirect, RedirectState, type Step } from '../route/redirect-policy.ts';
 import type { Downstream } from './downstream.ts';
-import { type InternalRedirect, RedirectState, type Step } from './redirect-policy.ts';
 
 const SEE_OTHER = 303;
 

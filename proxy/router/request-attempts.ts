@@ -6,6 +6,9 @@
 import type { HeaderMap } from '../codec/headers.ts';
 import { RETRY_OR_SHADOW_ABANDONED } from '../observe/catalogue-cluster.ts';
 import { FLAG_UO, FLAG_URX } from '../observe/flags.ts';
+import type { RouteRules } from '../route/route.ts';
+import type { CompiledTarget } from '../route/target.ts';
+import type { Refresh } from '../route/weighted.ts';
 import type { TriedPriorities } from '../upstream/tried-priorities.ts';
 import type { Cluster, UpstreamHostInfo } from '../upstream/upstream.ts';
 import type { Attempt } from './attempt.ts';
@@ -13,10 +16,7 @@ import type { Downstream } from './downstream.ts';
 import { addBytes } from './record.ts';
 import type { RequestStats } from './request-stats.ts';
 import type { RetryState, RetryVerdict } from './retry-state.ts';
-import type { RouteRules } from './route.ts';
 import type { RouterContext } from './router-context.ts';
-import type { CompiledTarget } from './target.ts';
-import type { Refresh } from './weighted.ts';
 
 /** The part of a `RouterRequest` that knows neither bodies nor answers. */
 export class RequestAttempts {

@@ -8,6 +8,8 @@ import {
 } from '../observe/catalogue-cluster.ts';
 import { ROUTER_RQ_RESET_AFTER_DOWNSTREAM_RESPONSE_STARTED } from '../observe/catalogue-http.ts';
 import { FLAG_UH, FLAG_UMSDR, FLAG_UT } from '../observe/flags.ts';
+import type { RouteRules } from '../route/route.ts';
+import type { CompiledTarget } from '../route/target.ts';
 import type { Cluster, PoolFailure, ResetReason } from '../upstream/upstream.ts';
 import type { Attempt } from './attempt.ts';
 import type { CodeStats } from './code-stats.ts';
@@ -16,10 +18,8 @@ import { answerFailure, failureBody, failureText, resetDetails } from './failure
 import { RequestAttempts } from './request-attempts.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestStats } from './request-stats.ts';
-import type { RouteRules } from './route.ts';
 import type { RouterContext } from './router-context.ts';
 import type { Shadows } from './shadow.ts';
-import type { CompiledTarget } from './target.ts';
 
 const TIMEOUT_BODY = 'upstream request timeout';
 

@@ -1,9 +1,9 @@
 // What requests of one cluster are counted in: the cluster's stats, and those of a virtual cluster or a route.
 
 import type { UpstreamHostInfo } from '../observe/stream-info.ts';
+import type { RouteStats } from '../route/route-stats.ts';
 import type { ClusterHistograms } from './cluster-histograms.ts';
 import type { CodeStats } from './code-stats.ts';
-import type { RouteStats } from './route-stats.ts';
 
 /** Shared by all requests that are counted in the same places; made when the first of them comes. */
 export class RequestStats {

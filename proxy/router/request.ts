@@ -10,6 +10,12 @@ import {
 } from '../observe/catalogue-cluster.ts';
 import { ROUTER_RQ_OVERLOAD_LOCAL_REPLY } from '../observe/catalogue-http.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
+import type { CookieSink } from '../route/hash-policy.ts';
+import type { MirrorPolicy } from '../route/mirror-policy.ts';
+import type { InternalRedirect } from '../route/redirect-policy.ts';
+import { applyRequestChanges, rewriteToHost } from '../route/rewrite.ts';
+import type { RouteRules } from '../route/route.ts';
+import type { CompiledTarget } from '../route/target.ts';
 import type {
   Cluster,
   PickContext,
@@ -24,19 +30,13 @@ import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Downstream } from './downstream.ts';
 import { failureText, refuseUnsafe, resetDetails } from './failure.ts';
 import { readGrpcTimeout, routeLimit } from './grpc-timeout.ts';
-import type { CookieSink } from './hash-policy.ts';
 import { followRedirect } from './internal-redirect.ts';
-import type { MirrorPolicy } from './mirror-policy.ts';
 import { addBytes, noteConnection, noteRequestEnd } from './record.ts';
-import type { InternalRedirect } from './redirect-policy.ts';
 import { mayReplay } from './request-body.ts';
 import { EndingRequest } from './request-end.ts';
 import type { RequestStats } from './request-stats.ts';
 import { RetryState } from './retry-state.ts';
-import { applyRequestChanges, rewriteToHost } from './rewrite.ts';
-import type { RouteRules } from './route.ts';
 import type { RouterContext } from './router-context.ts';
-import type { CompiledTarget } from './target.ts';
 import { announceTimeouts, type RequestTimeouts, takeOtherStatName, takeTimeoutHeaders } from './timeouts.ts';
 
 /** `:status` and its value. */

@@ -11,10 +11,6 @@ import {
   UPSTREAM_RQ_RETRY_SUCCESS,
 } from '../observe/catalogue-cluster.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
-import { TriedPriorities } from '../upstream/tried-priorities.ts';
-import type { Cluster, PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
-import { wholeNumber } from '../util/whole-number.ts';
-import type { RequestStats } from './request-stats.ts';
 import {
   GRPC_ALL,
   ON_5XX,
@@ -30,7 +26,11 @@ import {
   ON_STATUS_CODES,
   type RetryPolicy,
   retryBits,
-} from './retry.ts';
+} from '../route/retry.ts';
+import { TriedPriorities } from '../upstream/tried-priorities.ts';
+import type { Cluster, PoolFailure, ResetReason, UpstreamHostInfo } from '../upstream/upstream.ts';
+import { wholeNumber } from '../util/whole-number.ts';
+import type { RequestStats } from './request-stats.ts';
 
 /** What became of the wish to try again. */
 export type RetryVerdict =

@@ -6,16 +6,16 @@ import { runtimeInteger } from '../config/model/runtime.ts';
 import { HTTP_ROUTER } from '../observe/catalogue-http.ts';
 import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
+import { ClusterHashPolicies } from '../route/hash-policy.ts';
+import { compileRetry, headersOnlyPolicy, type RetryPolicy, usualBackOffMs } from '../route/retry.ts';
+import type { RouteRules } from '../route/route.ts';
+import type { RouteStats } from '../route/route-stats.ts';
 import type { Cluster } from '../upstream/upstream.ts';
 import type { Runtime } from '../util/runtime.ts';
 import { ClusterHistograms } from './cluster-histograms.ts';
 import { CodeStats } from './code-stats.ts';
 import type { Downstream } from './downstream.ts';
-import { ClusterHashPolicies } from './hash-policy.ts';
 import { RequestStats } from './request-stats.ts';
-import { compileRetry, headersOnlyPolicy, type RetryPolicy, usualBackOffMs } from './retry.ts';
-import type { RouteRules } from './route.ts';
-import type { RouteStats } from './route-stats.ts';
 import { type MirrorEnv, Mirroring } from './shadow.ts';
 
 /** Names by which the requests of one cluster may ask to be counted; those that come later are not. */

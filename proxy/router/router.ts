@@ -11,11 +11,11 @@ import {
 } from '../observe/catalogue-http.ts';
 import { FLAG_IH, FLAG_NC, FLAG_NR } from '../observe/flags.ts';
 import type { ShedPoint } from '../observe/shed-point.ts';
+import type { RouteRules } from '../route/route.ts';
 import type { Cluster } from '../upstream/upstream.ts';
 import type { Downstream } from './downstream.ts';
 import { refuseForMaintenance, underMaintenance } from './maintenance.ts';
 import { RouterRequest } from './request.ts';
-import type { RouteRules } from './route.ts';
 import { RouterContext } from './router-context.ts';
 import type { MirrorEnv } from './shadow.ts';
 import { compileStrictHeaders, type StrictCheck } from './strict-headers.ts';

@@ -17,6 +17,7 @@ import { HTTP_ROUTER, ROUTER_RQ_TOTAL } from '../observe/catalogue-http.ts';
 import { NO_CONNECTION } from '../observe/no-connection.ts';
 import type { StatsStore } from '../observe/stats.ts';
 import { StreamInfo } from '../observe/stream-info.ts';
+import { compileMirrors, type MirrorPolicy } from '../route/mirror-policy.ts';
 import type {
   Cluster,
   ClusterManager,
@@ -34,7 +35,6 @@ import type { Downstream } from './downstream.ts';
 import { failureText } from './failure.ts';
 import { KeptBody } from './kept-body.ts';
 import { underMaintenance } from './maintenance.ts';
-import { compileMirrors, type MirrorPolicy } from './mirror-policy.ts';
 
 const EMPTY = new Uint8Array(0);
 

@@ -2,7 +2,7 @@
 // (Envoy: extensions.filters.http.router.v3).
 
 import type { HeaderMap } from '../codec/headers.ts';
-import { GRPC_CONDITIONS, HTTP_CONDITIONS } from './retry.ts';
+import { GRPC_CONDITIONS, HTTP_CONDITIONS } from '../route/retry.ts';
 import { milliseconds } from './timeouts.ts';
 
 const isNumber = (text: string): boolean => milliseconds(text) >= 0;

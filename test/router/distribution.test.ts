@@ -6,7 +6,7 @@ import { HeaderMap } from '../../proxy/codec/headers.ts';
 import { lowerRouteConfig } from '../../proxy/config/lower/route.ts';
 import { runtimeEntries } from '../../proxy/config/lower/runtime.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
-import { compileRouteTable } from '../../proxy/router/route-table.ts';
+import { compileRouteTable } from '../../proxy/route/route-table.ts';
 import type { ClusterManager } from '../../proxy/upstream/upstream.ts';
 import { Dice } from '../fixtures/dice.ts';
 import { lowered } from '../fixtures/lower.ts';

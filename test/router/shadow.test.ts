@@ -3,8 +3,8 @@
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
 import { RETRY_OR_SHADOW_ABANDONED, UPSTREAM_RQ_TIMEOUT } from '../../proxy/observe/catalogue-cluster.ts';
+import type { MirrorPolicy } from '../../proxy/route/mirror-policy.ts';
 import type { Downstream } from '../../proxy/router/downstream.ts';
-import type { MirrorPolicy } from '../../proxy/router/mirror-policy.ts';
 import { Mirroring, type Shadows } from '../../proxy/router/shadow.ts';
 import type {
   Cluster,

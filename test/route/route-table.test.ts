@@ -5,7 +5,7 @@ import { HeaderMap } from '../../proxy/codec/headers.ts';
 import type { HeaderMatchModel } from '../../proxy/config/model/headers.ts';
 import type { RouteModel } from '../../proxy/config/model/route.ts';
 import { type ConnectionInfo, StreamInfo } from '../../proxy/observe/stream-info.ts';
-import { compileRouteTable } from '../../proxy/router/route-table.ts';
+import { compileRouteTable } from '../../proxy/route/route-table.ts';
 import type { ClusterManager, ClusterRef } from '../../proxy/upstream/upstream.ts';
 import { directRoute, pathMatch, routeConfig } from '../fixtures/routes.ts';
 import { FakeStats } from '../fixtures/upstream.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { HeaderMap } from '../../proxy/codec/headers.ts';
 import { StreamInfo } from '../../proxy/observe/stream-info.ts';
-import { type PathLists, PathTrees, type PathValue } from '../../proxy/router/path-tree.ts';
+import { type PathLists, PathTrees, type PathValue } from '../../proxy/route/path-tree.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 t.comment(`seed ${SEED} (SEED=${SEED} runs it again)`);
