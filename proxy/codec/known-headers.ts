@@ -130,10 +130,15 @@ const BITS: ReadonlyMap<string, number> = new Map([
   ['x-ot-span-context', KNOWN_TRACE],
 ]);
 
+/** Whether a header may tell the router what to do. @param name lower case */
+export function isEnvoyHeader(name: string): boolean {
+  return name.startsWith('x-envoy-');
+}
+
 function bitOf(name: string): number {
   const bit = BITS.get(name);
   if (bit !== undefined) return bit;
-  if (name.startsWith('x-envoy-')) return KNOWN_ENVOY;
+  if (isEnvoyHeader(name)) return KNOWN_ENVOY;
   if (name.startsWith('x-forwarded-')) return KNOWN_FORWARDED_OTHER;
   if (name.startsWith('grpc-')) return KNOWN_GRPC;
   return name.startsWith('x-b3-') ? KNOWN_TRACE : 0;

@@ -2,11 +2,12 @@
 // after the other, each seeing what those before have done: other than headers that routes add.
 
 import type { HeaderMap } from '../codec/headers.ts';
+import { isEnvoyHeader } from '../codec/known-headers.ts';
 import type { HeaderMutationFilterModel, MutationsModel, RouteFilterConfigModel } from '../config/model/http-filter.ts';
 import type { HeaderMutationModel } from '../config/model/mirror.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
 import type { Mutate } from '../route/mutations.ts';
-import { compileMutationSteps, isEnvoyHeader, sequence } from '../route/mutations.ts';
+import { compileMutationSteps, sequence } from '../route/mutations.ts';
 import { CONTINUE, type FilterCall, type FilterRunControl, type HttpFilter, type Verdict } from './filter.ts';
 import { compileQueryMutations } from './query-mutations.ts';
 

@@ -450,7 +450,10 @@ export class HttpStream extends RoutedStream implements Downstream {
     log(this);
   }
 
-  /** Begins as what a redirect has made of another stream's request, which is complete. Its remote address is the connection's (seen on Envoy 1.40). */
+  /**
+   * Begins as what a redirect has made of another stream's request, which is complete. Its remote address is the
+   * connection's (seen on Envoy 1.40).
+   */
   private takeOver(from: HttpStream, body: KeptBody | null): void {
     const headers = from.requestHeaders as HeaderMap;
     this.requestHeaders = headers;

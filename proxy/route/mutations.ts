@@ -62,11 +62,6 @@ export function sequence(levels: readonly (Mutate | null)[]): Mutate | null {
   };
 }
 
-/** Whether a header may tell the router what to do. @param name lower case */
-export function isEnvoyHeader(name: string): boolean {
-  return name.startsWith('x-envoy-');
-}
-
 /** One header to add. */
 class Addition {
   readonly name: string;

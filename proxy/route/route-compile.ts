@@ -1,5 +1,6 @@
 // One route of the model turned into what a request gets: every decision that does not need the request is taken here.
 
+import { isEnvoyHeader } from '../codec/known-headers.ts';
 import type { HeaderMutationsModel } from '../config/model/headers.ts';
 import type { RouteFiltersModel } from '../config/model/http-filter.ts';
 import type { RouteActionModel, RouteConfigModel, RouteModel, VirtualHostModel } from '../config/model/route.ts';
@@ -11,7 +12,7 @@ import { compileDirectBody } from './direct-body.ts';
 import { compileHashPolicies } from './hash-policy.ts';
 import { compileMirrors } from './mirror-policy.ts';
 import type { Mutate } from './mutations.ts';
-import { compileMutations, isEnvoyHeader, sequence } from './mutations.ts';
+import { compileMutations, sequence } from './mutations.ts';
 import { compileInternalRedirect } from './redirect-policy.ts';
 import { compileRetry, usualBackOffMs } from './retry.ts';
 import { compileRedirect, compileRewrite } from './rewrite.ts';
