@@ -1,43 +1,41 @@
-// CPU time of small calls, for the micro benchmarks.
+// Time of small calls, for the micro benchmarks.
+//
+// Slices are short, so that most of them pass without being interrupted, and taken by the wall clock: the CPU clock of a
+// thread ticks every few milliseconds, a hundred thousand times what is measured.
 
-/** Rounds of which the median is taken. */
-export const ROUNDS = 7;
-/** CPU time of this thread, so that a busy machine disturbs less. */
-export const ROUND_US = 60_000;
+/** Slices of which the median is taken. */
+export const SLICES = 300;
+/** Wall time of one. */
+export const SLICE_US = 2_000;
+/** Slices before, in which the code is compiled. */
+const WARM_UP = 100;
 
 /** Results are added up here, so that nothing measured can be optimised away. */
 export let sink = 0;
 
-/** Median CPU nanoseconds of one call. */
+/** Median nanoseconds of one call. */
 export function measure(call: (i: number) => number): number {
   return measureTogether([call])[0] as number;
 }
 
 /** Of several that are compared: they take turns, so that what else the machine does meets all of them. */
 export function measureTogether(calls: readonly ((i: number) => number)[]): number[] {
-  const all = calls.map((call) => ({ call, batch: 1_000, samples: [] as number[] }));
-  for (let round = -2; round < ROUNDS; round++) {
+  const all = calls.map((call) => ({ call, count: 10, samples: [] as number[] }));
+  for (let slice = -WARM_UP; slice < SLICES; slice++) {
     for (const one of all) {
-      const ns = time(one.call, one.batch);
-      if (round >= 0) one.samples.push(ns);
-      one.batch = Math.max(10, Math.min(100_000, Math.round(1e6 / ns)));
+      const ns = time(one.call, one.count);
+      if (slice >= 0) one.samples.push(ns);
+      else one.count = Math.max(10, Math.round((SLICE_US * 1e3) / ns));
     }
   }
   return all.map(({ samples }) => samples.sort((a, b) => a - b)[samples.length >> 1] as number);
 }
 
-/** CPU nanoseconds of a call in one round. @param batch calls between two looks at the clock */
-function time(call: (i: number) => number, batch: number): number {
-  const start = process.threadCpuUsage();
-  let calls = 0;
-  let spentUs = 0;
-  while (spentUs < ROUND_US) {
-    for (let i = 0; i < batch; i++) sink += call(calls + i);
-    calls += batch;
-    const { user, system } = process.threadCpuUsage(start);
-    spentUs = user + system;
-  }
-  return (spentUs * 1e3) / calls;
+/** Nanoseconds of a call in one slice. */
+function time(call: (i: number) => number, count: number): number {
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < count; i++) sink += call(i);
+  return Number(process.hrtime.bigint() - start) / count;
 }
 
 /** Prints a line of figures. */

@@ -1,10 +1,11 @@
 // A tree of latin1 paths: what a path begins with is found in one walk over its characters, however many values the tree
 // holds. Values with equal beginnings share nodes.
 //
-// A node tells its children apart by as many characters as suffice, or as the shortest has, and finds them by a hash of
-// these: ten thousand names of one length are one step, where a radix tree takes one for every digit. Trees are packed,
-// those of a whole table into one array of numbers: with thousands of routes a walk waits for memory and for little else,
-// and reads a few neighbouring lines of it here instead of a new one for every node, list, label and child.
+// A node tells its children apart by up to four characters, which make one number, and finds them by it in a hash table:
+// ten thousand names are one step or two, where a radix tree takes one for every digit, and each character of a path is
+// read once, whether few values need it to be told apart or many. Trees are packed, those of a whole table into one array
+// of numbers: with thousands of routes a walk waits for memory and for little else, and reads a few neighbouring lines of
+// it here instead of a new one for every node, list, label and child.
 
 import type { HeaderMap } from '../codec/headers.ts';
 import type { StreamInfo } from '../observe/stream-info.ts';
@@ -29,8 +30,8 @@ export interface PathLists<T> {
 }
 
 // A packed node: where the values of its three lists begin and where they end, how many characters its label has, by how
-// many more its children are told apart, and their slots less one (−1 = it has none); then the label, and the slots, each
-// a hash and a child (0 = nobody's).
+// many more its children are told apart, and their slots less one (−1 = it has none); then the label, which goes on after
+// the characters its parent tells it by, and the slots, each these characters and a child (0 = nobody's).
 const EXACT = 0;
 const PREFIX = 1;
 const SEPARATED = 2;
@@ -44,7 +45,9 @@ const FIRST_CAPACITY = 256;
 const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 const NUMBER_SIGN = 0x23;
-const HASH_FACTOR = 0x01000193;
+/** Characters that fit a number of 32 bits. */
+const STRIDE_MAX = 4;
+const HASH_FACTOR = 0x9e3779b1;
 
 /** A node whose children are not packed yet. */
 interface Parent {
@@ -96,8 +99,8 @@ export class PathTrees<T extends PathValue> {
       const stride = this.nodes[node + STRIDE] as number;
       for (let i = 0; i + 1 < bounds.length; i++) {
         const from = bounds[i] as number;
-        const hash = hashOf(keys[from] as string, depth, stride);
-        this.putChild(node, hash, pack(from, bounds[i + 1] as number, depth));
+        const key = keyOf(keys[from] as string, depth, stride);
+        this.putChild(node, key, pack(from, bounds[i + 1] as number, depth + stride));
       }
     }
     return root;
@@ -132,54 +135,57 @@ export class PathTrees<T extends PathValue> {
     nodes[node + END] = values.length;
   }
 
-  private putChild(node: number, hash: number, child: number): void {
+  private putChild(node: number, key: number, child: number): void {
     const { nodes } = this;
     const mask = nodes[node + MASK] as number;
     const slots = node + LABEL + (nodes[node + LABEL_LENGTH] as number);
-    let place = hash & mask;
+    let place = placeOf(key) & mask;
     while (nodes[slots + 2 * place + 1] !== 0) place = (place + 1) & mask;
-    nodes[slots + 2 * place] = hash;
+    nodes[slots + 2 * place] = key;
     nodes[slots + 2 * place + 1] = child;
   }
 
   /**
    * The value of the lowest index whose path and conditions hold; `null` = none.
    * @param root given by `pack`
-   * @param path up to a `?` or `#`
+   * @param path latin1, as codecs read it; up to a `?` or `#`
    */
   find(root: number, path: string, info: StreamInfo, headers: HeaderMap, random: number): T | null {
     const { nodes } = this;
     let best: T | null = null;
-    let node = this.goesOn(path, 0, root) ? root : -1;
-    for (let at = 0; node >= 0; node = this.child(node, path, at)) {
+    let node = root;
+    for (let at = 0; this.goesOn(path, at, node); ) {
       at += nodes[node + LABEL_LENGTH] as number;
       const exact = nodes[node + EXACT] as number;
       const end = nodes[node + END] as number;
-      if (exact === end) continue;
-      const prefix = nodes[node + PREFIX] as number;
-      const separated = nodes[node + SEPARATED] as number;
-      const next = at === path.length ? QUESTION_MARK : path.charCodeAt(at);
-      const ends = next === QUESTION_MARK || next === NUMBER_SIGN;
-      if (ends && exact < prefix) best = this.first(exact, prefix, best, info, headers, random);
-      if (prefix < separated) best = this.first(prefix, separated, best, info, headers, random);
-      if ((ends || next === SLASH) && separated < end) best = this.first(separated, end, best, info, headers, random);
+      if (exact !== end) {
+        const prefix = nodes[node + PREFIX] as number;
+        const separated = nodes[node + SEPARATED] as number;
+        const next = at === path.length ? QUESTION_MARK : path.charCodeAt(at);
+        const ends = next === QUESTION_MARK || next === NUMBER_SIGN;
+        if (ends && exact < prefix) best = this.first(exact, prefix, best, info, headers, random);
+        if (prefix < separated) best = this.first(prefix, separated, best, info, headers, random);
+        if ((ends || next === SLASH) && separated < end) best = this.first(separated, end, best, info, headers, random);
+      }
+      const stride = nodes[node + STRIDE] as number;
+      node = this.child(node, path, at, stride);
+      if (node < 0) break;
+      at += stride;
     }
     return best;
   }
 
-  /** The child with which a path goes on; −1 = there is none. */
-  private child(node: number, path: string, at: number): number {
+  /** The child with which a path goes on, as far as its parent tells; −1 = there is none. */
+  private child(node: number, path: string, at: number, stride: number): number {
     const { nodes } = this;
-    const stride = nodes[node + STRIDE] as number;
     const mask = nodes[node + MASK] as number;
     if (mask < 0 || path.length - at < stride) return -1;
     const slots = node + LABEL + (nodes[node + LABEL_LENGTH] as number);
-    const hash = hashOf(path, at, stride);
-    for (let place = hash & mask; ; place = (place + 1) & mask) {
-      const slot = slots + 2 * place;
-      const child = nodes[slot + 1] as number;
+    const key = keyOf(path, at, stride);
+    for (let place = placeOf(key) & mask; ; place = (place + 1) & mask) {
+      const child = nodes[slots + 2 * place + 1] as number;
       if (child === 0) return -1;
-      if (nodes[slot] === hash && this.goesOn(path, at, child)) return child;
+      if (nodes[slots + 2 * place] === key) return child;
       if (mask === 0) return -1;
     }
   }
@@ -222,13 +228,19 @@ function strideOf(keys: readonly string[], shared: readonly number[], from: numb
     least = Math.min(least, shared[i] as number);
     most = Math.max(most, shared[i] as number);
   }
-  return least > depth ? 0 : Math.min(shortest, most + 1) - depth;
+  return least > depth ? 0 : Math.min(shortest - depth, most + 1 - depth, STRIDE_MAX);
 }
 
-function hashOf(text: string, from: number, length: number): number {
-  let hash = 0;
-  for (let i = from; i < from + length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), HASH_FACTOR);
-  return hash;
+/** Up to four characters as one number: no others of that length give it. */
+function keyOf(text: string, from: number, length: number): number {
+  let key = 0;
+  for (let i = from; i < from + length; i++) key = (key << 8) | text.charCodeAt(i);
+  return key;
+}
+
+function placeOf(key: number): number {
+  const hash = Math.imul(key, HASH_FACTOR);
+  return hash ^ (hash >>> 15);
 }
 
 function commonLength(a: string, b: string): number {

@@ -63,8 +63,8 @@ t.test('a tree equals a walk', (t) => {
   t.end();
 });
 
-t.test('names with equal hashes do not hide each other', (t) => {
-  // Of so many random names of one length, several pairs have equal hashes of 32 bits.
+t.test('names that come to one slot do not hide each other', (t) => {
+  // Of so many random names, most nodes have children that want the same slot.
   const COUNT = 200_000;
   const names = new Set<string>();
   let state = 1;
