@@ -55,6 +55,49 @@ t.test('scalars', async (t) => {
   t.same(Buffer.from(oneof(body, 'specifier')?.value as Uint8Array).toString('latin1'), 'hi?');
 });
 
+t.test('other forms that Envoy 1.40 takes, with the values that its configuration dump shows', async (t) => {
+  const limit = (value: unknown) =>
+    num(cluster({ per_connection_buffer_limit_bytes: value }), 'perConnectionBufferLimitBytes', -1);
+  t.same(['0x12', '0X1F', '12.', '+1e3', '010'].map(limit), [18, 31, 12, 1000, 10]);
+  t.same([{ value: 1234 }, { value: '5' }, { value: null }, {}].map(limit), [1234, 5, 0, 0], 'a wrapper as an object');
+  const timeoutMs = (value: unknown) => durationMs(cluster({ connect_timeout: value }), 'connectTimeout', -1);
+  t.same(
+    [{ seconds: 5 }, { seconds: '5', nanos: 500e6 }, {}].map(timeoutMs),
+    [5000, 5500, 0],
+    'a duration as an object',
+  );
+  t.same(
+    ['0', '3', '-1'].map((value) => num(cluster({ lb_policy: value }), 'lbPolicy')),
+    [0, 3, -1],
+  );
+  const keeps = (value: unknown) =>
+    bool(cluster({ ignore_health_on_host_removal: value }), 'ignoreHealthOnHostRemoval');
+  for (const word of ['t', 'Y', 'yEs', '1', 'TRUE']) t.equal(keeps(word), true, word);
+  for (const word of ['f', 'N', 'no', '0', 'FALSE']) t.equal(keeps(word), false, word);
+  const panic = (value: unknown) =>
+    num(
+      sub(
+        sub(cluster({ common_lb_config: { healthy_panic_threshold: { value } } }), 'commonLbConfig') as Msg,
+        'healthyPanicThreshold',
+      ) as Msg,
+      'value',
+    );
+  t.same(['0x10', '5. ', ' .5', '+1e1'].map(panic), [16, 5, 0.5, 10]);
+  const domains = (value: unknown) =>
+    (decode('envoy.config.route.v3.VirtualHost', { domains: value }).message as unknown as { domains: string[] })
+      .domains;
+  t.same(domains('*'), ['*'], 'a list of one');
+  t.same(domains([['*', 'a'], null, 'b']), ['*', 'a', '', 'b'], 'lists and nothing in a list');
+  const breakers = cluster({ circuit_breakers: { thresholds: [[{ max_retries: 5 }, { max_retries: { value: 6 } }]] } });
+  const thresholds = list(sub(breakers, 'circuitBreakers') as Msg, 'thresholds');
+  t.same(
+    thresholds.map((threshold) => num(threshold, 'maxRetries')),
+    [5, 6],
+  );
+  const metadata = sub(cluster({ metadata: { filter_metadata: { x: null } } }), 'metadata') as Msg;
+  t.same((metadata as unknown as { filterMetadata: object }).filterMetadata, { x: {} });
+});
+
 t.test('texts of wrong values', async (t) => {
   const cases: [object, string][] = [
     [{ alt_stat_name: 123 }, 'alt_stat_name: expected a string, got 123 (quote it)'],
@@ -64,7 +107,21 @@ t.test('texts of wrong values', async (t) => {
     [{ per_connection_buffer_limit_bytes: 80.5 }, 'per_connection_buffer_limit_bytes: expected an integer, got 80.5'],
     [{ per_connection_buffer_limit_bytes: -1 }, 'per_connection_buffer_limit_bytes: -1 is out of range for uint32'],
     [{ ignore_health_on_host_removal: 'oN' }, `ignore_health_on_host_removal: expected true or false, got 'oN'`],
-    [{ load_assignment: { endpoints: {} } }, 'load_assignment.endpoints: expected a list, got an object'],
+    [
+      { load_assignment: { endpoints: 3 } },
+      'load_assignment.endpoints: expected an object (envoy.config.endpoint.v3.LocalityLbEndpoints), got 3',
+    ],
+    [{ connect_timeout: { secs: 5 } }, 'connect_timeout.secs: unknown field'],
+    [
+      { connect_timeout: { seconds: 5, nanos: -5 } },
+      'connect_timeout: duration of 5 seconds and -5 nanos is out of range',
+    ],
+    [{ per_connection_buffer_limit_bytes: { val: 3 } }, 'per_connection_buffer_limit_bytes.val: unknown field'],
+    [
+      { per_connection_buffer_limit_bytes: '-0x12' },
+      `per_connection_buffer_limit_bytes: '-0x12' is out of range for uint32`,
+    ],
+    [{ per_connection_buffer_limit_bytes: ' 12' }, `per_connection_buffer_limit_bytes: expected an integer, got ' 12'`],
     [
       { load_assignment: [] },
       'load_assignment: expected an object (envoy.config.endpoint.v3.ClusterLoadAssignment), got a list',

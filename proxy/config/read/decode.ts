@@ -1,12 +1,13 @@
 // JSON (or YAML already read into JSON values) → messages, by the rules of proto3 JSON as Envoy applies them:
-// both `snake_case` and `lowerCamel` names, enum names in any case, numbers as strings, `Any` by `@type`.
+// both `snake_case` and `lowerCamel` names, enum names in any case or as numbers, numbers as strings, `Any` by `@type`,
+// durations and wrappers also as objects of their fields, a list of one without brackets.
 // Every error names the full field path. A reader is compiled per message type when first needed.
 
 import { ConfigError } from '../../util/error.ts';
 import { didYouMean } from '../../util/nearest.ts';
 import { creatorOf } from '../schema/create-message.ts';
 import { DecodedAny, isTypedStruct } from '../schema/decoded-any.ts';
-import { FieldPath, keySegment } from '../schema/field-path.ts';
+import { keySegment } from '../schema/field-path.ts';
 import { library } from '../schema/library.ts';
 import { type Msg, str, struct } from '../schema/message.ts';
 import { loadRegistry, messageDesc, typeNameOf } from '../schema/registry.ts';
@@ -15,22 +16,13 @@ import { type EnumType, type FieldType, isWrapper, type MessageType, SCALAR } fr
 import {
   attentionOf,
   type FieldAttention,
-  type Findings,
   isKnownExtension,
   neededMembers,
   needsAttention,
   type ValueCheck,
   valueCheck,
 } from './decode-checks.ts';
-
-export interface DecodeOptions {
-  /** Unknown fields and enum names are warnings (`--allow-unknown-static-fields`). */
-  readonly allowUnknown: boolean;
-  /** Receives those warnings, each with its path. */
-  readonly warnings: string[];
-  /** Receives what was noticed; left as it is when nothing was. */
-  readonly findings?: Findings;
-}
+import { type DecodeOptions, Walk } from './walk.ts';
 
 /**
  * Decodes one JSON document.
@@ -62,44 +54,6 @@ export function unknownTypeError(typeUrl: string, path: string): ConfigError {
 
 function* configTypeNames(): Iterable<string> {
   for (const desc of loadRegistry().allMessages()) yield desc.typeName;
-}
-
-// === The walk ===
-
-/** The state of one decode: the path that led here, and where warnings go. */
-class Walk {
-  readonly options: DecodeOptions;
-  /** See `Findings`. */
-  invalid = false;
-  unanswered = false;
-  readonly #path: FieldPath;
-
-  constructor(options: DecodeOptions, prefix: string) {
-    this.options = options;
-    this.#path = new FieldPath(prefix);
-  }
-
-  push(segment: string | number): void {
-    if (!this.#path.push(segment)) throw this.error('nested too deep');
-  }
-
-  pop(): void {
-    this.#path.pop();
-  }
-
-  path(): string {
-    return this.#path.toString();
-  }
-
-  error(text: string): ConfigError {
-    return new ConfigError(text, this.path());
-  }
-
-  /** An unknown name: refused, or a warning when that is allowed. */
-  unknown(text: string): void {
-    if (!this.options.allowUnknown) throw this.error(text);
-    this.options.warnings.push(`${this.path()}: ${text}`);
-  }
 }
 
 type Target = Record<string, unknown>;
@@ -146,7 +100,7 @@ class MessageReader {
 
   /** Reads an object's members as fields; `skip` is a member that is not one (`@type`). */
   readFields(json: unknown, walk: Walk, skip: string): Msg {
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    if (!isObject(json)) {
       throw walk.error(`expected an object (${this.#desc.typeName}), got ${shown(json)}`);
     }
     const message = this.create();
@@ -238,39 +192,54 @@ function fieldReader(field: FieldType): ValueReader {
     case 'list':
       return listReader(itemReader(field), nullItem(field));
     case 'map':
-      return mapReader(scalarParser(field.mapKey), itemReader(field));
+      return mapReader(scalarParser(field.mapKey), itemReader(field), nullItem(field));
     default:
       return itemReader(field);
   }
 }
 
-/** @param nullAs what a `null` item means: an empty message, as in Envoy */
-function listReader(read: ValueReader, nullAs: object | null): ValueReader {
-  return (json, walk) => {
-    if (!Array.isArray(json)) throw walk.error(`expected a list, got ${shown(json)}`);
-    const items: unknown[] = [];
+/** What is no list is one of a single item; lists within it are as if their items stood there. */
+function listReader(read: ValueReader, nullAs: unknown): ValueReader {
+  const readInto = (items: unknown[], json: unknown, walk: Walk): void => {
+    if (!Array.isArray(json)) {
+      const value = read(json ?? nullAs, walk);
+      if (value !== IGNORED) items.push(value);
+      return;
+    }
     for (let i = 0; i < json.length; i++) {
       walk.push(i);
-      const value = read(nullAs === null ? json[i] : (json[i] ?? nullAs), walk);
-      if (value !== IGNORED) items.push(value);
+      readInto(items, json[i], walk);
       walk.pop();
     }
+  };
+  return (json, walk) => {
+    const items: unknown[] = [];
+    readInto(items, json, walk);
     return items;
   };
 }
 
-function nullItem(field: FieldType): object | null {
-  return !field.isMessage || field.typeName === 'google.protobuf.Value' ? null : {};
+/** What `null` means as an item of a list or a map. */
+function nullItem(field: FieldType): unknown {
+  if (field.isMessage) return field.typeName === 'google.protobuf.Value' ? null : {};
+  switch (field.enum === undefined ? field.scalar : SCALAR.INT32) {
+    case SCALAR.STRING:
+    case SCALAR.BYTES:
+      return '';
+    case SCALAR.BOOL:
+      return false;
+    default:
+      return 0;
+  }
 }
 
-function mapReader(parseKey: ScalarParser, read: ValueReader): ValueReader {
+function mapReader(parseKey: ScalarParser, read: ValueReader, nullAs: unknown): ValueReader {
   return (json, walk) => {
-    if (typeof json !== 'object' || json === null || Array.isArray(json))
-      throw walk.error(`expected a map, got ${shown(json)}`);
+    if (!isObject(json)) throw walk.error(`expected a map, got ${shown(json)}`);
     const map: Target = {};
     for (const [key, item] of Object.entries(json)) {
       walk.push(keySegment(key));
-      const value = read(item, walk);
+      const value = read(item ?? nullAs, walk);
       if (value !== IGNORED) defineOwn(map, String(orFail(parseKey(key), walk)), value);
       walk.pop();
     }
@@ -306,12 +275,12 @@ function itemReader(field: FieldType): ValueReader {
 /** Mirrors how protobuf-es stores message fields: singular wrappers unwrapped, `Struct` as JSON. */
 function messageReader(field: FieldType, desc: MessageType): ValueReader {
   if (field.fieldKind === 'message' && field.oneof === undefined && isWrapper(desc)) {
-    const parse = scalarParser(desc.fields[0]?.scalar ?? SCALAR.STRING);
-    return (json, walk) => orFail(parse(json), walk);
+    const read = wrapperReader(desc);
+    return (json, walk) => read(json, walk)['value'];
   }
   if (desc.typeName === 'google.protobuf.Struct' && field.parent.typeName !== 'google.protobuf.Value') {
     return (json, walk) => {
-      if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json;
+      if (isObject(json)) return json;
       throw walk.error(`expected an object, got ${shown(json)}`);
     };
   }
@@ -326,6 +295,8 @@ function isValueField(field: FieldType): boolean {
   return field.fieldKind === 'message' && field.typeName === 'google.protobuf.Value';
 }
 
+const ENUM_NUMBER = /^-?\d{1,10}$/;
+
 function enumReader(desc: EnumType): ValueReader {
   const numbers = new Map<string, number>();
   for (const value of desc.values) numbers.set(value.name.toUpperCase(), value.number);
@@ -334,6 +305,7 @@ function enumReader(desc: EnumType): ValueReader {
     if (typeof json !== 'string') throw walk.error(`expected a name of ${desc.typeName}, got ${shown(json)}`);
     const number = numbers.get(json) ?? numbers.get(json.toUpperCase());
     if (number !== undefined) return number;
+    if (ENUM_NUMBER.test(json)) return Number(json);
     const names = desc.values.map((value) => value.name);
     walk.unknown(`unknown enum value ${shown(json)}${didYouMean(json, names) || ` (known: ${names.join(', ')})`}`);
     return IGNORED;
@@ -354,14 +326,7 @@ function specialReader(desc: MessageType): ValueReader | null {
   if (!desc.typeName.startsWith('google.protobuf.')) return null;
   if (desc.typeName === 'google.protobuf.Any') return readAny;
   if (desc.typeName === 'google.protobuf.Duration') return durationReader(desc);
-  if (isWrapper(desc)) {
-    const parse = scalarParser(desc.fields[0]?.scalar ?? SCALAR.STRING);
-    return (json, walk) => {
-      const message = readerOf(desc).create();
-      (message as unknown as Target)['value'] = orFail(parse(json), walk);
-      return message;
-    };
-  }
+  if (isWrapper(desc)) return wrapperReader(desc);
   if (!LIBRARY_READ.has(desc.typeName)) return null;
   return (json, walk) => {
     try {
@@ -372,12 +337,25 @@ function specialReader(desc: MessageType): ValueReader | null {
   };
 }
 
+/** Its value alone, or an object with it. */
+function wrapperReader(desc: MessageType): (json: unknown, walk: Walk) => Target {
+  const parse = scalarParser(desc.fields[0]?.scalar ?? SCALAR.STRING);
+  return (json, walk) => {
+    if (isObject(json)) return readerOf(desc).readFields(json, walk, '') as unknown as Target;
+    const message = readerOf(desc).create() as unknown as Target;
+    message['value'] = orFail(parse(json), walk);
+    return message;
+  };
+}
+
 /** Seconds with up to nine decimals and an `s`; the range is protobuf's 10,000 years. */
 const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
 const DURATION_SECONDS_MAX = 315_576_000_000;
+const NANOS_MAX = 999_999_999;
 
 function durationReader(desc: MessageType): ValueReader {
   return (json, walk) => {
+    if (isObject(json)) return durationOfFields(readerOf(desc).readFields(json, walk, ''), walk);
     const parts = typeof json === 'string' ? DURATION.exec(json) : null;
     if (parts === null) throw walk.error(`expected a duration such as "1.5s", got ${shown(json)}`);
     const sign = parts[1] === '-' ? -1 : 1;
@@ -388,10 +366,22 @@ function durationReader(desc: MessageType): ValueReader {
   };
 }
 
+function durationOfFields(message: Msg, walk: Walk): Msg {
+  const { seconds, nanos } = message as unknown as { readonly seconds: bigint; readonly nanos: number };
+  const whole = Number(seconds);
+  if (Math.abs(whole) > DURATION_SECONDS_MAX || Math.abs(nanos) > NANOS_MAX || whole * nanos < 0)
+    throw walk.error(`duration of ${seconds} seconds and ${nanos} nanos is out of range`);
+  return message;
+}
+
+function isObject(json: unknown): json is object {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
+}
+
 const NO_VALUE = Symbol('no value');
 
 function readAny(json: unknown, walk: Walk): DecodedAny | Msg {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+  if (!isObject(json)) {
     throw walk.error(`expected an object with @type, got ${shown(json)}`);
   }
   const typeUrl = (json as Target)['@type'];

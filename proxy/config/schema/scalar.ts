@@ -53,10 +53,14 @@ function parseString(json: unknown): unknown {
   return new Error(`expected a string, got ${shown(json)}${hint}`);
 }
 
+const TRUE: ReadonlySet<string> = new Set(['true', 't', 'yes', 'y', '1']);
+const FALSE: ReadonlySet<string> = new Set(['false', 'f', 'no', 'n', '0']);
+
 function parseBool(json: unknown): unknown {
   if (typeof json === 'boolean') return json;
-  if (json === 'true') return true;
-  if (json === 'false') return false;
+  const word = typeof json === 'string' ? json.toLowerCase() : '';
+  if (TRUE.has(word)) return true;
+  if (FALSE.has(word)) return false;
   return new Error(`expected true or false, got ${shown(json)}`);
 }
 
@@ -73,18 +77,23 @@ function parseFloating(json: unknown): unknown {
   if (json === 'NaN') return Number.NaN;
   if (json === 'Infinity') return Number.POSITIVE_INFINITY;
   if (json === '-Infinity') return Number.NEGATIVE_INFINITY;
-  const value = typeof json === 'string' ? decimal(json) : Number.NaN;
+  const value = typeof json === 'string' ? numberOf(json.trim()) : Number.NaN;
   return Number.isNaN(value) ? new Error(`expected a number, got ${shown(json)}`) : value;
 }
 
-const DECIMAL = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const HEXADECIMAL = /^([+-]?)(0[xX][0-9a-fA-F]+)$/;
 
-function decimal(text: string): number {
-  return DECIMAL.test(text) ? Number(text) : Number.NaN;
+/** A number as C reads it. */
+function numberOf(text: string): number {
+  if (DECIMAL.test(text)) return Number(text);
+  const [, sign, digits] = HEXADECIMAL.exec(text) ?? [];
+  if (digits === undefined) return Number.NaN;
+  return sign === '-' ? -Number(digits) : Number(digits);
 }
 
 function parseInteger(json: unknown, min: number, max: number, type: string): unknown {
-  const value = typeof json === 'string' ? decimal(json) : json;
+  const value = typeof json === 'string' ? numberOf(json) : json;
   if (typeof value !== 'number' || !Number.isInteger(value))
     return new Error(`expected an integer, got ${shown(json)}`);
   if (value < min || value > max) return new Error(`${shown(json)} is out of range for ${type}`);
@@ -95,7 +104,7 @@ function parseLong(json: unknown, min: bigint, max: bigint, type: string): unkno
   let value: bigint;
   if (typeof json === 'string' && /^-?\d+$/.test(json)) value = BigInt(json);
   else {
-    const number = typeof json === 'string' ? decimal(json) : json;
+    const number = typeof json === 'string' ? numberOf(json) : json;
     if (typeof number !== 'number' || !Number.isInteger(number)) {
       return new Error(`expected an integer, got ${shown(json)}`);
     }
