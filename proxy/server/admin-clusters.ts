@@ -3,6 +3,7 @@
 import type { AddressModel, JsonObject, JsonValue } from '../config/model/common.ts';
 import { addressText } from '../net/listen.ts';
 import { HOST_CATALOGUE } from '../observe/catalogue-cluster.ts';
+import { sixDigits } from '../util/number-text.ts';
 import { protoJson } from './admin-answer.ts';
 import type { BreakerLimits, ClusterStatus, HealthFlag, HostStatus } from './admin-state.ts';
 
@@ -15,10 +16,11 @@ export function* renderClustersText(clusters: readonly ClusterStatus[]): Generat
     let piece = `${name}::observability_name::${cluster.observabilityName}\n`;
     if (cluster.outlier !== null) {
       const { outlier } = cluster;
-      piece += `${name}::outlier::success_rate_average::${outlier.successRateAverage}\n`;
-      piece += `${name}::outlier::success_rate_ejection_threshold::${outlier.successRateEjectionThreshold}\n`;
-      piece += `${name}::outlier::local_origin_success_rate_average::${outlier.localOriginSuccessRateAverage}\n`;
-      piece += `${name}::outlier::local_origin_success_rate_ejection_threshold::${outlier.localOriginSuccessRateEjectionThreshold}\n`;
+      const start = `${name}::outlier::`;
+      piece += `${start}success_rate_average::${sixDigits(outlier.successRateAverage)}\n`;
+      piece += `${start}success_rate_ejection_threshold::${sixDigits(outlier.successRateEjectionThreshold)}\n`;
+      piece += `${start}local_origin_success_rate_average::${sixDigits(outlier.localOriginSuccessRateAverage)}\n`;
+      piece += `${start}local_origin_success_rate_ejection_threshold::${sixDigits(outlier.localOriginSuccessRateEjectionThreshold)}\n`;
     }
     piece += limitsText(name, 'default', cluster.defaultLimits);
     piece += limitsText(name, 'high', cluster.highLimits);
@@ -82,10 +84,10 @@ function clusterJson(cluster: ClusterStatus): JsonObject {
   if (cluster.addedViaApi) out['added_via_api'] = true;
   if (cluster.outlier !== null) {
     const { outlier } = cluster;
-    if (outlier.successRateEjectionThreshold >= 0) {
+    if (outlier.successRateEjectionThreshold > 0) {
       out['success_rate_ejection_threshold'] = { value: outlier.successRateEjectionThreshold };
     }
-    if (outlier.localOriginSuccessRateEjectionThreshold >= 0) {
+    if (outlier.localOriginSuccessRateEjectionThreshold > 0) {
       out['local_origin_success_rate_ejection_threshold'] = { value: outlier.localOriginSuccessRateEjectionThreshold };
     }
   }
@@ -127,13 +129,18 @@ function hostJson(host: HostStatus): JsonObject {
   }
   health['eds_health_status'] = host.edsHealthStatus;
   out['health_status'] = health;
-  if (host.successRate >= 0) out['success_rate'] = { value: host.successRate };
+  if (host.successRate >= 0) out['success_rate'] = percentJson(host.successRate);
   out['weight'] = host.weight;
   if (host.hostname !== '') out['hostname'] = host.hostname;
   if (host.priority !== 0) out['priority'] = host.priority;
-  if (host.localOriginSuccessRate >= 0) out['local_origin_success_rate'] = { value: host.localOriginSuccessRate };
+  if (host.localOriginSuccessRate >= 0) out['local_origin_success_rate'] = percentJson(host.localOriginSuccessRate);
   out['locality'] = localityJson(host);
   return out;
+}
+
+/** `type.v3.Percent` as proto JSON. */
+function percentJson(value: number): JsonObject {
+  return value === 0 ? {} : { value };
 }
 
 function localityJson(host: HostStatus): JsonObject {

@@ -1,6 +1,5 @@
 // The event log of outlier detection: one `data.cluster.v3.OutlierDetectionEvent` a line, as proto JSON.
 
-import type { EjectionType } from '../config/model/outlier.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
 import { logger } from '../observe/log.ts';
 import type { StatsStore } from '../observe/stats.ts';
@@ -8,7 +7,10 @@ import type { OutlierEvent } from '../upstream/outlier-detector.ts';
 import { SYSTEM_RUNTIME } from '../util/runtime.ts';
 import type { Options } from './args.ts';
 
-const TYPES: { readonly [type in EjectionType]: string } = {
+/** What may be said of a host that is taken out of service, or used less. */
+type EventType = NonNullable<OutlierEvent['type']>;
+
+const TYPES: { readonly [type in EventType]: string } = {
   consecutive_5xx: 'CONSECUTIVE_5XX',
   consecutive_gateway_failure: 'CONSECUTIVE_GATEWAY_FAILURE',
   consecutive_local_origin_failure: 'CONSECUTIVE_LOCAL_ORIGIN_FAILURE',
@@ -16,6 +18,7 @@ const TYPES: { readonly [type in EjectionType]: string } = {
   local_origin_success_rate: 'SUCCESS_RATE_LOCAL_ORIGIN',
   failure_percentage: 'FAILURE_PERCENTAGE',
   local_origin_failure_percentage: 'FAILURE_PERCENTAGE_LOCAL_ORIGIN',
+  degraded: 'DEGRADED',
 };
 
 /** See the head of this file. */
@@ -64,7 +67,7 @@ export function eventJson(event: OutlierEvent, now: Date): string {
   });
 }
 
-function details(event: OutlierEvent, type: EjectionType): object {
+function details(event: OutlierEvent, type: EventType): object {
   const host_success_rate = Math.trunc(event.hostSuccessRate);
   switch (type) {
     case 'success_rate':

@@ -27,7 +27,7 @@ import type { OutlierSign } from './outlier-monitor.ts';
 export interface OutlierEvent {
   readonly action: 'EJECT' | 'UNEJECT';
   /** `null` of a host that comes back. */
-  readonly type: EjectionType | null;
+  readonly type: EjectionType | 'degraded' | null;
   readonly clusterName: string;
   readonly address: string;
   /** Of this host so far, this one included. */
@@ -285,7 +285,14 @@ export class OutlierDetector {
     }
     this.judgeRates(0);
     if (this.model.splitsLocalOrigin) this.judgeRates(1);
+    for (const host of this.hosts.values()) this.makeUp(host, now);
     this.publish();
+  }
+
+  /** A host that was in service for a whole interval, and still is, has made up for one of its ejections. */
+  private makeUp(host: WatchedHost, now: number): void {
+    if ((this.env.cells.flags(host.cell) & EJECTED) === 0 && host.returnedMs !== now)
+      host.backOff = Math.max(0, host.backOff - 1);
   }
 
   private returnIfTime(host: WatchedHost, now: number): void {
@@ -295,10 +302,10 @@ export class OutlierDetector {
     else if (this.lasted(host.degradedBackOff, host.degradedMs, 0, now)) {
       cells.setFlag(host.cell, DEGRADED, false);
       this.changed = true;
+      this.logReturn(host, now);
     }
-    // A host that was in service for a whole interval has made up for one of its ejections.
-    if ((flags & EJECTED) === 0) host.backOff = Math.max(0, host.backOff - 1);
-    else if (this.lasted(host.backOff, host.ejectedMs, host.jitterMs, now)) this.takeBack(host, now);
+    if ((flags & EJECTED) !== 0 && this.lasted(host.backOff, host.ejectedMs, host.jitterMs, now))
+      this.takeBack(host, now);
   }
 
   private takeBack(host: WatchedHost, now: number): void {
@@ -308,10 +315,13 @@ export class OutlierDetector {
     cells.clearRuns(host.cell);
     host.returnedMs = now;
     this.changed = true;
-    this.env.log({
-      ...this.eventOf(host, null, false, now - host.ejectedMs),
-      action: 'UNEJECT',
-    });
+    this.logReturn(host, now);
+  }
+
+  /** Of a host that is no longer degraded Envoy says, too, how long ago it was ejected. */
+  private logReturn(host: WatchedHost, now: number): void {
+    const sinceMs = host.ejectedMs < 0 ? -1 : now - host.ejectedMs;
+    this.env.log({ ...this.eventOf(host, null, false, sinceMs), action: 'UNEJECT' });
   }
 
   private lasted(backOff: number, sinceMs: number, jitterMs: number, now: number): boolean {
@@ -376,15 +386,15 @@ export class OutlierDetector {
     for (const host of hosts) {
       if (100 - host.rates[origin].percent < this.model.failurePercentageThreshold) continue;
       this.count(`ejections_detected_${percentageType}`);
-      // Envoy ejects a host again that its success rate has just ejected, and counts it as ejected for ever.
-      if ((this.env.cells.flags(host.cell) & EJECTED) === 0) this.eject(host, percentageType);
+      // Its success rate may just have ejected it: then this is another ejection of the same host.
+      this.eject(host, percentageType);
     }
   }
 
   // === Ejections ===
 
   private eject(host: WatchedHost, type: EjectionType): void {
-    const { model, env } = this;
+    const { model } = this;
     const percent = (100 * (this.active + 1)) / this.hosts.size;
     const may = percent <= model.maxEjectionPercent || (model.alwaysEjectOneHost && this.active === 0);
     if (!may) {
@@ -394,13 +404,18 @@ export class OutlierDetector {
     if (type === 'consecutive_5xx' || type === 'success_rate') this.count('ejections_total');
     const enforced = this.isEnforced(type);
     if (enforced) this.enforce(host, type);
-    const sinceMs = host.returnedMs < 0 ? -1 : env.runtime.nowMs() - host.returnedMs;
-    env.log(this.eventOf(host, type, enforced, sinceMs));
+    this.logEjection(host, type, enforced);
+  }
+
+  private logEjection(host: WatchedHost, type: OutlierEvent['type'], enforced: boolean): void {
+    const sinceMs = host.returnedMs < 0 ? -1 : this.env.runtime.nowMs() - host.returnedMs;
+    this.env.log(this.eventOf(host, type, enforced, sinceMs));
   }
 
   private enforce(host: WatchedHost, type: EjectionType): void {
     const { model, env } = this;
-    this.setActive(this.active + 1);
+    // Envoy counts a host twice that is ejected twice, and takes it back once: it leaks.
+    if ((env.cells.flags(host.cell) & EJECTED) === 0) this.setActive(this.active + 1);
     this.count('ejections_enforced_total');
     this.count(`ejections_enforced_${type}`);
     env.cells.setFlag(host.cell, EJECTED, true);
@@ -420,6 +435,7 @@ export class OutlierDetector {
     if (host.degradedBackOff * model.baseEjectionTimeMs < model.maxEjectionTimeMs + model.baseEjectionTimeMs)
       host.degradedBackOff++;
     this.changed = true;
+    this.logEjection(host, 'degraded', true);
   }
 
   private isEnforced(type: EjectionType): boolean {
@@ -429,7 +445,7 @@ export class OutlierDetector {
 
   private eventOf(
     host: WatchedHost,
-    type: EjectionType | null,
+    type: OutlierEvent['type'],
     enforced: boolean,
     msSinceLastAction: number,
   ): OutlierEvent {

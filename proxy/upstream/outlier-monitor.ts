@@ -43,8 +43,9 @@ export interface OutlierEnv {
 /** Statuses that a failure to reach a host counts as, unless such failures are judged apart. */
 const CONNECTED = 200;
 const UNREACHABLE = 503;
-/** What an answer counts as that is only by its matcher an error. */
+/** What an answer counts as that is an error by its matcher: Envoy's numbers for failures of another origin. */
 const FAILED_STATUS = 500;
+const FAILED_STATUS_APART = 503;
 
 /** See the head of this file. */
 export class HostMonitor {
@@ -93,10 +94,11 @@ export class HostMonitor {
   onAnswer(status: number, headers: HeaderMap, isGrpc: boolean): void {
     const { isError } = this;
     const code = isGrpc ? headers.get('grpc-status') : null;
-    if (code !== null) this.onStatus(httpStatusOfGrpc(code));
+    if (code !== null && code !== '') this.onStatus(httpStatusOfGrpc(code));
     else if (isError === null) this.onStatus(status);
     else if (!isError(status, headers)) this.onSuccess();
-    else this.onStatus(status >= 500 && !this.model.splitsLocalOrigin ? status : FAILED_STATUS);
+    else if (this.model.splitsLocalOrigin) this.onStatus(FAILED_STATUS_APART);
+    else this.onStatus(status >= 500 ? status : FAILED_STATUS);
     if (this.model.detectDegradedHosts && headers.get('x-envoy-degraded') !== null && !this.degraded)
       this.tell('degraded');
   }

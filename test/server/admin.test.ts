@@ -111,23 +111,28 @@ t.test('clusters', async (t) => {
 t.test('clusters: what only other clusters have', async (t) => {
   const [base] = parseClusters(CLUSTERS).filter((cluster) => cluster.hosts.length > 0);
   if (base === undefined) throw new Error('the golden file has a cluster with hosts');
-  const host = { ...base.hosts[0], stats: [1, 2, 3, 4, 5, 6, 7, 8, 9], successRate: 99.5 } as (typeof base.hosts)[0];
+  const host = { ...base.hosts[0], stats: [1, 2, 3, 4, 5, 6, 7, 8, 9], successRate: 200 / 3 } as (typeof base.hosts)[0];
   const outlier = {
     successRateAverage: -1,
-    successRateEjectionThreshold: 90,
-    localOriginSuccessRateAverage: -1,
-    localOriginSuccessRateEjectionThreshold: -1,
+    successRateEjectionThreshold: 200 / 3,
+    localOriginSuccessRateAverage: 0,
+    localOriginSuccessRateEjectionThreshold: 0,
   };
   const { state } = fakeAdmin({
     clusters: () => [{ ...base, name: 'e', addedViaApi: true, edsServiceName: 'svc', outlier, hosts: [host] }],
   });
   const text = (await ask(state, '/clusters')).body;
   t.match(text, 'e::observability_name::mm\ne::outlier::success_rate_average::-1\n');
-  t.match(text, 'e::outlier::local_origin_success_rate_ejection_threshold::-1\ne::default_priority');
+  t.match(text, '\ne::outlier::success_rate_ejection_threshold::66.6667\n', 'six digits');
+  t.match(text, 'e::outlier::local_origin_success_rate_ejection_threshold::0\ne::default_priority');
+  t.match(text, '::success_rate::66.66666666666667\n', 'as many as there are');
   t.match(text, 'e::added_via_api::true\ne::eds_service_name::svc\ne::127.0.0.1:19904::cx_active::1\n');
   const json = JSON.parse((await ask(state, '/clusters?format=json')).body);
   t.equal(json.cluster_statuses[0].host_statuses[0].stats[0].value, '2');
-  t.same(json.cluster_statuses[0].host_statuses[0].success_rate, { value: 99.5 });
+  const [status] = json.cluster_statuses;
+  t.same(status.success_rate_ejection_threshold, { value: 200 / 3 });
+  t.notOk('local_origin_success_rate_ejection_threshold' in status, 'nobody is below 0');
+  t.same(status.host_statuses[0].success_rate, { value: 200 / 3 });
   t.equal(json.cluster_statuses[0].eds_service_name, 'svc');
 });
 

@@ -218,11 +218,15 @@ t.test('raw connections are all that is known of a host', async (t) => {
 });
 
 t.test('the status of gRPC counts where the head has one', async (t) => {
-  const bench = new Bench(1);
+  const bench = new Bench(2);
   const headers = new HeaderMap();
   headers.set('grpc-status', '14');
   for (const isGrpc of [false, true, true, true]) bench.monitor(0).onAnswer(200, headers, isGrpc);
   t.same(bench.ejected, [0]);
+  const empty = new HeaderMap();
+  empty.set('grpc-status', '');
+  for (let i = 0; i < 3; i++) bench.monitor(1).onAnswer(200, empty, true);
+  t.same(bench.ejected, [0], 'an empty status is none');
   t.same(
     ['0', '1', '4', '14', '16', '17', '', '-1', 'x'].map(httpStatusOfGrpc),
     [200, 499, 504, 503, 401, 500, 500, 500, 500],
@@ -347,6 +351,37 @@ t.test('degraded hosts are marked for a while', async (t) => {
   t.same(bench.counts, { detected_degradation: 1 });
   bench.clock.pass(2_000);
   t.equal(bench.monitor(0).degraded, false);
+  const told = { ejections: 0, msSinceLastAction: -1 };
+  t.match(
+    bench.events,
+    [
+      { ...told, action: 'EJECT', type: 'degraded', enforced: true },
+      { ...told, action: 'UNEJECT', type: null, enforced: false },
+    ],
+    'the log calls it an ejection, which it does not count',
+  );
+});
+
+t.test('a host that fails in each interval of service makes up for nothing', async (t) => {
+  const bench = new Bench(2, {
+    consecutive5xx: 0,
+    failurePercentageMinimumHosts: 2,
+    failurePercentageRequestVolume: 2,
+    enforcing: { ...MODEL.enforcing, success_rate: 0, failure_percentage: 100 },
+    baseEjectionTimeMs: 900,
+    maxEjectionTimeMs: 10_000,
+  });
+  const lasts: number[] = [];
+  for (let time = 0; time < 3; time++) {
+    bench.answer(0, 500, 500);
+    bench.answer(1, 200, 200);
+    bench.clock.pass(1_000);
+    t.same(bench.ejected, [0]);
+    const start = bench.clock.now;
+    while (bench.ejected.length > 0) bench.clock.pass(1_000);
+    lasts.push(bench.clock.now - start);
+  }
+  t.same(lasts, [1_000, 2_000, 3_000]);
 });
 
 t.test('hosts that are found later, go and come', async (t) => {
@@ -419,9 +454,17 @@ t.test('answers that a matcher takes for errors', async (t) => {
   t.same(bench.ejected, [], 'errors are what the matcher says');
   for (let i = 0; i < 3; i++) bench.monitor(0).onAnswer(404, bad, false);
   t.same(bench.ejected, [0]);
+
+  // Where origins are judged apart, such an error is a gateway's, whatever its status; otherwise a 500.
+  const gateway = (splitsLocalOrigin: boolean, status: number): boolean => {
+    const bench = new Bench(1, { errors: any, splitsLocalOrigin });
+    for (let i = 0; i < 3; i++) bench.monitor(0).onAnswer(status, good, false);
+    return 'detected_consecutive_gateway_failure' in bench.counts;
+  };
+  t.same([gateway(true, 200), gateway(true, 500), gateway(false, 200), gateway(false, 503)], [true, true, false, true]);
 });
 
-t.test('a host is not ejected twice by one sweep', async (t) => {
+t.test('a host that one sweep ejects twice is counted as one that is ejected', async (t) => {
   const bench = new Bench(2, {
     consecutive5xx: 0,
     successRateMinimumHosts: 2,
@@ -434,7 +477,22 @@ t.test('a host is not ejected twice by one sweep', async (t) => {
   bench.answer(0, 500, 500);
   bench.answer(1, 200, 200);
   bench.clock.pass(1_000);
-  t.match(bench.counts, { active: 1, detected_success_rate: 1, detected_failure_percentage: 1, enforced_total: 1 });
+  t.match(bench.counts, {
+    active: 1,
+    detected_success_rate: 1,
+    detected_failure_percentage: 1,
+    enforced_success_rate: 1,
+    enforced_failure_percentage: 1,
+    enforced_total: 2,
+    total: 1,
+  });
+  t.match(bench.events, [
+    { type: 'success_rate', ejections: 1, enforced: true },
+    { type: 'failure_percentage', ejections: 2, enforced: true },
+  ]);
+  bench.clock.pass(4_000);
+  t.same(bench.ejected, []);
+  t.notOk('active' in bench.counts, 'it is given back once, and was taken once');
 });
 
 t.test('balancers are told at once, then not again for a while', async (t) => {
@@ -492,6 +550,7 @@ t.test('the event log speaks as Envoy does', async (t) => {
     eventJson({ ...event, type: 'consecutive_5xx', msSinceLastAction: -1 }, now),
     /Z","cluster_name.*"eject_consecutive_event":\{\}\}$/,
   );
+  t.match(eventJson({ ...event, type: 'degraded' }, now), /^\{"type":"DEGRADED".*"eject_consecutive_event":\{\}\}$/);
   t.match(
     eventJson({ ...event, action: 'UNEJECT', type: null, enforced: false }, now),
     /^\{"type":"CONSECUTIVE_5XX".*"enforced":false\}$/,
