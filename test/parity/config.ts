@@ -148,6 +148,17 @@ export function address(port: number | undefined): Json {
   return { socket_address: { address: '127.0.0.1', port_value: port ?? 0 } };
 }
 
+/** Says that a client is one whom `TRUSTING` takes for internal. */
+export const FRIEND = 'x-forwarded-for: 10.0.0.1';
+
+/**
+ * Of a connection manager. Envoy takes no address for internal unless it is told to, and takes the `x-envoy-` headers of
+ * everybody else away before anything can look at them.
+ */
+export const TRUSTING = {
+  internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
+};
+
 /** A GET with some more header lines. */
 export function get(path: string, ...headers: string[]): string {
   return request('GET', path, headers);

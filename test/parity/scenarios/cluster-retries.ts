@@ -1,6 +1,6 @@
 // Retry policies of clusters, beside those of routes and virtual hosts.
 
-import { answer, bootstrap, cluster, get, http, httpOptions, routes, STATS, to } from '../config.ts';
+import { answer, bootstrap, cluster, FRIEND, get, http, httpOptions, routes, STATS, TRUSTING, to } from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
 const codes = (...list: number[]): UpstreamScript => ({
@@ -12,7 +12,7 @@ const at = (name: string, path: string, a: UpstreamScript, ...headers: string[])
   upstreams: { a },
 });
 const inside = (name: string, a: UpstreamScript, ...headers: string[]): Scenario => ({
-  ...at(name, '/plain', a, 'x-forwarded-for: 10.0.0.1', ...headers),
+  ...at(name, '/plain', a, FRIEND, ...headers),
   listener: 'inside',
 });
 const backOff = { retry_back_off: { base_interval: '0.01s' } };
@@ -47,9 +47,7 @@ export const clusterRetries: Group = {
           'host',
           routes([to('/plain', 'a'), to('/own', 'a', on('gateway-error'))], { ...HEADERS, ...on('retriable-4xx') }),
         ),
-        http(ports, log, 'inside', routes([to('/plain', 'a')], HEADERS), {
-          internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
-        }),
+        http(ports, log, 'inside', routes([to('/plain', 'a')], HEADERS), TRUSTING),
       ],
       [
         cluster(
@@ -73,26 +71,13 @@ export const clusterRetries: Group = {
     at("not the cluster's where the route has its own", '/own', codes(418, 200)),
     at("the route's own", '/own', codes(409, 200)),
     at('an empty policy of the route', '/empty', codes(418, 200)),
-    at(
-      'joined with what headers ask for',
-      '/plain',
-      codes(418, 503, 200),
-      'x-forwarded-for: 10.0.0.1',
-      'x-envoy-retry-on: 5xx',
-    ),
-    at('what headers ask for', '/plain', codes(503, 200), 'x-forwarded-for: 10.0.0.1', 'x-envoy-retry-on: 5xx'),
-    at('fewer by header', '/plain', codes(418, 418, 200), 'x-forwarded-for: 10.0.0.1', 'x-envoy-max-retries: 1'),
-    at(
-      'codes by header',
-      '/plain',
-      codes(404, 200),
-      'x-forwarded-for: 10.0.0.1',
-      'x-envoy-retriable-status-codes: 404',
-    ),
+    at('what headers of a stranger ask for', '/plain', codes(503, 200), FRIEND, 'x-envoy-retry-on: 5xx'),
     at("the route's time limit of a try", '/try', {
       replies: [[{ waitMs: 1_000 }, answer('200 OK')], [answer('200 OK', [], 'second')]],
     }),
     inside('conditions by header of a friend', codes(503, 503, 200), 'x-envoy-retry-on: 5xx'),
+    inside("conditions by header join the cluster's", codes(418, 503, 200), 'x-envoy-retry-on: 5xx'),
+    inside('fewer tries by header of a friend', codes(418, 418, 200), 'x-envoy-max-retries: 1'),
     inside('tries by header of a friend', codes(418, 418, 418, 200), 'x-envoy-max-retries: 3'),
     inside(
       'codes by header of a friend',

@@ -4,6 +4,7 @@ import {
   answer,
   bootstrap,
   cluster,
+  FRIEND,
   fileLog,
   get,
   http,
@@ -12,6 +13,7 @@ import {
   router,
   routes,
   STATS,
+  TRUSTING,
   to,
 } from '../config.ts';
 import type { Group, Ports, Scenario } from '../types.ts';
@@ -69,6 +71,7 @@ export const clusters: Group = {
       [
         http(ports, log, 'main', list, { access_log }),
         http(ports, log, 'respect', list, {
+          ...TRUSTING,
           access_log,
           http_filters: [router({ respect_expected_rq_timeout: true })],
         }),
@@ -171,7 +174,7 @@ export const clusters: Group = {
     {
       name: 'expected timeout respected',
       listener: 'respect',
-      client: [get('/', 'x-forwarded-for: 10.0.0.1', 'x-envoy-expected-rq-timeout-ms: 80')],
+      client: [get('/', FRIEND, 'x-envoy-expected-rq-timeout-ms: 80')],
       upstreams: { a: { replies: [[{ waitMs: 500 }, answer('200 OK')]] } },
     },
     {

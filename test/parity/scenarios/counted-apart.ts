@@ -1,6 +1,6 @@
 // What requests of a cluster are counted under besides: canaries, pairs of zones, a name that the request asks for.
 
-import { address, answer, bootstrap, cluster, get, http, router, routes, to } from '../config.ts';
+import { address, answer, bootstrap, cluster, FRIEND, get, http, router, routes, TRUSTING, to } from '../config.ts';
 import type { Group, Ports, Scenario, UpstreamScript } from '../types.ts';
 
 const codes = (...list: number[]): UpstreamScript => ({
@@ -27,7 +27,6 @@ const one = (ports: Ports, name: string, to: string, endpoint: object, locality:
   },
 });
 const NAME = 'x-envoy-upstream-alt-stat-name: other';
-const FRIEND = 'x-forwarded-for: 10.0.0.1';
 const RETRY = { retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '0.01s' } } };
 
 export const countedApart: Group = {
@@ -49,14 +48,11 @@ export const countedApart: Group = {
       ],
       { virtual_clusters: [{ name: 'v', headers: [{ name: ':path', string_match: { prefix: '/v' } }] }] },
     );
-    const trusting = {
-      internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
-    };
     return {
       ...bootstrap(
         ports,
         [
-          http(ports, log, 'main', list, trusting),
+          http(ports, log, 'main', list, TRUSTING),
           http(ports, log, 'quiet', list, { http_filters: [router({ dynamic_stats: false })] }),
         ],
         [

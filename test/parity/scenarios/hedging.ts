@@ -1,6 +1,20 @@
 // Hedging: a try that has met its time limit goes on beside the next one, and the first good answer wins.
 
-import { answer, bootstrap, cluster, get, http, httpOptions, request, router, routes, STATS, to } from '../config.ts';
+import {
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  get,
+  http,
+  httpOptions,
+  request,
+  router,
+  routes,
+  STATS,
+  TRUSTING,
+  to,
+} from '../config.ts';
 import type { Action, Group, Scenario, UpstreamScript } from '../types.ts';
 
 /** Tries have 0.8 s; a further one follows at once. */
@@ -31,7 +45,6 @@ const at = (name: string, path: string, a: UpstreamScript, ...headers: string[])
 });
 const quiet = (scenario: Scenario): Scenario => ({ ...scenario, listener: 'quiet' });
 
-const INTERNAL = 'x-forwarded-for: 10.0.0.1';
 const LIST = [
   to('/two', 'a', hedged()),
   to('/three', 'a', hedged({ num_retries: 2 })),
@@ -67,6 +80,7 @@ export const hedging: Group = {
             include_attempt_count_in_response: true,
             include_is_timeout_retry_header: true,
           }),
+          TRUSTING,
         ),
         http(
           ports,
@@ -128,21 +142,21 @@ export const hedging: Group = {
       'off by header',
       '/two',
       after([3_500, ok('first')], [0, ok('second')]),
-      INTERNAL,
+      FRIEND,
       'x-envoy-hedge-on-per-try-timeout: false',
     ),
     at(
       'on by header',
       '/plain',
       after([850, ok('first')], [3_500, ok('second')]),
-      INTERNAL,
+      FRIEND,
       'x-envoy-hedge-on-per-try-timeout: true',
     ),
     at(
       'neither by header',
       '/plain',
       after([850, ok('first')], [0, ok('second')]),
-      INTERNAL,
+      FRIEND,
       'x-envoy-hedge-on-per-try-timeout: yes',
     ),
     at(
@@ -156,7 +170,7 @@ export const hedging: Group = {
       'without a policy nothing follows',
       '/no-policy',
       after([450, ok('first')], [0, ok('second')]),
-      INTERNAL,
+      FRIEND,
       'x-envoy-upstream-rq-per-try-timeout-ms: 200',
       'x-envoy-hedge-on-per-try-timeout: true',
     ),

@@ -1,6 +1,19 @@
 // Switches of the router and of the connection manager that change what is counted, logged or believed.
 
-import { answer, bootstrap, cluster, fileLog, get, http, request, router, routes, to } from '../config.ts';
+import {
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  fileLog,
+  get,
+  http,
+  request,
+  router,
+  routes,
+  TRUSTING,
+  to,
+} from '../config.ts';
 import type { Group, Scenario } from '../types.ts';
 
 const again = { retry_on: '5xx', num_retries: 1, retry_back_off: { base_interval: '0.01s' } };
@@ -56,7 +69,7 @@ export const options: Group = {
             },
             { validate_clusters: false },
           ),
-          { access_log: [fileLog(log, { vcluster: '%VIRTUAL_CLUSTER_NAME%' })] },
+          { ...TRUSTING, access_log: [fileLog(log, { vcluster: '%VIRTUAL_CLUSTER_NAME%' })] },
         ),
         http(ports, log, 'strict', routes([to('/', 'a')]), {
           ...believing,
@@ -175,7 +188,7 @@ export const options: Group = {
     on('main', 'a route with stats whose host is dead', get('/dead')),
     on('main', 'a route with stats whose cluster is unknown', get('/nowhere')),
     on('main', 'a direct response with stats', get('/direct')),
-    on('main', 'an internal request of a route with stats', get('/counted', 'x-forwarded-for: 10.0.0.1')),
+    on('main', 'an internal request of a route with stats', get('/counted', FRIEND)),
     {
       name: 'an upgrade hint of the upstream',
       client: [get('/counted')],

@@ -1,6 +1,19 @@
 // Retries that follow an answer's wish, avoid hosts, are counted, or are asked for by headers.
 
-import { address, answer, bootstrap, cluster, get, http, request, routes, STATS, to } from '../config.ts';
+import {
+  address,
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  get,
+  http,
+  request,
+  routes,
+  STATS,
+  TRUSTING,
+  to,
+} from '../config.ts';
 import type { Group, Ports, Scenario, UpstreamScript } from '../types.ts';
 
 const TYPE = 'type.googleapis.com/envoy.extensions.retry.host.';
@@ -62,7 +75,6 @@ const budget = (retry_budget: object, extra: object = {}): object => ({
   circuit_breakers: { thresholds: [{ retry_budget, ...extra }] },
 });
 
-const INTERNAL = 'x-forwarded-for: 10.0.0.1';
 const BODY = 'x'.repeat(40);
 
 export const retriesMore: Group = {
@@ -116,6 +128,7 @@ export const retriesMore: Group = {
             ],
             { include_request_attempt_count: true, include_attempt_count_in_response: true },
           ),
+          TRUSTING,
         ),
       ],
       [
@@ -200,7 +213,7 @@ export const retriesMore: Group = {
       'number of retries that is none',
       '/none',
       codes(503, 200),
-      INTERNAL,
+      FRIEND,
       'x-envoy-retry-on: 5xx',
       'x-envoy-max-retries: many',
     ),
@@ -208,24 +221,24 @@ export const retriesMore: Group = {
       'number of retries by header over a policy',
       '/5xx',
       codes(503, 503, 503, 200),
-      INTERNAL,
+      FRIEND,
       'x-envoy-max-retries: 3',
     ),
-    at('no retries by header', '/5xx', codes(503, 200), INTERNAL, 'x-envoy-max-retries: 0'),
-    at('conditions by header, spaced', '/none', codes(503, 200), INTERNAL, 'x-envoy-retry-on: reset, 5xx ,'),
-    at('conditions by header, not to be known', '/none', codes(503, 200), INTERNAL, 'x-envoy-retry-on: 6xx'),
+    at('no retries by header', '/5xx', codes(503, 200), FRIEND, 'x-envoy-max-retries: 0'),
+    at('conditions by header, spaced', '/none', codes(503, 200), FRIEND, 'x-envoy-retry-on: reset, 5xx ,'),
+    at('conditions by header, not to be known', '/none', codes(503, 200), FRIEND, 'x-envoy-retry-on: 6xx'),
     at(
       'conditions by header, joined with those of the route',
       '/5xx',
       codes(409, 503, 200),
-      INTERNAL,
+      FRIEND,
       'x-envoy-retry-on: retriable-4xx',
     ),
     at(
       'status codes by header, some not to be read',
       '/none',
       codes(404, 418, 200),
-      INTERNAL,
+      FRIEND,
       'x-envoy-retry-on: retriable-status-codes',
       'x-envoy-max-retries: 3',
       'x-envoy-retriable-status-codes: x,404, 418 ,',
@@ -234,7 +247,7 @@ export const retriesMore: Group = {
       'names of headers by header',
       '/none',
       { replies: [[answer('200 OK', ['x-again: 1'])], [answer('200 OK', [], 'second')]] },
-      INTERNAL,
+      FRIEND,
       'x-envoy-retry-on: retriable-headers',
       'x-envoy-retriable-header-names: x-other, X-Again',
     ),
@@ -242,7 +255,7 @@ export const retriesMore: Group = {
       'grpc conditions by header',
       '/none',
       { replies: [[answer('200 OK', ['grpc-status: 8'])], [answer('200 OK', ['grpc-status: 0'])]] },
-      INTERNAL,
+      FRIEND,
       'x-envoy-retry-grpc-on: resource-exhausted',
     ),
     at('a limited answer is not for 5xx', '/5xx', {

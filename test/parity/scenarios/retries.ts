@@ -1,6 +1,6 @@
 // Simple retries: what is retried, how often, and what the client is told in the end.
 
-import { answer, bootstrap, cluster, get, http, request, routes, STATS, to } from '../config.ts';
+import { answer, bootstrap, cluster, FRIEND, get, http, request, routes, STATS, TRUSTING, to } from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
 const policy = (retry_on: string, extra: object = {}): object => ({
@@ -62,6 +62,7 @@ export const retries: Group = {
               include_is_timeout_retry_header: true,
             },
           ),
+          TRUSTING,
         ),
       ],
       [cluster('a', [ports['a']]), cluster('dead', [ports['dead']])],
@@ -119,12 +120,12 @@ export const retries: Group = {
     at('no policy', '/none', codes(503, 200)),
     at('policy with no retries', '/once', codes(503, 200)),
     at('policy by header of a stranger', '/none', codes(503, 200), 'x-forwarded-for: 8.8.8.8', 'x-envoy-retry-on: 5xx'),
-    at('policy by header', '/none', codes(503, 200), 'x-forwarded-for: 10.0.0.1', 'x-envoy-retry-on: 5xx'),
+    at('policy by header', '/none', codes(503, 200), FRIEND, 'x-envoy-retry-on: 5xx'),
     at(
       'number by header',
       '/none',
       codes(503, 503, 503, 200),
-      'x-forwarded-for: 10.0.0.1',
+      FRIEND,
       'x-envoy-retry-on: 5xx',
       'x-envoy-max-retries: 3',
     ),
@@ -132,7 +133,7 @@ export const retries: Group = {
       'status codes by header',
       '/none',
       codes(404, 200),
-      'x-forwarded-for: 10.0.0.1',
+      FRIEND,
       'x-envoy-retry-on: retriable-status-codes',
       'x-envoy-retriable-status-codes: 404',
     ),

@@ -1,6 +1,20 @@
 // What is changed on the way: paths, hosts, headers at every level, redirects, direct responses.
 
-import { address, answer, bootstrap, cluster, get, http, request, router, routes, STATS, to } from '../config.ts';
+import {
+  address,
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  get,
+  http,
+  request,
+  router,
+  routes,
+  STATS,
+  TRUSTING,
+  to,
+} from '../config.ts';
 import type { Group, Ports, Scenario } from '../types.ts';
 
 const add = (key: string, value: string, append_action?: string, keep_empty_value = false): object => ({
@@ -181,7 +195,7 @@ export const rewriting: Group = {
               { name: 'external', domains: ['external.test'], require_tls: 'EXTERNAL_ONLY', routes: [to('/', 'a')] },
             ],
           },
-          { use_remote_address: true, xff_num_trusted_hops: 1 },
+          { use_remote_address: true, xff_num_trusted_hops: 1, ...TRUSTING },
         ),
       ],
       [cluster('a', [ports['a']]), named(ports)],
@@ -255,12 +269,12 @@ export const rewriting: Group = {
     {
       name: 'TLS not required of neighbours',
       listener: 'tls',
-      client: [get('/x', 'host: external.test', 'x-forwarded-for: 10.1.1.1')],
+      client: [get('/x', 'host: external.test', FRIEND)],
     },
     {
       name: 'TLS required and claimed',
       listener: 'tls',
-      client: [get('/x', 'host: all.test', 'x-forwarded-proto: https', 'x-forwarded-for: 10.1.1.1')],
+      client: [get('/x', 'host: all.test', 'x-forwarded-proto: https', FRIEND)],
     },
   ],
 };

@@ -1,6 +1,20 @@
 // Runtime keys that stand beside, or above, fields of clusters and retry policies: maintenance, limits, panic, back-off.
 
-import { answer, bootstrap, cluster, get, http, httpOptions, router, routes, STATS, tcp, to } from '../config.ts';
+import {
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  get,
+  http,
+  httpOptions,
+  router,
+  routes,
+  STATS,
+  TRUSTING,
+  tcp,
+  to,
+} from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
 const failing: UpstreamScript = { replies: [[answer('503 X', [], 'no')], [answer('200 OK', [], 'yes')]] };
@@ -46,9 +60,7 @@ export const runtimeKeys: Group = {
         http(ports, log, 'silent', routes(list), {
           http_filters: [router({ suppress_envoy_headers: true })],
         }),
-        http(ports, log, 'inside', routes(list, COUNTED), {
-          internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
-        }),
+        http(ports, log, 'inside', routes(list, COUNTED), TRUSTING),
         tcp(ports, log, 'raw', { stat_prefix: 'raw', cluster: 'down' }),
       ],
       [
@@ -102,7 +114,11 @@ export const runtimeKeys: Group = {
   scenarios: [
     { name: 'a cluster under maintenance', ...at('/down') },
     { name: 'without a word', listener: 'silent', ...at('/down') },
-    { name: 'a request with conditions of its own', ...at('/down', {}, 'x-envoy-retry-on: 5xx') },
+    {
+      name: 'a request with conditions of its own',
+      listener: 'inside',
+      ...at('/down', {}, FRIEND, 'x-envoy-retry-on: 5xx'),
+    },
     { name: 'a request with a body', client: ['POST /down HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nok'] },
     { name: 'a share of nothing', ...at('/half') },
     { name: 'the name of the cluster, not of its stats', ...at('/named') },
@@ -124,7 +140,7 @@ export const runtimeKeys: Group = {
     {
       name: 'a retry by header',
       listener: 'inside',
-      ...at('/headers', failing, 'x-forwarded-for: 10.0.0.1', 'x-envoy-retry-on: 5xx'),
+      ...at('/headers', failing, FRIEND, 'x-envoy-retry-on: 5xx'),
     },
   ],
 };

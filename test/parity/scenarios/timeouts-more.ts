@@ -1,6 +1,20 @@
 // Time limits of single tries: their longest duration, what they tell gRPC servers, and what clients get instead of 504.
 
-import { answer, bootstrap, cluster, get, http, httpOptions, request, router, routes, STATS, to } from '../config.ts';
+import {
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  get,
+  http,
+  httpOptions,
+  request,
+  router,
+  routes,
+  STATS,
+  TRUSTING,
+  to,
+} from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
 const slow: UpstreamScript = { replies: [[{ waitMs: 1_000 }, answer('200 OK', [], 'late')]] };
@@ -15,7 +29,6 @@ const at = (name: string, path: string, a: UpstreamScript, ...headers: string[])
 const retry = (retry_on: string, extra: object = {}): object => ({
   retry_policy: { retry_on, retry_back_off: { base_interval: '0.01s' }, ...extra },
 });
-const INTERNAL = 'x-forwarded-for: 10.0.0.1';
 const ALTERNATIVE = 'x-envoy-upstream-rq-timeout-alt-response: true';
 const GRPC = 'content-type: application/grpc';
 
@@ -40,7 +53,7 @@ export const timeoutsMore: Group = {
     return bootstrap(
       ports,
       [
-        http(ports, log, 'main', routes(list)),
+        http(ports, log, 'main', routes(list), TRUSTING),
         http(ports, log, 'quiet', routes(list), { http_filters: [router({ suppress_envoy_headers: true })] }),
       ],
       [
@@ -72,9 +85,9 @@ export const timeoutsMore: Group = {
         a: { replies: [['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', { waitMs: 1_000 }, 'other']] },
       },
     },
-    at('nothing instead of 504 for a try', '/try', slow, INTERNAL, ALTERNATIVE),
-    at('nothing instead of 504 for all', '/route', slow, INTERNAL, ALTERNATIVE),
-    at('nothing instead of 504 for a try that is tried again', '/try-again', slow, INTERNAL, ALTERNATIVE),
+    at('nothing instead of 504 for a try', '/try', slow, FRIEND, ALTERNATIVE),
+    at('nothing instead of 504 for all', '/route', slow, FRIEND, ALTERNATIVE),
+    at('nothing instead of 504 for a try that is tried again', '/try-again', slow, FRIEND, ALTERNATIVE),
     at(
       'a grpc server is told of the limit of a try',
       '/grpc',

@@ -1,6 +1,19 @@
 // Every clock: route, idle, request, headers, tries, streams, connections.
 
-import { answer, bootstrap, cluster, get, http, httpOptions, request, routes, STATS, to } from '../config.ts';
+import {
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  get,
+  http,
+  httpOptions,
+  request,
+  routes,
+  STATS,
+  TRUSTING,
+  to,
+} from '../config.ts';
 import type { Group, Scenario } from '../types.ts';
 
 const SLOW_MS = 1_500;
@@ -43,7 +56,7 @@ export const timeouts: Group = {
     return bootstrap(
       ports,
       [
-        manager('main', {}),
+        manager('main', TRUSTING),
         manager('idle', {
           drain_timeout: '0.05s',
           delayed_close_timeout: '0.1s',
@@ -88,12 +101,12 @@ export const timeouts: Group = {
     },
     {
       name: 'timeout by header',
-      client: [get('/never', 'x-forwarded-for: 10.0.0.1', 'x-envoy-upstream-rq-timeout-ms: 400')],
+      client: [get('/never', FRIEND, 'x-envoy-upstream-rq-timeout-ms: 400')],
       upstreams: slow,
     },
     {
       name: 'timeout answered 204 by header',
-      client: [get('/timeout', 'x-forwarded-for: 10.0.0.1', 'x-envoy-upstream-rq-timeout-alt-response: 1')],
+      client: [get('/timeout', FRIEND, 'x-envoy-upstream-rq-timeout-alt-response: 1')],
       upstreams: slow,
     },
     { name: 'route idle timeout before an answer', client: [get('/route-idle')], upstreams: slow },
@@ -108,14 +121,7 @@ export const timeouts: Group = {
     },
     {
       name: 'per-try timeout by header',
-      client: [
-        get(
-          '/never',
-          'x-forwarded-for: 10.0.0.1',
-          'x-envoy-upstream-rq-per-try-timeout-ms: 400',
-          'x-envoy-retry-on: retriable-4xx',
-        ),
-      ],
+      client: [get('/never', FRIEND, 'x-envoy-upstream-rq-per-try-timeout-ms: 400', 'x-envoy-retry-on: retriable-4xx')],
       upstreams: slow,
     },
     { name: 'per-try idle timeout', client: [get('/try-idle')], upstreams: slow },

@@ -1,6 +1,6 @@
 // Limits and conditions that trusted senders ask for, where the numbers are odd.
 
-import { answer, bootstrap, cluster, get, http, router, routes, STATS, to } from '../config.ts';
+import { answer, bootstrap, cluster, FRIEND, get, http, router, routes, STATS, TRUSTING, to } from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
 const codes = (...list: number[]): UpstreamScript => ({
@@ -8,7 +8,7 @@ const codes = (...list: number[]): UpstreamScript => ({
 });
 const at = (name: string, path: string, a: UpstreamScript, ...headers: string[]): Scenario => ({
   name,
-  client: [get(path, 'x-forwarded-for: 10.0.0.1', ...headers)],
+  client: [get(path, FRIEND, ...headers)],
   upstreams: { a },
 });
 const asks = (path: string, header: string): Scenario => at(`${path} and ${header}`, path, {}, header);
@@ -40,15 +40,12 @@ export const trustedLimits: Group = {
       ],
       { include_request_attempt_count: true },
     );
-    const trusting = {
-      internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
-    };
     return bootstrap(
       ports,
       [
-        http(ports, log, 'main', list, trusting),
+        http(ports, log, 'main', list, TRUSTING),
         http(ports, log, 'respects', list, {
-          ...trusting,
+          ...TRUSTING,
           http_filters: [router({ respect_expected_rq_timeout: true })],
         }),
       ],
