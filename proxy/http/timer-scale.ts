@@ -1,7 +1,7 @@
 // Time limits that the overload manager makes shorter: as pressure rises from the configured time down to a minimum.
 
 import type { OverloadModel, ScaledTimerName, TimerMinimum } from '../config/model/overload.ts';
-import { type OverloadState, REDUCE_TIMEOUTS } from '../util/overload.ts';
+import { type OverloadState, REDUCE_CONNECTION_IDLE, REDUCE_STREAM_IDLE } from '../util/overload.ts';
 
 /** See the head of this file. */
 export class TimerScale {
@@ -16,7 +16,7 @@ export class TimerScale {
   /** `null` when there is nothing to be scaled. */
   static of(state: OverloadState, model: OverloadModel): TimerScale | null {
     const { scaledTimers, actions } = model;
-    const scales = actions.some(({ name }) => name === 'reduce_timeouts');
+    const scales = actions.some(({ action }) => action === 'reduce_timeouts');
     return scales && Object.values(scaledTimers).some((minimum) => minimum !== null)
       ? new TimerScale(state, scaledTimers)
       : null;
@@ -28,7 +28,8 @@ export class TimerScale {
     if (minimum === null || configuredMs <= 0) return configuredMs;
     const leastMs = Math.min(configuredMs, leastOf(minimum, configuredMs));
     // No limit at all is what 0 means elsewhere.
-    return Math.max(1, leastMs + (configuredMs - leastMs) * (1 - this.state.value(REDUCE_TIMEOUTS)));
+    const slot = timer === 'connection_idle' ? REDUCE_CONNECTION_IDLE : REDUCE_STREAM_IDLE;
+    return Math.max(1, leastMs + (configuredMs - leastMs) * (1 - this.state.value(slot)));
   }
 }
 

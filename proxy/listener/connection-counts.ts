@@ -40,9 +40,12 @@ export class ConnectionCounts {
     return this.sum(first, first + this.workers);
   }
 
-  /** Connections of the whole process. */
-  total(): number {
-    return this.sum(this.table, this.cells.length);
+  /** Connections of some listeners; `null` = of the whole process. */
+  total(listeners: readonly number[] | null): number {
+    if (listeners === null) return this.sum(this.table, this.cells.length);
+    let total = 0;
+    for (const listener of listeners) total += this.ofListener(listener);
+    return total;
   }
 
   /** Whether connections may be handed over to a worker. */

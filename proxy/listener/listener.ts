@@ -42,7 +42,7 @@ import { isTransparent, restoreDestination } from './original-dst.ts';
 import { type SniffEnd, Sniffer, type SniffPlan } from './sniffer.ts';
 import { TlsFilter } from './tls-filter.ts';
 
-/** What Envoy's monitor of connections counts: those that it does not let in. Its pressure stays 0. */
+/** What the overload manager's monitor of connections counts: those that it does not let in. */
 const REFUSED_BY_MONITOR = 'overload.envoy.resource_monitors.global_downstream_max_connections.failed_updates';
 
 /** Address index of a connection whose listener is another one than the one that accepted it. */
@@ -58,6 +58,8 @@ export interface ListenerEnv {
   readonly counts: ConnectionCounts;
   /** Process-wide limit on downstream connections; 0 = none. */
   readonly connectionsMax: number;
+  /** Whose connections count against it, by index: the overload manager's monitor says so; `null` = those of all. */
+  readonly limitedListeners: readonly number[] | null;
   readonly createFilter: FilterFactory;
   readonly gates: GateEnv;
   readonly tls: TlsEnv;
@@ -107,6 +109,8 @@ export class Listener {
   private readonly chains: Chain[];
   private readonly match: ChainMatcher<Chain>;
   private readonly transparent: boolean;
+  /** Whether the limit of the process says how many connections come in here. */
+  private readonly isLimited: boolean;
   /** `null` = there are no listener filters. */
   private readonly plan: SniffPlan | null;
   private readonly sniffing: Set<Sniffer> = new Set();
@@ -124,6 +128,8 @@ export class Listener {
     this.env = env;
     this.log = log;
     this.transparent = isTransparent(model);
+    this.isLimited =
+      env.connectionsMax > 0 && !model.ignoreGlobalConnLimit && env.limitedListeners?.includes(index) !== false;
     const prefix = listenerStatPrefix(model);
     this.slots = env.stats.block(stat.LISTENER, prefix);
     this.gatekeeper =
@@ -306,10 +312,9 @@ export class Listener {
   /** Whether a connection more is too many; counts it then. */
   private isFull(): boolean {
     const { env, index, slots } = this;
-    const limited = env.connectionsMax > 0 && !this.model.ignoreGlobalConnLimit;
-    if (limited && env.counts.total() >= env.connectionsMax) {
+    if (this.isLimited && env.counts.total(env.limitedListeners) >= env.connectionsMax) {
       add(slots, stat.LISTENER_DOWNSTREAM_GLOBAL_CX_OVERFLOW, 1);
-      if (env.overload !== null) add(env.stats.cell(REFUSED_BY_MONITOR, 'c'), 0, 1);
+      if (env.limitedListeners !== null) add(env.stats.cell(REFUSED_BY_MONITOR, 'c'), 0, 1);
       return true;
     }
     if (this.model.maxConnections > 0 && env.counts.ofListener(index) >= this.model.maxConnections) {

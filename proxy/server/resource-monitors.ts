@@ -13,8 +13,8 @@ const CGROUP_FILES = [
   ['/sys/fs/cgroup/memory/memory.usage_in_bytes', '/sys/fs/cgroup/memory/memory.limit_in_bytes'],
 ] as const;
 
-/** `null` = counted elsewhere. */
-export function measureOf(monitor: MonitorModel): Measure | null {
+/** @param connections how many downstream connections there are */
+export function measureOf(monitor: MonitorModel, connections: () => number): Measure {
   switch (monitor.kind) {
     case 'fixed_heap':
       // The memory of the whole process, all threads and their buffers included, as the kernel counts it.
@@ -28,7 +28,7 @@ export function measureOf(monitor: MonitorModel): Measure | null {
     case 'injected':
       return () => injectedPressure(monitor.path);
     case 'connections':
-      return null;
+      return () => connections() / monitor.max;
   }
 }
 

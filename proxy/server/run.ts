@@ -152,7 +152,7 @@ export class ProxyServer implements ServerView {
   }
 
   get connections(): number {
-    return this.pool.connections;
+    return this.pool.connections(null);
   }
 
   configuredHosts(): ReadonlyMap<string, readonly LocalityModel[]> {
@@ -294,6 +294,7 @@ export class ProxyServer implements ServerView {
       runtime: SYSTEM_RUNTIME,
       stats: stats.local,
       state,
+      connections: () => this.pool.connections(model.limitedListeners),
       onAccepting: () => this.pool.post({ type: 'accepting' }),
       onTimeLimits: () => this.pool.post({ type: 'time_limits' }),
       resetStreams: (pressure, leastBytes) => this.pool.post({ type: 'reset_streams', pressure, leastBytes }),

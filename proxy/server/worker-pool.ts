@@ -84,9 +84,9 @@ export class WorkerPool {
     return this.bound ?? [];
   }
 
-  /** Connections per process now. */
-  get connections(): number {
-    return this.shared?.counts.total() ?? 0;
+  /** Connections of some listeners now; `null` = of the process. */
+  connections(listeners: readonly number[] | null): number {
+    return this.shared?.counts.total(listeners) ?? 0;
   }
 
   /** What is known of watched hosts; `null` = no cluster watches its own. Empty before `start`. */

@@ -52,6 +52,7 @@ export class ProxyWorker {
       stats: parts.stats,
       counts: this.counts,
       connectionsMax: model.maxDownstreamConnections,
+      limitedListeners: model.limitedListeners,
       createFilter: parts.createFilter,
       gates: parts.gates,
       tls: parts.tls,

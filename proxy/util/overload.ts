@@ -9,7 +9,7 @@ export const REJECT_CONNECTIONS = 2;
 export const STOP_CONNECTIONS = 3;
 export const SHED_CONNECTIONS = 4;
 export const SHED_REQUESTS = 5;
-export const REDUCE_TIMEOUTS = 6;
+export const REDUCE_CONNECTION_IDLE = 6;
 export const SHED_CODECS = 7;
 export const ABORT_HTTP1 = 8;
 export const GOAWAY_HTTP2 = 9;
@@ -18,7 +18,8 @@ export const SHED_FILTERS = 11;
 export const SHED_POOLS = 12;
 export const SHED_TCP_CONNECT = 13;
 export const SHED_TCP_DATA = 14;
-const SLOTS = 15;
+export const REDUCE_STREAM_IDLE = 15;
+const SLOTS = 16;
 
 /** See the head of this file. */
 export class OverloadState {

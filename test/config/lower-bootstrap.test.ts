@@ -33,6 +33,7 @@ t.test('an empty bootstrap has defaults', async (t) => {
     faultScopes: [],
     runtimeLayers: [],
     maxDownstreamConnections: 0,
+    limitedListeners: null,
     headerPrefix: 'x-envoy',
     listeners: [],
     clusters: [],

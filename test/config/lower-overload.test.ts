@@ -103,18 +103,31 @@ t.test('every field', async (t) => {
     ],
     actions: [
       {
-        name: 'stop_accepting_requests',
+        name: 'envoy.overload_actions.stop_accepting_requests',
+        action: 'stop_accepting_requests',
+        timers: [],
         triggers: [
           { monitor: 'heap', scalingThreshold: 0.5, saturationThreshold: 0.5 },
           { monitor: 'file', scalingThreshold: 0.25, saturationThreshold: 0.75 },
         ],
       },
-      { name: 'shrink_heap', triggers: [{ monitor: 'heap', scalingThreshold: 1, saturationThreshold: 1 }] },
-      { name: 'reduce_timeouts', triggers: [{ monitor: 'heap', scalingThreshold: 0.5, saturationThreshold: 0.5 }] },
+      {
+        name: 'envoy.overload_actions.shrink_heap',
+        action: 'shrink_heap',
+        timers: [],
+        triggers: [{ monitor: 'heap', scalingThreshold: 1, saturationThreshold: 1 }],
+      },
+      {
+        name: 'envoy.overload_actions.reduce_timeouts',
+        action: 'reduce_timeouts',
+        timers: ['connection_idle', 'stream_idle'],
+        triggers: [{ monitor: 'heap', scalingThreshold: 0.5, saturationThreshold: 0.5 }],
+      },
     ],
     shedPoints: [
       {
-        name: 'tcp_listener_accept',
+        name: 'envoy.load_shed_points.tcp_listener_accept',
+        place: 'tcp_listener_accept',
         triggers: [{ monitor: 'heap', scalingThreshold: 0.9, saturationThreshold: 0.9 }],
       },
     ],
@@ -133,8 +146,11 @@ t.test('what is not done is said', async (t) => {
     },
     ctx,
   );
-  t.same([model?.actions, model?.shedPoints], [[], []]);
-  t.same(ctx.unsupportedFields, ['overload_manager.actions[0]', 'overload_manager.loadshed_points[0]']);
+  t.same(model?.actions, []);
+  t.same(ctx.unsupportedFields, ['overload_manager.actions[0]']);
+  const triggers = [{ monitor: 'heap', scalingThreshold: 0.5, saturationThreshold: 0.5 }];
+  const point = { name: 'envoy.load_shed_points.of_tomorrow', place: null, triggers };
+  t.same(model?.shedPoints, [point], 'a place that nobody knows has stats');
 });
 
 t.test('refusals', async (t) => {

@@ -28,10 +28,18 @@ t.test('counts are exact however a hand-over crosses a crash', async (t) => {
   counts.add(0, 1, 1);
   counts.clearWorker(1);
   counts.takeBack(0, 1);
-  t.equal(counts.total(), 0, 'counted before the crash');
+  t.equal(counts.total(null), 0, 'counted before the crash');
   counts.add(0, 1, 1);
   counts.takeBack(0, 1);
-  t.equal(counts.total(), 0, 'counted after it');
+  t.equal(counts.total(null), 0, 'counted after it');
   t.equal(counts.nextConnectionId(), 0);
   t.equal(counts.ofListener(0) + counts.ofListener(1), 0);
+});
+
+t.test('a limit may be one of some listeners', async (t) => {
+  const counts = table(2);
+  counts.add(0, 0, 1);
+  counts.add(1, 0, 1);
+  counts.add(1, 1, 1);
+  t.same([counts.total(null), counts.total([0]), counts.total([1]), counts.total([])], [3, 1, 2, 0]);
 });

@@ -73,6 +73,7 @@ import {
   overloadHttp2Close,
   overloadPools,
 } from './scenarios/overload-points.ts';
+import { overloadShares, overloadSpared } from './scenarios/overload-shares.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
 import { proxyFormats } from './scenarios/proxy-formats.ts';
@@ -211,6 +212,8 @@ export const GROUPS: readonly Group[] = [
   overloadHttp2Close,
   overloadFilters,
   overloadPools,
+  overloadShares,
+  overloadSpared,
   refreshCluster,
   retryBudget,
   runtimeKeys,

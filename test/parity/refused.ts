@@ -76,6 +76,21 @@ const heap = {
     max_heap_size_bytes: 9,
   },
 };
+const ofOverload = (manager: Json, where = 'overload_manager.actions[0]'): Flaw =>
+  ofBootstrap({ overload_manager: { resource_monitors: [heap], ...manager } }, where);
+/** @param timers of an action that makes them shorter; `null` = another one */
+const pull = (name: string, timers: readonly Json[] | null = null): Json => ({
+  name,
+  triggers: [{ name: 'heap', threshold: { value: 0.5 } }],
+  ...(timers !== null && {
+    typed_config: {
+      '@type': `${TYPES}envoy.config.overload.v3.ScaleTimersOverloadActionConfig`,
+      timer_scale_factors: timers,
+    },
+  }),
+});
+const TIMERS = [{ timer: 'HTTP_DOWNSTREAM_STREAM_IDLE', min_timeout: '1s' }];
+const CONNECTIONS = 'envoy.resource_monitors.global_downstream_max_connections';
 const dns = (hosts: number): Json => ({
   type: 'LOGICAL_DNS',
   load_assignment: {
@@ -289,6 +304,26 @@ export const FLAWS: Readonly<Record<string, Flaw>> = {
       },
     },
     'overload_manager.actions[0].triggers[0]',
+  ),
+  'streams that nobody watches': ofOverload({ actions: [pull('envoy.overload_actions.reset_high_memory_stream')] }),
+  'an action of our own without timers': ofOverload({ actions: [pull('mine')] }),
+  'an action of our own with a name of theirs': ofOverload({ actions: [pull('envoy.overload_actions.mine', TIMERS)] }),
+  'timers for another action': ofOverload({ actions: [pull('envoy.overload_actions.shrink_heap', TIMERS)] }),
+  'a timer twice': ofOverload(
+    { actions: [pull('mine', [...TIMERS, ...TIMERS])] },
+    'overload_manager.actions[0].typed_config',
+  ),
+  'a timer of two actions': ofOverload(
+    { actions: [pull('mine', TIMERS), pull('yours', TIMERS)] },
+    'overload_manager.actions[1].typed_config',
+  ),
+  'a place called like an action': ofOverload(
+    { actions: [pull('mine', TIMERS)], loadshed_points: [pull('mine')] },
+    'overload_manager.loadshed_points[0]',
+  ),
+  'memory called connections': ofBootstrap(
+    { overload_manager: { resource_monitors: [{ ...heap, name: CONNECTIONS }] } },
+    'overload_manager.resource_monitors[0]',
   ),
   'a layer twice': ofBootstrap(
     {

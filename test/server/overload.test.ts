@@ -8,7 +8,12 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import type { OverloadModel } from '../../proxy/config/model/overload.ts';
+import type {
+  MonitorModel,
+  OverloadActionModel,
+  OverloadActionName,
+  OverloadModel,
+} from '../../proxy/config/model/overload.ts';
 import { resetLoaded } from '../../proxy/http/loaded-streams.ts';
 import { TimerScale } from '../../proxy/http/timer-scale.ts';
 import { OverloadManager } from '../../proxy/server/overload-manager.ts';
@@ -16,7 +21,8 @@ import { measureOf } from '../../proxy/server/resource-monitors.ts';
 import {
   DISABLE_KEEPALIVE,
   OverloadState,
-  REDUCE_TIMEOUTS,
+  REDUCE_CONNECTION_IDLE,
+  REDUCE_STREAM_IDLE,
   STOP_CONNECTIONS,
   STOP_REQUESTS,
 } from '../../proxy/util/overload.ts';
@@ -33,16 +39,22 @@ const dice = (value: number): Runtime => ({ nowMs: () => 0, random: () => value,
 const on = (scalingThreshold: number, saturationThreshold = scalingThreshold) => [
   { monitor: 'file', scalingThreshold, saturationThreshold },
 ];
+const act = (
+  action: OverloadActionName,
+  triggers: OverloadActionModel['triggers'],
+  timers: OverloadActionModel['timers'] = [],
+): OverloadActionModel => ({ name: `envoy.overload_actions.${action}`, action, timers, triggers });
 const MODEL: OverloadModel = {
   refreshIntervalMs: 100,
   monitors: [{ name: 'file', kind: 'injected', path: file }],
   actions: [
-    { name: 'stop_accepting_requests', triggers: on(0.5) },
-    { name: 'disable_http_keepalive', triggers: on(0.2, 0.6) },
-    { name: 'stop_accepting_connections', triggers: on(0.8) },
-    { name: 'shrink_heap', triggers: on(0.9) },
-    { name: 'reset_high_memory_stream', triggers: on(0.2, 0.6) },
-    { name: 'reduce_timeouts', triggers: on(0, 0.5) },
+    act('stop_accepting_requests', on(0.5)),
+    act('disable_http_keepalive', on(0.2, 0.6)),
+    act('stop_accepting_connections', on(0.8)),
+    act('shrink_heap', on(0.9)),
+    act('reset_high_memory_stream', on(0.2, 0.6)),
+    act('reduce_timeouts', on(0, 0.5), ['connection_idle']),
+    { ...act('reduce_timeouts', on(0, 1), ['stream_idle']), name: 'my.timers' },
   ],
   shedPoints: [],
   leastStreamBytes: 1024,
@@ -75,6 +87,7 @@ t.test('actions follow the pressure', async (t) => {
     runtime,
     stats,
     state,
+    connections: () => 0,
     onAccepting: () => looks++,
     onTimeLimits: () => scalings++,
     shrinkHeap: () => shrinks++,
@@ -102,7 +115,8 @@ t.test('actions follow the pressure', async (t) => {
   t.same(gauges('stop_accepting_requests'), [1, 100], 'reached');
   t.ok(state.applies(STOP_REQUESTS, dice(0.99)));
   t.equal(looks, 0);
-  t.equal(scalings, 2, 'half, and all');
+  t.equal(scalings, 4, 'seven tenths and all of one, a third and half of the other');
+  t.same([state.value(REDUCE_CONNECTION_IDLE), state.value(REDUCE_STREAM_IDLE)], [1, 0.5]);
   setPressure('0.95');
   next();
   t.ok(state.isSaturated(STOP_CONNECTIONS));
@@ -121,17 +135,93 @@ t.test('actions follow the pressure', async (t) => {
       [375, 1024],
       [750, 1024],
       [1000, 1024],
+      [0, 1024],
     ],
     'whenever the pressure changes',
   );
   manager.stop();
 });
 
+t.test('gauges show what Envoy shows', async (t) => {
+  const stats = new FakeStats();
+  const pressures = { connections: 0 };
+  let next = (): void => {};
+  const runtime: Runtime = {
+    nowMs: () => 0,
+    random: () => 0,
+    after: (_ms, fn) => {
+      next = fn;
+      return () => {};
+    },
+  };
+  const triggers = [
+    { monitor: 'file', scalingThreshold: 0.5, saturationThreshold: 0.5 },
+    { monitor: 'cx', scalingThreshold: 0.5, saturationThreshold: 1 },
+  ];
+  const model: OverloadModel = {
+    ...MODEL,
+    monitors: [
+      { name: 'file', kind: 'injected', path: file },
+      { name: 'cx', kind: 'connections', max: 100 },
+    ],
+    actions: [act('stop_accepting_requests', triggers), act('shrink_heap', on(0, 1))],
+    shedPoints: [{ name: 'my.own.place', place: null, triggers }],
+  };
+  const env = {
+    runtime,
+    stats,
+    state: new OverloadState(OverloadState.allocate()),
+    connections: () => pressures.connections,
+    onAccepting: () => {},
+    onTimeLimits: () => {},
+    shrinkHeap: () => {},
+    resetStreams: () => {},
+  };
+  const cell = (name: string): number | undefined => stats.cell(`overload.${name}`)[0];
+  const action = 'envoy.overload_actions.stop_accepting_requests';
+  const after = (pressure: string, connections: number): (number | undefined)[] => {
+    setPressure(pressure);
+    pressures.connections = connections;
+    next();
+    const { state } = env;
+    return [
+      cell(`${action}.active`),
+      cell(`${action}.scale_percent`),
+      cell('my.own.place.scale_percent'),
+      state.value(STOP_REQUESTS) * 100,
+    ];
+  };
+  setPressure('0');
+  const manager = new OverloadManager(model, env);
+  t.same(after('0.6', 75), [0, 50, 100, 100], 'the trigger that changed last; a place shows the most');
+  t.same(after('0.4', 75), [0, 0, 50, 50], 'another one changed');
+  t.same(after('0.4', 20), [0, 0, 0, 0]);
+  t.equal(cell('cx.pressure'), 20);
+  after('0.29', 20);
+  t.equal(cell('envoy.overload_actions.shrink_heap.scale_percent'), 29, 'in single precision');
+  t.equal(cell('file.pressure'), 28, 'in double precision');
+  after('0.999999999999', 20);
+  t.equal(cell('envoy.overload_actions.shrink_heap.active'), 1, 'almost everything is everything');
+  manager.stop();
+  let looks = 0;
+  const alone = { ...model, monitors: model.monitors.slice(1) };
+  const never: Runtime = {
+    ...runtime,
+    after: () => {
+      looks++;
+      return () => {};
+    },
+  };
+  new OverloadManager(alone, { ...env, runtime: never }).stop();
+  t.equal(looks, 0, 'connections alone are not watched');
+});
+
 t.test('time limits become shorter', async (t) => {
   const state = new OverloadState(OverloadState.allocate());
   const scale = TimerScale.of(state, MODEL);
   const limits = (value: number): (number | undefined)[] => {
-    state.set(REDUCE_TIMEOUTS, value);
+    state.set(REDUCE_CONNECTION_IDLE, value);
+    state.set(REDUCE_STREAM_IDLE, value);
     return [
       scale?.scaled('connection_idle', 1_000),
       scale?.scaled('connection_idle', 50),
@@ -150,12 +240,12 @@ t.test('time limits become shorter', async (t) => {
 });
 
 t.test('what is measured', async (t) => {
-  const rss = measureOf({ name: 'h', kind: 'fixed_heap', maxBytes: process.memoryUsage.rss() })?.() ?? 0;
+  const measure = (monitor: MonitorModel): number => measureOf(monitor, () => 3)();
+  const rss = measure({ name: 'h', kind: 'fixed_heap', maxBytes: process.memoryUsage.rss() });
   t.ok(rss > 0.5 && rss < 2, `the memory of this process: ${rss}`);
-  t.equal(measureOf({ name: 'c', kind: 'connections', max: 1 }), null);
-  const group = measureOf({ name: 'g', kind: 'cgroup_memory', maxBytes: 2 ** 50 });
+  t.equal(measure({ name: 'c', kind: 'connections', max: 4 }), 0.75);
   try {
-    const pressure = group?.() ?? -1;
+    const pressure = measure({ name: 'g', kind: 'cgroup_memory', maxBytes: 2 ** 50 });
     t.ok(pressure >= 0 && pressure < 1);
   } catch (error) {
     t.match((error as Error).message, 'no control group');

@@ -56,6 +56,8 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
   const internalBufferBytes = lowerExtensions(list(message, 'bootstrapExtensions'), ctx);
   const node = lowerNode(sub(message, 'node'), ctx);
   ctx.nodeId = node.id;
+  const listeners =
+    resources === null ? [] : lowerListeners(list(resources, 'listeners'), internalBufferBytes !== null, ctx);
   return {
     node,
     admin: lowerAdmin(sub(message, 'admin'), ctx),
@@ -63,11 +65,10 @@ export function lowerBootstrap(message: Msg, ctx: LowerContext): Model {
     statsFlushIntervalMs: lowerFlushInterval(message),
     runtime,
     runtimeLayers,
-    maxDownstreamConnections: connectionLimit(overload, runtime),
+    ...connectionLimit(overload, listeners, runtime),
     overload,
     headerPrefix: str(message, 'headerPrefix') || DEFAULT_HEADER_PREFIX,
-    listeners:
-      resources === null ? [] : lowerListeners(list(resources, 'listeners'), internalBufferBytes !== null, ctx),
+    listeners,
     // What listeners have said.
     faultScopes: [...ctx.faultScopes],
     clusters,
@@ -172,10 +173,21 @@ function lowerFlushInterval(bootstrap: Msg): number {
   return wholeMs(bootstrap, 'statsFlushInterval', DEFAULT_STATS_FLUSH_MS, '');
 }
 
-/** The overload manager's monitor, or the older runtime key. */
-function connectionLimit(overload: OverloadModel | null, runtime: RuntimeKeys): number {
-  for (const monitor of overload?.monitors ?? []) if (monitor.kind === 'connections') return monitor.max;
-  return runtimeInteger(runtime, CONNECTION_LIMIT_KEY, 0);
+/** The overload manager's monitor, which knows nothing of listeners that are spared; or the older runtime key. */
+function connectionLimit(
+  overload: OverloadModel | null,
+  listeners: readonly ListenerModel[],
+  runtime: RuntimeKeys,
+): Pick<Model, 'maxDownstreamConnections' | 'limitedListeners'> {
+  for (const monitor of overload?.monitors ?? []) {
+    if (monitor.kind !== 'connections') continue;
+    const limited = [...listeners.keys()].filter((index) => {
+      const listener = listeners[index];
+      return listener?.ignoreGlobalConnLimit === false && !listener.bypassOverloadManager;
+    });
+    return { maxDownstreamConnections: monitor.max, limitedListeners: limited };
+  }
+  return { maxDownstreamConnections: runtimeInteger(runtime, CONNECTION_LIMIT_KEY, 0), limitedListeners: null };
 }
 
 /** @returns the buffer size of internal listeners in bytes; `null` = there is no extension for them */

@@ -40,8 +40,12 @@ const ACTION_NAMES: ReadonlySet<string> = new Set<OverloadActionName>([
 ]);
 /** What Envoy can do besides. */
 const OTHER_ACTIONS: ReadonlySet<string> = new Set(['close_idle_http_connections']);
+const SCALE_TIMERS = 'envoy.config.overload.v3.ScaleTimersOverloadActionConfig';
 /** Actions that have, or may have, a configuration of their own. */
-const CONFIGURED_ACTIONS: ReadonlySet<string> = new Set(['reduce_timeouts', 'shrink_heap']);
+const CONFIGS: ReadonlyMap<string, string> = new Map([
+  ['reduce_timeouts', SCALE_TIMERS],
+  ['shrink_heap', 'envoy.config.overload.v3.ShrinkHeapConfig'],
+]);
 const SHED_POINT_NAMES: ReadonlySet<string> = new Set<ShedPointName>([
   'tcp_listener_accept',
   'hcm_ondata_creating_codec',
@@ -71,12 +75,14 @@ export function lowerOverload(message: Msg | null, ctx: LowerContext): OverloadM
   const buffers = sub(message, 'bufferFactoryConfig');
   // Envoy begins to watch at half of what the field says.
   const power = buffers === null ? 0 : num(buffers, 'minimumAccountToTrackPowerOfTwo');
+  const timers: TimerOwners = { owners: new Map(), minima: { connection_idle: null, stream_idle: null } };
+  const actions = lowerActions(message, names, timers, ctx);
   return {
     refreshIntervalMs: wholeMs(message, 'refreshInterval', REFRESH_MS, PATH),
     monitors,
-    actions: lowerActions(message, names, ctx),
-    shedPoints: lowerShedPoints(message, names, ctx),
-    scaledTimers: lowerScaledTimers(message),
+    actions,
+    shedPoints: lowerShedPoints(message, names, actions),
+    scaledTimers: timers.minima,
     leastStreamBytes: power === 0 ? 0 : 2 ** (power - 1),
   };
 }
@@ -87,6 +93,8 @@ function lowerMonitor(monitor: Msg, runtime: RuntimeKeys, path: string): Monitor
   if (any === null) throw missingImplementation(name, '', path);
   const { typeUrl, message } = unpackAny(any, `${path}.typed_config`);
   const typeName = typeNameOf(typeUrl);
+  const countsConnections = typeName === `${MONITORS}downstream_connections.v3.DownstreamConnectionsConfig`;
+  if (countsConnections !== (name === CONNECTIONS_NAME)) throw missingImplementation(name, typeName, path);
   switch (typeName) {
     case `${MONITORS}fixed_heap.v3.FixedHeapConfig`:
       return { name, kind: 'fixed_heap', maxBytes: heapLimit(message, runtime, path) };
@@ -97,8 +105,7 @@ function lowerMonitor(monitor: Msg, runtime: RuntimeKeys, path: string): Monitor
     case `${MONITORS}injected_resource.v3.InjectedResourceConfig`:
       return { name, kind: 'injected', path: str(message, 'filename') };
     case `${MONITORS}downstream_connections.v3.DownstreamConnectionsConfig`:
-      if (name === CONNECTIONS_NAME)
-        return { name, kind: 'connections', max: num(message, 'maxActiveDownstreamConnections') };
+      return { name, kind: 'connections', max: num(message, 'maxActiveDownstreamConnections') };
   }
   throw missingImplementation(name, typeName, path);
 }
@@ -113,23 +120,57 @@ function heapLimit(message: Msg, runtime: RuntimeKeys, path: string): number {
   return bytes;
 }
 
-function lowerActions(manager: Msg, monitors: ReadonlySet<string>, ctx: LowerContext): OverloadActionModel[] {
+function lowerActions(
+  manager: Msg,
+  monitors: ReadonlySet<string>,
+  timers: TimerOwners,
+  ctx: LowerContext,
+): OverloadActionModel[] {
   const actions: OverloadActionModel[] = [];
   const seen = new Set<string>();
   for (const [i, message] of list(manager, 'actions').entries()) {
     const path = `${PATH}.actions[${i}]`;
-    const full = str(message, 'name');
-    const name = full.startsWith(ACTIONS) ? full.slice(ACTIONS.length) : '';
-    if (!ACTION_NAMES.has(name) && !OTHER_ACTIONS.has(name))
-      throw new ConfigError(`Unknown Overload Manager Action ${full}`, path);
-    if (seen.has(name)) throw new ConfigError(`Duplicate overload action ${full}`, path);
+    const name = str(message, 'name');
+    const any = sub(message, 'typedConfig');
+    const config = any === null ? null : unpackAny(any, `${path}.typed_config`);
+    const action = actionOf(name, config === null ? '' : typeNameOf(config.typeUrl), path);
+    if (seen.has(name)) throw new ConfigError(`Duplicate overload action ${name}`, path);
     seen.add(name);
-    checkActionConfig(full, name, sub(message, 'typedConfig') !== null, path);
-    const triggers = lowerTriggers(message, monitors, `overload action ${full}`, path);
-    if (ACTION_NAMES.has(name)) actions.push({ name: name as OverloadActionName, triggers });
-    else ctx.unsupported(path, `${full} is not taken`);
+    const scaled =
+      action === 'reduce_timeouts' && config !== null
+        ? lowerScaledTimers(config.message, name, timers, `${path}.typed_config`)
+        : [];
+    if (action === 'reset_high_memory_stream' && sub(manager, 'bufferFactoryConfig') === null)
+      throw new ConfigError(`Overload action "${name}" requires buffer_factory_config.`, path);
+    const triggers = lowerTriggers(message, monitors, `overload action ${name}`, path);
+    if (action === null) ctx.unsupported(path, `${name} is not taken`);
+    else actions.push({ name, action, timers: scaled, triggers });
   }
   return actions;
+}
+
+/**
+ * What an action does: its name says it, or, for time limits, its configuration.
+ * @returns `null` for what is not taken here
+ * @throws ConfigError in Envoy's words where there is no such action, or name and configuration do not go together
+ */
+function actionOf(full: string, config: string, path: string): OverloadActionName | null {
+  const name = full.startsWith(ACTIONS) ? full.slice(ACTIONS.length) : '';
+  const isKnown = ACTION_NAMES.has(name) || OTHER_ACTIONS.has(name);
+  if (config === SCALE_TIMERS && name !== 'reduce_timeouts') {
+    if (isKnown) throw new ConfigError(`Overload action name "${full}" conflicts with its typed config`, path);
+    if (!full.startsWith(ACTIONS)) return 'reduce_timeouts';
+    throw new ConfigError(`Overload action name "${full}" uses reserved prefix "${ACTIONS}"`, path);
+  }
+  if (!isKnown) throw new ConfigError(`Unknown Overload Manager Action ${full}`, path);
+  if (name === 'reduce_timeouts' && config === '')
+    throw new ConfigError(`Overload action "${full}" requires typed_config`, path);
+  const wanted = CONFIGS.get(name) ?? '';
+  if (config !== '' && wanted === '')
+    throw new ConfigError(`Overload action "${full}" has an unexpected value for the typed_config field`, path);
+  if (config !== '' && config !== wanted)
+    throw new ConfigError(`typed_config resolves to ${config} instead of ${wanted}`, path);
+  return OTHER_ACTIONS.has(name) ? null : (name as OverloadActionName);
 }
 
 /** By `TimerType`. */
@@ -137,23 +178,40 @@ const TIMERS: ReadonlyMap<number, ScaledTimerName> = new Map([
   [1, 'connection_idle'],
   [2, 'stream_idle'],
 ]);
+/** `TimerType`, as it is written. */
+const TIMER_TYPES = [
+  'UNSPECIFIED',
+  'HTTP_DOWNSTREAM_CONNECTION_IDLE',
+  'HTTP_DOWNSTREAM_STREAM_IDLE',
+  'TRANSPORT_SOCKET_CONNECT',
+  'HTTP_DOWNSTREAM_CONNECTION_MAX',
+  'HTTP_DOWNSTREAM_STREAM_FLUSH',
+] as const;
 
-function lowerScaledTimers(manager: Msg): OverloadModel['scaledTimers'] {
-  const timers: { [timer in ScaledTimerName]: TimerMinimum | null } = { connection_idle: null, stream_idle: null };
-  for (const [i, action] of list(manager, 'actions').entries()) {
-    const any = sub(action, 'typedConfig');
-    if (str(action, 'name') !== `${ACTIONS}reduce_timeouts` || any === null) continue;
-    const path = `${PATH}.actions[${i}].typed_config`;
-    const seen = new Set<number>();
-    for (const factor of list(unpackAny(any, path).message, 'timerScaleFactors')) {
-      const type = num(factor, 'timer');
-      if (seen.has(type)) throw new ConfigError(`Found duplicate entry for timer type ${type}`, path);
-      seen.add(type);
-      const timer = TIMERS.get(type);
-      if (timer !== undefined) timers[timer] = lowerMinimum(factor, path);
+/** Which action makes which timer shorter, by `TimerType`, and down to what. */
+interface TimerOwners {
+  readonly owners: Map<number, string>;
+  readonly minima: { [timer in ScaledTimerName]: TimerMinimum | null };
+}
+
+function lowerScaledTimers(config: Msg, action: string, timers: TimerOwners, path: string): ScaledTimerName[] {
+  const { owners, minima } = timers;
+  const own: ScaledTimerName[] = [];
+  for (const factor of list(config, 'timerScaleFactors')) {
+    const type = num(factor, 'timer');
+    const owner = owners.get(type);
+    if (owner === action) throw new ConfigError(`Found duplicate entry for timer type ${TIMER_TYPES[type]}`, path);
+    if (owner !== undefined) {
+      const both = `"${owner}" and "${action}"`;
+      throw new ConfigError(`Timer type is configured by both overload actions ${both}`, path);
     }
+    owners.set(type, action);
+    const timer = TIMERS.get(type);
+    if (timer === undefined) continue;
+    minima[timer] = lowerMinimum(factor, path);
+    own.push(timer);
   }
-  return timers;
+  return own;
 }
 
 function lowerMinimum(factor: Msg, path: string): TimerMinimum {
@@ -165,25 +223,23 @@ function lowerMinimum(factor: Msg, path: string): TimerMinimum {
   return { kind: 'ms', ms };
 }
 
-function checkActionConfig(full: string, name: string, given: boolean, path: string): void {
-  if (name === 'reduce_timeouts' && !given)
-    throw new ConfigError(`Overload action "${full}" requires typed_config`, path);
-  if (given && !CONFIGURED_ACTIONS.has(name))
-    throw new ConfigError(`Overload action "${full}" has an unexpected value for the typed_config field`, path);
-}
-
-function lowerShedPoints(manager: Msg, monitors: ReadonlySet<string>, ctx: LowerContext): ShedPointModel[] {
+function lowerShedPoints(
+  manager: Msg,
+  monitors: ReadonlySet<string>,
+  actions: readonly OverloadActionModel[],
+): ShedPointModel[] {
   const points: ShedPointModel[] = [];
   const seen = new Set<string>();
   for (const [i, message] of list(manager, 'loadshedPoints').entries()) {
     const path = `${PATH}.loadshed_points[${i}]`;
-    const full = str(message, 'name');
-    if (seen.has(full)) throw new ConfigError(`Duplicate loadshed point ${full}`, path);
-    seen.add(full);
-    const triggers = lowerTriggers(message, monitors, `loadshed point ${full}`, path);
-    const name = full.startsWith(SHED_POINTS) ? full.slice(SHED_POINTS.length) : '';
-    if (SHED_POINT_NAMES.has(name)) points.push({ name: name as ShedPointName, triggers });
-    else ctx.unsupported(path, `load is not shed at ${full}`);
+    const name = str(message, 'name');
+    if (actions.some((action) => action.name === name))
+      throw new ConfigError(`Load shed point "${name}" conflicts with an overload action of the same name`, path);
+    if (seen.has(name)) throw new ConfigError(`Duplicate loadshed point ${name}`, path);
+    seen.add(name);
+    const triggers = lowerTriggers(message, monitors, `loadshed point ${name}`, path);
+    const place = name.startsWith(SHED_POINTS) ? name.slice(SHED_POINTS.length) : '';
+    points.push({ name, place: SHED_POINT_NAMES.has(place) ? (place as ShedPointName) : null, triggers });
   }
   return points;
 }

@@ -64,6 +64,8 @@ export interface Model {
   }[];
   /** Process-wide limit on downstream connections; 0 = none. */
   readonly maxDownstreamConnections: number;
+  /** Whose connections count against it, by index in `listeners`; `null` = those of all. */
+  readonly limitedListeners: readonly number[] | null;
   /** `null` = there is no overload manager. */
   readonly overload: OverloadModel | null;
   /** e.g. `x-envoy`. */

@@ -26,7 +26,7 @@ export type MonitorModel = { readonly name: string } & (
   | { readonly kind: 'cpu'; readonly mode: 'host' | 'container' }
   /** A file that holds the pressure, 0 to 1. */
   | { readonly kind: 'injected'; readonly path: string }
-  /** Counted by listeners, not looked at every interval. */
+  /** Downstream connections of all workers; listeners let no more in than `max`. */
   | { readonly kind: 'connections'; readonly max: number }
 );
 
@@ -40,7 +40,11 @@ export type OverloadActionName =
   | 'reduce_timeouts';
 
 export interface OverloadActionModel {
-  readonly name: OverloadActionName;
+  /** As its stats are called. */
+  readonly name: string;
+  readonly action: OverloadActionName;
+  /** What `reduce_timeouts` makes shorter: there may be several such actions, each with timers of its own. */
+  readonly timers: readonly ScaledTimerName[];
   readonly triggers: readonly TriggerModel[];
 }
 
@@ -60,7 +64,10 @@ export type ShedPointName =
   | 'tcp_proxy_on_data';
 
 export interface ShedPointModel {
-  readonly name: ShedPointName;
+  /** As its stats are called. */
+  readonly name: string;
+  /** `null` = nobody asks there: it has stats only. */
+  readonly place: ShedPointName | null;
   readonly triggers: readonly TriggerModel[];
 }
 
