@@ -1,6 +1,7 @@
 // Small makers of admin answers, and the query parser.
 
 import type { JsonValue } from '../config/model/common.ts';
+import { protoDouble } from '../util/number-text.ts';
 import type { AdminResponse } from './admin-state.ts';
 
 const TEXT = 'text/plain; charset=UTF-8';
@@ -18,9 +19,12 @@ export function html(body: string | Iterable<string>): AdminResponse {
   return { status: 200, contentType: 'text/html; charset=UTF-8', body };
 }
 
+/** A number that may have 16 digits or more. Strings end with a quote, so what ends a line is none. */
+const LONG_NUMBER = /(?<= )-?\d+\.\d{9,}(?:e[+-]\d+)?(?=,?$)/gm;
+
 /** A message as Envoy's `/config_dump` and others print it: one space of indentation, a newline at the end. */
 export function protoJson(value: JsonValue): string {
-  const indented = JSON.stringify(value, null, 1);
+  const indented = JSON.stringify(value, null, 1).replace(LONG_NUMBER, (text) => protoDouble(Number(text)));
   return `${indented.replace(/[<>\u007f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
 }
 

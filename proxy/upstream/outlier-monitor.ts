@@ -43,9 +43,8 @@ export interface OutlierEnv {
 /** Statuses that a failure to reach a host counts as, unless such failures are judged apart. */
 const CONNECTED = 200;
 const UNREACHABLE = 503;
-/** What an answer counts as that is an error by its matcher: Envoy's numbers for failures of another origin. */
+/** What an answer counts as that is only by its matcher an error. */
 const FAILED_STATUS = 500;
-const FAILED_STATUS_APART = 503;
 
 /** See the head of this file. */
 export class HostMonitor {
@@ -97,7 +96,6 @@ export class HostMonitor {
     if (code !== null && code !== '') this.onStatus(httpStatusOfGrpc(code));
     else if (isError === null) this.onStatus(status);
     else if (!isError(status, headers)) this.onSuccess();
-    else if (this.model.splitsLocalOrigin) this.onStatus(FAILED_STATUS_APART);
     else this.onStatus(status >= 500 ? status : FAILED_STATUS);
     if (this.model.detectDegradedHosts && headers.get('x-envoy-degraded') !== null && !this.degraded)
       this.tell('degraded');

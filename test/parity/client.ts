@@ -5,6 +5,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { untilAtRest } from '../fixtures/process-rest.ts';
 import { tlsText } from '../fixtures/tls.ts';
 import { readHttp2, replies } from './frames.ts';
+import { getText } from './proxy-process.ts';
 import type { ClientStep, ClientTls, Observation, ObservedMessage, ObservedTls, Scenario } from './types.ts';
 import { isInterim, parseMessage, parsePartial } from './wire.ts';
 
@@ -17,6 +18,8 @@ const LOCAL_PORTS = 7_000;
 let nextLocalPort = Math.floor(Math.random() * LOCAL_PORTS);
 /** Nothing in a scenario takes this long. */
 const STEP_TIMEOUT_MS = 5_000;
+/** How often a stat is asked for. */
+const STAT_EVERY_MS = 20;
 
 export interface ClientResult {
   readonly port: number;
@@ -32,6 +35,8 @@ export class Waiter {
   private readonly waiting = new Set<() => void>();
   /** Process of the proxy under test; -1 = none yet. */
   pid = -1;
+  /** Of its admin listener. */
+  adminPort = 0;
   private resting: Promise<void> = Promise.resolve();
 
   changed(): void {
@@ -58,6 +63,20 @@ export class Waiter {
   /** Resolves when a time has passed and the proxy has done all that it had to do within it. */
   async pass(ms: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, ms));
+    await this.rest();
+  }
+
+  /** Resolves when a stat has come so far, or far too late. */
+  async untilStat(name: string, atLeast: number): Promise<void> {
+    const end = performance.now() + STEP_TIMEOUT_MS;
+    while (performance.now() < end) {
+      const stats = await getText(
+        this.adminPort,
+        `/stats?filter=${encodeURIComponent(`^${name.replaceAll('.', '\\.')}$`)}`,
+      );
+      if (Number(/: (\d+)/.exec(stats)?.[1] ?? 0) >= atLeast) break;
+      await new Promise((resolve) => setTimeout(resolve, STAT_EVERY_MS));
+    }
     await this.rest();
   }
 
@@ -219,6 +238,8 @@ async function playStep(client: ScriptedClient, step: ClientStep, waiter: Waiter
     // The time counts from when the proxy has taken in what was sent before.
     await waiter.rest();
     await waiter.pass(step.waitMs);
+  } else if ('stat' in step) {
+    await waiter.untilStat(step.stat, step.atLeast);
   } else if ('close' in step) {
     if (step.close === 'fin') client.socket.end();
     else {

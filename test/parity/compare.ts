@@ -28,7 +28,7 @@ export function compareScenario(
   return lines;
 }
 
-/** Differences of the stats of a group. */
+/** Differences of the stats of a group, and of its events. */
 export function compareStats(expected: GroupObservation, actual: GroupObservation): string[] {
   const lines: string[] = [];
   for (const [name, value] of Object.entries(expected.stats)) {
@@ -36,6 +36,7 @@ export function compareStats(expected: GroupObservation, actual: GroupObservatio
   }
   for (const name of Object.keys(actual.stats))
     if (expected.stats[name] === undefined) lines.push(`${name}: not expected`);
+  compareValues('events', expected.events, actual.events, lines);
   return lines;
 }
 

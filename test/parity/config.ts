@@ -37,6 +37,11 @@ export function fileLog(path: string, extra: Json = {}, filter: Json | null = nu
   };
 }
 
+/** Where a group's outlier detection may write its events, for the runner to compare them. */
+export function eventLog(logPath: string): string {
+  return `${logPath}.events`;
+}
+
 export function bootstrap(
   ports: Ports,
   listeners: readonly Json[],

@@ -57,6 +57,7 @@ import { oddValues } from './scenarios/odd-values.ts';
 import { operators } from './scenarios/operators.ts';
 import { options } from './scenarios/options.ts';
 import { outlier } from './scenarios/outlier.ts';
+import { outlierSweeps } from './scenarios/outlier-sweeps.ts';
 import {
   overloadConnections,
   overloadKeepalive,
@@ -194,6 +195,7 @@ export const GROUPS: readonly Group[] = [
   mirrors,
   mirrorMore,
   outlier,
+  outlierSweeps,
   overloadRequests,
   overloadKeepalive,
   overloadConnections,

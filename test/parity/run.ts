@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClientResult, playClient, Waiter } from './client.ts';
+import { eventLog } from './config.ts';
 import { Normaliser } from './normalise.ts';
 import { type Binary, freePorts, getText, startProxy } from './proxy-process.ts';
 import type { Group, GroupObservation, Observation, ObservedMessage, Ports, Scenario } from './types.ts';
@@ -18,6 +19,7 @@ const UNKNOWN_MS = 2_000;
 const HANG_UP_MS = 2_000;
 /** `tcpmux`: nothing listens there. */
 const DEAD_PORT = 1;
+const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}){0,2}Z$/;
 
 interface Played {
   readonly scenario: Scenario;
@@ -50,6 +52,7 @@ export async function runGroup(
     writeFileSync(config, JSON.stringify(group.bootstrap(ports, logPath)));
     const proxy = await startProxy(binary, config, ports['admin'] ?? 0, join(dir, 'out.log'));
     waiter.pid = proxy.pid;
+    waiter.adminPort = ports['admin'] ?? 0;
     let played: Played[];
     let stats: Record<string, number>;
     try {
@@ -59,7 +62,12 @@ export async function runGroup(
     } finally {
       await proxy.stop();
     }
-    return { scenarios: observe(played, ports, logPath), stats };
+    const events = readLog(eventLog(logPath)).map((event) => withoutTimes(event, new Normaliser(ports)));
+    return {
+      scenarios: observe(played, ports, logPath),
+      stats,
+      ...(events.length === 0 ? {} : { events: Object.groupBy(events, (event) => String(event['cluster_name'])) }),
+    };
   } finally {
     for (const upstream of upstreams.values()) upstream.close();
     rmSync(dir, { recursive: true, force: true });
@@ -122,6 +130,14 @@ function observe(played: readonly Played[], ports: Ports, logPath: string): Reco
     };
   }
   return scenarios;
+}
+
+/** An event of outlier detection without what varies. */
+function withoutTimes(event: Record<string, unknown>, normaliser: Normaliser): Record<string, unknown> {
+  const { timestamp, ...rest } = event;
+  if (!TIMESTAMP.test(String(timestamp))) throw new Error(`no timestamp: ${JSON.stringify(event)}`);
+  if (typeof rest['secs_since_last_action'] === 'string') rest['secs_since_last_action'] = '<seconds>';
+  return normaliser.value(rest) as Record<string, unknown>;
 }
 
 function readLog(path: string): Record<string, unknown>[] {

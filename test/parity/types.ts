@@ -17,7 +17,9 @@ export type ClientStep =
   /** Waits until the upstreams have seen the heads of that many requests (or, raw, that many bytes). */
   | { readonly upstreamSaw: number }
   /** Waits until that many bytes have arrived here. */
-  | { readonly bytes: number };
+  | { readonly bytes: number }
+  /** Waits until a stat of the proxy has come so far: for what its timers do. */
+  | { readonly stat: string; readonly atLeast: number };
 
 /** Something a scripted HTTP/2 upstream does about a request. */
 export type Http2Action =
@@ -166,4 +168,6 @@ export interface Observation {
 export interface GroupObservation {
   readonly scenarios: Readonly<Record<string, Observation>>;
   readonly stats: Readonly<Record<string, number>>;
+  /** Lines of outlier detection's log by cluster, without times; absent = nothing is in `eventLog(logPath)`. */
+  readonly events?: { readonly [cluster: string]: readonly Readonly<Record<string, unknown>>[] | undefined };
 }

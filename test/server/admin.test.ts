@@ -127,7 +127,9 @@ t.test('clusters: what only other clusters have', async (t) => {
   t.match(text, 'e::outlier::local_origin_success_rate_ejection_threshold::0\ne::default_priority');
   t.match(text, '::success_rate::66.66666666666667\n', 'as many as there are');
   t.match(text, 'e::added_via_api::true\ne::eds_service_name::svc\ne::127.0.0.1:19904::cx_active::1\n');
-  const json = JSON.parse((await ask(state, '/clusters?format=json')).body);
+  const body = (await ask(state, '/clusters?format=json')).body;
+  t.match(body, '"value": 66.666666666666671\n', 'as protobuf writes a double');
+  const json = JSON.parse(body);
   t.equal(json.cluster_statuses[0].host_statuses[0].stats[0].value, '2');
   const [status] = json.cluster_statuses;
   t.same(status.success_rate_ejection_threshold, { value: 200 / 3 });

@@ -10,7 +10,7 @@ const endpoint = (port: number | undefined): object => ({
 });
 
 /** Hosts by priority; one number per host. */
-function prioritised(
+export function prioritised(
   name: string,
   priorities: readonly (readonly (number | undefined)[])[],
   outlier: object,
@@ -42,7 +42,7 @@ function requests(path: string, count: number, ...headers: string[]): ClientStep
 }
 
 /** So many requests one after the other. */
-function quickRequests(path: string, count: number, ...headers: string[]): ClientStep[] {
+export function quickRequests(path: string, count: number, ...headers: string[]): ClientStep[] {
   const steps: ClientStep[] = [];
   for (let i = 1; i <= count; i++) steps.push(get(path, ...headers), { answers: i });
   return steps;
