@@ -2,7 +2,7 @@
 // (Envoy: extensions.load_balancing_policies.{ring_hash,maglev}.v3).
 
 import type { HashLbPolicyModel } from '../config/model/cluster.ts';
-import { murmurHash2, U64, xxHash64 } from '../util/hash64.ts';
+import { CountedHashes, U64, xxHash64 } from '../util/hash64.ts';
 import type { Host } from './host.ts';
 
 /** Hosts by hash; built for one list and thrown away when the list changes. */
@@ -71,12 +71,12 @@ class RingTable implements HashTable {
     // The lightest host gets a whole number of places, unless the ring would be too large.
     const scale = Math.min(Math.ceil(least * policy.minRingSize) / least, policy.maxRingSize);
     const size = Math.ceil(scale);
-    const places = placeHosts(keys, weights, size, scale, policy.hashFunction === 'murmur2' ? murmurHash2 : xxHash64);
-    const order = orderOf(places.hi, places.lo);
+    const places = placeHosts(keys, weights, size, scale, policy.hashFunction);
+    const ring = sorted(places);
     this.hosts = hosts;
-    this.hi = order.map((at) => places.hi[at] as number);
-    this.lo = order.map((at) => places.lo[at] as number);
-    this.owners = order.map((at) => places.owners[at] as number);
+    this.hi = ring.hi;
+    this.lo = ring.lo;
+    this.owners = ring.owners;
     if (gauge === null) return;
     gauge('ring_hash_lb.size', size);
     gauge('ring_hash_lb.min_hashes_per_host', lowest(places.perHost));
@@ -102,10 +102,14 @@ class RingTable implements HashTable {
   }
 }
 
-interface Places {
+/** Halves of hashes, and whose each is. */
+interface Ring {
   readonly hi: Uint32Array;
   readonly lo: Uint32Array;
   readonly owners: Uint32Array;
+}
+
+interface Places extends Ring {
   readonly perHost: readonly number[];
 }
 
@@ -115,7 +119,7 @@ function placeHosts(
   weights: Float64Array,
   size: number,
   scale: number,
-  hashOf: (text: string, out: U64) => U64,
+  hashFunction: RingPolicy['hashFunction'],
 ): Places {
   // Sums of fractions may end a little above the size.
   const hi = new Uint32Array(size + 1);
@@ -128,8 +132,9 @@ function placeHosts(
   for (const [owner, key] of keys.entries()) {
     target += scale * (weights[owner] as number);
     let place = 0;
-    while (count < target) {
-      hashOf(`${key}_${place++}`, hash);
+    const hashes = new CountedHashes(`${key}_`, hashFunction);
+    for (; count < target; place++) {
+      hashes.next(hash);
       hi[count] = hash.hi;
       lo[count] = hash.lo;
       owners[count++] = owner;
@@ -139,34 +144,72 @@ function placeHosts(
   return { hi: hi.subarray(0, count), lo: lo.subarray(0, count), owners, perHost };
 }
 
-const DIGIT_BITS = 8;
-const DIGITS = 1 << DIGIT_BITS;
-const HALF_BITS = 32;
+/** Buckets have so many places on average. */
+const BUCKET_PLACES = 4;
+/** More than that would be moved too often when they are put into order one by one. */
+const BUCKET_PLACES_MAX = 64;
 
-/** Positions in ascending order of hashes, by radix: a ring may have millions of places. */
-function orderOf(hi: Uint32Array, lo: Uint32Array): Uint32Array {
-  let order = new Uint32Array(hi.length);
-  for (let i = 0; i < order.length; i++) order[i] = i;
-  for (const half of [lo, hi])
-    for (let shift = 0; shift < HALF_BITS; shift += DIGIT_BITS) order = sortByDigit(order, half, shift);
-  return order;
+/** The same places in ascending order of hashes, which are spread evenly: each goes almost where it belongs at once. */
+function sorted(places: Places): Ring {
+  const size = places.hi.length;
+  const shift = Math.min(31, Math.clz32(size / BUCKET_PLACES));
+  const ends = new Uint32Array(2 ** (32 - shift) + 1);
+  for (let i = 0; i < size; i++) {
+    const after = ((places.hi[i] as number) >>> shift) + 1;
+    ends[after] = (ends[after] as number) + 1;
+  }
+  for (let i = 1; i < ends.length; i++) ends[i] = (ends[i] as number) + (ends[i - 1] as number);
+  const hi = new Uint32Array(size);
+  const lo = new Uint32Array(size);
+  const owners = new Uint32Array(size);
+  for (let i = 0; i < size; i++) {
+    const bucket = (places.hi[i] as number) >>> shift;
+    const to = ends[bucket] as number;
+    ends[bucket] = to + 1;
+    hi[to] = places.hi[i] as number;
+    lo[to] = places.lo[i] as number;
+    owners[to] = places.owners[i] as number;
+  }
+  const ring = { hi, lo, owners };
+  // A bucket ends where it began and as many places behind: where the next one has begun.
+  for (let bucket = 0, from = 0; from < size; bucket++) {
+    const to = ends[bucket] as number;
+    if (to - from > BUCKET_PLACES_MAX) sortBySplitting(ring, from, to);
+    else sortByMoving(ring, from, to);
+    from = to;
+  }
+  return ring;
 }
 
-function sortByDigit(order: Uint32Array<ArrayBuffer>, half: Uint32Array, shift: number): Uint32Array<ArrayBuffer> {
-  const next = new Uint32Array(DIGITS + 1);
-  for (let i = 0; i < half.length; i++) {
-    const after = (((half[i] as number) >>> shift) & (DIGITS - 1)) + 1;
-    next[after] = (next[after] as number) + 1;
+function sortByMoving({ hi, lo, owners }: Ring, from: number, to: number): void {
+  for (let i = from + 1; i < to; i++) {
+    const placeHi = hi[i] as number;
+    const placeLo = lo[i] as number;
+    const owner = owners[i] as number;
+    let at = i;
+    for (; at > from; at--) {
+      const beforeHi = hi[at - 1] as number;
+      const beforeLo = lo[at - 1] as number;
+      if (beforeHi < placeHi || (beforeHi === placeHi && beforeLo <= placeLo)) break;
+      hi[at] = beforeHi;
+      lo[at] = beforeLo;
+      owners[at] = owners[at - 1] as number;
+    }
+    hi[at] = placeHi;
+    lo[at] = placeLo;
+    owners[at] = owner;
   }
-  for (let digit = 1; digit < DIGITS; digit++) next[digit] = (next[digit] as number) + (next[digit - 1] as number);
-  const sorted = new Uint32Array(order.length);
-  for (let i = 0; i < order.length; i++) {
-    const at = order[i] as number;
-    const digit = ((half[at] as number) >>> shift) & (DIGITS - 1);
-    sorted[next[digit] as number] = at;
-    next[digit] = (next[digit] as number) + 1;
-  }
-  return sorted;
+}
+
+/** Hosts that share a key have the same places: then many belong into one bucket. */
+function sortBySplitting({ hi, lo, owners }: Ring, from: number, to: number): void {
+  const order = Array.from({ length: to - from }, (_, i) => from + i);
+  order.sort((a, b) => (hi[a] as number) - (hi[b] as number) || (lo[a] as number) - (lo[b] as number));
+  for (const part of [hi, lo, owners])
+    part.set(
+      order.map((at) => part[at] as number),
+      from,
+    );
 }
 
 const ONE = new U64(0, 1);

@@ -111,6 +111,35 @@ t.test('more hosts than a call may have arguments', async (t) => {
     t.ok(many.includes(buildHashTable(many, policy, () => {}).pick(xxHash64('key', new U64()), 0)), policy.kind);
 });
 
+t.test('places on a ring are in order, those of hosts that share a key too', async (t) => {
+  const all = Array.from({ length: 300 }, (_, i) => {
+    const hostname = i < 290 ? 'shared' : `own ${i}`;
+    return new Host({ ...endpoint(i + 1), hostname }, [], 'c', null);
+  });
+  for (const [few, minRingSize] of [
+    [all, 60_000],
+    [all.slice(289), 5_000],
+    [all.slice(0, 1), 1],
+  ] as const) {
+    const table = buildHashTable(few, { ...RING, useHostname: true, minRingSize }, null);
+    const perHost = Math.ceil(minRingSize / few.length);
+    const places = few.flatMap((host) =>
+      Array.from({ length: perHost }, (_, n) => {
+        const { hi, lo } = xxHash64(`${host.hostname}_${n}`, new U64());
+        return { hash: (BigInt(hi) << 32n) | BigInt(lo), name: host.hostname };
+      }),
+    );
+    places.sort((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0));
+    const wrong = Array.from({ length: 500 }, (_, i) => {
+      const { hi, lo } = xxHash64(`key ${i}`, new U64());
+      const hash = (BigInt(hi) << 32n) | BigInt(lo);
+      const due = places.find((place) => place.hash >= hash) ?? places[0];
+      return table.pick(new U64(hi, lo), 0).hostname === due?.name ? 0 : 1;
+    }).filter(Boolean);
+    t.equal(wrong.length, 0, `${places.length} places of ${few.length} hosts`);
+  }
+});
+
 t.test('MT19937, the standard’s own check', async (t) => {
   // ISO C++ [rand.predef]: the 10,000th number of a generator with the default seed.
   const random = new MersenneTwister(5_489);

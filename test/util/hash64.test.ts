@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import t from 'tap';
-import { murmurHash2, U64, xxHash64 } from '../../proxy/util/hash64.ts';
+import { CountedHashes, murmurHash2, U64, xxHash64 } from '../../proxy/util/hash64.ts';
 
 const MASK = (1n << 64n) - 1n;
 const P1 = 0x9e3779b185ebca87n;
@@ -91,6 +91,28 @@ t.test('MurmurHash2', async () => {
     }),
     { numRuns: 500 },
   );
+});
+
+t.test('texts with numbers behind them', async (t) => {
+  for (const text of ['', 'a', '10.0.0.1:8080_', 'x'.repeat(31)])
+    for (const kind of ['xx', 'murmur2'] as const) {
+      const hashes = new CountedHashes(text, kind);
+      const whole = kind === 'xx' ? xxHash64 : murmurHash2;
+      const out = new U64();
+      let wrong = -1;
+      for (let number = 0; number < 10_500 && wrong < 0; number++) {
+        hashes.next(out);
+        if (out.toHex() !== whole(`${text}${number}`, new U64()).toHex()) wrong = number;
+      }
+      t.equal(wrong, -1, `${kind} behind ${text.length} bytes`);
+    }
+});
+
+t.test('long texts', async (t) => {
+  for (const length of [48, 49, 4095, 4096, 4097, 70_000]) {
+    const text = 'abcdefghijk'.repeat(length / 11 + 1).slice(0, length);
+    t.equal(big(xxHash64(text, new U64())), reference(Buffer.from(text), 0n), `${length}`);
+  }
 });
 
 t.test('remainders', async () => {
