@@ -35,7 +35,7 @@ import {
   openRequest,
 } from './account.ts';
 import type { Host } from './host.ts';
-import { Http1UpstreamStream } from './http1-stream.ts';
+import { type Http1Carrier, Http1UpstreamStream } from './http1-stream.ts';
 import type { ResetReason, UpstreamStreamHandler } from './upstream.ts';
 
 const CONNECTING = 0;
@@ -59,7 +59,7 @@ export interface Http1Owner {
 }
 
 /** See the head of this file. */
-export class Http1Connection implements DialHandler, ResponseSink {
+export class Http1Connection implements DialHandler, ResponseSink, Http1Carrier {
   /** Links of the pool's list of idle connections. */
   previous: Http1Connection | null;
   next: Http1Connection | null;

@@ -2,6 +2,7 @@
 
 import type { HeaderMap } from '../codec/headers.ts';
 import { FRAMING_CHUNKED, type Framing } from '../codec/http1.ts';
+import type { ResponseDecoder } from '../codec/http1-response.ts';
 import {
   CHUNK_END,
   chunkHead,
@@ -10,13 +11,34 @@ import {
   writeRequestHead,
   writeTrailers,
 } from '../codec/http1-write.ts';
+import type { Transport } from '../net/transport.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
+import type { ConnectionAccount, ConnectionContext } from './account.ts';
 import type { Host } from './host.ts';
-import type { Http1Connection } from './http1-connection.ts';
 import type { UpstreamStream, UpstreamStreamHandler } from './upstream.ts';
 
 /** Of a request head, besides method and target, what is no field: blanks, version and two line ends. */
 const START_AND_END_BYTES = '  HTTP/1.1\r\n\r\n'.length;
+
+/** The connection as its stream sees it. */
+export interface Http1Carrier {
+  readonly owner: { readonly host: Host; readonly context: ConnectionContext };
+  readonly account: ConnectionAccount;
+  readonly transport: Transport;
+  readonly decoder: ResponseDecoder;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  /** Bytes of the request have left. */
+  countSent(bytes: number): void;
+  /** The upstream takes bytes too slowly. */
+  countBackedUp(): void;
+  /** The stream was given up by its owner. */
+  abandon(stream: Http1UpstreamStream): void;
+  /** The stream and the connection end as soon as what was written has left. */
+  closeAfter(stream: Http1UpstreamStream): void;
+  holdReading(): void;
+  releaseReading(): void;
+}
 
 /** See the head of this file. */
 export class Http1UpstreamStream implements UpstreamStream {
@@ -35,14 +57,14 @@ export class Http1UpstreamStream implements UpstreamStream {
   backedUp: boolean;
   /** Nothing more may be asked of the connection. */
   over: boolean;
-  private readonly connection: Http1Connection;
+  private readonly connection: Http1Carrier;
   private readonly bytesReadBefore: number;
   private framing: Framing;
   wireBytesSent: number;
   headerBytesSent: number;
   headerBytesReceived: number;
 
-  constructor(connection: Http1Connection, handler: UpstreamStreamHandler) {
+  constructor(connection: Http1Carrier, handler: UpstreamStreamHandler) {
     this.host = connection.owner.host;
     this.protocol = 'HTTP/1.1';
     this.connectionId = connection.account.id;

@@ -53,7 +53,7 @@ import {
   openRequest,
 } from './account.ts';
 import type { Host } from './host.ts';
-import { Http2UpstreamStream } from './http2-stream.ts';
+import { type Http2Carrier, Http2UpstreamStream } from './http2-stream.ts';
 import type { ResetReason, UpstreamStreamHandler } from './upstream.ts';
 
 const CONNECTING = 0;
@@ -82,7 +82,7 @@ export interface Http2Owner {
 }
 
 /** See the head of this file. */
-export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner {
+export class Http2Connection implements H2Sink, Flusher, KeepaliveOwner, Http2Carrier {
   /** Links of the pool's list of ready connections. */
   previous: Http2Connection | null;
   next: Http2Connection | null;

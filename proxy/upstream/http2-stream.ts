@@ -4,10 +4,38 @@
 
 import { HeaderMap } from '../codec/headers.ts';
 import type { H2Stream } from '../codec/http2.ts';
+import type { Transport } from '../net/transport.ts';
 import type { TlsInfo } from '../observe/stream-info.ts';
+import type { ConnectionAccount } from './account.ts';
 import type { Host } from './host.ts';
-import type { Http2Connection } from './http2-connection.ts';
 import type { UpstreamStream, UpstreamStreamHandler } from './upstream.ts';
+
+/** The connection as its streams see it. */
+export interface Http2Carrier {
+  readonly owner: { readonly host: Host };
+  readonly account: ConnectionAccount;
+  readonly transport: Transport;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  /** Sends the head; sets `stream.wire`, or resets a stream that has no number left. */
+  open(
+    stream: Http2UpstreamStream,
+    method: string,
+    scheme: string,
+    authority: string,
+    path: string,
+    protocol: string,
+    headers: HeaderMap,
+    endStream: boolean,
+  ): void;
+  /** @returns false when the upstream takes bytes too slowly: `UpstreamStreamHandler.onDrain` follows */
+  sendData(stream: Http2UpstreamStream, wire: H2Stream, chunk: Uint8Array, endStream: boolean): boolean;
+  sendTrailers(wire: H2Stream, trailers: HeaderMap): void;
+  /** The stream was given up by its owner. */
+  abandon(stream: Http2UpstreamStream): void;
+  holdReading(wire: H2Stream): void;
+  releaseReading(wire: H2Stream): void;
+}
 
 /** See the head of this file. */
 export class Http2UpstreamStream implements UpstreamStream {
@@ -28,9 +56,9 @@ export class Http2UpstreamStream implements UpstreamStream {
   over: boolean;
   /** Token of an upgrade that travels as an extended CONNECT; empty. */
   upgrade: string;
-  private readonly connection: Http2Connection;
+  private readonly connection: Http2Carrier;
 
-  constructor(connection: Http2Connection, handler: UpstreamStreamHandler) {
+  constructor(connection: Http2Carrier, handler: UpstreamStreamHandler) {
     this.host = connection.owner.host;
     this.protocol = 'HTTP/2';
     this.connectionId = connection.account.id;
