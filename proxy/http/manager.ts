@@ -35,6 +35,7 @@ import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
 import type { FindShedPoint, ShedPoint } from '../observe/shed-point.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import { compileMutationSteps, type Mutate } from '../route/mutations.ts';
 import type { FiltersOf, RouteRules, RouteTable } from '../route/route.ts';
 import { compileRouteTable } from '../route/route-table.ts';
 import { compileScopedRoutes } from '../route/scoped-routes.ts';
@@ -113,6 +114,8 @@ export class HttpManager {
   readonly isInternal: (ip: string) => boolean;
   readonly forwardedIp: (remoteIp: string) => string;
   readonly clientCert: ClientCertRule;
+  /** Done to a request before anything else is. */
+  readonly mutateEarly: Mutate | null;
   readonly localReply: ReplyRewrite | null;
   readonly cxLength: Histogram;
   private readonly listenerStats: Float64Array;
@@ -166,6 +169,7 @@ export class HttpManager {
     this.isInternal = compileInternal(model.internalAddresses);
     this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);
     this.clientCert = compileClientCert(model);
+    this.mutateEarly = compileMutationSteps(model.earlyMutations, 'request');
     this.localReply = compileLocalReply(model.localReply, env.runtimeKeys);
     this.upgrades = new Map(model.upgrades.map((upgrade) => [upgrade.type, upgrade.enabled]));
     this.chains = new FilterChains(model.httpFilters, filterEnv(env, prefix));

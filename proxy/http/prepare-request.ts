@@ -14,6 +14,8 @@ import {
   type RequestHead,
 } from '../codec/http1.ts';
 import { hasToken, keepTrailersOnly } from '../codec/http1-connection.ts';
+import { isGrpcContentType } from '../match/head.ts';
+import type { Mutate } from '../route/mutations.ts';
 import { isLoopback, joinHostPort } from '../util/ip.ts';
 import { appendForwardedFor, lastForwardedFor } from './forwarded.ts';
 import { ensureRequestId } from './request-id.ts';
@@ -55,12 +57,14 @@ const SENDER_BITS = KNOWN_FORWARDED_FOR | KNOWN_FORWARDED_OTHER | KNOWN_ENVOY;
 export function prepareRequest(stream: HttpStream, head: RequestHead, headers: HeaderMap): void {
   const { manager } = stream;
   const { model } = manager;
+  if (manager.mutateEarly !== null) mutateEarly(stream, head, headers, manager.mutateEarly);
   const internalOnly = manager.routes.internalOnlyHeaders(stream, headers);
-  if ((head.known & HOP_BITS) !== 0) removeHopByHop(head, headers);
+  const { known } = head;
+  if ((known & HOP_BITS) !== 0) removeHopByHop(head, headers);
   if (model.useRemoteAddress) identifyByConnection(stream, headers);
-  else if ((head.known & SENDER_BITS) !== 0 || model.appendXForwardedPort) identifyByHeaders(stream, headers);
-  manager.clientCert(headers, stream.connection.tls, (head.known & KNOWN_FORWARDED_OTHER) !== 0);
-  setScheme(stream, headers, (head.known & KNOWN_FORWARDED_OTHER) !== 0 || model.useRemoteAddress);
+  else if ((known & SENDER_BITS) !== 0 || model.appendXForwardedPort) identifyByHeaders(stream, headers);
+  manager.clientCert(headers, stream.connection.tls, (known & KNOWN_FORWARDED_OTHER) !== 0);
+  setScheme(stream, headers, (known & KNOWN_FORWARDED_OTHER) !== 0 || model.useRemoteAddress);
 
   const edge = model.useRemoteAddress && !stream.internal;
   if (stream.internal) headers.set('x-envoy-internal', 'true');
@@ -74,6 +78,17 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
   if (model.generateRequestId) stream.requestId = ensureRequestId(headers, edge && !model.preserveExternalRequestId);
   else stream.requestId = headers.get('x-request-id') ?? '';
   if (model.via !== '') appendVia(headers, model.via);
+}
+
+/** The scheme is not known yet, nor is the client. What the codec has noticed of the headers holds no longer. */
+function mutateEarly(stream: HttpStream, head: RequestHead, headers: HeaderMap, mutate: Mutate): void {
+  const { scheme } = stream;
+  stream.scheme = '';
+  mutate(headers, stream);
+  stream.scheme = scheme;
+  head.known |= HOP_BITS | SENDER_BITS;
+  stream.hasEnvoyHeaders = true;
+  stream.isGrpc = isGrpcContentType(headers.get('content-type'));
 }
 
 /** The codec has removed what `connection` nominates and cut `te` down; here go the connection's own headers. */

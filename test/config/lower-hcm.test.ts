@@ -93,6 +93,7 @@ t.test('defaults', async (t) => {
     escapedSlashes: 'keep',
     stripHostPort: 'no',
     stripTrailingHostDot: false,
+    earlyMutations: [],
     addUserAgent: false,
     appendLocalOverload: false,
     localReply: { mappers: [], bodyFormat: null },
@@ -196,6 +197,22 @@ t.test('HTTP/2 options', async (t) => {
   t.equal(model.codec, 'http2');
   t.equal(model.http2.maxConcurrentStreams, 5);
   t.equal(lower({ stream_error_on_invalid_http_message: true }).http2.streamErrorOnInvalidMessage, true);
+});
+
+t.test('early header mutations', async (t) => {
+  const type = `${TYPE}envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation`;
+  const extension = (mutations: object[]): object => ({ name: 'early', typed_config: { '@type': type, mutations } });
+  const add = { append: { header: { key: 'x-a', value: '%REQ(x-b)%' } } };
+  const { earlyMutations } = lower({
+    early_header_mutation_extensions: [extension([add]), extension([{ remove: 'x-b' }])],
+  });
+  t.match(earlyMutations, [
+    { kind: 'add', add: { name: 'x-a' } },
+    { kind: 'remove', name: 'x-b' },
+  ]);
+  t.throws(() => lower({ early_header_mutation_extensions: [{ name: 'early', typed_config: ROUTER.typed_config }] }), {
+    message: /early_header_mutation_extensions\[0\]: Didn't find a registered implementation for 'early'/,
+  });
 });
 
 t.test('who the sender is, and what the upstream is told', async (t) => {

@@ -39,6 +39,7 @@ const FIELDS_BEHIND: { readonly [property: string]: readonly string[] } = {
   matchUpstreamScheme: ['envoy.config.core.v3.SchemeHeaderTransformation.match_upstream'],
   packTraceReason: [`${UUID}.pack_trace_reason`],
   useRequestIdForTraceSampling: [`${UUID}.use_request_id_for_trace_sampling`],
+  earlyMutations: [`${MANAGER}.early_header_mutation_extensions`],
   appendLocalOverload: [`${MANAGER}.append_local_overload`],
   proxyStatus: [`${MANAGER}.proxy_status_config`],
   removeDetails: [`${PROXY_STATUS}.remove_details`],

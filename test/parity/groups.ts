@@ -17,6 +17,7 @@ import { cors } from './scenarios/cors.ts';
 import { countedApart } from './scenarios/counted-apart.ts';
 import { detection } from './scenarios/detection.ts';
 import { directBodies } from './scenarios/direct-bodies.ts';
+import { earlyMutations } from './scenarios/early-mutations.ts';
 import { edge } from './scenarios/edge.ts';
 import { failures } from './scenarios/failures.ts';
 import { faults } from './scenarios/fault.ts';
@@ -116,6 +117,7 @@ import type { Group } from './types.ts';
 export const GROUPS: readonly Group[] = [
   routing,
   rewriting,
+  earlyMutations,
   edge,
   http1,
   http2,

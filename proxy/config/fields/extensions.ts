@@ -33,6 +33,8 @@ export const EXTENSION_ANSWERS: ReadonlyMap<string, ExtensionAnswer> = new Map([
   ['envoy.extensions.filters.network.echo.v3.Echo', USED],
   ['envoy.extensions.filters.network.direct_response.v3.Config', USED],
   ['envoy.tcp.metadataexchange.config.MetadataExchange', leftOut('TCP peer metadata is not exchanged')],
+  // Of the connection manager
+  ['envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation', USED],
   // HTTP filters, and their configuration per route
   ['envoy.extensions.filters.http.router.v3.Router', USED],
   ['envoy.config.route.v3.FilterConfig', USED],

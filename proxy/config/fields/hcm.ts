@@ -27,10 +27,7 @@ export const HCM_FIELDS: FieldTable = {
       'original IP detection extensions are not supported yet; use use_remote_address and xff_num_trusted_hops',
       'original_ip_detection_extensions',
     ),
-    rejected(
-      'early header mutations are not supported; use request_headers_to_add of a route',
-      'early_header_mutation_extensions',
-    ),
+    honoured(TEST, 'early_header_mutation_extensions'),
     rejected(
       'matchers for client certificates are not supported; use forward_client_cert_details',
       'forward_client_cert_matcher',
@@ -47,6 +44,7 @@ export const HCM_FIELDS: FieldTable = {
     warned('proxy-status is not added', 'proxy_status_config'),
     honoured(TEST, 'set_current_client_cert_details append_local_overload'),
   ),
+  'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation': fields(honoured(TEST, 'mutations')),
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails':
     fields(
       honoured(TEST, 'subject cert chain dns uri issuer'),

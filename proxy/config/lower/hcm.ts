@@ -1,7 +1,9 @@
 // Lowers the HTTP connection manager (Envoy: extensions.filters.network.http_connection_manager.v3).
 
 import { ConfigError } from '../../util/error.ts';
+import { missingImplementation } from '../fields/extensions.ts';
 import type { HttpConnectionManagerModel, ProxyStatusModel } from '../model/http.ts';
+import type { HeaderMutationModel } from '../model/mirror.ts';
 import type { RouteConfigModel, UpgradeModel } from '../model/route.ts';
 import { type RuntimeKeys, runtimeInteger } from '../model/runtime.ts';
 import { unpackAny } from '../read/any.ts';
@@ -13,6 +15,7 @@ import { lowerHttpFilters } from './http-filter.ts';
 import { lowerHttp1Server } from './http1.ts';
 import { lowerHttp2 } from './http2.ts';
 import { lowerLocalReply } from './local-reply.ts';
+import { lowerMutationSteps } from './mirror.ts';
 import { lowerRouteConfig } from './route.ts';
 import { CONNECT_UDP, NO_UDP } from './route-action.ts';
 import { checkTurnedOn } from './route-filters.ts';
@@ -27,6 +30,7 @@ const DRAIN_TIMEOUT_MS = 5_000;
 const DELAYED_CLOSE_TIMEOUT_MS = 1_000;
 const SERVER_NAME = 'envoy';
 
+const EARLY_MUTATION = 'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation';
 const UUID_REQUEST_ID = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig';
 
 const SERVER_HEADER = ['overwrite', 'append_if_absent', 'pass_through'] as const;
@@ -67,6 +71,7 @@ export function lowerHttpConnectionManager(message: Msg, ctx: LowerContext, path
     ...lowerRequestId(message, path),
     ...lowerClientCert(message),
     ...lowerPathAndHost(message, ctx.runtime, path),
+    earlyMutations: lowerEarlyMutations(message, path),
     addUserAgent: bool(message, 'addUserAgent'),
     appendLocalOverload: bool(message, 'appendLocalOverload'),
     localReply: lowerLocalReply(sub(message, 'localReplyConfig'), ctx, `${path}.local_reply_config`),
@@ -110,6 +115,19 @@ function configsOf(routes: HttpConnectionManagerModel['routes']): readonly Route
     case 'rds':
       return [];
   }
+}
+
+/** One extension after the other, as one list. */
+function lowerEarlyMutations(message: Msg, path: string): readonly HeaderMutationModel[] {
+  return list(message, 'earlyHeaderMutationExtensions').flatMap((extension, index) => {
+    const at = `${path}.early_header_mutation_extensions[${index}]`;
+    const any = sub(extension, 'typedConfig');
+    const config = any === null ? null : unpackAny(any, `${at}.typed_config`).message;
+    const typeName = config?.$typeName ?? '';
+    if (config === null || typeName !== EARLY_MUTATION)
+      throw missingImplementation(str(extension, 'name'), typeName, at);
+    return lowerMutationSteps(list(config, 'mutations'), `${at}.typed_config.mutations`);
+  });
 }
 
 /** `access_log_options` is the newer place of two fields. */

@@ -5,6 +5,7 @@ import type { CidrModel, StringMatchModel } from './common.ts';
 import type { HeaderAddModel, HeaderCase } from './headers.ts';
 import type { HttpFilterModel } from './http-filter.ts';
 import type { Http2Model } from './http2.ts';
+import type { HeaderMutationModel } from './mirror.ts';
 import type { BodyFormatModel, RouteConfigModel, UpgradeModel } from './route.ts';
 import type { ScopedRoutesModel } from './scoped-routes.ts';
 
@@ -59,6 +60,8 @@ export interface HttpConnectionManagerModel {
   readonly appendXForwardedPort: boolean;
   readonly representIpv4AsIpv4MappedIpv6: boolean;
   readonly internalAddresses: { readonly unixSockets: boolean; readonly cidrs: readonly CidrModel[] };
+  /** Done to a request before anything else is; empty = nothing. */
+  readonly earlyMutations: readonly HeaderMutationModel[];
   readonly addUserAgent: boolean;
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
