@@ -29,9 +29,14 @@ export class RoutedStream extends StreamInfo {
     this.redirectsToTls = false;
   }
 
+  get replayLimitBytes(): number {
+    const limit = this.route === null ? null : this.route.requestBodyBufferLimitBytes;
+    return limit === null ? this.manager.bufferLimitBytes : limit;
+  }
+
+  /** A route can only allow more than the connection. */
   get bufferLimitBytes(): number {
-    const limit = this.route === null ? 0 : this.route.requestBodyBufferLimitBytes;
-    return limit > 0 ? limit : this.manager.bufferLimitBytes;
+    return Math.max(this.manager.bufferLimitBytes, this.replayLimitBytes);
   }
 
   /** @returns `null` = there is none, or the request must come by TLS */

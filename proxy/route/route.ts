@@ -73,8 +73,8 @@ export interface RouteRules {
   readonly includeAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
-  /** 0 = the connection's limit. */
-  readonly requestBodyBufferLimitBytes: number;
+  /** `null` = the connection's limit. */
+  readonly requestBodyBufferLimitBytes: number | null;
   readonly clusterNotFoundCode: number;
   /** Upgrade overrides of the route: lower-case type → enabled. */
   readonly upgrades: ReadonlyMap<string, boolean> | null;

@@ -39,6 +39,8 @@ export interface Downstream extends StreamInfo {
   readonly retryTimer: Deadline;
   /** Bytes of request body the router may keep before it must stop the sender. */
   readonly bufferLimitBytes: number;
+  /** Bytes of request body it may keep for another try; a request with more has none. */
+  readonly replayLimitBytes: number;
 
   /** `null` = the client's request was never redirected. */
   redirects: RedirectState | null;

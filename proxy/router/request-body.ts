@@ -49,7 +49,7 @@ export class RequestBody {
     if ((open !== null && !forReplay) || chunk.length === 0) return true;
     this.kept ??= new KeptBody();
     this.kept.add(chunk);
-    if (this.kept.bytes <= this.down.bufferLimitBytes) return true;
+    if (this.kept.bytes <= (forReplay ? this.down.replayLimitBytes : this.down.bufferLimitBytes)) return true;
     if (open === null) this.hold();
     else this.kept = null;
     return !forReplay;

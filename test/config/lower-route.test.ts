@@ -165,7 +165,7 @@ t.test('route', async (t) => {
     decoratorPropagate: true,
     metadata: {},
     filters: null,
-    requestBodyBufferLimitBytes: 0,
+    requestBodyBufferLimitBytes: null,
     statPrefix: '',
   });
   const filterConfig = { '@type': `${TYPE}envoy.config.route.v3.FilterConfig`, disabled: true };
@@ -194,6 +194,7 @@ t.test('route', async (t) => {
   });
   t.equal(route({ ...OK, per_request_buffer_limit_bytes: 9 }).requestBodyBufferLimitBytes, 9, 'older spelling');
   t.equal(route(OK, { request_body_buffer_limit: '8' }).requestBodyBufferLimitBytes, 8, 'of the virtual host');
+  t.equal(route({ ...OK, request_body_buffer_limit: '0' }).requestBodyBufferLimitBytes, 0, 'nothing is kept');
 });
 
 t.test('match', async (t) => {

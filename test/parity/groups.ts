@@ -2,6 +2,7 @@
 
 import { actionsHttp2 } from './scenarios/actions-http2.ts';
 import { autoProtocol } from './scenarios/auto-protocol.ts';
+import { bodyLimits } from './scenarios/body-limits.ts';
 import { breakers } from './scenarios/breakers.ts';
 import { breakersCrowded } from './scenarios/breakers-crowded.ts';
 import { bufferFilter } from './scenarios/buffer-filter.ts';
@@ -145,6 +146,7 @@ export const GROUPS: readonly Group[] = [
   operators,
   options,
   clusters,
+  bodyLimits,
   breakers,
   breakersCrowded,
   listeners,

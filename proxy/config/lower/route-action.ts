@@ -31,14 +31,22 @@ const PRIORITIES = ['default', 'high'] as const;
 
 /** Envoy's route timeout when none is given, ms. */
 const ROUTE_TIMEOUT_MS_DEFAULT = 15_000;
+/** The two fields that limit what is kept of a request's body, each in bytes; `null` = not set. */
+export interface BufferLimit {
+  /** `request_body_buffer_limit`. */
+  readonly body: number | null;
+  /** `per_request_buffer_limit_bytes`. */
+  readonly older: number | null;
+}
+
 /** What a route inherits from the places around it. */
 export interface RouteScope {
   readonly ctx: LowerContext;
   readonly retry: RetryPolicyModel | null;
   readonly mirrors: readonly MirrorModel[];
   readonly hedgeOnPerTryTimeout: boolean;
-  /** The virtual host's limit; 0 = the connection's. */
-  readonly requestBodyBufferLimitBytes: number;
+  /** What the virtual host says. */
+  readonly bufferLimit: BufferLimit;
   readonly directResponseBytesMax: number;
   /** Clusters that may be named; `null` = any. */
   readonly clusterNames: ReadonlySet<string> | null;

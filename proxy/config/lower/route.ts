@@ -9,7 +9,7 @@ import { lowerHeaderMatch } from './header-match.ts';
 import { lowerHeaderMutations } from './header-mutations.ts';
 import { lowerMirrors } from './mirror.ts';
 import { lowerHedge, lowerRetryPolicy } from './retry.ts';
-import { lowerRouteAction, type RouteScope } from './route-action.ts';
+import { type BufferLimit, lowerRouteAction, type RouteScope } from './route-action.ts';
 import { lowerRouteFilters } from './route-filters.ts';
 import { lowerRouteMatch } from './route-match.ts';
 import { lowerRouteMatcher } from './route-matcher.ts';
@@ -34,7 +34,7 @@ export function lowerRouteConfig(message: Msg, ctx: LowerContext, path: string):
     retry: null,
     mirrors: lowerMirrors(message, clusterNames, [], path),
     hedgeOnPerTryTimeout: false,
-    requestBodyBufferLimitBytes: 0,
+    bufferLimit: { body: null, older: null },
     directResponseBytesMax: maxDirectResponseBodySizeBytes,
     clusterNames,
   };
@@ -87,7 +87,7 @@ export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string):
     retry: retry === null ? null : lowerRetryPolicy(retry, `${path}.retry_policy`),
     mirrors: lowerMirrors(message, outer.clusterNames, outer.mirrors, path),
     hedgeOnPerTryTimeout: hedge !== null && lowerHedge(hedge),
-    requestBodyBufferLimitBytes: bufferLimit(message, 0),
+    bufferLimit: lowerBufferLimit(message, outer.bufferLimit),
   };
   const routes: RouteModel[] = [];
   for (const [index, route] of list(message, 'routes').entries()) {
@@ -121,10 +121,12 @@ export function lowerVirtualHost(message: Msg, outer: RouteScope, path: string):
   };
 }
 
-/** `request_body_buffer_limit` wins over the older `per_request_buffer_limit_bytes`. */
-function bufferLimit(message: Msg, inherited: number): number {
-  if (has(message, 'requestBodyBufferLimit')) return num(message, 'requestBodyBufferLimit');
-  return num(message, 'perRequestBufferLimitBytes', inherited);
+/** Each field is inherited by itself: that of a virtual host wins over the older one of its route. */
+function lowerBufferLimit(message: Msg, inherited: BufferLimit): BufferLimit {
+  return {
+    body: has(message, 'requestBodyBufferLimit') ? num(message, 'requestBodyBufferLimit') : inherited.body,
+    older: has(message, 'perRequestBufferLimitBytes') ? num(message, 'perRequestBufferLimitBytes') : inherited.older,
+  };
 }
 
 function lowerVirtualCluster(message: Msg, path: string): VirtualHostModel['virtualClusters'][number] {
@@ -144,6 +146,7 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
   const matchModel = lowerRouteMatch(match, `${path}.match`);
   const filters = lowerRouteFilters(message, scope.ctx, path);
   const action = oneofCase<Msg>(message, 'action', 'route');
+  const limit = lowerBufferLimit(message, scope.bufferLimit);
   return {
     name: str(message, 'name'),
     match: matchModel,
@@ -152,7 +155,7 @@ export function lowerRoute(message: Msg, scope: RouteScope, path: string): Route
     decoratorOperation: decorator === null ? '' : wireString(str(decorator, 'operation')),
     decoratorPropagate: decorator === null || bool(decorator, 'propagate', true),
     metadata: lowerMetadata(sub(message, 'metadata')),
-    requestBodyBufferLimitBytes: bufferLimit(message, scope.requestBodyBufferLimitBytes),
+    requestBodyBufferLimitBytes: limit.body ?? limit.older,
     statPrefix: str(message, 'statPrefix'),
     filters: action === null ? filters : withLegacyCors(filters, action, `${path}.route`),
   };

@@ -51,8 +51,8 @@ export interface RouteModel {
   readonly decoratorOperation: string;
   readonly decoratorPropagate: boolean;
   readonly metadata: MetadataModel;
-  /** 0 = the connection's limit. */
-  readonly requestBodyBufferLimitBytes: number;
+  /** `null` = the connection's limit. */
+  readonly requestBodyBufferLimitBytes: number | null;
   readonly statPrefix: string;
   readonly filters: RouteFiltersModel;
 }
