@@ -70,7 +70,7 @@ export interface HostStatus {
   readonly address: AddressModel;
   readonly hostname: string;
   readonly healthFlags: readonly HealthFlag[];
-  /** `core.v3.HealthStatus` as dumped: `HEALTHY`, `UNHEALTHY`, `DEGRADED`, `DRAINING`, `TIMEOUT`. */
+  /** `core.v3.HealthStatus` as dumped: `HEALTHY`, `UNHEALTHY`, `DEGRADED`, `DRAINING`. */
   readonly edsHealthStatus: string;
   readonly weight: number;
   readonly region: string;

@@ -216,14 +216,15 @@ function configuredFlags(endpoint: EndpointModel): readonly HealthFlag[] {
     case 'degraded':
       return ['degraded_eds_health'];
     case 'draining':
-      return ['failed_eds_health', 'eds_status_draining'];
+      return ['eds_status_draining'];
     default:
       return [];
   }
 }
 
 function edsHealthStatus(endpoint: EndpointModel): string {
-  return endpoint.health === 'unknown' ? 'HEALTHY' : endpoint.health.toUpperCase();
+  if (endpoint.health === 'unknown') return 'HEALTHY';
+  return endpoint.health === 'timeout' ? 'UNHEALTHY' : endpoint.health.toUpperCase();
 }
 
 /** Proto JSON of the node, defaults omitted. */

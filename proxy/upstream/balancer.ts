@@ -25,7 +25,8 @@ interface Level {
 /** One list that takes a share of the load. */
 interface Share {
   readonly percent: number;
-  readonly picker: Picker;
+  /** `null` = in panic, where no host is to be used. */
+  readonly picker: Picker | null;
   readonly panic: boolean;
 }
 
@@ -43,31 +44,39 @@ export function buildBalancer(
 ): Balancer {
   const { lbPolicy } = model;
   const hostShares = computeShares(priorities.map(sortByHealth), model);
-  if (hostShares.length === 0) return NO_HOST;
+  if (hostShares.length === 0) {
+    const isEmpty = priorities.every((hosts) => hosts.length === 0);
+    return isEmpty && model.healthyPanicThreshold > 0 ? new PanicBalancer(null, stats) : NO_HOST;
+  }
   if (lbPolicy.kind === 'ring_hash' || lbPolicy.kind === 'maglev')
     return buildHashBalancer(hostShares, lbPolicy, { runtime, stats, gauge });
   const shares = hostShares.map(
-    ({ percent, hosts, panic }): Share => ({ percent, picker: buildPicker(hosts, lbPolicy, runtime), panic }),
+    ({ percent, hosts, panic }): Share => ({
+      percent,
+      picker: panic && model.failTrafficOnPanic ? null : buildPicker(hosts, lbPolicy, runtime),
+      panic,
+    }),
   );
   const only = shares[0] as Share;
-  if (shares.length === 1) return only.panic ? new PanicBalancer(only.picker, stats) : only.picker;
+  if (shares.length === 1 && !only.panic && only.picker !== null) return only.picker;
+  if (shares.length === 1) return new PanicBalancer(only.picker, stats);
   return new PriorityBalancer(shares, runtime, stats);
 }
 
 const NO_HOST: Balancer = { pick: () => null };
 
 class PanicBalancer implements Balancer {
-  private readonly picker: Picker;
+  private readonly picker: Picker | null;
   private readonly stats: Float64Array;
 
-  constructor(picker: Picker, stats: Float64Array) {
+  constructor(picker: Picker | null, stats: Float64Array) {
     this.picker = picker;
     this.stats = stats;
   }
 
-  pick(): Host {
+  pick(): Host | null {
     (this.stats[LB_HEALTHY_PANIC] as number)++;
-    return this.picker.pick();
+    return this.picker === null ? null : this.picker.pick();
   }
 }
 
@@ -82,14 +91,14 @@ class PriorityBalancer implements Balancer {
     this.stats = stats;
   }
 
-  pick(): Host {
+  pick(): Host | null {
     const { shares } = this;
     let left = this.runtime.random() * 100;
     let at = 0;
     while (at < shares.length - 1 && left >= (shares[at] as Share).percent) left -= (shares[at++] as Share).percent;
     const share = shares[at] as Share;
     if (share.panic) (this.stats[LB_HEALTHY_PANIC] as number)++;
-    return share.picker.pick();
+    return share.picker === null ? null : share.picker.pick();
   }
 }
 

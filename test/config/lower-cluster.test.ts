@@ -38,6 +38,7 @@ const DEFAULTS: ClusterModel = {
   lbPolicy: { kind: 'round_robin' },
   localities: [],
   healthyPanicThreshold: 50,
+  failTrafficOnPanic: false,
   connectTimeoutMs: 5000,
   perConnectionBufferLimitBytes: 1_048_576,
   maintenancePercent: 0,

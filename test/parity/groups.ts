@@ -77,6 +77,7 @@ import {
   overloadPools,
 } from './scenarios/overload-points.ts';
 import { overloadShares, overloadSpared } from './scenarios/overload-shares.ts';
+import { panic } from './scenarios/panic.ts';
 import { pathTemplates } from './scenarios/path-templates.ts';
 import { patience } from './scenarios/patience.ts';
 import { proxyFormats } from './scenarios/proxy-formats.ts';
@@ -165,6 +166,7 @@ export const GROUPS: readonly Group[] = [
   regexBytes,
   names,
   routeFilters,
+  panic,
   pathTemplates,
   matcherTrees,
   matcherInputs,

@@ -207,8 +207,23 @@ for (const c of PRIORITIES) {
 t.test('nobody to pick', async (t) => {
   const stats = new Float64Array(200);
   t.equal(buildBalancer([], clusterModel([]), dice(1), stats).pick(PICK, 0), null);
+  t.equal(stats[LB_HEALTHY_PANIC], 1, 'an empty cluster is in panic');
   const model = clusterModel([], { healthyPanicThreshold: 0 });
   t.equal(buildBalancer([hosts([1], ['unhealthy'])], model, dice(1), stats).pick(PICK, 0), null);
+  t.equal(buildBalancer([[]], model, dice(1), stats).pick(PICK, 0), null);
+  t.equal(stats[LB_HEALTHY_PANIC], 1, 'unless there is no panic');
+});
+
+t.test('no traffic in panic', async (t) => {
+  const stats = new Float64Array(200);
+  const level = hosts([1, 1, 1], ['healthy', 'unhealthy', 'unhealthy']);
+  const model = clusterModel([], { failTrafficOnPanic: true });
+  const picks = (levels: Host[][], policy = model.lbPolicy): boolean =>
+    buildBalancer(levels, { ...model, lbPolicy: policy }, dice(1), stats).pick(PICK, 0) !== null;
+  t.equal(picks([level]), false);
+  t.equal(picks([level, level]), false, 'the panic of several priorities');
+  t.equal(stats[LB_HEALTHY_PANIC], 2);
+  t.equal(picks([level.slice(0, 2)]), true, 'half of them is enough');
 });
 
 t.test('a retry avoids hosts it has tried, a bounded number of times', async (t) => {

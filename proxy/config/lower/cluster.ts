@@ -6,7 +6,7 @@ import type { OutlierModel } from '../model/outlier.ts';
 import { runtimeInteger } from '../model/runtime.ts';
 import type { TransportMatchModel, UpstreamTransportModel } from '../model/tls.ts';
 import { unpackAny } from '../read/any.ts';
-import { bool, type Msg, messageMap, num, str, sub } from '../schema/message.ts';
+import { bool, type Msg, messageMap, num, oneof, str, sub } from '../schema/message.ts';
 import { typeNameOf } from '../schema/registry.ts';
 import { lowerBalancer } from './balancer.ts';
 import { lowerBind } from './bind.ts';
@@ -51,6 +51,7 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
         panic === null ? DEFAULT_PANIC_PERCENT : num(panic, 'value'),
       ),
     ),
+    failTrafficOnPanic: common !== null && failsOnPanic(common),
     maintenancePercent: Math.min(100, runtimeInteger(ctx.runtime, `upstream.maintenance_mode.${name}`, 0)),
     connectTimeoutMs: wholeMs(message, 'connectTimeout', DEFAULT_CONNECT_TIMEOUT_MS, path),
     perConnectionBufferLimitBytes: num(message, 'perConnectionBufferLimitBytes', DEFAULT_BUFFER_LIMIT_BYTES),
@@ -74,6 +75,11 @@ export function lowerCluster(message: Msg, ctx: LowerContext, path: string): Clu
     trackRemaining: tracksRemaining(message),
     metadata: lowerMetadata(sub(message, 'metadata')),
   };
+}
+
+function failsOnPanic(common: Msg): boolean {
+  const policy = oneof(common, 'localityConfigSpecifier');
+  return policy?.case === 'zoneAwareLbConfig' && bool(policy.value as Msg, 'failTrafficOnPanic');
 }
 
 /** `auto_config` asks every host for its protocol, which only TLS can. */

@@ -18,6 +18,8 @@ export interface ClusterModel {
   readonly localities: readonly LocalityModel[];
   /** 0 to 100; below this share of healthy hosts all are used. */
   readonly healthyPanicThreshold: number;
+  /** Then none is used instead, unless a hash chooses the host. */
+  readonly failTrafficOnPanic: boolean;
   readonly connectTimeoutMs: number;
   readonly perConnectionBufferLimitBytes: number;
   /** So many of 100 requests are answered at once (runtime key `upstream.maintenance_mode.<name>`). */
