@@ -5,7 +5,7 @@ import { protoDouble } from '../util/number-text.ts';
 import type { AdminResponse } from './admin-state.ts';
 
 const TEXT = 'text/plain; charset=UTF-8';
-const JSON_TYPE = 'application/json';
+export const JSON_TYPE = 'application/json';
 
 export function text(body: string | Iterable<string>, status = 200): AdminResponse {
   return { status, contentType: TEXT, body };

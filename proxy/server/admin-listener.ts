@@ -32,6 +32,8 @@ const FORM_PATH = '/runtime_modify';
 const LARGE = /^\/(?:stats|clusters|config_dump|listeners)\b/;
 /** Answer text gathered before a write, characters. */
 const WRITE_CHARS = 32 * 1024;
+/** Bytes of a finished answer that are written at a time. */
+const WRITE_BYTES = 64 * 1024;
 /** How long rendering may hold the thread in one go, milliseconds. */
 const SLICE_MS = 5;
 
@@ -203,6 +205,10 @@ async function send(response: ServerResponse, answer: AdminResponse, bytes: Body
     await sent(response, answer.body, bytes);
     return;
   }
+  if (answer.body instanceof Uint8Array) {
+    await sendBytes(response, answer.body, bytes);
+    return;
+  }
   let pending = '';
   let sliceMs = performance.now();
   for (const piece of answer.body) {
@@ -220,10 +226,16 @@ async function send(response: ServerResponse, answer: AdminResponse, bytes: Body
   await sent(response, pending, bytes);
 }
 
+async function sendBytes(response: ServerResponse, body: Uint8Array, bytes: BodyBytes): Promise<void> {
+  for (let at = 0; at < body.length; at += WRITE_BYTES)
+    if (!(await write(response, body.subarray(at, at + WRITE_BYTES), bytes))) return;
+  await sent(response, '', bytes);
+}
+
 /** Writes and waits for a slow reader; false when it has gone. */
-async function write(response: ServerResponse, piece: string, bytes: BodyBytes): Promise<boolean> {
+async function write(response: ServerResponse, piece: string | Uint8Array, bytes: BodyBytes): Promise<boolean> {
   if (response.destroyed) return false;
-  bytes.sent += Buffer.byteLength(piece);
+  bytes.sent += typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length;
   if (!response.write(piece)) await either(response, 'drain', 'close');
   return !response.destroyed;
 }

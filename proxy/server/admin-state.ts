@@ -17,7 +17,7 @@ export interface AdminRequest {
 export interface AdminResponse {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string | Iterable<string>;
+  readonly body: string | Iterable<string> | Uint8Array;
   /** Called once the answer was sent (`/quitquitquit`). */
   readonly afterwards?: () => void;
 }

@@ -4,10 +4,10 @@
 // omitted, `Any` expanded). Pure, so that it runs in whichever thread keeps that value.
 
 import type { JsonObject, JsonValue } from '../config/model/common.ts';
-import { json, protoJson } from './admin-answer.ts';
+import { JSON_TYPE, protoJson } from './admin-answer.ts';
 import { addressJson } from './admin-clusters.ts';
 import { adminRegex } from './admin-regex.ts';
-import type { AdminResponse, ClusterStatus, ConfigDumpQuery, HostStatus } from './admin-state.ts';
+import type { ClusterStatus, ConfigDumpQuery, HostStatus } from './admin-state.ts';
 
 const TYPE = 'type.googleapis.com/';
 const ADMIN = `${TYPE}envoy.admin.v3.`;
@@ -81,8 +81,15 @@ const ELEMENT_FIELDS: ReadonlySet<string> = new Set(
   ),
 );
 
+/** An answer whose text is there as a whole. */
+export interface ConfigDump {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
 /** The answer to a dump request. */
-export function renderConfigDump(source: ConfigDumpSource, query: ConfigDumpQuery): AdminResponse {
+export function renderConfigDump(source: ConfigDumpSource, query: ConfigDumpQuery): ConfigDump {
   const regex = query.nameRegex === '' ? null : adminRegex(query.nameRegex, true);
   if (regex !== null && 'refused' in regex) {
     return plain(400, `INVALID_ARGUMENT: Error while parsing name_regex from ${query.nameRegex}: ${regex.refused}`);
@@ -224,7 +231,7 @@ function localityEndpoints(hosts: readonly HostStatus[]): JsonObject {
 
 // === Filters ===
 
-function resourceAnswer(sections: readonly JsonObject[], name: string, mask: string): AdminResponse {
+function resourceAnswer(sections: readonly JsonObject[], name: string, mask: string): ConfigDump {
   const owner = sections.find((candidate) => SECTION_FIELDS.get(sectionName(candidate))?.includes(name));
   if (owner === undefined) return plain(404, `${name} not found in config dump`);
   const resource = RESOURCES.get(name);
@@ -242,7 +249,7 @@ function resourceAnswer(sections: readonly JsonObject[], name: string, mask: str
   return configs(masked.filter((element) => element !== null));
 }
 
-function maskedAnswer(sections: readonly JsonObject[], mask: string): AdminResponse {
+function maskedAnswer(sections: readonly JsonObject[], mask: string): ConfigDump {
   const masked = sections
     .map((one) => applyMask(one, mask, new Set(SECTION_FIELDS.get(sectionName(one)))))
     .filter((one) => one !== null);
@@ -282,11 +289,11 @@ function copyPath(from: JsonObject, into: Record<string, JsonValue>, parts: read
   return copyPath(value, next, rest);
 }
 
-function configs(list: readonly JsonObject[]): AdminResponse {
-  return json(protoJson(list.length === 0 ? {} : { configs: list }));
+function configs(list: readonly JsonObject[]): ConfigDump {
+  return { status: 200, contentType: JSON_TYPE, body: protoJson(list.length === 0 ? {} : { configs: list }) };
 }
 
-function plain(status: number, body: string): AdminResponse {
+function plain(status: number, body: string): ConfigDump {
   return { status, contentType: 'text/plain', body };
 }
 

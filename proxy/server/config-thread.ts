@@ -83,12 +83,17 @@ function controlModel(model: Model): Model {
 function dump(request: Extract<ConfigRequest, { task: 'dump' }>): ConfigReply {
   const bootstrap = renderBootstrapDump(request.bootstrapJson, request.options);
   const node = decorateNode((bootstrap['node'] ?? {}) as Record<string, never>, []);
-  const { status, contentType, body } = renderConfigDump(
+  const {
+    status,
+    contentType,
+    body: text,
+  } = renderConfigDump(
     { bootstrap: { ...bootstrap, node }, loadedAt: request.loadedAt, clusters: request.clusters },
     request.query,
   );
-  return { type: 'dumped', status, contentType, body: typeof body === 'string' ? body : [...body].join('') };
+  return { type: 'dumped', status, contentType, body: new TextEncoder().encode(text) };
 }
 
 quietWarnings(() => {});
-parentPort?.postMessage(run(workerData as ConfigRequest));
+const reply = run(workerData as ConfigRequest);
+parentPort?.postMessage(reply, reply.type === 'dumped' ? [reply.body.buffer as ArrayBuffer] : []);

@@ -175,5 +175,6 @@ export type ConfigReply =
       /** Why some files could not be used. */
       readonly refusals: readonly string[];
     }
-  | { readonly type: 'dumped'; readonly status: number; readonly contentType: string; readonly body: string }
+  /** The body is UTF-8, and handed over, not copied. */
+  | { readonly type: 'dumped'; readonly status: number; readonly contentType: string; readonly body: Uint8Array }
   | { readonly type: 'failed'; readonly message: string };

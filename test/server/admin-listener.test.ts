@@ -113,6 +113,21 @@ t.test('a form body gives runtime keys; a long one is refused', async (t) => {
   t.notMatch(await exchange(listener, longHead), /^HTTP\/1\.1 200/);
 });
 
+t.test('a finished answer arrives whole, and one that nobody reads any more ends', async (t) => {
+  const body = new TextEncoder().encode('é-ghijklmnop'.repeat(50_000));
+  const { state } = fakeAdmin({ configDump: async () => ({ status: 200, contentType: 'text/plain', body }) });
+  const listener = await openAdminListener(LOOPBACK, state);
+  t.teardown(() => listener.close());
+  const answer = await exchange(listener, 'GET /config_dump HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  const chunks = answer.slice(answer.indexOf('\r\n\r\n') + 4).split(/\r?\n?[0-9a-f]+\r\n/);
+  t.equal(Buffer.from(chunks.join('').trimEnd(), 'latin1').compare(body), 0);
+  const impatient = connect(target(listener));
+  impatient.write('GET /config_dump HTTP/1.1\r\nhost: a\r\n\r\n');
+  await once(impatient, 'data');
+  impatient.destroy();
+  t.match(await exchange(listener, 'GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'), /^HTTP\/1\.1 200/);
+});
+
 t.test('the server quits after it has answered', async (t) => {
   const order: string[] = [];
   const { state } = fakeAdmin({ quit: () => void order.push('quit') });
