@@ -10,14 +10,14 @@ import {
   HTTP_DOWNSTREAM_RQ_REDIRECTED_WITH_NORMALIZED_PATH,
   HTTP_DOWNSTREAM_RQ_WS_ON_NON_WS_ROUTE,
 } from '../observe/catalogue-http.ts';
+import type { ManagedStream } from './managed-stream.ts';
 import { type PathVerdict, preparePath } from './prepare-path.ts';
-import type { HttpStream } from './stream.ts';
 
 const SLASH = 0x2f;
 const SAY_OVERLOADED = (reply: HeaderMap): void => reply.set('x-envoy-local-overloaded', 'true');
 
 /** Normalises path and host, too. @returns false when the request was answered */
-export function admitHead(stream: HttpStream, head: RequestHead): boolean {
+export function admitHead(stream: ManagedStream, head: RequestHead): boolean {
   const { manager } = stream;
   if (manager.overload !== null && manager.shedsRequest()) {
     stream.localReply(503, 'envoy overloaded', 'overload', manager.model.appendLocalOverload ? SAY_OVERLOADED : null);
@@ -36,7 +36,7 @@ export function admitHead(stream: HttpStream, head: RequestHead): boolean {
 }
 
 /** Normalises path and host. @returns false when the request was answered */
-export function admitPath(stream: HttpStream): boolean {
+export function admitPath(stream: ManagedStream): boolean {
   const { manager } = stream;
   if (stream.method === 'CONNECT') return true;
   if (stream.path.charCodeAt(0) !== SLASH) {
@@ -61,7 +61,7 @@ export function admitPath(stream: HttpStream): boolean {
 }
 
 /** @returns false when the upgrade was refused */
-export function admitUpgrade(stream: HttpStream, headers: HeaderMap): boolean {
+export function admitUpgrade(stream: ManagedStream, headers: HeaderMap): boolean {
   const { manager, route } = stream;
   if (route === null) return true;
   const token = stream.method === 'CONNECT' ? 'connect' : (headers.get('upgrade') ?? '').toLowerCase();

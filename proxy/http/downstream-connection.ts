@@ -44,6 +44,15 @@ export interface DownstreamCodec extends TransportHandler {
   endStreams(details: string): void;
 }
 
+/** All connections of a manager as one of them sees them. */
+export interface ConnectionOwner {
+  readonly manager: HttpManager;
+  /** Chooses the protocol by what the peer sends first. */
+  createCodec(connection: DownstreamConnection, first: Buffer): DownstreamCodec;
+  /** The socket is gone; called once. */
+  onGone(connection: DownstreamConnection): void;
+}
+
 /** See the head of this file. */
 export class DownstreamConnection implements TransportHandler {
   readonly manager: HttpManager;
@@ -59,23 +68,21 @@ export class DownstreamConnection implements TransportHandler {
   countedRead: number;
   private countedWritten: number;
   private codec: DownstreamCodec | null;
-  private readonly onGone: (connection: DownstreamConnection) => void;
+  private readonly owner: ConnectionOwner;
+  private readonly onClosed: () => void;
   private readonly idleTimer: WheelTimer | null;
   private readonly durationTimer: Deadline | null;
   private drainTimer: Deadline | null;
   private closeTimer: Deadline | null;
 
-  /** @param onGone called once when the socket is gone */
-  constructor(
-    manager: HttpManager,
-    socket: Socket,
-    info: ConnectionInfo,
-    onGone: (connection: DownstreamConnection) => void,
-  ) {
+  /** @param onClosed called once when the socket is gone */
+  constructor(owner: ConnectionOwner, socket: Socket, info: ConnectionInfo, onClosed: () => void) {
+    const { manager } = owner;
     const { model, runtime, wheel } = manager;
+    this.owner = owner;
     this.manager = manager;
     this.info = info;
-    this.onGone = onGone;
+    this.onClosed = onClosed;
     this.closedByUs = false;
     this.endsBusy = false;
     this.ignoredBytes = false;
@@ -125,7 +132,7 @@ export class DownstreamConnection implements TransportHandler {
       this.destroy();
       return;
     }
-    const codec = this.manager.createCodec(this, chunk);
+    const codec = this.owner.createCodec(this, chunk);
     this.codec = codec;
     this.transport.handler = codec;
     codec.onData(chunk);
@@ -158,7 +165,8 @@ export class DownstreamConnection implements TransportHandler {
       if (this.endsBusy || codec.activeStreams > 0) this.countActiveAtEnd();
       codec.endStreams(this.closedByUs ? 'downstream_local_disconnect' : 'downstream_remote_disconnect');
     }
-    this.onGone(this);
+    this.owner.onGone(this);
+    this.onClosed();
   }
 
   // === From the codec ===

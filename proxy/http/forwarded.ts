@@ -4,7 +4,7 @@
 import { isIP } from 'node:net';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { HttpConnectionManagerModel } from '../config/model/http.ts';
-import { CidrMap, parseIp } from '../util/ip.ts';
+import { CidrMap, isLoopback, parseIp } from '../util/ip.ts';
 
 /** Addresses of one `x-forwarded-for` that are looked at, from the right; more hops than this are not configurable. */
 const HOPS_MAX = 1024;
@@ -57,5 +57,13 @@ export function compileInternal(model: HttpConnectionManagerModel['internalAddre
     if (ip === '') return unixSockets;
     const address = parseIp(ip);
     return address !== null && ranges.find(address) !== null;
+  };
+}
+
+/** Which address stands in `x-forwarded-for` for a peer: a loopback peer is named by this host's own address. */
+export function compileForwardedIp(localIp: string, mapToIpv6: boolean): (remoteIp: string) => string {
+  return (ip) => {
+    if (isLoopback(ip)) return localIp;
+    return mapToIpv6 && ip.includes('.') && !ip.includes(':') ? `::ffff:${ip}` : ip;
   };
 }

@@ -51,7 +51,7 @@ import { StreamTimers } from './timers.ts';
 const PIPELINED_BYTES_MAX = 65_536;
 
 /** See the head of this file. */
-export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWriter {
+export class Http1Connection implements DownstreamCodec, RequestSink, ResponseWriter<HttpStream> {
   private readonly connection: DownstreamConnection;
   private readonly manager: HttpManager;
   private readonly transport: Transport;

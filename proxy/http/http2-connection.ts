@@ -22,7 +22,7 @@ import {
 import { type KeepaliveOwner, PingKeepalive } from '../util/ping-keepalive.ts';
 import type { DispatchSheds } from './dispatch-sheds.ts';
 import type { DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
-import { Http2Streams } from './http2-streams.ts';
+import { Http2Streams, type StreamCarrier } from './http2-streams.ts';
 import type { LoadedStream } from './loaded-streams.ts';
 import type { HttpManager } from './manager.ts';
 
@@ -35,7 +35,7 @@ const CLOSED = 3;
 const CODEC_ERROR = 'codec_error:The_user_callback_function_failed';
 
 /** See the head of this file. */
-export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner {
+export class Http2Connection implements DownstreamCodec, Flusher, KeepaliveOwner, StreamCarrier {
   readonly connection: DownstreamConnection;
   readonly manager: HttpManager;
   readonly session: Http2Session;

@@ -9,23 +9,40 @@ import {
   HTTP_DOWNSTREAM_RQ_HTTP2_TOTAL,
 } from '../observe/catalogue-http.ts';
 import { FLAG_UC, FLAG_UF } from '../observe/flags.ts';
+import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { WheelTimer } from '../util/timer-wheel.ts';
-import type { Http2Streams } from './http2-streams.ts';
+import type { HttpManager } from './manager.ts';
 import type { ResponseWriter } from './response-writer.ts';
 import { HttpStream } from './stream.ts';
 import type { StreamTimers } from './timers.ts';
 
+/** The streams of a connection as one of them sees them. */
+export interface ExchangeOwner {
+  readonly manager: HttpManager;
+  readonly info: ConnectionInfo;
+  readonly connection: {
+    readonly session: Http2Session;
+    /** A response begins: is it time to leave? */
+    checkDrain(): void;
+    startDrain(): void;
+  };
+  /** The connection manager is done with the stream; its timers serve the next one. */
+  onExchangeOver(stream: HttpStream, timers: StreamTimers): void;
+  /** The peer does not take the rest of an answer. */
+  onFlushTimeout(h2: H2Stream): void;
+}
+
 /** Translates between the two; lives until both of them have ended. */
-export class Http2Exchange implements ResponseWriter {
+export class Http2Exchange implements ResponseWriter<HttpStream> {
   stream: HttpStream;
   private readonly h2: H2Stream;
-  private readonly streams: Http2Streams;
+  private readonly streams: ExchangeOwner;
   private readonly session: Http2Session;
   private readonly timers: StreamTimers;
   /** Runs while the answer is whole and waits for the peer's window. */
   private flushTimer: WheelTimer | null;
 
-  constructor(streams: Http2Streams, h2: H2Stream, timers: StreamTimers) {
+  constructor(streams: ExchangeOwner, h2: H2Stream, timers: StreamTimers) {
     this.h2 = h2;
     this.streams = streams;
     this.session = streams.connection.session;

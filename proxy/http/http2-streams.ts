@@ -4,12 +4,13 @@
 import { HeaderMap } from '../codec/headers.ts';
 import { KNOWN_EXPECT, type RequestHead } from '../codec/http1.ts';
 import { H2_INTERNAL_ERROR, H2_NO_ERROR, type H2Reset, type H2Sink, type H2Stream } from '../codec/http2.ts';
+import type { Http2Session } from '../codec/http2-session.ts';
 import { HTTP_DOWNSTREAM_CX_MAX_REQUESTS_REACHED, HTTP_DOWNSTREAM_RQ_HTTP2_TOTAL } from '../observe/catalogue-http.ts';
 import { HTTP2_STREAMS_ACTIVE, HTTP2_TX_FLUSH_TIMEOUT } from '../observe/catalogue-http2.ts';
 import { FLAG_DPE, FLAG_DR, FLAG_OM } from '../observe/flags.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
-import type { Http2Connection } from './http2-connection.ts';
-import { Http2Exchange } from './http2-exchange.ts';
+import type { DownstreamConnection } from './downstream-connection.ts';
+import { type ExchangeOwner, Http2Exchange } from './http2-exchange.ts';
 import type { HttpManager } from './manager.ts';
 import { ResetGuard } from './reset-guard.ts';
 import type { HttpStream } from './stream.ts';
@@ -25,9 +26,31 @@ const LIMITS: ReadonlySet<string> = new Set([
   'http2.unexpected_underscore',
 ]);
 
+/** The connection as its streams see it. */
+export interface StreamCarrier {
+  readonly connection: DownstreamConnection;
+  readonly manager: HttpManager;
+  readonly session: Http2Session;
+  /** A response begins: is it time to leave? */
+  checkDrain(): void;
+  /** The peer shall open no more streams. */
+  startDrain(): void;
+  /** A stream is over, for the connection manager or for the codec. */
+  onStreamOver(): void;
+  /** The peer resets more streams than its bucket holds. */
+  onResetFlood(): void;
+  /** Most streams were reset before they were answered. */
+  onPrematureResets(): void;
+  onPingAck(payload: bigint): void;
+  /** The session has something to send. */
+  onOutput(): void;
+  /** What the session has counted becomes visible. */
+  moveCounts(): void;
+}
+
 /** See the head of this file. */
-export class Http2Streams implements H2Sink {
-  readonly connection: Http2Connection;
+export class Http2Streams implements H2Sink, ExchangeOwner {
+  readonly connection: StreamCarrier;
   readonly manager: HttpManager;
   readonly info: ConnectionInfo;
   /** Streams of the connection manager that are not over. */
@@ -39,7 +62,7 @@ export class Http2Streams implements H2Sink {
   private lastDetails: string;
   private peerFailed: boolean;
 
-  constructor(connection: Http2Connection) {
+  constructor(connection: StreamCarrier) {
     const { manager } = connection;
     this.connection = connection;
     this.manager = manager;

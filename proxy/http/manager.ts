@@ -1,6 +1,5 @@
-// An HTTP connection manager as one worker runs it: its model compiled, its stats, its routes, its connections.
+// What all connections of an HTTP connection manager share in one worker: its model compiled, its stats, its routes.
 
-import type { Socket } from 'node:net';
 import type { HeaderMap } from '../codec/headers.ts';
 import type { H1Options } from '../codec/http1.ts';
 import type { H2Options } from '../codec/http2.ts';
@@ -16,10 +15,7 @@ import { compileStringMatch } from '../match/string.ts';
 import type { AccessLogger, AccessLogType } from '../observe/access-log.ts';
 import {
   HTTP,
-  HTTP_DOWNSTREAM_CX_DESTROY,
-  HTTP_DOWNSTREAM_CX_DESTROY_LOCAL,
   HTTP_DOWNSTREAM_CX_OVERLOAD_DISABLE_KEEPALIVE,
-  HTTP_DOWNSTREAM_CX_TOTAL,
   HTTP_DOWNSTREAM_RQ_1XX,
   HTTP_DOWNSTREAM_RQ_2XX,
   HTTP_DOWNSTREAM_RQ_ACTIVE,
@@ -34,7 +30,7 @@ import {
 import { HTTP2_CODEC } from '../observe/catalogue-http2.ts';
 import type { FindShedPoint, ShedPoint } from '../observe/shed-point.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
-import type { ConnectionInfo, StreamInfo } from '../observe/stream-info.ts';
+import type { StreamInfo } from '../observe/stream-info.ts';
 import { compileMutationSteps, type Mutate } from '../route/mutations.ts';
 import type { FiltersOf, RouteRules, RouteTable } from '../route/route.ts';
 import { compileRouteTable } from '../route/route-table.ts';
@@ -46,14 +42,9 @@ import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel } from '../util/timer-wheel.ts';
 import { type ClientCertRule, compileClientCert } from './client-cert.ts';
 import { DispatchSheds } from './dispatch-sheds.ts';
-import { type DownstreamCodec, DownstreamConnection } from './downstream-connection.ts';
-import { compileInternal } from './forwarded.ts';
+import { compileForwardedIp, compileInternal } from './forwarded.ts';
 import { HttpDate } from './http-date.ts';
-import { Http1Connection } from './http1-connection.ts';
-import { Http2Connection } from './http2-connection.ts';
-import type { LoadedStream } from './loaded-streams.ts';
-import { compileLocalReply, type ReplyRewrite } from './local-reply.ts';
-import { compileForwardedIp } from './prepare-request.ts';
+import { compileLocalReply, type ReplyRewrite } from './reply-rewrite.ts';
 import type { ResetLimits } from './reset-guard.ts';
 import type { TimerScale } from './timer-scale.ts';
 
@@ -107,7 +98,8 @@ export class HttpManager {
   readonly dispatchSheds: DispatchSheds | null;
   private readonly codecShed: ShedPoint | null;
   private readonly requestShed: ShedPoint | null;
-  private readonly timerScale: TimerScale | null;
+  /** `null` = time limits stay as they are. */
+  readonly timerScale: TimerScale | null;
   private readonly chains: FilterChains;
   routes: RouteTable;
   readonly bufferLimitBytes: number;
@@ -130,7 +122,6 @@ export class HttpManager {
   private readonly env: HttpEnv;
   private readonly listener: HttpListenerInfo;
   private readonly upgrades: ReadonlyMap<string, boolean>;
-  private readonly connections: Set<DownstreamConnection>;
 
   constructor(model: HttpConnectionManagerModel, env: HttpEnv, listener: HttpListenerInfo) {
     const prefix = `http.${model.statPrefix}.`;
@@ -177,45 +168,6 @@ export class HttpManager {
     if (filter?.config.kind !== 'router') throw new Error('the last HTTP filter is not the router');
     this.router = new Router(filter.config, env, prefix, listener.shedPoint('http_downstream_filter_check'));
     this.routes = compileRoutes(model.routes, env, (levels) => this.chains.of(levels));
-    this.connections = new Set();
-  }
-
-  /** Serves a connection. @param onClosed called once when the socket is gone */
-  accept(socket: Socket, info: ConnectionInfo, onClosed: () => void): void {
-    const connection = new DownstreamConnection(this, socket, info, (closed) => {
-      this.connections.delete(closed);
-      onClosed();
-    });
-    this.connections.add(connection);
-  }
-
-  /** A connection that was closed before it came here; Envoy's manager has counted it by then. */
-  refused(info: ConnectionInfo): undefined {
-    this.count(HTTP_DOWNSTREAM_CX_TOTAL);
-    this.count(HTTP_DOWNSTREAM_CX_DESTROY);
-    this.count(HTTP_DOWNSTREAM_CX_DESTROY_LOCAL);
-    this.cxLength.record(Math.floor(this.runtime.nowMs() - info.startedMs));
-  }
-
-  /** Chooses the protocol by what the peer sends first. */
-  createCodec(connection: DownstreamConnection, first: Buffer): DownstreamCodec {
-    const { codec } = this.model;
-    const isHttp2 = codec === 'auto' ? choosesHttp2(connection.info, first) : codec === 'http2';
-    return isHttp2 ? new Http2Connection(connection) : new Http1Connection(connection);
-  }
-
-  get activeConnections(): number {
-    return this.connections.size;
-  }
-
-  /** Idle connections close now, busy ones after their present exchange. */
-  drain(): void {
-    for (const connection of this.connections) connection.drain();
-  }
-
-  /** Adds the streams that hold so many bytes or more. */
-  collectLoaded(leastBytes: number, into: LoadedStream[]): void {
-    for (const connection of this.connections) connection.collectLoaded(leastBytes, into);
   }
 
   /** The idle limit of a connection now, milliseconds; 0 = none. */
@@ -227,16 +179,6 @@ export class HttpManager {
   /** The idle limit of a stream now. @param configuredMs 0 = none */
   streamIdleMs(configuredMs: number): number {
     return this.timerScale === null ? configuredMs : this.timerScale.scaled('stream_idle', configuredMs);
-  }
-
-  /** Running time limits are other ones now. */
-  rescale(): void {
-    if (this.timerScale !== null) for (const connection of this.connections) connection.rescale();
-  }
-
-  /** Ends what is left, at once. */
-  closeAll(): void {
-    for (const connection of this.connections) connection.destroy();
   }
 
   /** The filters that act on a request; `null` = none. */
@@ -357,16 +299,6 @@ function codecOptions(model: HttpConnectionManagerModel): H1Options {
     underscores: model.headersWithUnderscores,
     ignoreUpgrade: ignored.length === 0 ? null : (token) => ignored.some((match) => match(token)),
   };
-}
-
-/** What Envoy looks for in the first bytes that it reads: less than that is HTTP/1. */
-const HTTP2_MAGIC = Buffer.from('PRI * HTTP/2', 'latin1');
-
-/** The protocol that TLS has agreed on decides; without one, the first bytes. */
-function choosesHttp2(info: ConnectionInfo, first: Buffer): boolean {
-  const agreed = info.tls === null ? '' : info.tls.alpn;
-  if (agreed !== '') return agreed === 'h2';
-  return first.length >= HTTP2_MAGIC.length && HTTP2_MAGIC.equals(first.subarray(0, HTTP2_MAGIC.length));
 }
 
 const PREMATURE_STREAMS = 500;

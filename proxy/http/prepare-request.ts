@@ -16,10 +16,10 @@ import {
 import { hasToken, keepTrailersOnly } from '../codec/http1-connection.ts';
 import { isGrpcContentType } from '../match/head.ts';
 import type { Mutate } from '../route/mutations.ts';
-import { isLoopback, joinHostPort } from '../util/ip.ts';
+import { joinHostPort } from '../util/ip.ts';
 import { appendForwardedFor, lastForwardedFor } from './forwarded.ts';
+import type { ManagedStream } from './managed-stream.ts';
 import { ensureRequestId } from './request-id.ts';
-import type { HttpStream } from './stream.ts';
 
 /** Headers that only a trusted sender may set; taken out of every request that is not internal. */
 const INTERNAL_ONLY = [
@@ -54,7 +54,7 @@ const SENDER_BITS = KNOWN_FORWARDED_FOR | KNOWN_FORWARDED_OTHER | KNOWN_ENVOY;
 /**
  * Prepares the headers in place and fills `remoteAddress`, `internal`, `scheme` and `requestId`.
  */
-export function prepareRequest(stream: HttpStream, head: RequestHead, headers: HeaderMap): void {
+export function prepareRequest(stream: ManagedStream, head: RequestHead, headers: HeaderMap): void {
   const { manager } = stream;
   const { model } = manager;
   if (manager.mutateEarly !== null) mutateEarly(stream, head, headers, manager.mutateEarly);
@@ -81,7 +81,7 @@ export function prepareRequest(stream: HttpStream, head: RequestHead, headers: H
 }
 
 /** The scheme is not known yet, nor is the client. What the codec has noticed of the headers holds no longer. */
-function mutateEarly(stream: HttpStream, head: RequestHead, headers: HeaderMap, mutate: Mutate): void {
+function mutateEarly(stream: ManagedStream, head: RequestHead, headers: HeaderMap, mutate: Mutate): void {
   const { scheme } = stream;
   stream.scheme = '';
   mutate(headers, stream);
@@ -113,7 +113,7 @@ function isUpgrade(head: RequestHead, headers: HeaderMap): boolean {
 }
 
 /** `use_remote_address`: the socket's peer is believed, and named to the upstream. */
-function identifyByConnection(stream: HttpStream, headers: HeaderMap): void {
+function identifyByConnection(stream: ManagedStream, headers: HeaderMap): void {
   const { manager, connection } = stream;
   const { model } = manager;
   const hops = model.xffNumTrustedHops;
@@ -134,7 +134,7 @@ function identifyByConnection(stream: HttpStream, headers: HeaderMap): void {
 }
 
 /** Without `use_remote_address` the sender's `x-forwarded-for` says who the client is. */
-function identifyByHeaders(stream: HttpStream, headers: HeaderMap): void {
+function identifyByHeaders(stream: ManagedStream, headers: HeaderMap): void {
   const { manager, connection } = stream;
   headers.remove('x-envoy-internal');
   if (manager.model.appendXForwardedPort) headers.addIfAbsent('x-forwarded-port', `${connection.localPort}`);
@@ -144,7 +144,7 @@ function identifyByHeaders(stream: HttpStream, headers: HeaderMap): void {
   stream.internal = client.single && manager.isInternal(client.address);
 }
 
-function setScheme(stream: HttpStream, headers: HeaderMap, mayHaveProto: boolean): void {
+function setScheme(stream: ManagedStream, headers: HeaderMap, mayHaveProto: boolean): void {
   const { schemeToOverwrite } = stream.manager.model;
   const secure = stream.connection.tls !== null;
   let proto = mayHaveProto ? headers.get('x-forwarded-proto') : null;
@@ -183,12 +183,4 @@ function bareIp(address: string): string {
   if (address.charCodeAt(0) === 0x5b) return address.slice(1, address.indexOf(']'));
   const colon = address.lastIndexOf(':');
   return colon < 0 ? address : address.slice(0, colon);
-}
-
-/** Which address stands in `x-forwarded-for` for a peer: a loopback peer is named by this host's own address. */
-export function compileForwardedIp(localIp: string, mapToIpv6: boolean): (remoteIp: string) => string {
-  return (ip) => {
-    if (isLoopback(ip)) return localIp;
-    return mapToIpv6 && ip.includes('.') && !ip.includes(':') ? `::ffff:${ip}` : ip;
-  };
 }

@@ -2,11 +2,11 @@
 // (Envoy: docs configuration/http/http_conn_man/headers; source of the order: observed on Envoy 1.40).
 
 import type { HeaderMap } from '../codec/headers.ts';
+import type { ManagedStream } from './managed-stream.ts';
 import { appendVia } from './prepare-request.ts';
-import type { HttpStream } from './stream.ts';
 
 /** Prepares the headers in place; decides whether the connection ends with this response. */
-export function prepareResponse(stream: HttpStream, headers: HeaderMap): void {
+export function prepareResponse(stream: ManagedStream, headers: HeaderMap): void {
   const { manager } = stream;
   const { model } = manager;
   if (stream.upgrade === '') headers.remove('connection');
@@ -21,7 +21,7 @@ export function prepareResponse(stream: HttpStream, headers: HeaderMap): void {
 }
 
 /** What the request has now: filters may have changed it, and one that is answered early has what its sender wrote. */
-function repeatRequestId({ requestHeaders }: HttpStream, headers: HeaderMap): void {
+function repeatRequestId({ requestHeaders }: ManagedStream, headers: HeaderMap): void {
   const id = requestHeaders === null ? null : requestHeaders.get('x-request-id');
   if (id !== null) headers.set('x-request-id', id);
 }

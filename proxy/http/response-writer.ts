@@ -1,10 +1,9 @@
 // The way back to the peer, one shape per downstream protocol.
 
 import type { HeaderMap } from '../codec/headers.ts';
-import type { HttpStream } from './stream.ts';
 
-/** Writes one stream's response. Calls come in message order. */
-export interface ResponseWriter {
+/** Writes the response of one stream (`Stream`: `HttpStream`). Calls come in message order. */
+export interface ResponseWriter<Stream> {
   /** Totals of the connection. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -21,7 +20,7 @@ export interface ResponseWriter {
   hold(): void;
   release(): void;
   /** The request goes on as another stream, which everything is told from now on. */
-  replaceStream(stream: HttpStream): void;
+  replaceStream(stream: Stream): void;
   /** Both directions are over, or the stream was given up. */
   onStreamOver(): void;
 }

@@ -20,12 +20,13 @@ import {
 import { FLAG_DC, FLAG_DPE } from '../observe/flags.ts';
 import type { ConnectionInfo } from '../observe/stream-info.ts';
 import type { RedirectState } from '../route/redirect-policy.ts';
-import type { Downstream, ReplyHeaders } from '../router/downstream.ts';
+import type { ReplyHeaders } from '../router/downstream.ts';
 import type { KeptBody } from '../router/kept-body.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { Deadline } from '../util/deadline.ts';
 import { admitHead, admitPath, admitUpgrade } from './admission.ts';
 import { buildLocalReply } from './local-reply.ts';
+import type { ManagedStream } from './managed-stream.ts';
 import type { HttpManager } from './manager.ts';
 import { prepareRequest, redirectedScheme } from './prepare-request.ts';
 import { prepareResponse } from './prepare-response.ts';
@@ -35,8 +36,8 @@ import { limitDuration } from './time-limits.ts';
 import type { StreamTimers } from './timers.ts';
 
 /** See the head of this file. */
-export class HttpStream extends RoutedStream implements Downstream {
-  readonly writer: ResponseWriter;
+export class HttpStream extends RoutedStream implements ManagedStream {
+  readonly writer: ResponseWriter<HttpStream>;
   readonly timers: StreamTimers;
   request: RouterRequest | null;
   /** `null` = no filter acts on the request, or the request has not come to them. */
@@ -67,7 +68,7 @@ export class HttpStream extends RoutedStream implements Downstream {
   constructor(
     manager: HttpManager,
     connection: ConnectionInfo,
-    writer: ResponseWriter,
+    writer: ResponseWriter<HttpStream>,
     timers: StreamTimers,
     readBefore: number,
   ) {
@@ -441,7 +442,8 @@ export class HttpStream extends RoutedStream implements Downstream {
     const route = this.chooseRoute(headers);
     if (route === null) return;
     if (route.idleTimeoutMs >= 0) this.idleMs = this.manager.streamIdleMs(route.idleTimeoutMs);
-    limitDuration(this, route, headers);
+    const limitMs = limitDuration(this, route, headers);
+    if (limitMs > 0) this.timers.duration.arm(limitMs);
   }
 
   private logStart(log: AccessLogger): void {

@@ -10,7 +10,7 @@ import {
 import { FLAG_SI } from '../observe/flags.ts';
 import type { RouteRules } from '../route/route.ts';
 import { readGrpcTimeout, streamLimit, writeGrpcTimeout } from '../router/grpc-timeout.ts';
-import type { HttpStream } from './stream.ts';
+import type { ManagedStream } from './managed-stream.ts';
 
 interface TimeLimit {
   readonly counter: number;
@@ -49,7 +49,7 @@ export const MAX_DURATION: TimeLimit = {
 };
 
 /** The limit is reached: the stream is answered, or broken off when its answer has begun. */
-export function endByTime(stream: HttpStream, limit: TimeLimit): void {
+export function endByTime(stream: ManagedStream, limit: TimeLimit): void {
   stream.manager.count(limit.counter);
   stream.flags |= limit.flag;
   if (stream.over) return;
@@ -57,17 +57,20 @@ export function endByTime(stream: HttpStream, limit: TimeLimit): void {
   else stream.localReply(stream.requestComplete ? 504 : 408, limit.body, limit.details, null);
 }
 
-/** Arms `max_stream_duration`, which the `grpc-timeout` header may shorten, and tells the upstream of it. */
-export function limitDuration(stream: HttpStream, route: RouteRules, headers: HeaderMap): void {
-  const { duration } = stream.timers;
+/**
+ * `max_stream_duration`, which the `grpc-timeout` header may shorten; tells the upstream of it.
+ * @returns milliseconds from now; 0 = no limit
+ */
+export function limitDuration(stream: ManagedStream, route: RouteRules, headers: HeaderMap): number {
   let ms = route.maxStreamDurationMs >= 0 ? route.maxStreamDurationMs : stream.manager.model.maxStreamDurationMs;
   if (stream.isGrpc) {
     const asked = route.grpcStreamLimits === null ? -1 : readGrpcTimeout(headers);
     if (route.grpcStreamLimits !== null && asked >= 0) {
       ms = streamLimit(asked, route.grpcStreamLimits);
-      duration.arm(Math.max(1, ms));
+      writeGrpcTimeout(headers, ms);
+      return Math.max(1, ms);
     }
-    if (asked >= 0 || ms > 0) writeGrpcTimeout(headers, ms);
+    if (ms > 0) writeGrpcTimeout(headers, ms);
   }
-  if (ms > 0) duration.arm(ms);
+  return ms;
 }

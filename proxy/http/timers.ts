@@ -4,12 +4,12 @@
 import { Deadline } from '../util/deadline.ts';
 import type { Runtime } from '../util/runtime.ts';
 import type { TimerWheel, WheelTimer } from '../util/timer-wheel.ts';
-import type { HttpStream } from './stream.ts';
+import type { ManagedStream } from './managed-stream.ts';
 import { endByTime, HEADERS_TIMEOUT, IDLE_TIMEOUT, MAX_DURATION, REQUEST_TIMEOUT } from './time-limits.ts';
 
 /** Timers are made when first read: most requests need two of them. */
 export class StreamTimers {
-  owner: HttpStream | null;
+  owner: ManagedStream | null;
   private readonly runtime: Runtime;
   private readonly wheel: TimerWheel;
   private idleTimer: WheelTimer | null;
@@ -100,7 +100,7 @@ export class StreamTimers {
     this.logTimer?.cancel();
   }
 
-  private deadline(fire: (stream: HttpStream) => void): Deadline {
+  private deadline(fire: (stream: ManagedStream) => void): Deadline {
     return new Deadline(this.runtime, this.wheel, () => {
       if (this.owner !== null) fire(this.owner);
     });

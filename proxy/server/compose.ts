@@ -9,6 +9,7 @@ import type { HttpConnectionManagerModel } from '../config/model/http.ts';
 import type { TcpProxyModel } from '../config/model/listener.ts';
 import type { Model } from '../config/model/model.ts';
 import type { UpstreamTlsModel } from '../config/model/tls.ts';
+import { HttpConnections } from '../http/connections.ts';
 import { type LoadedStream, resetLoaded } from '../http/loaded-streams.ts';
 import { type HttpListenerInfo, HttpManager } from '../http/manager.ts';
 import { TimerScale } from '../http/timer-scale.ts';
@@ -129,11 +130,11 @@ export function compose(
     localIp: localIp(init.localAddressFamily),
     node: model.node,
   };
-  const managers: HttpManager[] = [];
-  const manage = (config: HttpConnectionManagerModel, place: HttpListenerInfo): HttpManager => {
-    const manager = new HttpManager(config, http, place);
-    managers.push(manager);
-    return manager;
+  const managed: HttpConnections[] = [];
+  const manage = (config: HttpConnectionManagerModel, place: HttpListenerInfo): HttpConnections => {
+    const connections = new HttpConnections(new HttpManager(config, http, place));
+    managed.push(connections);
+    return connections;
   };
   return {
     runtime,
@@ -189,11 +190,11 @@ export function compose(
     noteHealth: (cluster, ejected, rebuild) => clusters.noteHealth(cluster, ejected, rebuild),
     replaceTls: (context) => clusters.replaceTls(context),
     rescale: () => {
-      for (const manager of managers) manager.rescale();
+      for (const connections of managed) connections.rescale();
     },
     resetStreams: (pressure, leastBytes) => {
       const loaded: LoadedStream[] = [];
-      for (const manager of managers) manager.collectLoaded(leastBytes, loaded);
+      for (const connections of managed) connections.collectLoaded(leastBytes, loaded);
       const counts = stats.block(OVERLOAD_RESET, 'envoy.overload_actions.reset_high_memory_stream.');
       (counts[OVERLOAD_RESET_COUNT] as number) += resetLoaded(loaded, pressure, leastBytes);
     },
