@@ -2,7 +2,7 @@
 // tags as labels, one `# TYPE` line a name; counters first, then gauges, texts and histograms, each by name.
 
 import { cumulativeCounts, QUANTILES, quantiles, sampleCount, sampleSum } from './histogram.ts';
-import type { StatValue } from './stats-group.ts';
+import { type StatValue, valueText } from './stats-group.ts';
 import type { StatsQuery } from './stats-query.ts';
 import { wants } from './stats-query.ts';
 import type { HistogramValue, StatsRegistry } from './stats-registry.ts';
@@ -51,7 +51,7 @@ function* scalars(
     const metric = metricName(name);
     let piece = `# TYPE ${metric} ${type}\n`;
     for (const stat of byName.get(name) ?? []) {
-      piece += `${metric}{${registry.labelsOf(stat)}} ${stat.value}\n`;
+      piece += `${metric}{${registry.labelsOf(stat)}} ${valueText(stat)}\n`;
       if (piece.length >= PIECE_CHARS) {
         yield piece;
         piece = '';

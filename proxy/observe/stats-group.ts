@@ -92,6 +92,19 @@ export function valueAt(group: StatGroup, index: number): number {
   return rawValue(group, index) - (group.baseline === null ? 0 : (group.baseline[index] as number));
 }
 
+/**
+ * What a gauge holds that stands for 2⁶⁴ − 1: numbers cannot hold that, and uses are taken off it one by one. Other gauges
+ * below zero are limits that were passed, and show 0.
+ */
+export const WITHOUT_LIMIT = -(2 ** 52);
+const UINT64_MAX = 2n ** 64n - 1n;
+
+/** A counter or gauge as it is printed. */
+export function valueText({ value }: StatValue): string {
+  if (value >= 0) return `${value}`;
+  return value > WITHOUT_LIMIT / 2 ? '0' : `${UINT64_MAX - BigInt(WITHOUT_LIMIT - value)}`;
+}
+
 export function addValues(group: StatGroup, into: StatValue[]): void {
   const { catalogue, prefix, baseline } = group;
   for (const index of group.traits.order) {

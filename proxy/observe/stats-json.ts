@@ -1,6 +1,7 @@
 // Stats as Envoy's `/stats?format=json` prints them: one object, no white space, numbers in their shortest form.
 
 import { binLower, binWidth, type HistogramCounts, QUANTILES, quantiles } from './histogram.ts';
+import { valueText } from './stats-group.ts';
 import type { StatsQuery } from './stats-query.ts';
 import { wants } from './stats-query.ts';
 import type { HistogramValue, StatsRegistry } from './stats-registry.ts';
@@ -12,8 +13,9 @@ export function* renderStatsJson(registry: StatsRegistry, query: StatsQuery): Ge
   const texts = query.texts ? registry.textReadouts().filter(({ name }) => query.matches?.(name) ?? true) : [];
   let nextText = 0;
   let separator = '';
-  const entry = (name: string, value: number | string) => {
-    const text = `${separator}{"name":${JSON.stringify(name)},"value":${JSON.stringify(value)}}`;
+  /** @param value as JSON */
+  const entry = (name: string, value: string) => {
+    const text = `${separator}{"name":${JSON.stringify(name)},"value":${value}}`;
     separator = ',';
     return text;
   };
@@ -22,13 +24,13 @@ export function* renderStatsJson(registry: StatsRegistry, query: StatsQuery): Ge
     let piece = '';
     for (const stat of family) {
       for (let text = texts[nextText]; text !== undefined && text.name < stat.name; text = texts[++nextText]) {
-        piece += entry(text.name, text.value);
+        piece += entry(text.name, JSON.stringify(text.value));
       }
-      if (wants(query, stat)) piece += entry(stat.name, stat.value);
+      if (wants(query, stat)) piece += entry(stat.name, valueText(stat));
     }
     if (piece !== '') yield piece;
   }
-  for (const text of texts.slice(nextText)) yield entry(text.name, text.value);
+  for (const text of texts.slice(nextText)) yield entry(text.name, JSON.stringify(text.value));
   const histograms = wantedHistograms(registry, query);
   if (histograms.length > 0) yield `${separator}{"histograms":${histogramsJson(histograms, query)}}`;
   yield ']}';

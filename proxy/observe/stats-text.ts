@@ -2,6 +2,7 @@
 
 import { sixDigits } from '../util/number-text.ts';
 import { binLower, binWidth, cumulativeCounts, type HistogramCounts, QUANTILES, quantiles } from './histogram.ts';
+import { valueText } from './stats-group.ts';
 import type { BucketMode, StatsQuery } from './stats-query.ts';
 import { wants } from './stats-query.ts';
 import type { HistogramValue, StatsRegistry } from './stats-registry.ts';
@@ -17,7 +18,7 @@ export function* renderStatsText(registry: StatsRegistry, query: StatsQuery): Ge
       while (nextText < texts.length && (texts[nextText] as { name: string }).name < stat.name) {
         piece += textLine(texts[nextText++]);
       }
-      if (wants(query, stat)) piece += `${stat.name}: ${stat.value}\n`;
+      if (wants(query, stat)) piece += `${stat.name}: ${valueText(stat)}\n`;
     }
     if (piece !== '') yield piece;
   }

@@ -10,13 +10,18 @@ const CODE_END = 600;
 export class CodeTable {
   private readonly stats: StatsStore;
   private readonly prefix: string;
+  private readonly countsNameless: boolean;
   private readonly codes: Map<number, readonly Float64Array[]>;
   private timeMs: Histogram | null;
 
-  /** @param prefix with its trailing dot, e.g. `vhost.web.vcluster.writes.` */
-  constructor(stats: StatsStore, prefix: string) {
+  /**
+   * @param prefix with its trailing dot, e.g. `vhost.web.vcluster.writes.`
+   * @param countsNameless codes without a class have a counter nevertheless
+   */
+  constructor(stats: StatsStore, prefix: string, countsNameless = false) {
     this.stats = stats;
     this.prefix = prefix;
+    this.countsNameless = countsNameless;
     this.codes = new Map();
     this.timeMs = null;
   }
@@ -34,6 +39,8 @@ export class CodeTable {
     const known = status >= CODE_MIN && status < CODE_END;
     const names = known ? [`${status}`, `${Math.floor(status / 100)}xx`, 'completed'] : ['unknown', 'completed'];
     const cells = names.map((name) => this.stats.cell(`${this.prefix}upstream_rq_${name}`, 'c'));
+    // The class has no name, and so its counter is that of the prefix.
+    if (!known && this.countsNameless) cells.push(this.stats.cell(this.prefix.slice(0, -1), 'c'));
     this.codes.set(status, cells);
     return cells;
   }

@@ -42,7 +42,7 @@ export class RouteStats {
   /** @param prefix with its trailing dot, e.g. `vhost.web.vcluster.writes.` */
   constructor(stats: StatsStore, prefix: string) {
     this.block = stats.block(VIRTUAL_CLUSTER, prefix);
-    this.codes = new CodeTable(stats, prefix);
+    this.codes = new CodeTable(stats, prefix, true);
   }
 
   /** What the cluster counts is counted here too, where there is a stat for it. @param index of the `cluster` catalogue */

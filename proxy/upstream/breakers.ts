@@ -8,6 +8,7 @@
 
 import type { BreakerModel, ClusterModel } from '../config/model/cluster.ts';
 import * as stat from '../observe/catalogue-cluster.ts';
+import { WITHOUT_LIMIT } from '../observe/stats-group.ts';
 import type { StatsRegistry } from '../observe/stats-registry.ts';
 import { bug } from '../util/error.ts';
 import { BegunRequests, CELLS_PER_WINDOW } from './begun-requests.ts';
@@ -27,6 +28,8 @@ const PRIORITIES = 2;
 const CLUSTERS_MIN = 16_384;
 /** What a limit is that is not set, or as good as that. */
 export const UNLIMITED = 0xffff_ffff;
+/** No number at all: what is left of it is shown as 2⁶⁴ − 1, as far as Envoy counts. */
+export const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 /** Cells of one cluster: both priorities. `ClusterModel.breakerBase` is a multiple of it. */
 export const CELLS_PER_CLUSTER = LIMITS * PRIORITIES;
 
@@ -167,9 +170,10 @@ export class Breaker {
     this.flag = this.first + shared.workers;
     this.alone = shared.workers === 1;
     this.gauges = gauges;
+    const shown = max === NO_LIMIT ? WITHOUT_LIMIT : max;
     // The gauge is summed over the workers: the first one brings in the limit, each takes off what it uses.
     if (gauges.remaining !== null)
-      gauges.remaining[gauges.remainingAt] = (shared.worker === 0 ? max : 0) - (this.cells[this.own] as number);
+      gauges.remaining[gauges.remainingAt] = (shared.worker === 0 ? shown : 0) - (this.cells[this.own] as number);
   }
 
   /** Uses of all workers now. */

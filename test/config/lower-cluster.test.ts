@@ -49,7 +49,7 @@ const DEFAULTS: ClusterModel = {
       maxPendingRequests: 1024,
       maxRequests: 1024,
       maxRetries: 3,
-      maxConnectionPools: 4_294_967_295,
+      maxConnectionPools: Number.MAX_SAFE_INTEGER,
       retryBudget: null,
     },
     high: {
@@ -58,7 +58,7 @@ const DEFAULTS: ClusterModel = {
       maxPendingRequests: 1024,
       maxRequests: 1024,
       maxRetries: 3,
-      maxConnectionPools: 4_294_967_295,
+      maxConnectionPools: Number.MAX_SAFE_INTEGER,
       retryBudget: null,
     },
   },

@@ -44,6 +44,7 @@ import { http2Ends } from './scenarios/http2-ends.ts';
 import { http2More } from './scenarios/http2-more.ts';
 import { internalListeners } from './scenarios/internal.ts';
 import { internalRedirects } from './scenarios/internal-redirects.ts';
+import { limitsShown } from './scenarios/limits-shown.ts';
 import { listeners } from './scenarios/listeners.ts';
 import { logs } from './scenarios/logs.ts';
 import { matcherInputs } from './scenarios/matcher-inputs.ts';
@@ -150,6 +151,7 @@ export const GROUPS: readonly Group[] = [
   bodyLimits,
   breakers,
   breakersCrowded,
+  limitsShown,
   listeners,
   tcpProxy,
   tcpMore,

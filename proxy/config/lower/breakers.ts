@@ -9,6 +9,8 @@ import { wholeMs } from './duration.ts';
 
 const HIGH_PRIORITY = 1;
 const UINT32_MAX = 0xffff_ffff;
+/** Pools have none unless one is set. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 const BUDGET_PERCENT = 20;
 const BUDGET_CONCURRENCY = 3;
 /** What `per_host_thresholds` may not say. */
@@ -51,7 +53,7 @@ function lowerBreaker(source: Source, runtime: RuntimeKeys, keys: string): Omit<
     maxPendingRequests: limit('max_pending_requests', 'maxPendingRequests', 1024),
     maxRequests: limit('max_requests', 'maxRequests', 1024),
     maxRetries: limit('max_retries', 'maxRetries', 3),
-    maxConnectionPools: limit('max_connection_pools', 'maxConnectionPools', UINT32_MAX),
+    maxConnectionPools: limit('max_connection_pools', 'maxConnectionPools', NO_LIMIT),
     retryBudget: lowerBudget(source, runtime, `${keys}retry_budget.`),
   };
 }

@@ -161,6 +161,7 @@ export interface BreakerModel {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
+  /** `Number.MAX_SAFE_INTEGER` = no limit. */
   readonly maxConnectionPools: number;
   /** In place of `maxRetries`; `null` = none. */
   readonly retryBudget: RetryBudgetModel | null;
