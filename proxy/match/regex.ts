@@ -44,6 +44,12 @@ class PatternReader {
   private choices: number;
   /** Something is repeated behind the first choice. */
   private repeatsAfterChoice: boolean;
+  private hasAlternatives: boolean;
+  /** What a match begins with; `null` = nothing yet, `''` = this and that. */
+  private first: string | null;
+  /** Atoms that are repeated without a bound, and whether anything stands behind one. */
+  private readonly repeated: string[];
+  private isBehindRepeated: boolean;
 
   constructor(pattern: string) {
     this.pattern = pattern;
@@ -54,6 +60,10 @@ class PatternReader {
     this.fresh = true;
     this.choices = 0;
     this.repeatsAfterChoice = false;
+    this.hasAlternatives = false;
+    this.first = null;
+    this.repeated = [];
+    this.isBehindRepeated = false;
   }
 
   classify(): BacktrackClass {
@@ -61,6 +71,19 @@ class PatternReader {
     while (this.at < this.end) if (!this.readOne()) return 'unsafe';
     if (this.groups.length !== 1 || this.choices > 1) return 'unsafe';
     return this.choices === 0 || !this.repeatsAfterChoice ? 'linear' : 'short';
+  }
+
+  /**
+   * Whether all matches in a text are found in linear time, too; of a pattern that was found to be linear. A match is
+   * looked for from each place, so what was repeated before one fails must not be walked through again and again:
+   * nothing can fail behind it, or no match begins within it.
+   */
+  findsInLinearTime(): boolean {
+    const { repeated, first, pattern } = this;
+    if (repeated.length === 0) return true;
+    if (this.hasAlternatives) return false;
+    if (pattern.startsWith('^') || (!this.isBehindRepeated && this.end === pattern.length)) return true;
+    return first !== null && first !== '' && !repeated.some((atom) => overlap(first, atom));
   }
 
   private readOne(): boolean {
@@ -81,6 +104,7 @@ class PatternReader {
 
   private nextAlternative(): boolean {
     const group = this.groups[this.groups.length - 1] as Group;
+    this.hasAlternatives = true;
     if (this.fresh) this.noteFirst('');
     group.exits = group.exits.concat(this.open);
     this.open = group.entry;
@@ -101,6 +125,7 @@ class PatternReader {
     if (next === '?') {
       this.at++;
       this.choices++;
+      this.first = '';
       this.open = this.open.concat(group.entry);
     }
     return true;
@@ -116,6 +141,9 @@ class PatternReader {
     for (const before of this.open) if (overlap(before, atom)) this.choices++;
     if (repeat !== '' && this.choices > 0) this.repeatsAfterChoice = true;
     const optional = repeat.startsWith('*') || bounded.startsWith('?');
+    this.first ??= optional || repeat !== '' ? '' : atom;
+    if (this.repeated.length > 0) this.isBehindRepeated = true;
+    if (repeat !== '') this.repeated.push(atom);
     if (this.fresh) this.noteFirst(optional ? '' : atom);
     this.fresh = false;
     const repeated = repeat !== '' || optional ? [atom] : [];
@@ -150,6 +178,12 @@ function overlap(a: string, b: string): boolean {
 /** How V8's engine does on this pattern. */
 export function backtrackClass(pattern: string): BacktrackClass {
   return new PatternReader(pattern).classify();
+}
+
+/** Whether V8 may look for all matches in a text of any length. */
+export function findsInLinearTime(pattern: string): boolean {
+  const reader = new PatternReader(pattern);
+  return reader.classify() === 'linear' && reader.findsInLinearTime();
 }
 
 const DOTS = /\\.|\[\^?(?:\\.|[^\]])*\]|\./g;
@@ -208,8 +242,12 @@ export function compileReplaceAll(pattern: string, substitution: string): (text:
   const source = forV8(pattern);
   const groups = (new RegExp(`${source}|`).exec('')?.length ?? 1) - 1;
   if (highestGroup(substitution) > groups) return (text) => text;
-  const replace = replaceByV8(new RegExp(source, 'g'), substitutionParts(substitution));
-  if (isFoundInLinearTime(pattern)) return replace;
+  const expression = new RegExp(source, 'g');
+  const parts = substitutionParts(substitution);
+  const replace = new RegExp(`^(?:${source})`).test('')
+    ? replaceByV8(expression, parts)
+    : replaceAllByV8(expression, parts);
+  if (findsInLinearTime(pattern)) return replace;
   let careful: ((text: string) => string) | null = null;
   return (text) => {
     if (text.length <= QUADRATIC_TEXT_MAX) return replace(text);
@@ -218,9 +256,16 @@ export function compileReplaceAll(pattern: string, substitution: string): (text:
   };
 }
 
-/** A match that V8 makes in linear time is looked for from each place, unless it stands at the beginning or is short. */
-function isFoundInLinearTime(pattern: string): boolean {
-  return !/[*+{]/.test(pattern) || (pattern.startsWith('^') && !pattern.includes('|'));
+/** For a pattern that matches nothing empty: about the others the engines think differently. */
+function replaceAllByV8(expression: RegExp, parts: readonly (string | number)[]): (text: string) => string {
+  // Two digits, so that a digit behind them is none of theirs.
+  const template = parts.map((part) => (typeof part === 'string' ? part.replaceAll('$', '$$$$') : groupName(part)));
+  const replacement = template.join('');
+  return (text) => text.replace(expression, replacement);
+}
+
+function groupName(group: number): string {
+  return group === 0 ? '$&' : `$0${group}`;
 }
 
 function replaceByV8(expression: RegExp, parts: readonly (string | number)[]): (text: string) => string {

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
 import t from 'tap';
-import { backtrackClass, compileFullMatch } from '../../proxy/match/regex.ts';
+import { backtrackClass, compileFullMatch, findsInLinearTime } from '../../proxy/match/regex.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 t.comment(`seed ${SEED} (SEED=${SEED} runs it again)`);
@@ -48,6 +48,21 @@ class Steps {
   static of(items: readonly Item[], text: string): number {
     const steps = new Steps(text);
     steps.items(items, 0, 0, (at) => at === text.length);
+    return steps.count;
+  }
+
+  /** Steps until all matches are found. */
+  static ofAll(items: readonly Item[], text: string): number {
+    const steps = new Steps(text);
+    for (let from = 0; from <= text.length; ) {
+      let end = from;
+      steps.count++;
+      steps.items(items, 0, from, (at) => {
+        end = at;
+        return true;
+      });
+      from = Math.max(end, from + 1);
+    }
     return steps.count;
   }
 
@@ -133,6 +148,36 @@ t.test('what is called linear or quadratic grows so', async (t) => {
   );
   t.comment(JSON.stringify(tried));
   t.ok(tried.linear > 100 && tried.short > 20, 'enough patterns of either class');
+});
+
+t.test('all matches are found in time that grows so', async (t) => {
+  let tried = 0;
+  fc.assert(
+    fc.property(items, fc.array(shape, { minLength: 8, maxLength: 16 }), (pattern, shapes) => {
+      const text = sourceOf(pattern);
+      if (!/[*+]/.test(text) || !findsInLinearTime(text)) return;
+      tried++;
+      for (const { before, unit: piece, behind } of shapes) {
+        const make = (n: number): string => before + piece.repeat(n) + behind;
+        const small = Steps.ofAll(pattern, make(SIZE));
+        const large = Steps.ofAll(pattern, make(SIZE * 2));
+        if (large > RATIO_MAX.linear * (small + SIZE))
+          throw new Error(`${text} on «${before}» ${piece}… «${behind}»: ${small} → ${large}`);
+      }
+    }),
+    { seed: SEED, numRuns: 3_000 },
+  );
+  t.comment(`${tried} patterns`);
+  t.ok(tried > 50, 'enough patterns');
+  t.same(
+    ['[a-z]+', '/+', 'ab*', '/(a+)', '/[^/]+/', '/[^/]*$'].filter((one) => !findsInLinearTime(one)),
+    [],
+  );
+  t.same(
+    ['a*b', 'a+$', '[^/]+x', 'a.*x', 'a+|b', 'a?b+c', '(a)?b+c', '(a+)b'].filter((one) => findsInLinearTime(one)),
+    [],
+    'a match may begin within what was walked through',
+  );
 });
 
 t.test('both engines agree on every byte', async (t) => {

@@ -134,6 +134,10 @@ t.test('replacements, as RE2 GlobalReplace', (t) => {
     ['l', '\\q', 'alb', 'ab'],
     ['l', 'a\\qb\\0c', 'alb', 'aab'],
     ['(l)', 'x\\1\\qy', 'alb', 'axlb'],
+    ['l', '$$$&$1', 'alb', 'a$$$&$1b'],
+    ['(l)', '$\\10$\\0', 'alb', 'a$l0$lb'],
+    ['[a-z]+', '<\\0>', 'al/b', '<al>/<b>'],
+    ['/+', '/', 'a//b///', 'a/b/'],
   ];
   for (const [source, substitution, from, want] of rows)
     t.equal(compileReplaceAll(source, substitution)(from), want, `s/${source}/${substitution}/ on ${from}`);
@@ -170,6 +174,8 @@ t.test('no replacement is slow', (t) => {
     'a*b',
     '[^/]+x',
     '^b|a*b',
+    '/[^/]+$',
+    '[a-z]+[^a-z]!',
     'a.*x$',
   ]) {
     const replace = compileReplaceAll(source, '\\0');
