@@ -61,6 +61,31 @@ t.test('every response flag occurs in a recording', async (t) => {
   compare(t, known, (flag) => flags.has(flag), FLAGS_OF_NOBODY);
 });
 
+t.test('no route hides behind an earlier prefix', async (t) => {
+  for (const group of GROUPS) {
+    const hidden = new Set<string>();
+    findHidden(bootstrapJson(group), hidden);
+    t.strictSame([...hidden], [], group.name);
+  }
+});
+
+interface RouteJson {
+  readonly match?: { readonly prefix?: string; readonly path?: string; readonly path_separated_prefix?: string };
+}
+
+/** Adds what a route matches where an earlier one, which asks for nothing but a prefix, takes all its requests. */
+function findHidden(json: unknown, hidden: Set<string>): void {
+  if (typeof json !== 'object' || json === null) return;
+  const { routes } = json as { routes?: unknown };
+  const plain: string[] = [];
+  for (const { match = {} } of Array.isArray(routes) ? (routes as RouteJson[]) : []) {
+    const path = match.prefix ?? match.path ?? match.path_separated_prefix;
+    if (path !== undefined && plain.some((prefix) => path.startsWith(prefix))) hidden.add(path);
+    if (match.prefix !== undefined && Object.keys(match).length === 1) plain.push(match.prefix);
+  }
+  for (const child of Object.values(json)) findHidden(child, hidden);
+}
+
 /** Fails for names that are neither reached nor excused, and for excuses that are no longer needed. */
 function compare(
   t: Tap,
@@ -77,9 +102,13 @@ function compare(
 type Tap = Pick<typeof t, 'same' | 'comment'>;
 
 function bootstrapOf(group: Group): Msg {
+  return decode('envoy.config.bootstrap.v3.Bootstrap', bootstrapJson(group));
+}
+
+function bootstrapJson(group: Group): unknown {
   // Any port will do: nothing is bound.
   const ports = new Proxy<Ports>({}, { get: () => 1 });
-  return decode('envoy.config.bootstrap.v3.Bootstrap', JSON.parse(JSON.stringify(group.bootstrap(ports, '/dev/null'))));
+  return JSON.parse(JSON.stringify(group.bootstrap(ports, '/dev/null')));
 }
 
 /** Adds `type.field` for all that is set in a message and below; a plain field counts when it is not its default. */

@@ -61,9 +61,6 @@ export function compileInternal(model: HttpConnectionManagerModel['internalAddre
 }
 
 /** Which address stands in `x-forwarded-for` for a peer: a loopback peer is named by this host's own address. */
-export function compileForwardedIp(localIp: string, mapToIpv6: boolean): (remoteIp: string) => string {
-  return (ip) => {
-    if (isLoopback(ip)) return localIp;
-    return mapToIpv6 && ip.includes('.') && !ip.includes(':') ? `::ffff:${ip}` : ip;
-  };
+export function compileForwardedIp(localIp: string): (remoteIp: string) => string {
+  return (ip) => (isLoopback(ip) ? localIp : ip);
 }

@@ -158,7 +158,7 @@ export class HttpManager {
       model.accessLogFlushIntervalMs > 0 ? env.accessLogger(model.accessLogs, 'DownstreamPeriodic') : null;
     this.bufferLimitBytes = listener.perConnectionBufferLimitBytes;
     this.isInternal = compileInternal(model.internalAddresses);
-    this.forwardedIp = compileForwardedIp(env.localIp, model.representIpv4AsIpv4MappedIpv6);
+    this.forwardedIp = compileForwardedIp(env.localIp);
     this.clientCert = compileClientCert(model);
     this.mutateEarly = compileMutationSteps(model.earlyMutations, 'request');
     this.localReply = compileLocalReply(model.localReply, env.runtimeKeys);

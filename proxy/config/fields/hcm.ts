@@ -17,11 +17,12 @@ export const HCM_FIELDS: FieldTable = {
     }),
     honoured(
       TEST,
-      'stat_prefix route_config http_filters add_user_agent common_http_protocol_options http_protocol_options server_name server_header_transformation scheme_header_transformation max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout delayed_close_timeout access_log use_remote_address xff_num_trusted_hops internal_address_config skip_xff_append via generate_request_id preserve_external_request_id always_set_request_id_in_response forward_client_cert_details proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6 upgrade_configs normalize_path merge_slashes path_with_escaped_slashes_action request_id_extension local_reply_config strip_matching_host_port strip_any_host_port stream_error_on_invalid_http_message access_log_flush_interval flush_access_log_on_new_request access_log_options drain_timeout stream_flush_timeout http2_protocol_options http1_safe_max_connection_duration strip_trailing_host_dot append_x_forwarded_port',
+      'stat_prefix route_config http_filters add_user_agent common_http_protocol_options http_protocol_options server_name server_header_transformation scheme_header_transformation max_request_headers_kb stream_idle_timeout request_timeout request_headers_timeout delayed_close_timeout access_log use_remote_address xff_num_trusted_hops internal_address_config skip_xff_append via generate_request_id preserve_external_request_id always_set_request_id_in_response forward_client_cert_details proxy_100_continue upgrade_configs normalize_path merge_slashes path_with_escaped_slashes_action request_id_extension local_reply_config strip_matching_host_port strip_any_host_port stream_error_on_invalid_http_message access_log_flush_interval flush_access_log_on_new_request access_log_options drain_timeout stream_flush_timeout http2_protocol_options http1_safe_max_connection_duration strip_trailing_host_dot append_x_forwarded_port',
     ),
     warned('PROXY headers to hosts always name the client', 'add_proxy_protocol_connection_state'),
     honoured(SCOPED_TEST, 'scoped_routes'),
     harmless('HTTP/3 is refused', HCM, 'http3_protocol_options'),
+    harmless('Envoy does nothing about it, either', HCM, 'represent_ipv4_remote_address_as_ipv4_mapped_ipv6'),
     rejected('route discovery is not supported yet; write the routes into route_config', 'rds'),
     rejected(
       'original IP detection extensions are not supported yet; use use_remote_address and xff_num_trusted_hops',

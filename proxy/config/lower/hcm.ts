@@ -242,14 +242,7 @@ function lowerServerName(message: Msg): string {
 function lowerForwardedFor(
   message: Msg,
   path: string,
-): Part<
-  | 'useRemoteAddress'
-  | 'xffNumTrustedHops'
-  | 'skipXffAppend'
-  | 'appendXForwardedPort'
-  | 'representIpv4AsIpv4MappedIpv6'
-  | 'internalAddresses'
-> {
+): Part<'useRemoteAddress' | 'xffNumTrustedHops' | 'skipXffAppend' | 'appendXForwardedPort' | 'internalAddresses'> {
   const internal = sub(message, 'internalAddressConfig');
   const at = `${path}.internal_address_config.cidr_ranges`;
   return {
@@ -257,7 +250,6 @@ function lowerForwardedFor(
     xffNumTrustedHops: num(message, 'xffNumTrustedHops'),
     skipXffAppend: bool(message, 'skipXffAppend'),
     appendXForwardedPort: bool(message, 'appendXForwardedPort'),
-    representIpv4AsIpv4MappedIpv6: bool(message, 'representIpv4RemoteAddressAsIpv4MappedIpv6'),
     internalAddresses: {
       unixSockets: internal !== null && bool(internal, 'unixSockets'),
       cidrs:

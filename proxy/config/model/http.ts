@@ -58,7 +58,6 @@ export interface HttpConnectionManagerModel {
   readonly xffNumTrustedHops: number;
   readonly skipXffAppend: boolean;
   readonly appendXForwardedPort: boolean;
-  readonly representIpv4AsIpv4MappedIpv6: boolean;
   readonly internalAddresses: { readonly unixSockets: boolean; readonly cidrs: readonly CidrModel[] };
   /** Done to a request before anything else is; empty = nothing. */
   readonly earlyMutations: readonly HeaderMutationModel[];

@@ -7,10 +7,10 @@ import type { Group, Scenario } from '../types.ts';
 const RETRY = { retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '0.01s' } } };
 const ROUTES: Readonly<Record<string, object>> = {
   nothing: {},
+  'older zero': { per_request_buffer_limit_bytes: 0 },
   older: { per_request_buffer_limit_bytes: 2 },
   newer: { request_body_buffer_limit: 6 },
   both: { per_request_buffer_limit_bytes: 2, request_body_buffer_limit: 6 },
-  'older zero': { per_request_buffer_limit_bytes: 0 },
   zero: { request_body_buffer_limit: 0 },
 };
 const HOSTS: Readonly<Record<string, object>> = {

@@ -1,11 +1,12 @@
 // Circuit breakers: connections of one host, both priorities, and what is left of a limit.
 
-import { answer, bootstrap, cluster, get, http, routes, STATS, to } from '../config.ts';
+import { address, answer, bootstrap, cluster, get, http, routes, STATS, to } from '../config.ts';
 import type { Group, Scenario, UpstreamScript } from '../types.ts';
 
 const thresholds = (...list: object[]): object => ({ circuit_breakers: { thresholds: list } });
 const perHost = (...list: object[]): object => ({ circuit_breakers: { per_host_thresholds: list } });
 const slow: UpstreamScript = { replies: [[{ waitMs: 150 }, answer('200 OK')]] };
+const CLOSES: UpstreamScript = { replies: [[answer('200 OK', ['connection: close'])]] };
 const at = (name: string, path: string, a: UpstreamScript = slow): Scenario => ({
   name,
   client: [get(path)],
@@ -15,7 +16,7 @@ const at = (name: string, path: string, a: UpstreamScript = slow): Scenario => (
 export const breakers: Group = {
   name: 'breakers',
   listeners: ['main'],
-  upstreams: ['a'],
+  upstreams: ['a', 'b'],
   bootstrap: (ports, log) => {
     const of = (name: string, extra: object): object => cluster(name, [ports['a']], extra);
     const high = { priority: 'HIGH' };
@@ -34,6 +35,7 @@ export const breakers: Group = {
             to('/left', 'left'),
             to('/no-request', 'no-request', high),
             to('/requests', 'no-request'),
+            to('/pools', 'pools', { hash_policy: [{ header: { header_name: 'x-key' } }] }),
           ]),
         ),
       ],
@@ -56,6 +58,20 @@ export const breakers: Group = {
           ),
         ),
         of('no-request', thresholds({ ...high, max_requests: 0 })),
+        {
+          ...of('pools', { lb_policy: 'MAGLEV', ...thresholds({ max_connection_pools: 1 }) }),
+          load_assignment: {
+            cluster_name: 'pools',
+            endpoints: [
+              {
+                lb_endpoints: ['a', 'b'].map((hash_key) => ({
+                  endpoint: { address: address(ports[hash_key]) },
+                  metadata: { filter_metadata: { 'envoy.lb': { hash_key } } },
+                })),
+              },
+            ],
+          },
+        },
       ],
     );
   },
@@ -69,5 +85,16 @@ export const breakers: Group = {
     at('what is left is counted', '/left'),
     at('no request of high priority', '/no-request'),
     at('requests of default priority', '/requests'),
+    {
+      name: 'a host that has no pool while another has one',
+      client: Array.from({ length: 8 }, (_, i) => [{ answers: i }, get('/pools', `x-key: ${i}`)]).flat(),
+      answers: 8,
+    },
+    {
+      name: 'a pool goes with its last connection',
+      client: Array.from({ length: 4 }, (_, i) => [{ answers: i }, get('/pools', `x-key: ${i}`)]).flat(),
+      answers: 4,
+      upstreams: { a: CLOSES, b: CLOSES },
+    },
   ],
 };

@@ -50,14 +50,14 @@ const POLICIES: Readonly<Record<string, object>> = {
   '/runtime-fraction': { ...PLAIN, filter_enabled: fraction(0, 'k.fraction') },
   '/runtime-odd': { ...PLAIN, filter_enabled: fraction(1_000_000, 'k.odd', 'MILLION') },
   '/private': { ...PLAIN, allow_private_network_access: true },
-  '/strict': { ...PLAIN, forward_not_matching_preflights: false },
-  '/lenient': { ...PLAIN, forward_not_matching_preflights: true },
   '/strict-shadow': {
     ...PLAIN,
     forward_not_matching_preflights: false,
     filter_enabled: fraction(0, ''),
     shadow_enabled: fraction(100, ''),
   },
+  '/strict': { ...PLAIN, forward_not_matching_preflights: false },
+  '/lenient': { ...PLAIN, forward_not_matching_preflights: true },
 };
 
 const HOST_POLICY = {
@@ -215,6 +215,7 @@ export const cors: Group = {
       request('OPTIONS', '/full', [from(GOOD), PREFLIGHT, PRIVATE]),
       request('OPTIONS', '/private', [from(GOOD), PREFLIGHT, PRIVATE]),
     ),
+    ask('legacy', 'preflights', request('OPTIONS', '/private', [from(GOOD), PREFLIGHT, PRIVATE])),
     ask('main', 'direct', ...questions('/direct', [GOOD])),
     ask('main', 'empty', ...questions('/empty', [GOOD])),
     ask('main', 'weighted', ...questions('/weighted', ['https://weighted.example', GOOD])),

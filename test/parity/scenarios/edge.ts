@@ -1,6 +1,19 @@
 // What is believed of the client and what is told to the upstream: addresses, ids, hosts, paths, and who is internal.
 
-import { answer, bootstrap, cluster, FRIEND, get, http, request, routes, STATS, TRUSTING, to } from '../config.ts';
+import {
+  answer,
+  bootstrap,
+  cluster,
+  FRIEND,
+  get,
+  http,
+  request,
+  router,
+  routes,
+  STATS,
+  TRUSTING,
+  to,
+} from '../config.ts';
 import type { Group, Scenario } from '../types.ts';
 
 const MANAGERS: Readonly<Record<string, Record<string, unknown>>> = {
@@ -32,7 +45,26 @@ const MANAGERS: Readonly<Record<string, Record<string, unknown>>> = {
   nounderscore: { common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' } },
   dropunderscore: { common_http_protocol_options: { headers_with_underscores_action: 'DROP_HEADER' } },
   mapped: { use_remote_address: true, represent_ipv4_remote_address_as_ipv4_mapped_ipv6: true },
-  noenvoy: TRUSTING,
+  noenvoy: {
+    ...TRUSTING,
+    http_filters: [
+      router({
+        suppress_envoy_headers: true,
+        strict_check_headers: ['x-envoy-upstream-rq-timeout-ms', 'x-envoy-max-retries'],
+      }),
+    ],
+  },
+};
+
+const PROXIED = {
+  listener_filters: [
+    {
+      name: 'proxy-protocol',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol',
+      },
+    },
+  ],
 };
 
 const SECRETS = [
@@ -50,6 +82,12 @@ const at = (listener: string, name: string, path: string, ...headers: string[]):
   name,
   listener,
   client: [get(path, ...headers)],
+});
+/** The client connected to port 80, says a proxy before us. */
+const to80 = (name: string, host: string): Scenario => ({
+  name,
+  listener: 'matching',
+  client: [`PROXY TCP4 127.0.0.2 127.0.0.3 1000 80\r\n${get('/', host)}`],
 });
 const reply = (listener: string, name: string, ...headers: string[]): Scenario => ({
   name,
@@ -69,20 +107,8 @@ export const edge: Group = {
       { internal_only_headers: ['x-internal-only'] },
     );
     const plain = routes([to('/', 'a')], { include_attempt_count_in_response: true });
-    const quiet = {
-      http_filters: [
-        {
-          name: 'envoy.filters.http.router',
-          typed_config: {
-            '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
-            suppress_envoy_headers: true,
-            strict_check_headers: ['x-envoy-upstream-rq-timeout-ms', 'x-envoy-max-retries'],
-          },
-        },
-      ],
-    };
     const listeners = Object.entries(MANAGERS).map(([name, manager]) =>
-      http(ports, log, name, name === 'noenvoy' ? plain : config, name === 'noenvoy' ? quiet : manager),
+      http(ports, log, name, name === 'noenvoy' ? plain : config, manager, name === 'matching' ? PROXIED : {}),
     );
     return bootstrap(ports, listeners, [cluster('a', [ports['a']])]);
   },
@@ -126,7 +152,9 @@ export const edge: Group = {
     at('internal', 'private range no longer internal', '/', 'x-forwarded-for: 10.0.0.1', ...SECRETS),
     at('agent', 'user agent added', '/'),
     at('agent', 'user agent of the client kept', '/', 'user-agent: curl'),
-    at('mapped', 'addresses as mapped IPv6', '/'),
+    // Envoy forwards an address of its own for a client at 127.0.0.1.
+    { ...at('mapped', 'addresses that Envoy does not map, either', '/'), from: '127.0.0.2' },
+    { ...at('edge', 'addresses as they are', '/'), from: '127.0.0.2' },
     at('main', 'request id of the client kept', '/', 'x-request-id: my-id'),
     at('edge', 'request id at the edge, internal', '/', 'x-request-id: my-id'),
     at('hop', 'request id at the edge, external', '/', 'x-forwarded-for: 8.8.8.8', 'x-request-id: my-id'),
@@ -166,8 +194,8 @@ export const edge: Group = {
     at('reject', 'no escaped slash', '/a%20b'),
     at('unescape', 'escaped slash unescaped and normalised', '/a%2f..%2Fb?x=%2F'),
     at('bounce', 'escaped slash redirected', '/a%2Fb%5Cc?q=%2f'),
-    at('matching', 'host port equal to ours stripped', '/', 'host: a.example:80'),
-    at('matching', 'host port of another kept', '/', 'host: a.example:443'),
+    to80('host port equal to ours stripped', 'host: a.example:80'),
+    to80('host port of another kept', 'host: a.example:443'),
     at('anyport', 'any host port stripped', '/', 'host: a.example:443'),
     at('anyport', 'port of an IPv6 host stripped', '/', 'host: [::1]:443'),
     at('anyport', 'nothing to strip', '/', 'host: [::1]'),

@@ -30,11 +30,11 @@ const FAULTS: Readonly<Record<string, object>> = {
   '/unsaid': { abort: { http_status: 503 } },
   '/delay': { ...SHORT, filter_metadata: { why: 'delay', list: [1] } },
   '/both': { ...SHORT, abort: { http_status: 500, ...ALWAYS }, filter_metadata: { why: 'both' } },
-  '/header': BY_HEADER,
   '/header-share': {
     abort: { header_abort: {}, percentage: { numerator: 50, denominator: 'MILLION' } },
     delay: { header_delay: {}, ...NEVER },
   },
+  '/header': BY_HEADER,
   '/matched': {
     abort: http503,
     headers: [
@@ -47,14 +47,6 @@ const FAULTS: Readonly<Record<string, object>> = {
   '/nodes': { abort: http503, downstream_nodes: ['one', 'two'] },
   '/none-active': { ...SHORT, abort: http503, max_active_faults: 0 },
   '/one-active': { ...SHORT, abort: http503, max_active_faults: 1 },
-  '/runtime': {
-    abort: { http_status: 503, ...NEVER },
-    delay: { fixed_delay: '5s', ...NEVER },
-    abort_percent_runtime: 'k.always',
-    abort_http_status_runtime: 'k.status',
-    delay_percent_runtime: 'k.always',
-    delay_duration_runtime: 'k.short',
-  },
   '/runtime-grpc': {
     abort: { grpc_status: 3, ...ALWAYS },
     abort_grpc_status_runtime: 'k.grpc',
@@ -65,9 +57,17 @@ const FAULTS: Readonly<Record<string, object>> = {
     response_rate_limit: { fixed_limit: { limit_kbps: 1 }, ...ALWAYS },
     response_rate_limit_percent_runtime: 'k.zero',
   },
-  '/default-keys': { abort: http503, delay: { fixed_delay: '5s', ...ALWAYS } },
-  '/slow': { response_rate_limit: { fixed_limit: { limit_kbps: 1 }, ...ALWAYS } },
+  '/runtime': {
+    abort: { http_status: 503, ...NEVER },
+    delay: { fixed_delay: '60s', ...NEVER },
+    abort_percent_runtime: 'k.always',
+    abort_http_status_runtime: 'k.status',
+    delay_percent_runtime: 'k.always',
+    delay_duration_runtime: 'k.short',
+  },
+  '/default-keys': { abort: http503, delay: { fixed_delay: '60s', ...ALWAYS } },
   '/slow-abort': { response_rate_limit: { fixed_limit: { limit_kbps: 1 }, ...ALWAYS }, abort: http503 },
+  '/slow': { response_rate_limit: { fixed_limit: { limit_kbps: 1 }, ...ALWAYS } },
   '/uncounted': { abort: http503, ...SHORT, disable_downstream_cluster_stats: true },
   '/metadata-only': { filter_metadata: { why: 'nothing' } },
   '/weak': { response_rate_limit: { fixed_limit: { limit_kbps: 1 }, ...NEVER } },

@@ -112,13 +112,13 @@ const clusters = (ports: Ports): Readonly<Record<string, object>> => ({
     dns_failure_refresh_rate: { base_interval: '2s', max_interval: '3s' },
     ...assignment('dns-older', [byName(ports)]),
   },
-  'dns-nobody': { ...nobody('dns-nobody'), typed_dns_resolver_config: RESOLVER },
   'dns-nobody-new': {
     ...nobody('dns-nobody-new'),
     ...dnsCluster({ typed_dns_resolver_config: RESOLVER }),
   },
-  'dns-nobody-old': { ...nobody('dns-nobody-old'), dns_resolution_config: { resolvers: RESOLVERS } },
   'dns-nobody-older': { ...nobody('dns-nobody-older'), dns_resolvers: RESOLVERS },
+  'dns-nobody-old': { ...nobody('dns-nobody-old'), dns_resolution_config: { resolvers: RESOLVERS } },
+  'dns-nobody': { ...nobody('dns-nobody'), typed_dns_resolver_config: RESOLVER },
 });
 
 const at = (name: string, extra: Partial<Scenario> = {}): Scenario => ({ name, client: [get(`/${name}`)], ...extra });

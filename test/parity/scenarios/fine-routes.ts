@@ -51,8 +51,8 @@ const LIST = [
   named('file', '/file', {}, { direct_response: { status: 200, body: { filename: BODY_FILE } } }),
   to('/again', 'a', { retry_policy: { retry_on: '5xx', num_retries: 1, ...previousHosts } }),
   to('/host-policy', 'a'),
-  to('/large', 'a', { retry_policy: { retry_on: '5xx' } }, { request_body_buffer_limit: 4 }),
   to('/larger', 'a', { retry_policy: { retry_on: '5xx' } }, { per_request_buffer_limit_bytes: 64 }),
+  to('/large', 'a', { retry_policy: { retry_on: '5xx' } }, { request_body_buffer_limit: 4 }),
   to('/decorated', 'a', {}, { decorator: { operation: 'op', propagate: false }, ...perFilter }),
   to('/weights', 'a', {
     cluster: undefined,

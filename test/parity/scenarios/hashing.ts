@@ -453,7 +453,14 @@ export const hashing: Group = {
     one('two policies', '/two', 'x-key: one', 'x-other: two'),
     one('two policies, one of use', '/two', 'x-other: two'),
     one('the same policy twice', '/same-two', 'x-key: one'),
-    one('a policy that ends the list', '/terminal', 'x-key: one', 'x-other: two'),
+    {
+      name: 'a policy that ends the list',
+      client: Array.from({ length: 6 }, (_, i) => [
+        { answers: i },
+        get('/terminal', 'x-key: one', `x-other: ${i}`),
+      ]).flat(),
+      answers: 6,
+    },
     one('a policy that does not end it', '/terminal', 'x-other: two'),
     {
       name: 'a retry avoids hosts, ring',

@@ -94,7 +94,7 @@ export const options: Group = {
           scheme_header_transformation: { match_upstream: true },
           access_log: [fileLog(log, { scheme: '%REQ(:SCHEME)%' })],
         }),
-        http(ports, log, 'overload', routes([to('/', 'full'), to('/a', 'a')]), { append_local_overload: true }),
+        http(ports, log, 'overload', routes([to('/a', 'a'), to('/', 'full')]), { append_local_overload: true }),
         http(ports, log, 'begun', routes([to('/', 'a')]), {
           access_log: [fileLog(log, { type: '%ACCESS_LOG_TYPE%' })],
           access_log_options: { flush_access_log_on_new_request: true },

@@ -46,8 +46,8 @@ const LIST = [
   sent('/to/own-query', { path_rewrite: '/n?z=1' }),
   sent('/to/strip', { path_rewrite: '/n%REQ(x-p)%', strip_query: true }),
   sent('/to/empty', { path_rewrite: '%REQ(x-p)%' }),
-  sent('/to/no-slash', { path_redirect: 'x' }),
   sent('/to/no-slash-regex', { regex_rewrite: { pattern: { regex: '^/to' }, substitution: 'Z' } }),
+  sent('/to/no-slash', { path_redirect: 'x' }),
   { match: template('/leave/{a}'), redirect: { path_redirect: '/left' } },
 ];
 

@@ -41,7 +41,7 @@ export const retriesAdded: Group = {
           log,
           'main',
           routes([
-            adds('/on', { 'x-envoy-retry-on': '5xx' }),
+            adds('/when', { 'x-envoy-retry-on': '5xx' }),
             adds('/grpc-on', { 'x-envoy-retry-grpc-on': 'unavailable' }),
             adds('/max', { 'x-envoy-max-retries': '3' }, ON_5XX),
             adds('/codes', { 'x-envoy-retry-on': 'retriable-status-codes', 'x-envoy-retriable-status-codes': '418' }),
@@ -95,8 +95,8 @@ export const retriesAdded: Group = {
     ),
   stats: STATS,
   scenarios: [
-    at('conditions', '/on', codes(503, 200)),
-    at('conditions, beside those of a stranger', '/on', codes(503, 200), 'x-envoy-retry-on: retriable-4xx'),
+    at('conditions', '/when', codes(503, 200)),
+    at('conditions, beside those of a stranger', '/when', codes(503, 200), 'x-envoy-retry-on: retriable-4xx'),
     at('conditions of gRPC', '/grpc-on', codes(200)),
     at('more retries', '/max', codes(503, 503, 503, 200)),
     at('codes', '/codes', codes(418, 200)),

@@ -10,7 +10,7 @@ const overHttp2 = {
   },
 };
 const CONDITIONS =
-  '5xx gateway-error connect-failure refused-stream reset reset-before-request retriable-4xx retriable-status-codes retriable-headers envoy-ratelimited http3-post-connect-failure cancelled deadline-exceeded resource-exhausted internal unavailable'.split(
+  '5xx gateway-error connect-failure refused-stream reset-before-request reset retriable-4xx retriable-status-codes retriable-headers envoy-ratelimited http3-post-connect-failure cancelled deadline-exceeded resource-exhausted internal unavailable'.split(
     ' ',
   );
 const route = (condition: string): object =>

@@ -49,6 +49,7 @@ const VIRTUAL_HOSTS = [
         headers: [{ name: ':authority', string_match: { suffix: '.example' } }],
       }),
       here('q-exact', { prefix: '/q', query_parameters: [{ name: 'k', string_match: { exact: 'v' } }] }),
+      here('q-absent', { prefix: '/q/absent', query_parameters: [{ name: 'p', present_match: false }] }),
       here('q-present', { prefix: '/q', query_parameters: [{ name: 'p', present_match: true }] }),
       here('q-regex', {
         prefix: '/q',
@@ -177,6 +178,8 @@ export const routing: Group = {
     at('query exact', '/q?k=v'),
     at('query takes the first of a name', '/q?k=v&k=w'),
     at('query present without value', '/q?p'),
+    at('query absent', '/q/absent'),
+    at('query present where it must not be', '/q/absent?p'),
     at('query regex', '/q?a=1&k=xxx'),
     at('query of no route', '/q?k=w'),
     at('cookie', '/cookie', 'cookie: a=1; user=jason'),

@@ -47,9 +47,9 @@ export const timeouts: Group = {
       to('/never', 'a', { timeout: '0s' }),
       to('/route-idle', 'a', { timeout: '0s', idle_timeout: '0.4s' }),
       to('/duration', 'a', { timeout: '0s', max_stream_duration: { max_stream_duration: '0.4s' } }),
+      to('/try-idle', 'a', retry({ retry_on: 'retriable-4xx', per_try_idle_timeout: '0.4s' })),
       to('/try', 'a', retry({ retry_on: 'retriable-4xx', per_try_timeout: '0.4s' })),
       to('/tries', 'a', retry({ retry_on: '5xx', num_retries: 1, per_try_timeout: '0.4s' })),
-      to('/try-idle', 'a', retry({ retry_on: 'retriable-4xx', per_try_idle_timeout: '0.4s' })),
       to('/', 'a'),
     ]);
     const manager = (name: string, extra: object): object => http(ports, log, name, list, extra);
