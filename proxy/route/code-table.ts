@@ -1,47 +1,73 @@
-// Response codes under one prefix: `upstream_rq_<code>`, `upstream_rq_<class>`, `upstream_rq_completed`, and the time that
-// requests took. Stats are made at their first use, as Envoy does.
+// Response codes as Envoy counts them under a prefix: `upstream_rq_<code>`, `upstream_rq_<class>`, `upstream_rq_completed`,
+// and the time that requests took. Stats are made at their first use, as Envoy does.
 
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 
+/** Codes that are counted by number and class are 100 to 599; all others are `upstream_rq_unknown` and have no class. */
 const CODE_MIN = 100;
 const CODE_END = 600;
+/** One for each code, and the last one for all others. */
+const PLACES = CODE_END - CODE_MIN + 1;
+
+/** Whether a status is counted by its number. */
+export function isKnownCode(status: number): boolean {
+  return status >= CODE_MIN && status < CODE_END;
+}
 
 /** See the head of this file. */
 export class CodeTable {
   private readonly stats: StatsStore;
   private readonly prefix: string;
-  private readonly countsNameless: boolean;
-  private readonly codes: Map<number, readonly Float64Array[]>;
+  private readonly whole: string | null;
+  private readonly classless: string | null;
+  /** What each place counts in; `null` before the first code. */
+  private places: (readonly Float64Array[] | null)[] | null;
   private timeMs: Histogram | null;
 
   /**
    * @param prefix with its trailing dot, e.g. `vhost.web.vcluster.writes.`
-   * @param countsNameless codes without a class have a counter nevertheless
+   * @param whole of what this is a part of, as `prefix` is; codes and classes are counted there, too. `null` = nothing
+   * @param classless counter of codes that have no class; `null` = there is none
    */
-  constructor(stats: StatsStore, prefix: string, countsNameless = false) {
+  constructor(stats: StatsStore, prefix: string, whole: string | null, classless: string | null) {
     this.stats = stats;
     this.prefix = prefix;
-    this.countsNameless = countsNameless;
-    this.codes = new Map();
+    this.whole = whole;
+    this.classless = classless;
+    this.places = null;
     this.timeMs = null;
   }
 
   charge(status: number): void {
-    for (const cell of this.codes.get(status) ?? this.open(status)) cell[0] = (cell[0] as number) + 1;
+    const places = this.places ?? this.begin();
+    const place = isKnownCode(status) ? status - CODE_MIN : PLACES - 1;
+    const cells = places[place] ?? this.open(places, place);
+    for (let i = 0; i < cells.length; i++) {
+      const cell = cells[i] as Float64Array;
+      cell[0] = (cell[0] as number) + 1;
+    }
   }
 
+  /** Under the prefix alone. */
   recordTime(ms: number): void {
-    this.timeMs ??= this.stats.histogram(`${this.prefix}upstream_rq_time`);
+    if (this.timeMs === null) this.timeMs = this.stats.histogram(`${this.prefix}upstream_rq_time`);
     this.timeMs.record(ms);
   }
 
-  private open(status: number): readonly Float64Array[] {
-    const known = status >= CODE_MIN && status < CODE_END;
-    const names = known ? [`${status}`, `${Math.floor(status / 100)}xx`, 'completed'] : ['unknown', 'completed'];
-    const cells = names.map((name) => this.stats.cell(`${this.prefix}upstream_rq_${name}`, 'c'));
-    // The class has no name, and so its counter is that of the prefix.
-    if (!known && this.countsNameless) cells.push(this.stats.cell(this.prefix.slice(0, -1), 'c'));
-    this.codes.set(status, cells);
+  private begin(): (readonly Float64Array[] | null)[] {
+    this.places = new Array<readonly Float64Array[] | null>(PLACES).fill(null);
+    return this.places;
+  }
+
+  private open(places: (readonly Float64Array[] | null)[], place: number): readonly Float64Array[] {
+    const { prefix, whole, classless } = this;
+    const status = place + CODE_MIN;
+    const names = isKnownCode(status) ? [`${status}`, `${Math.floor(status / 100)}xx`] : ['unknown'];
+    const ofWhole = whole === null ? [] : names.map((name) => `${whole}upstream_rq_${name}`);
+    const own = [...names, 'completed'].map((name) => `${prefix}upstream_rq_${name}`);
+    const ofClassless = isKnownCode(status) || classless === null ? [] : [classless];
+    const cells = [...ofWhole, ...own, ...ofClassless].map((name) => this.stats.cell(name, 'c'));
+    places[place] = cells;
     return cells;
   }
 }
@@ -53,9 +79,6 @@ export class HostCodes {
   private readonly ownZone: string;
   private canaries: CodeTable | null;
   private readonly zones: Map<string, CodeTable>;
-  /** The zone asked for last, and its table. */
-  private lastZone: string;
-  private last: CodeTable | null;
 
   /**
    * @param prefix of the cluster, with its trailing dot
@@ -67,8 +90,6 @@ export class HostCodes {
     this.ownZone = ownZone;
     this.canaries = null;
     this.zones = new Map();
-    this.lastZone = '';
-    this.last = null;
   }
 
   charge(status: number, zone: string, canary: boolean): void {
@@ -82,20 +103,17 @@ export class HostCodes {
   }
 
   private get canary(): CodeTable {
-    this.canaries ??= new CodeTable(this.stats, `${this.prefix}canary.`);
+    this.canaries ??= new CodeTable(this.stats, `${this.prefix}canary.`, null, null);
     return this.canaries;
   }
 
   private ofZone(zone: string): CodeTable | null {
     if (zone === '' || this.ownZone === '') return null;
-    if (zone === this.lastZone) return this.last;
     let table = this.zones.get(zone);
     if (table === undefined) {
-      table = new CodeTable(this.stats, `${this.prefix}zone.${this.ownZone}.${zone}.`);
+      table = new CodeTable(this.stats, `${this.prefix}zone.${this.ownZone}.${zone}.`, null, null);
       this.zones.set(zone, table);
     }
-    this.lastZone = zone;
-    this.last = table;
     return table;
   }
 }

@@ -42,7 +42,8 @@ export class RouteStats {
   /** @param prefix with its trailing dot, e.g. `vhost.web.vcluster.writes.` */
   constructor(stats: StatsStore, prefix: string) {
     this.block = stats.block(VIRTUAL_CLUSTER, prefix);
-    this.codes = new CodeTable(stats, prefix, true);
+    // Envoy puts a class without a name behind the prefix, and so its counter is that of the prefix.
+    this.codes = new CodeTable(stats, prefix, null, prefix.slice(0, -1));
   }
 
   /** What the cluster counts is counted here too, where there is a stat for it. @param index of the `cluster` catalogue */

@@ -4,25 +4,9 @@
 import { UPSTREAM_RQ_COMPLETED } from '../observe/catalogue-cluster.ts';
 import type { Histogram, StatsStore } from '../observe/stats.ts';
 import type { UpstreamHostInfo } from '../observe/stream-info.ts';
-import { HostCodes } from '../route/code-table.ts';
+import { CodeTable, HostCodes, isKnownCode } from '../route/code-table.ts';
 
-/** Codes that get a cell of their own are 100 to 599; all others share `upstream_rq_unknown` and have no class. */
-const CODE_MIN = 100;
-const CODE_END = 600;
-/** Stands for every other code; its place is behind the codes. */
-const UNKNOWN = CODE_END;
-const PLACES = UNKNOWN - CODE_MIN + 1;
-
-/** The cells that one status touches under one origin. */
-interface CodeCells {
-  readonly code: Float64Array;
-  readonly codeByOrigin: Float64Array;
-  readonly group: Float64Array;
-  readonly groupByOrigin: Float64Array;
-  readonly completedByOrigin: Float64Array;
-}
-
-/** Charges one cluster's codes; cells are made at their first use, as Envoy does. */
+/** Charges one cluster's codes. */
 export class CodeStats {
   private readonly stats: StatsStore;
   private readonly prefix: string;
@@ -32,13 +16,11 @@ export class CodeStats {
   readonly dynamic: boolean;
   private readonly byHost: HostCodes;
   private readonly zoned: boolean;
-  private readonly internal: (CodeCells | null)[];
-  private readonly external: (CodeCells | null)[];
-  private readonly retried: (CodeCells | null)[];
+  private readonly internal: CodeTable;
+  private readonly external: CodeTable;
+  private readonly retried: CodeTable;
   private replays: Float64Array | null;
   private timeMs: Histogram | null;
-  private internalTimeMs: Histogram | null;
-  private externalTimeMs: Histogram | null;
 
   /**
    * @param prefix with its trailing dot, e.g. `cluster.reviews.`
@@ -53,13 +35,11 @@ export class CodeStats {
     this.dynamic = dynamic;
     this.byHost = new HostCodes(stats, prefix, zone);
     this.zoned = zone !== '';
-    this.internal = new Array<CodeCells | null>(PLACES).fill(null);
-    this.external = new Array<CodeCells | null>(PLACES).fill(null);
-    this.retried = new Array<CodeCells | null>(PLACES).fill(null);
+    this.internal = new CodeTable(stats, `${prefix}internal.`, prefix, null);
+    this.external = new CodeTable(stats, `${prefix}external.`, prefix, null);
+    this.retried = new CodeTable(stats, `${prefix}retry.`, null, null);
     this.replays = null;
     this.timeMs = null;
-    this.internalTimeMs = null;
-    this.externalTimeMs = null;
   }
 
   /**
@@ -70,47 +50,30 @@ export class CodeStats {
   charge(status: number, internal: boolean, host: UpstreamHostInfo | null, canary: boolean): void {
     if (!this.dynamic) return;
     this.completed[this.completedAt] = (this.completed[this.completedAt] as number) + 1;
-    const table = internal ? this.internal : this.external;
-    const code = status < CODE_MIN || status >= CODE_END ? UNKNOWN : status;
-    const cells = table[code - CODE_MIN] ?? this.open(table, code, internal ? 'internal.' : 'external.');
-    increment(cells.code);
-    increment(cells.codeByOrigin);
-    increment(cells.group);
-    increment(cells.groupByOrigin);
-    increment(cells.completedByOrigin);
+    if (internal) this.internal.charge(status);
+    else this.external.charge(status);
     if (canary || (host !== null && this.countsApart(host)))
       this.byHost.charge(status, host === null ? '' : host.zone, canary || host?.canary === true);
   }
 
   /** An answer that led to another attempt: under `retry.` and nowhere else. */
   chargeRetry(status: number): void {
-    if (!this.dynamic || status < CODE_MIN || status >= CODE_END) return;
-    const cells = this.retried[status - CODE_MIN] ?? this.open(this.retried, status, 'retry.');
-    increment(cells.codeByOrigin);
-    increment(cells.groupByOrigin);
-    increment(cells.completedByOrigin);
+    if (this.dynamic && isKnownCode(status)) this.retried.charge(status);
   }
 
   /** A request was sent again after a stale connection; a counter of ours, there from its first value on. */
   countReplay(): void {
     this.replays ??= this.stats.cell(`${this.prefix}outrigger.upstream_rq_replay`, 'c');
-    increment(this.replays);
+    this.replays[0] = (this.replays[0] as number) + 1;
   }
 
-  /** The time from the request's end to the response's end; parameters as those of `charge`. */
+  /** The time from the request's end to the response's end, in milliseconds; other parameters as those of `charge`. */
   recordTime(ms: number, internal: boolean, host: UpstreamHostInfo | null, canary: boolean): void {
     if (!this.dynamic) return;
     if (this.timeMs === null) this.timeMs = this.stats.histogram(`${this.prefix}upstream_rq_time`);
     this.timeMs.record(ms);
-    if (internal) {
-      if (this.internalTimeMs === null)
-        this.internalTimeMs = this.stats.histogram(`${this.prefix}internal.upstream_rq_time`);
-      this.internalTimeMs.record(ms);
-    } else {
-      if (this.externalTimeMs === null)
-        this.externalTimeMs = this.stats.histogram(`${this.prefix}external.upstream_rq_time`);
-      this.externalTimeMs.record(ms);
-    }
+    if (internal) this.internal.recordTime(ms);
+    else this.external.recordTime(ms);
     if (canary || (host !== null && this.countsApart(host)))
       this.byHost.recordTime(ms, host === null ? '' : host.zone, canary || host?.canary === true);
   }
@@ -118,27 +81,4 @@ export class CodeStats {
   private countsApart(host: UpstreamHostInfo): boolean {
     return host.canary || (this.zoned && host.zone !== '');
   }
-
-  private open(table: (CodeCells | null)[], status: number, origin: string): CodeCells {
-    const known = status !== UNKNOWN;
-    const code = `upstream_rq_${known ? status : 'unknown'}`;
-    const group = `upstream_rq_${Math.floor(status / 100)}xx`;
-    const cell = (name: string) => this.stats.cell(`${this.prefix}${name}`, 'c');
-    const cells: CodeCells = {
-      code: origin === 'retry.' ? NOWHERE : cell(code),
-      codeByOrigin: cell(`${origin}${code}`),
-      group: origin === 'retry.' || !known ? NOWHERE : cell(group),
-      groupByOrigin: known ? cell(`${origin}${group}`) : NOWHERE,
-      completedByOrigin: cell(`${origin}upstream_rq_completed`),
-    };
-    table[status - CODE_MIN] = cells;
-    return cells;
-  }
-}
-
-/** Stands for stats that an origin does not have. */
-const NOWHERE = new Float64Array(1);
-
-function increment(cell: Float64Array): void {
-  cell[0] = (cell[0] as number) + 1;
 }
