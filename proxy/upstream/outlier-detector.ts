@@ -122,6 +122,12 @@ const RUNS = {
   consecutive_local_origin_failure: RUN_LOCAL_ORIGIN,
 } as const;
 
+/**
+ * A timer may come so much too early, and ejections are dated behind the beginning of their sweep: a time that is a
+ * multiple of the interval must not last an interval longer for that.
+ */
+const EARLY_MS = 5;
+
 /** See the head of this file. */
 export class OutlierDetector {
   private readonly origins: readonly [Origin, Origin];
@@ -326,7 +332,7 @@ export class OutlierDetector {
 
   private lasted(backOff: number, sinceMs: number, jitterMs: number, now: number): boolean {
     const { baseEjectionTimeMs, maxEjectionTimeMs } = this.model;
-    return Math.min(baseEjectionTimeMs * backOff, maxEjectionTimeMs) + jitterMs <= now - sinceMs;
+    return Math.min(baseEjectionTimeMs * backOff, maxEjectionTimeMs) + jitterMs <= now + EARLY_MS - sinceMs;
   }
 
   /** What each worker has counted since the last sweep. */

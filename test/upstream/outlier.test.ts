@@ -362,6 +362,14 @@ t.test('degraded hosts are marked for a while', async (t) => {
   );
 });
 
+t.test('a time of several intervals ends with the last of them, even if its timer is early', async (t) => {
+  const bench = new Bench(1, { consecutive5xx: 1, intervalMs: 1_000, baseEjectionTimeMs: 2_000 });
+  bench.clock.pass(1_001);
+  bench.answer(0, 500);
+  bench.clock.pass(2_000);
+  t.same(bench.ejected, []);
+});
+
 t.test('a host that fails in each interval of service makes up for nothing', async (t) => {
   const bench = new Bench(2, {
     consecutive5xx: 0,
