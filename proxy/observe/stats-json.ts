@@ -7,7 +7,7 @@ import { wants } from './stats-query.ts';
 import type { HistogramValue, StatsRegistry } from './stats-registry.ts';
 import { bucketCounts, percent, wantedHistograms } from './stats-text.ts';
 
-/** Pieces of the answer; the caller may pause between them. */
+/** Pieces of the answer, some of them empty: places where the caller may pause. */
 export function* renderStatsJson(registry: StatsRegistry, query: StatsQuery): Generator<string> {
   registry.refresh();
   const texts = query.texts ? registry.textReadouts().filter(({ name }) => query.matches?.(name) ?? true) : [];
@@ -28,7 +28,7 @@ export function* renderStatsJson(registry: StatsRegistry, query: StatsQuery): Ge
       }
       if (wants(query, stat)) piece += entry(stat.name, valueText(stat));
     }
-    if (piece !== '') yield piece;
+    yield piece;
   }
   for (const text of texts.slice(nextText)) yield entry(text.name, JSON.stringify(text.value));
   const histograms = wantedHistograms(registry, query);

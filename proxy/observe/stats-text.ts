@@ -7,7 +7,7 @@ import type { BucketMode, StatsQuery } from './stats-query.ts';
 import { wants } from './stats-query.ts';
 import type { HistogramValue, StatsRegistry } from './stats-registry.ts';
 
-/** Pieces of the answer; the caller may pause between them. */
+/** Pieces of the answer, some of them empty: places where the caller may pause. */
 export function* renderStatsText(registry: StatsRegistry, query: StatsQuery): Generator<string> {
   registry.refresh();
   const texts = query.texts ? registry.textReadouts().filter(({ name }) => query.matches?.(name) ?? true) : [];
@@ -20,7 +20,7 @@ export function* renderStatsText(registry: StatsRegistry, query: StatsQuery): Ge
       }
       if (wants(query, stat)) piece += `${stat.name}: ${valueText(stat)}\n`;
     }
-    if (piece !== '') yield piece;
+    yield piece;
   }
   while (nextText < texts.length) yield textLine(texts[nextText++]);
   for (const histogram of wantedHistograms(registry, query)) {

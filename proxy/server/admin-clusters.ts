@@ -9,8 +9,11 @@ import type { BreakerLimits, ClusterStatus, HealthFlag, HostStatus } from './adm
 
 const HOST_STATS = HOST_CATALOGUE.names;
 
-/** The text form, a piece per cluster. */
-export function* renderClustersText(clusters: readonly ClusterStatus[]): Generator<string> {
+/** Hosts of a piece: the caller may pause between pieces. */
+const HOSTS_PER_PIECE = 50;
+
+/** The text form in pieces. */
+export function* renderClustersText(clusters: Iterable<ClusterStatus>): Generator<string> {
   for (const cluster of clusters) {
     const { name } = cluster;
     let piece = `${name}::observability_name::${cluster.observabilityName}\n`;
@@ -26,7 +29,12 @@ export function* renderClustersText(clusters: readonly ClusterStatus[]): Generat
     piece += limitsText(name, 'high', cluster.highLimits);
     piece += `${name}::added_via_api::${cluster.addedViaApi}\n`;
     if (cluster.edsServiceName !== '') piece += `${name}::eds_service_name::${cluster.edsServiceName}\n`;
-    for (const host of cluster.hosts) piece += hostText(name, host);
+    for (const [i, host] of cluster.hosts.entries()) {
+      piece += hostText(name, host);
+      if (i % HOSTS_PER_PIECE !== HOSTS_PER_PIECE - 1) continue;
+      yield piece;
+      piece = '';
+    }
     yield piece;
   }
 }
@@ -74,12 +82,41 @@ export function addressJson(address: AddressModel): JsonObject {
   }
 }
 
-/** The JSON form. */
-export function renderClustersJson(clusters: readonly ClusterStatus[]): string {
-  return protoJson(clusters.length === 0 ? {} : { cluster_statuses: clusters.map(clusterJson) });
+/** The JSON form in pieces: as `protoJson` would print the whole. */
+export function* renderClustersJson(clusters: Iterable<ClusterStatus>): Generator<string> {
+  let before = '{\n "cluster_statuses": [\n';
+  for (const cluster of clusters) {
+    yield `${before}  {\n`;
+    yield* clusterPieces(cluster);
+    yield '\n  }';
+    before = ',\n';
+  }
+  yield before === ',\n' ? '\n ]\n}\n' : protoJson({});
 }
 
-function clusterJson(cluster: ClusterStatus): JsonObject {
+function* clusterPieces(cluster: ClusterStatus): Generator<string> {
+  yield indented(headJson(cluster), 2);
+  if (cluster.hosts.length > 0) {
+    let piece = ',\n   "host_statuses": [';
+    for (const [i, host] of cluster.hosts.entries()) {
+      piece += `${i === 0 ? '' : ','}\n    {\n${indented(hostJson(host), 4)}\n    }`;
+      if (i % HOSTS_PER_PIECE !== HOSTS_PER_PIECE - 1) continue;
+      yield piece;
+      piece = '';
+    }
+    yield `${piece}\n   ]`;
+  }
+  yield `,\n${indented(tailJson(cluster), 2)}`;
+}
+
+/** The fields of an object, not empty, without its brackets, so deep inside others. */
+function indented(value: JsonObject, depth: number): string {
+  const space = ' '.repeat(depth);
+  return space + protoJson(value).slice(2, -3).replaceAll('\n', `\n${space}`);
+}
+
+/** What stands before hosts. */
+function headJson(cluster: ClusterStatus): JsonObject {
   const out: Record<string, JsonValue> = { name: cluster.name };
   if (cluster.addedViaApi) out['added_via_api'] = true;
   if (cluster.outlier !== null) {
@@ -91,13 +128,18 @@ function clusterJson(cluster: ClusterStatus): JsonObject {
       out['local_origin_success_rate_ejection_threshold'] = { value: outlier.localOriginSuccessRateEjectionThreshold };
     }
   }
-  if (cluster.hosts.length > 0) out['host_statuses'] = cluster.hosts.map(hostJson);
-  out['circuit_breakers'] = {
-    thresholds: [limitsJson(cluster.defaultLimits), { priority: 'HIGH', ...limitsJson(cluster.highLimits) }],
-  };
-  out['observability_name'] = cluster.observabilityName;
-  if (cluster.edsServiceName !== '') out['eds_service_name'] = cluster.edsServiceName;
   return out;
+}
+
+/** What stands behind them. */
+function tailJson(cluster: ClusterStatus): JsonObject {
+  return {
+    circuit_breakers: {
+      thresholds: [limitsJson(cluster.defaultLimits), { priority: 'HIGH', ...limitsJson(cluster.highLimits) }],
+    },
+    observability_name: cluster.observabilityName,
+    ...(cluster.edsServiceName === '' ? {} : { eds_service_name: cluster.edsServiceName }),
+  };
 }
 
 function limitsJson(limits: BreakerLimits): JsonObject {

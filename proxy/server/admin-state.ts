@@ -145,7 +145,8 @@ export interface AdminState {
   readonly stats: StatsRegistry;
   serverInfo(): ServerInfo;
   memory(): MemoryInfo;
-  clusters(): readonly ClusterStatus[];
+  /** Each is read when it is its turn. @param matches names that are wanted; `null` = all */
+  clusters(matches: ((name: string) => boolean) | null): Iterable<ClusterStatus>;
   listeners(): readonly ListenerStatus[];
   /** `envoy.admin.v3.Certificates.certificates` as proto JSON. */
   certificates(): readonly JsonValue[];

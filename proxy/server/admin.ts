@@ -74,13 +74,10 @@ function handleReady(_query: Query, state: AdminState): AdminResponse {
 }
 
 function handleClusters(query: Query, state: AdminState): AdminResponse {
-  let clusters = state.clusters();
   const pattern = query.get('filter') ?? '';
-  if (pattern !== '') {
-    const regex = adminRegex(pattern);
-    if ('refused' in regex) return text('Invalid re2 regex', 400);
-    clusters = clusters.filter((cluster) => regex.test(cluster.name));
-  }
+  const regex = pattern === '' ? null : adminRegex(pattern);
+  if (regex !== null && 'refused' in regex) return text('Invalid re2 regex', 400);
+  const clusters = state.clusters(regex === null ? null : regex.test);
   return query.get('format') === 'json' ? json(renderClustersJson(clusters)) : text(renderClustersText(clusters));
 }
 

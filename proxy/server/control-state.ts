@@ -64,9 +64,12 @@ export class ControlState implements AdminState {
     };
   }
 
-  clusters(): readonly ClusterStatus[] {
+  *clusters(matches: ((name: string) => boolean) | null): Generator<ClusterStatus> {
     const configured = this.server.configuredHosts();
-    return this.model.clusters.map((cluster) => this.clusterStatus(cluster, configured.get(cluster.name) ?? []));
+    for (const cluster of this.model.clusters) {
+      if (matches === null || matches(cluster.name))
+        yield this.clusterStatus(cluster, configured.get(cluster.name) ?? []);
+    }
   }
 
   listeners(): readonly ListenerStatus[] {
@@ -112,7 +115,7 @@ export class ControlState implements AdminState {
         options: server.options,
         bootstrapJson: server.bootstrapJson,
         loadedAt: server.loadedAt,
-        clusters: query.includeEds ? this.clusters() : [],
+        clusters: query.includeEds ? [...this.clusters(null)] : [],
         query,
       },
       'dumped',

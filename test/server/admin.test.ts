@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { handleAdmin } from '../../proxy/server/admin.ts';
-import { parseQuery } from '../../proxy/server/admin-answer.ts';
+import { parseQuery, protoJson } from '../../proxy/server/admin-answer.ts';
 import { ENDPOINTS } from '../../proxy/server/admin-endpoints.ts';
-import type { AdminState } from '../../proxy/server/admin-state.ts';
+import type { AdminState, HostStatus } from '../../proxy/server/admin-state.ts';
 import { type ConfigDumpSource, renderConfigDump } from '../../proxy/server/config-dump.ts';
 import { OUTRIGGER_VERSION } from '../../proxy/server/version.ts';
 import { addressOf, bootstrapOf, fakeAdmin, parseClusters } from '../fixtures/admin-state.ts';
@@ -95,17 +95,46 @@ t.test('ready follows the state', async (t) => {
 });
 
 t.test('clusters', async (t) => {
-  const { state } = fakeAdmin({ clusters: () => parseClusters(CLUSTERS) });
+  const { state } = fakeAdmin({
+    clusters: (matches) => parseClusters(CLUSTERS).filter(({ name }) => matches === null || matches(name)),
+  });
   t.equal((await ask(state, '/clusters')).body, CLUSTERS);
   // Envoy's order is that of a hash table: here one way in text and the other way in JSON.
   const turned = { ...state, clusters: () => parseClusters(CLUSTERS).reverse() };
   const json = await ask(turned, '/clusters?format=json');
   t.equal(json.type, 'application/json');
   t.equal(json.body, golden('clusters.json'));
+  t.equal((await ask(state, '/clusters?filter=none&format=json')).body, '{}\n');
   t.match((await ask(state, '/clusters?filter=^a')).body, /^aa::observability_name/);
   t.equal((await ask(state, '/clusters?filter=none')).body, '');
   t.same((await ask(state, '/clusters?filter=(')).status, 400);
   t.equal((await ask(state, '/clusters?filter=(')).body, 'Invalid re2 regex');
+});
+
+t.test('clusters: many hosts come in pieces, and as one', async (t) => {
+  const [base] = parseClusters(CLUSTERS).filter((cluster) => cluster.hosts.length > 0);
+  if (base === undefined) throw new Error('the golden file has a cluster with hosts');
+  for (const count of [0, 1, 49, 50, 51, 100, 120]) {
+    const hosts = Array.from({ length: count }, (_, i) => ({
+      ...(base.hosts[0] as HostStatus),
+      hostname: `h\n\u2028${i}`,
+    }));
+    const { state } = fakeAdmin({ clusters: () => [{ ...base, hosts }, base] });
+    const { body } = await ask(state, '/clusters?format=json');
+    const value = JSON.parse(body);
+    t.equal(body, protoJson(value), `${count} hosts`);
+    const names = (value.cluster_statuses[0].host_statuses ?? []).map(({ hostname }: HostStatus) => hostname);
+    t.same(
+      names,
+      hosts.map(({ hostname }) => hostname),
+    );
+    t.equal((await ask(state, '/clusters')).body.match(/::hostname::/g)?.length, count + base.hosts.length);
+  }
+  const answer = await handleAdmin(
+    { method: 'GET', path: '/clusters', query: new Map() },
+    fakeAdmin({ clusters: () => [{ ...base, hosts: Array(500).fill(base.hosts[0]) }] }).state,
+  );
+  t.equal([...(answer.body as Iterable<string>)].length, 11);
 });
 
 t.test('clusters: what only other clusters have', async (t) => {
