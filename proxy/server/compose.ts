@@ -5,26 +5,18 @@ import { networkInterfaces } from 'node:os';
 import { readClientHello } from '../codec/client-hello.ts';
 import type { AccessLogModel } from '../config/model/access-log.ts';
 import type { LocalityModel } from '../config/model/cluster.ts';
-import type { HttpConnectionManagerModel } from '../config/model/http.ts';
-import type { TcpProxyModel } from '../config/model/listener.ts';
 import type { Model } from '../config/model/model.ts';
 import type { UpstreamTlsModel } from '../config/model/tls.ts';
-import { HttpConnections } from '../http/connections.ts';
-import { type LoadedStream, resetLoaded } from '../http/loaded-streams.ts';
-import { type HttpListenerInfo, HttpManager } from '../http/manager.ts';
+import type { HttpEnv } from '../http/manager.ts';
 import { TimerScale } from '../http/timer-scale.ts';
-import { DirectFilter } from '../listener/direct.ts';
 import type { GateEnv } from '../listener/limits.ts';
 import type { FilterFactory } from '../listener/network-filter.ts';
 import { SharedGates } from '../listener/shared-gates.ts';
-import { TcpProxy } from '../listener/tcp-proxy.ts';
-import type { TcpLogs } from '../listener/tcp-session.ts';
 import { dialWith } from '../net/dial.ts';
 import { InternalNetwork } from '../net/internal.ts';
 import type { TlsEnv } from '../net/tls-server.ts';
 import { type AccessLogger, type AccessLogType, createAccessLogger } from '../observe/access-log.ts';
 import { AccessLogFiles } from '../observe/access-log-file.ts';
-import { OVERLOAD_RESET, OVERLOAD_RESET_COUNT } from '../observe/catalogue-server.ts';
 import { isLogLevel, logger, reopenLog, setLogLevel } from '../observe/log.ts';
 import type { ShedPoint } from '../observe/shed-point.ts';
 import type { StatsStore } from '../observe/stats.ts';
@@ -39,6 +31,7 @@ import { TimerWheel } from '../util/timer-wheel.ts';
 import { DrainState } from './drain.ts';
 import type { FromWorker, StartMessage, WorkerInit } from './messages.ts';
 import { shedPoints } from './overload-manager.ts';
+import { TerminalFilters } from './terminal-filters.ts';
 
 /** The parts of one worker. */
 export interface Composition {
@@ -118,7 +111,7 @@ export function compose(
   const accessLogger = (models: readonly AccessLogModel[], type: AccessLogType): AccessLogger | null =>
     createAccessLogger(models, files, type, model.runtime);
   const sharedGates = new SharedGates(gates, init.workers, init.index);
-  const http = {
+  const http: HttpEnv = {
     stats,
     runtime,
     wheel,
@@ -130,12 +123,7 @@ export function compose(
     localIp: localIp(init.localAddressFamily),
     node: model.node,
   };
-  const managed: HttpConnections[] = [];
-  const manage = (config: HttpConnectionManagerModel, place: HttpListenerInfo): HttpConnections => {
-    const connections = new HttpConnections(new HttpManager(config, http, place));
-    managed.push(connections);
-    return connections;
-  };
+  const filters = new TerminalFilters(http, overload, timerScale, shedPoint);
   return {
     runtime,
     wheel,
@@ -150,54 +138,14 @@ export function compose(
       shared: sharedGates,
       runtimeKeys: model.runtime,
     },
-    createFilter: (filter, place) => {
-      switch (filter.kind) {
-        case 'http_connection_manager':
-          return manage(filter.config, {
-            statPrefix: place.listenerStatPrefix,
-            trafficDirection: place.direction,
-            perConnectionBufferLimitBytes: place.bufferLimitBytes,
-            overload: place.bypassesOverload ? null : overload,
-            // As in Envoy, no listener is spared shorter time limits.
-            timerScale,
-            shedPoint: place.bypassesOverload ? () => null : shedPoint,
-          });
-        case 'tcp_proxy':
-          return new TcpProxy(
-            filter.config,
-            {
-              stats,
-              runtime,
-              wheel,
-              clusters,
-              drainClose: () => drain.drainClose(place.direction),
-              shedConnect: place.bypassesOverload ? null : shedPoint('tcp_proxy_upstream_connect'),
-              shedData: place.bypassesOverload ? null : shedPoint('tcp_proxy_on_data'),
-            },
-            tcpLogs(filter.config, accessLogger),
-          );
-        case 'echo':
-          return new DirectFilter(null);
-        case 'direct_response':
-          return new DirectFilter(Buffer.from(filter.body, 'latin1'));
-        default:
-          throw new Error(`${filter.kind} is not terminal and last`);
-      }
-    },
+    createFilter: (filter, place) => filters.create(filter, place),
     accessLog: (models) => accessLogger(models, 'NotSet'),
     isComplete: () => clusters.isComplete,
     updateHosts: (cluster, localities, cells) => clusters.updateHosts(cluster, localities, cells),
     noteHealth: (cluster, ejected, rebuild) => clusters.noteHealth(cluster, ejected, rebuild),
     replaceTls: (context) => clusters.replaceTls(context),
-    rescale: () => {
-      for (const connections of managed) connections.rescale();
-    },
-    resetStreams: (pressure, leastBytes) => {
-      const loaded: LoadedStream[] = [];
-      for (const connections of managed) connections.collectLoaded(leastBytes, loaded);
-      const counts = stats.block(OVERLOAD_RESET, 'envoy.overload_actions.reset_high_memory_stream.');
-      (counts[OVERLOAD_RESET_COUNT] as number) += resetLoaded(loaded, pressure, leastBytes);
-    },
+    rescale: () => filters.rescale(),
+    resetStreams: (pressure, leastBytes) => filters.resetStreams(pressure, leastBytes),
     reopenLogs: () => {
       files.reopen();
       reopenLog();
@@ -210,19 +158,6 @@ export function compose(
       clusters.close();
       return files.close();
     },
-  };
-}
-
-function tcpLogs(
-  model: TcpProxyModel,
-  logger: (models: readonly AccessLogModel[], type: AccessLogType) => AccessLogger | null,
-): TcpLogs {
-  const { accessLogs, accessLogFlushIntervalMs } = model;
-  return {
-    end: logger(accessLogs, 'TcpConnectionEnd'),
-    start: model.flushAccessLogOnStart ? logger(accessLogs, 'TcpConnectionStart') : null,
-    connected: model.flushAccessLogOnConnected ? logger(accessLogs, 'TcpUpstreamConnected') : null,
-    periodic: accessLogFlushIntervalMs > 0 ? logger(accessLogs, 'TcpPeriodic') : null,
   };
 }
 
