@@ -11,6 +11,7 @@ import { buildHashBalancer, type HashShare } from './hash-balancer.ts';
 import type { TableGauge } from './hash-tables.ts';
 import type { Host } from './host.ts';
 import { type Balancer, buildPicker, type Picker } from './picker.ts';
+import { holdsPriority } from './tried-priorities.ts';
 
 /** Envoy's overprovisioning factor: full load is carried down to 71 % healthy hosts. */
 const OVERPROVISIONING_PERCENT = 140;
@@ -34,6 +35,7 @@ interface Share {
  * @param priorities hosts by priority; holes are empty lists
  * @param stats block of the cluster catalogue, for `lb_healthy_panic`
  * @param gauge told of the tables of consistent hashing
+ * @param leftOut one bit for each priority that gets no load; whether the others are in panic is decided with it
  */
 export function buildBalancer(
   priorities: readonly (readonly Host[])[],
@@ -41,9 +43,10 @@ export function buildBalancer(
   runtime: Runtime,
   stats: Float64Array,
   gauge: TableGauge | null = null,
+  leftOut = 0,
 ): Balancer {
   const { lbPolicy } = model;
-  const hostShares = computeShares(priorities.map(sortByHealth), model);
+  const hostShares = computeShares(priorities.map(sortByHealth), model, leftOut);
   if (hostShares.length === 0) {
     const isEmpty = priorities.every((hosts) => hosts.length === 0);
     return isEmpty && model.healthyPanicThreshold > 0 ? new PanicBalancer(null, stats) : NO_HOST;
@@ -121,17 +124,25 @@ export function hasCapacity(priorities: readonly (readonly Host[])[]): boolean {
 }
 
 /** Shares that add up to 100, healthy lists of all priorities before degraded ones; empty = nothing may be used. */
-function computeShares(levels: readonly Level[], model: ClusterModel): HashShare[] {
+function computeShares(levels: readonly Level[], model: ClusterModel, leftOut: number): HashShare[] {
   const healthy = levels.map((level) => capacity(level.healthy.length, level.all.length));
   const degraded = levels.map((level) => capacity(level.degraded.length, level.all.length));
-  const available = Math.min(100, sum(healthy) + sum(degraded));
-  const inPanic = levels.map((level) => available < 100 && isInPanic(level, model.healthyPanicThreshold));
+  let available = Math.min(100, sum(healthy) + sum(degraded));
+  const isShort = available < 100;
+  const inPanic = levels.map((level) => isShort && isInPanic(level, model.healthyPanicThreshold));
   const hosts = sum(levels.map((level) => level.all.length));
   // Every priority in panic: the load goes by the number of hosts.
-  if (hosts > 0 && levels.every((level, i) => inPanic[i] || level.all.length === 0))
+  if (leftOut === 0 && hosts > 0 && levels.every((level, i) => inPanic[i] || level.all.length === 0))
     return levels
       .filter((level) => level.all.length > 0)
       .map((level) => ({ percent: (100 * level.all.length) / hosts, hosts: level.all, panic: true }));
+  if (leftOut !== 0) {
+    for (const capacities of [healthy, degraded])
+      capacities.forEach((_, i) => {
+        if (holdsPriority(leftOut, i)) capacities[i] = 0;
+      });
+    available = Math.min(100, sum(healthy) + sum(degraded));
+  }
   if (available === 0) return [];
   const shares: HashShare[] = [];
   let left = 100;

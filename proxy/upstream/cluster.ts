@@ -48,7 +48,7 @@ import { clientKey, clientOf, compileRequestNames } from './request-names.ts';
 import { SourcedHosts } from './sourced-hosts.ts';
 import { connectTcp } from './tcp.ts';
 import { ClusterTransports } from './transports.ts';
-import type { TriedPriorities } from './tried-priorities.ts';
+import { holdsPriority, type TriedPriorities } from './tried-priorities.ts';
 import type { Cluster, PendingStream, PickContext, TcpHandler, UpstreamStreamHandler } from './upstream.ts';
 
 /** What the upstream side needs of its surroundings; one per worker. */
@@ -273,12 +273,12 @@ export class UpstreamCluster implements Cluster {
     if (mask === 0) return this.balancer;
     const known = this.partial.get(mask);
     if (known !== undefined) return known;
-    const rest = this.priorities.map((level, priority) => ((mask & (1 << priority)) === 0 ? level : []));
+    const rest = this.priorities.map((level, priority) => (holdsPriority(mask, priority) ? [] : level));
     if (!hasCapacity(rest)) {
       tried.reset();
       return this.balancer;
     }
-    const balancer = buildBalancer(rest, this.model, this.env.runtime, this.stats);
+    const balancer = buildBalancer(this.priorities, this.model, this.env.runtime, this.stats, null, mask);
     if (this.partial.size < PARTIAL_MAX) this.partial.set(mask, balancer);
     return balancer;
   }

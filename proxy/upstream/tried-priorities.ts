@@ -5,6 +5,11 @@ import type { UpstreamHostInfo } from '../observe/stream-info.ts';
 /** Priorities that can be left out; further ones never are. */
 const PRIORITIES_MAX = 31;
 
+/** Whether a mask of priorities holds this one. */
+export function holdsPriority(mask: number, priority: number): boolean {
+  return priority < PRIORITIES_MAX && (mask & (1 << priority)) !== 0;
+}
+
 /** What one request has tried. */
 export class TriedPriorities {
   /** So many attempts make a step: then all priorities that were tried are left out. */

@@ -214,6 +214,17 @@ t.test('nobody to pick', async (t) => {
   t.equal(stats[LB_HEALTHY_PANIC], 1, 'unless there is no panic');
 });
 
+t.test('a priority is not in panic because another one is left out', async (t) => {
+  const stats = new Float64Array(200);
+  const few = hosts([1, 1, 1], ['healthy', 'unhealthy', 'unhealthy']);
+  const levels = [few, hosts([1], ['healthy']), hosts([1], ['degraded'])];
+  const rest = (mask: number) => buildBalancer(levels, clusterModel([]), dice(1), stats, null, mask);
+  const first = rest(0b110);
+  t.ok(Array.from({ length: 20 }, () => first.pick(PICK, 0)).every((host) => host === few[0]));
+  t.equal(rest(0b011).pick(PICK, 0), levels[2]?.[0]);
+  t.equal(stats[LB_HEALTHY_PANIC], 0);
+});
+
 t.test('no traffic in panic', async (t) => {
   const stats = new Float64Array(200);
   const level = hosts([1, 1, 1], ['healthy', 'unhealthy', 'unhealthy']);
