@@ -105,8 +105,8 @@ class CompiledRouteTable implements RouteTable {
     // A configured header that is missing finds nothing, not even `*`.
     let host = this.readHost === null ? info.authority : this.readHost(info, headers);
     if (host === null) return null;
-    // A host that was never named is none, one without letters is any.
-    if (host === '') return this.readHost === null && !info.authorityIsEmpty ? null : this.fallback;
+    // A host that was never named is none, other than one without letters.
+    if (host === '' && this.readHost === null && !info.authorityIsEmpty) return null;
     host = host.toLowerCase();
     if (this.ignorePort) host = withoutPort(host);
     return this.exact.get(host) ?? this.suffixes.find(host) ?? this.prefixes.find(host) ?? this.fallback;

@@ -121,11 +121,18 @@ const host = (name: string, value: string, listener = 'main'): Scenario => ({
 
 export const routing: Group = {
   name: 'routing',
-  listeners: ['main', 'noport', 'vhostheader'],
+  listeners: ['main', 'noport', 'vhostheader', 'nameless', 'named', 'bysender'],
   upstreams: ['a', 'b'],
   bootstrap: (ports, log) => {
     const config = { name: 'local', virtual_hosts: VIRTUAL_HOSTS };
     const clusters = [cluster('a', [ports['a']]), cluster('b', [ports['b']])];
+    const nameless = {
+      name: 'nameless',
+      virtual_hosts: [
+        { name: 'empty', domains: [''], routes: [to('/', 'b')] },
+        { name: 'suffix', domains: ['*.example'], routes: [to('/', 'a')] },
+      ],
+    };
     return bootstrap(
       ports,
       [
@@ -136,12 +143,25 @@ export const routing: Group = {
           ignore_path_parameters_in_path_matching: true,
         }),
         http(ports, log, 'vhostheader', { ...config, vhost_header: 'x-vhost' }),
+        http(ports, log, 'nameless', { ...nameless, ignore_port_in_host_matching: true }),
+        http(ports, log, 'named', {
+          name: 'named',
+          virtual_hosts: [{ name: 'none', domains: ['*'], routes: [to('/', 'a')] }],
+        }),
+        http(ports, log, 'bysender', { ...nameless, vhost_header: 'x-vhost' }),
       ],
       clusters,
     );
   },
   stats: STATS,
   scenarios: [
+    host('a domain without a name', '', 'nameless'),
+    host('nothing but a port', ':80', 'nameless'),
+    host('a name beside it', 'a.example', 'nameless'),
+    host('no domain for it', 'b.test', 'nameless'),
+    host('an empty host where any is served', '', 'named'),
+    { ...at('a domain without a name, by a header', '/', 'x-vhost:'), listener: 'bysender' },
+    { ...at('a domain without a name, and no header', '/'), listener: 'bysender' },
     at('exact path', '/exact'),
     at('exact path leaves out the query', '/exact?a=b'),
     at('exact path with more behind it', '/exact/more'),
