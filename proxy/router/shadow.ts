@@ -108,7 +108,7 @@ export class Mirroring {
       info.path = down.path;
       info.authority = policy.host !== '' ? policy.host : policy.hostSuffix ? suffixed(down.authority) : down.authority;
       info.requestHeaders = copied;
-      copies.push(new Shadow(this.env, info, target, this.codeStats(target), cluster, timeoutMs, down));
+      copies.push(new Shadow(this, info, target, cluster, timeoutMs, down));
     }
     return copies.length === 0 ? null : new Shadows(copies);
   }
@@ -117,7 +117,8 @@ export class Mirroring {
     this.stats[ROUTER_RQ_TOTAL] = (this.stats[ROUTER_RQ_TOTAL] as number) + 1;
   }
 
-  private codeStats(cluster: Cluster): CodeStats {
+  /** What the copies that a cluster gets are charged to. */
+  codeStats(cluster: Cluster): CodeStats {
     let codes = this.codes.get(cluster);
     if (codes === undefined) {
       const { stats, node } = this.env;
@@ -206,11 +207,15 @@ class Shadow implements AttemptOwner, PickContext {
   private wholeMs: number;
   private over: boolean;
 
+  /**
+   * @param cluster gets the copy
+   * @param origin the cluster of the request itself
+   * @param timeoutMs of the request's route; 0 = none
+   */
   constructor(
-    env: MirrorEnv,
+    mirroring: Mirroring,
     info: StreamInfo,
     cluster: Cluster,
-    codes: CodeStats,
     origin: Cluster,
     timeoutMs: number,
     down: Downstream,
@@ -221,8 +226,8 @@ class Shadow implements AttemptOwner, PickContext {
     this.avoidHostMaxAttempts = 0;
     this.triedPriorities = null;
     this.freshConnection = false;
-    this.env = env;
-    this.codes = codes;
+    this.env = mirroring.env;
+    this.codes = mirroring.codeStats(cluster);
     this.cluster = cluster;
     this.origin = origin;
     this.timeoutMs = timeoutMs;
