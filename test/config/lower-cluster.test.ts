@@ -93,6 +93,12 @@ const DEFAULTS: ClusterModel = {
 
 t.test('defaults', async (t) => t.same(lower({}), DEFAULTS));
 
+t.test('no traffic in panic', async (t) => {
+  const fails = (fail_traffic_on_panic: boolean): boolean =>
+    lower({ common_lb_config: { zone_aware_lb_config: { fail_traffic_on_panic } } }).failTrafficOnPanic;
+  t.same([fails(true), fails(false)], [true, false]);
+});
+
 t.test('plain fields', async (t) => {
   const model = lower({
     alt_stat_name: 'outbound|80||a:b://c',

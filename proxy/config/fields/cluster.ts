@@ -73,7 +73,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     honoured(HASH, 'consistent_hashing_lb_config'),
     harmless('hosts are not pinned', CLUSTER, 'override_host_status'),
     rejected(NO_LOCALITY, 'locality_weighted_lb_config'),
-    honoured(OUTLIER, 'zone_aware_lb_config'),
+    honoured(TEST, 'zone_aware_lb_config'),
     warned('connections stay when hosts change', 'close_connections_on_host_set_change'),
   ),
   'envoy.config.cluster.v3.OutlierDetection': fields(
@@ -89,7 +89,7 @@ export const CLUSTER_FIELDS: FieldTable = {
     rejected('stock Envoy has no monitors of this kind; remove them', 'monitors'),
   ),
   'envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig': fields(
-    honoured(OUTLIER, 'fail_traffic_on_panic'),
+    honoured(TEST, 'fail_traffic_on_panic'),
     warned('traffic is not kept in the own zone', 'routing_enabled min_cluster_size'),
   ),
   'envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig': fields(
