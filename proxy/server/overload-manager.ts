@@ -145,8 +145,7 @@ export class OverloadManager {
     this.refreshMs = model.refreshIntervalMs;
     this.monitors = model.monitors.map((monitor) => makeMonitor(monitor, env));
     const actions = model.actions.map(({ name, action, timers, triggers }) => {
-      const slots = action === 'reduce_timeouts' ? timers.map((timer) => TIMER_SLOTS[timer]) : [SLOTS[action]];
-      return makeLever(name, slots, triggers, true, stats);
+      return makeLever(name, slotsOf(action, timers), triggers, true, stats);
     });
     const points = model.shedPoints.map(({ name, place, triggers }) =>
       makeLever(name, place === null ? [] : [SLOTS[place]], triggers, false, stats),
@@ -212,6 +211,11 @@ function makeMonitor(model: MonitorModel, { stats, connections }: OverloadEnv): 
     failed: gauge(`${prefix}failed_updates`, 'c', stats),
     value: -1,
   };
+}
+
+function slotsOf(action: OverloadActionName | null, timers: readonly ScaledTimerName[]): readonly number[] {
+  if (action === null) return [];
+  return action === 'reduce_timeouts' ? timers.map((timer) => TIMER_SLOTS[timer]) : [SLOTS[action]];
 }
 
 function makeLever(

@@ -146,9 +146,10 @@ t.test('what is not done is said', async (t) => {
     },
     ctx,
   );
-  t.same(model?.actions, []);
   t.same(ctx.unsupportedFields, ['overload_manager.actions[0]']);
   const triggers = [{ monitor: 'heap', scalingThreshold: 0.5, saturationThreshold: 0.5 }];
+  const untaken = { name: 'envoy.overload_actions.close_idle_http_connections', action: null, timers: [], triggers };
+  t.same(model?.actions, [untaken], 'its stats tell when it would be');
   const point = { name: 'envoy.load_shed_points.of_tomorrow', place: null, triggers };
   t.same(model?.shedPoints, [point], 'a place that nobody knows has stats');
 });

@@ -144,7 +144,7 @@ function lowerActions(
       throw new ConfigError(`Overload action "${name}" requires buffer_factory_config.`, path);
     const triggers = lowerTriggers(message, monitors, `overload action ${name}`, path);
     if (action === null) ctx.unsupported(path, `${name} is not taken`);
-    else actions.push({ name, action, timers: scaled, triggers });
+    actions.push({ name, action, timers: scaled, triggers });
   }
   return actions;
 }

@@ -42,7 +42,8 @@ export type OverloadActionName =
 export interface OverloadActionModel {
   /** As its stats are called. */
   readonly name: string;
-  readonly action: OverloadActionName;
+  /** `null` = not taken here: it has stats only. */
+  readonly action: OverloadActionName | null;
   /** What `reduce_timeouts` makes shorter: there may be several such actions, each with timers of its own. */
   readonly timers: readonly ScaledTimerName[];
   readonly triggers: readonly TriggerModel[];

@@ -41,6 +41,7 @@ export const overloadShares: Group = overloadGroup(
     resource_monitors: [injected, slight, connections(1_000)],
     actions: [
       act('shrink_heap', [between(0, 1)]),
+      act('close_idle_http_connections', [between(0.2, 0.4)]),
       act('stop_accepting_requests', [between(0.289999999999, 1)]),
       act('stop_accepting_connections', [{ name: CONNECTIONS, threshold: { value: 0.5 } }, between(0.3, 0.9)]),
       shorter('our.timers', { timer: 'HTTP_DOWNSTREAM_CONNECTION_IDLE', min_timeout: '0.2s' }),
