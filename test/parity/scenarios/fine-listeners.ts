@@ -1,6 +1,6 @@
 // Fields of listeners, access logs and the bootstrap that are seldom set.
 
-import { address, bootstrap, cluster, fileLog, get, http, request, routes, to } from '../config.ts';
+import { address, answer, bootstrap, cluster, fileLog, get, http, request, routes, to } from '../config.ts';
 import type { Group, Ports, Scenario } from '../types.ts';
 
 const TYPE = 'type.googleapis.com/';
@@ -168,6 +168,12 @@ export const fineListeners: Group = {
     at('second', 'chain of a port'),
     at('forms', 'older forms of logs'),
     at('filters', 'filters of an ordinary request'),
+    {
+      ...at('filters', 'filters of gRPC that finds nothing'),
+      upstreams: {
+        a: { replies: [[answer('200 OK', ['content-type: application/grpc', 'grpc-status: 5'])]] },
+      },
+    },
     at('filters', 'filters of gRPC', request('POST', '/', ['content-type: application/grpc', 'content-length: 0'])),
   ],
 };

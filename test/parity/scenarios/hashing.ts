@@ -142,6 +142,7 @@ export const hashing: Group = {
             to('/inner-ring', 'inner-ring', byHeader),
             to('/small-maglev', 'small-maglev', byHeader),
             to('/murmur', 'murmur', byHeader),
+            to('/short-ring', 'short-ring', byHeader),
             to('/weighted-ring', 'weighted-ring', byHeader),
             to('/weighted-maglev', 'weighted-maglev', byHeader),
             to('/named-ring', 'named-ring', byHeader),
@@ -296,6 +297,17 @@ export const hashing: Group = {
           lb_policy: 'RING_HASH',
           ring_hash_lb_config: { hash_function: 'MURMUR_HASH_2', minimum_ring_size: 100, maximum_ring_size: 200 },
         }),
+        // A place for the first host would make it a ring of 11.
+        hashed(
+          ports,
+          'short-ring',
+          { lb_policy: 'RING_HASH', ring_hash_lb_config: { minimum_ring_size: 3, maximum_ring_size: 5 } },
+          [
+            { name: 'a', weight: 1 },
+            { name: 'b', weight: 3 },
+            { name: 'c', weight: 7 },
+          ],
+        ),
         hashed(ports, 'weighted-ring', { lb_policy: 'RING_HASH' }, [
           { name: 'a', weight: 1 },
           { name: 'b', weight: 3 },
@@ -384,6 +396,7 @@ export const hashing: Group = {
     spread('a ring with its settings inside', '/inner-ring'),
     spread('hardly more places than hosts', '/small-maglev'),
     spread('MurmurHash', '/murmur'),
+    spread('a ring shorter than its weights ask for', '/short-ring'),
     spread('weights on a ring', '/weighted-ring'),
     spread('weights in a table', '/weighted-maglev'),
     spread('a ring by names', '/named-ring', 12),

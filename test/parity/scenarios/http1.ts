@@ -286,13 +286,13 @@ export const http1: Group = {
     }),
     at('main', 'upstream headers in proper case', get('/cased', 'X-cLiEnT: 1')),
     at('main', 'local answer after an error closes', head('BAD')),
-    at('keeps', 'connection kept after a bad message', head('GET / HTTP/1.1', 'host: a b') + get('/next'), {
+    at('keeps', 'connection kept after a bad message', head('GET / HTTP/1.1') + get('/next'), {
       answers: 2,
     }),
-    at('streamerror', 'stream error on a bad message', head('GET / HTTP/1.1', 'host: a b') + get('/next'), {
+    at('streamerror', 'stream error on a bad message', head('GET / HTTP/1.1') + get('/next'), {
       answers: 2,
     }),
-    at('main', 'connection closed after a bad message', head('GET / HTTP/1.1', 'host: a b') + get('/next'), {
+    at('main', 'connection closed after a bad message', head('GET / HTTP/1.1') + get('/next'), {
       answers: 2,
     }),
     at(

@@ -235,6 +235,12 @@ export const replies: Group = {
     { name: 'filters on no route', listener: 'filters', client: [get('/none')] },
     { name: 'filters on a failure', listener: 'filters', client: [get('/dead')] },
     {
+      name: 'filters on another flag',
+      listener: 'filters',
+      client: [get('/p')],
+      upstreams: { a: { replies: [[{ close: 'full' }]] } },
+    },
+    {
       name: 'filters on two requests of one connection',
       listener: 'filters',
       answers: 2,
