@@ -58,17 +58,17 @@ t.test('crashed workers are replaced on the same port with clean counts', async 
   const held = connect(port, '127.0.0.1');
   held.on('error', () => {});
   await echo(held);
-  t.equal(pool.connections, 1);
+  t.equal(pool.connections(null), 1);
 
   // No such update can come from the main thread: it stands for a mistake in a worker's code.
   pool.post({ type: 'hosts', cluster: 'c', localities: null } as unknown as ToWorker);
   await once(held, 'close');
   await allReplaced.promise;
   t.same(crashed.sort(), [0, 1]);
-  t.equal(pool.connections, 0, 'connections of the dead are not counted');
+  t.equal(pool.connections(null), 0, 'connections of the dead are not counted');
   const again = await connected(port);
   await echo(again);
-  t.equal(pool.connections, 1);
+  t.equal(pool.connections(null), 1);
   again.destroy();
   await pool.shutdown(1000);
   upstream.close();
