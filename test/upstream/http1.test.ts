@@ -477,7 +477,7 @@ t.test('connect timeout', async (t) => {
 t.test('no host', async (t) => {
   const r = new Rig(clusterModel([]));
   t.strictSame((await r.get('/')).log, ['pool_failure no_healthy_host  -']);
-  t.strictSame(r.counts, { upstream_cx_none_healthy: 1 });
+  t.strictSame(r.counts, { upstream_cx_none_healthy: 1, lb_healthy_panic: 1 });
 });
 
 t.test('breakers: one connection, one waiting, overflow', async (t) => {

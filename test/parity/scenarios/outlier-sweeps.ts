@@ -6,8 +6,8 @@ import type { Action, ClientStep, Group, Ports, Scenario } from '../types.ts';
 import { prioritised, quickRequests } from './outlier.ts';
 
 const SWEEP = {
-  interval: '0.7s',
-  base_ejection_time: '0.5s',
+  interval: '1.5s',
+  base_ejection_time: '1s',
   max_ejection_time: '60s',
   max_ejection_percent: 100,
   consecutive_5xx: 100,
