@@ -1,5 +1,6 @@
 // Outlier detection: what only its sweeps do, and what is told of them in the event log and in `/clusters`. A request to
-// the cluster `ticks` and a wait for its stat begin right behind a sweep; all clusters' sweeps come at the same time.
+// the cluster `ticks` and a wait for its stat begin right behind a sweep; all clusters' sweeps come at about the same time,
+// so that what is to fall between two of them begins a third of an interval later.
 
 import { answer, bootstrap, cluster, eventLog, get, http, httpOptions, routes, to } from '../config.ts';
 import type { Action, ClientStep, Group, Ports, Scenario } from '../types.ts';
@@ -54,13 +55,14 @@ const ejected = (cluster: string, times: number): ClientStep =>
 const back = (cluster: string): ClientStep => stat(cluster, 'membership_healthy', 2);
 
 let ticks = 0;
-/** Right behind a sweep. */
+/** Well behind a sweep, and well before the next one. */
 function tick(before: number): ClientStep[] {
   ticks++;
   return [
     get('/ticks'),
     { answers: before + 1 },
     stat('ticks', 'outlier_detection.ejections_detected_failure_percentage', ticks),
+    { waitMs: 500 },
   ];
 }
 

@@ -202,7 +202,12 @@ const ends: readonly Scenario[] = [
   at('a connection that was refused', '/dead'),
   {
     name: 'an idle connection ends',
-    client: [get('/short'), { answers: 1 }, { waitMs: 200 }, get('/short')],
+    client: [
+      get('/short'),
+      { answers: 1 },
+      { stat: 'cluster.short.upstream_cx_idle_timeout', atLeast: 1 },
+      get('/short'),
+    ],
     answers: 2,
     upstreams: answers(OK),
   },
