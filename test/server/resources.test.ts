@@ -79,6 +79,8 @@ t.test('no descriptors left: connections are refused, and served again later', a
   await until(() => gone >= DESCRIPTORS);
   t.equal(proxy.process.exitCode, null, `${gone} of ${clients.length} were refused`);
   for (const socket of clients) socket.destroy();
+  // Until the proxy has noticed that they are gone, it refuses the admin's clients, too.
+  await until(() => proxy.stat('server.live').then(Boolean, () => false));
   t.same(await busyGauges(proxy), {});
   t.equal(await get(web), 200);
   t.equal(await proxy.stop(), 0);

@@ -40,7 +40,7 @@ function sniffing(ports: Ports, log: string, name: string, filters: readonly obj
     address: address(ports[name]),
     access_log: [fileLog(log, FOUND)],
     listener_filters: filters,
-    listener_filters_timeout: '0.3s',
+    listener_filters_timeout: '1s',
     filter_chains: [
       when('tls a.example', { transport_protocol: 'tls', server_names: ['a.example'] }),
       when('tls h2', { transport_protocol: 'tls', application_protocols: ['h2'] }),
